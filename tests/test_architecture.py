@@ -2,6 +2,8 @@
 
 import ast
 import re
+import subprocess
+import sys
 from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -260,6 +262,39 @@ def test_only_a_stage_imports_its_implementation():
         assert not names & {f"pipeline.{stage}" for stage in STAGES}
         imported = {f"{modules[name]}.py" for name in names & {*modules}}
         assert imported <= {place_of(path)}
+
+
+IMPORT_ALL = r"""
+import importlib, pkgutil, re, sys
+from pathlib import Path
+
+readers, root = set(), Path.cwd()
+
+def watch(event, arguments):
+    if event != "open":
+        return
+    frame = sys._getframe(1)
+    # PyTorch lists the lines of its callers, which the module tokenize opens.
+    if not {"importlib", "tokenize"} & {*re.split(r"\W", frame.f_code.co_filename)}:
+        while frame and "/pipeline/" not in frame.f_code.co_filename:
+            frame = frame.f_back
+        if frame and str(arguments[0]).startswith((f"{root}/pipeline", f"{root}/conf")):
+            readers.add(frame.f_code.co_filename)
+
+sys.addaudithook(watch)
+import pipeline
+for module in pkgutil.walk_packages(pipeline.__path__, "pipeline."):
+    if module.name != "pipeline.__main__":
+        importlib.import_module(module.name)
+print(*sorted(str(Path(each).relative_to(root / "pipeline")) for each in readers))
+"""
+
+
+def test_importing_all_modules_reads_only_the_files_that_the_design_lists():
+    command = [sys.executable, "-c", IMPORT_ALL]
+    read = subprocess.check_output(command, cwd=PIPELINE.parent, text=True).split()
+    hashing = ["core/fingerprint.py", "core/source_code.py"]
+    assert read == ["cli/entry.py", *hashing, "teaching/class_page.py"]
 
 
 def test_one_module_uses_what_hydra_does_not_document():

@@ -54,4 +54,4 @@ def remedy(error: Exception) -> str:
     if not isinstance(error, OSError) or error.errno not in FULL:
         return ""
     place = "" if error.filename else f" ({store_dir()})"
-    return f"{place}: free some disk space, then {RESUME}"
+    return f"{place}: free some disk space, then {AGAIN}"

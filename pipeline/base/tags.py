@@ -44,6 +44,8 @@ COLUMNS = frozenset(
         "val_accuracy",  # in the representation of an outcome
     }
 )
+# The keywords of the functions, such as train(), that are not settings.
+ARGUMENTS = frozenset({"folder", "on_epoch", "on_result", "quiet"})
 
 
 class Kind(StrEnum):

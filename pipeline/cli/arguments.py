@@ -6,7 +6,7 @@ from typing import Any
 
 from pipeline import ConfigError
 from pipeline.base.paths import displayed
-from pipeline.base.tags import COLUMNS, TAGS
+from pipeline.base.tags import ARGUMENTS, COLUMNS, TAGS
 from pipeline.cli.command import Combination, Command, Flags, read_flags
 from pipeline.cli.composition import compose_all
 from pipeline.cli.config import (
@@ -89,6 +89,7 @@ def _check_groups(folders: ConfigFolders) -> None:
         "setting": KEYS,
         "tag of this project": TAGS,
         "column of the results of a sweep": COLUMNS,
+        "keyword of the function of a stage": ARGUMENTS,
     }
     for what, names in reserved.items():
         for name in sorted({*folders.groups} & names):

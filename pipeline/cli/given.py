@@ -1,12 +1,13 @@
 """Reads what a user gives: arguments of a command line, or keywords of a call."""
 
 import itertools
+import operator
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, SupportsFloat, SupportsIndex
 
 from pipeline import ConfigError
 from pipeline.base.text import shortened
@@ -197,9 +198,17 @@ def _read_item(key: str, item: Any, schema: Schema) -> object:  # noqa: ANN401
 
 
 def _builtin(value: Any) -> Any:  # noqa: ANN401
-    """Convert a path to text, and a number of NumPy or PyTorch to a Python number."""
+    """Convert a path to text, and a number of another type to int or float."""
     if isinstance(value, os.PathLike):
         return os.fspath(value)
+    if not isinstance(value, int) and not hasattr(value, "ndim"):
+        try:
+            if isinstance(value, SupportsIndex):
+                value = operator.index(value)
+            elif isinstance(value, SupportsFloat):
+                value = float(value)
+        except (ArithmeticError, ValueError):  # such as Fraction(10**400)
+            raise ConfigError(f"{value!r:.40} cannot be converted to a float") from None
     if isinstance(value, int) and value.bit_length() > MAX_BITS:
         raise ConfigError(f"a number must have at most {MAX_BITS:,} bits")
     if getattr(value, "ndim", None) != 0:

@@ -12,7 +12,7 @@ from pipeline.core.dataset import Dataset
 from pipeline.datasets.components import ClassComponents, read_components
 from pipeline.datasets.prepare import path_and_origin, prepare
 from pipeline.datasets.registry import how_to_import, is_name, unknown_data_set
-from pipeline.datasets.statistics import stored_summary
+from pipeline.datasets.statistics import source_record
 
 
 def load(
@@ -113,5 +113,5 @@ def _file_with(sha256: str, folder: Path, *, name: str | None = None) -> Path | 
 
 def _records(path: Path, sha256: str) -> bool:
     """Return whether the summary of a data set's file has this sha256."""
-    recorded = stored_summary(path)
+    recorded = source_record(path)
     return recorded is not None and recorded.sha256 == sha256

@@ -16,6 +16,7 @@ from safetensors import numpy as safetensors
 
 from pipeline import UserError, plots
 from pipeline.base import files, locking
+from pipeline.base.errors import AGAIN
 from pipeline.base.terminal import busy, print_error
 from pipeline.base.text import as_file_name
 from pipeline.core.dataset import DataFile, LabeledImages
@@ -33,7 +34,7 @@ from pipeline.datasets.statistics import (
     Summary,
     class_means,
     files_beside,
-    stored_summary,
+    source_record,
     summarize,
     summary,
 )
@@ -88,12 +89,14 @@ def prepare(dataset: str, *, folder: Path) -> PreparedData:
     # One lock for all data sets, because several can share raw files.
     with locking.lock(folder / ".lock", locking.Level.DATASET, waiting=waiting):
         if file := _intact(path):
-            _write_others(file, _missing(file))
+            _write_others(file, _missing(file), origin)
             return PreparedData(**vars(file), is_new=False)
         _report_damage(path)
-        file = _write_images(path, *_read_source(dataset, path))
-        _write_others(file, _missing(file) | {"plots"})
-        _write_summary(file, origin)
+        images = _read_source(dataset, path)
+        if _origin(dataset) != origin:
+            raise UserError(f"{dataset} was changed while it was read: {AGAIN}")
+        file = _write_images(path, *images)
+        _write_others(file, _missing(file) | {"plots"}, origin)
         return PreparedData(**vars(file), is_new=True)
 
 
@@ -103,7 +106,7 @@ def _intact(path: Path) -> DataFile | None:
     The file must have its recorded hash, and the code that read the images must not
     have changed.
     """
-    recorded = stored_summary(path)
+    recorded = source_record(path)
     if recorded and recorded.code == spec(path.stem).code_sha256:
         with suppress(OSError):  # missing, or replaced by another process
             if files.file_sha256(path) == recorded.sha256:
@@ -112,13 +115,17 @@ def _intact(path: Path) -> DataFile | None:
 
 
 def _missing(file: DataFile) -> set[str]:
-    """Return the files (components, plots) that are missing or belong to other data."""
+    """Return the files that are missing, damaged or belong to other data."""
     beside = files_beside(file.path)
     missing = set()
     if read_components(file.path, data_sha256=file.sha256) is None:
         missing.add("components")
     if not (beside.means.exists() and beside.samples.exists()):
         missing.add("plots")
+    try:
+        summary(file.path)
+    except (OSError, UserError):  # missing, or from a different version
+        missing.add("summary")
     return missing
 
 
@@ -135,11 +142,10 @@ def _check_writable(path: Path) -> None:
 def _report_damage(path: Path) -> None:
     """Print which file is damaged; rename a damaged file of images to `.bad`."""
     summary_path = files_beside(path).summary
-    if recorded := stored_summary(path):
+    if recorded := source_record(path):
         set_damaged_aside(path, recorded.sha256)
     elif summary_path.exists():  # the data set is not new
-        cause = "is damaged, or from a different version"
-        print_error(f"{summary_path} {cause}: preparing it again")
+        print_error(f"{summary_path} is damaged, or from a different version")
 
 
 def _read_source(dataset: str, path: Path) -> tuple[LabeledImages, LabeledImages]:
@@ -148,8 +154,11 @@ def _read_source(dataset: str, path: Path) -> tuple[LabeledImages, LabeledImages
         return idx.read_folder(Path(dataset))
     if read := spec(dataset).read:
         return read(path.parent)
-    if recorded := stored_summary(path):
+    if recorded := source_record(path):
         raise UserError(how_to_import(path, recorded.origin))
+    if files_beside(path).summary.exists():
+        rule = f"the origin of {dataset} is not known, so its folder must be given"
+        raise UserError(f"{rule}: run {preparing_command(dataset)}")
     raise UserError(unknown_data_set(dataset))
 
 
@@ -206,8 +215,13 @@ def _write_images(path: Path, train: LabeledImages, test: LabeledImages) -> Data
         return DataFile(path, hashlib.sha256(content).hexdigest())
 
 
-def _write_others(file: DataFile, missing: Collection[str]) -> None:
-    """Write the components and the plots if they are missing."""
+def _write_others(
+    file: DataFile, missing: Collection[str], origin: Mapping[str, str]
+) -> None:
+    """Write the files that are missing; the summary also shows that all others exist.
+
+    If the summary is replaced, `origin` stays as it was recorded.
+    """
     if not missing:
         return
     data, beside = file.read(), files_beside(file.path)
@@ -222,11 +236,9 @@ def _write_others(file: DataFile, missing: Collection[str]) -> None:
         ):
             with files.atomic_file(plot_path) as written:
                 plot.save(written, "PNG")
-
-
-def _write_summary(file: DataFile, origin: Mapping[str, str]) -> None:
-    """Write the summary of a data set; it also shows that all other files exist."""
-    code = {"code": spec(file.name).code_sha256}
-    described = summarize(file.read(), origin).model_copy(update=code)
-    content = files.as_json(described.model_dump(exclude_none=True)).encode()
-    files.write_atomic(files_beside(file.path).summary, content)
+    if "summary" in missing:
+        recorded = source_record(file.path)
+        described = summarize(data, recorded.origin if recorded else origin)
+        described = described.model_copy(update={"code": spec(data.name).code_sha256})
+        content = files.as_json(described.model_dump(exclude_none=True)).encode()
+        files.write_atomic(beside.summary, content)

@@ -34,17 +34,22 @@ class Pixels(BaseModel):
     zero: float
 
 
-class Summary(BaseModel):
-    """The content of `<name>.json`; see `summarize`."""
+class SourceRecord(BaseModel):
+    """The part of a summary that is not computed from the images."""
 
     name: str
     sha256: str
+    origin: dict[str, str]  # the sha256 of each imported file by its name
+    code: str | None = None  # see `DatasetSpec.code_sha256`
+
+
+class Summary(SourceRecord):
+    """The content of `<name>.json`; see `summarize`."""
+
     train: Counts
     test: Counts
     pixels: Pixels
     always_zero: list[int]
-    origin: dict[str, str]  # the sha256 of each imported file by its name
-    code: str | None = None  # see `DatasetSpec.code_sha256`
 
 
 def class_means(dataset: Dataset) -> dict[int, UInt8[np.ndarray, "28 28"]]:
@@ -114,8 +119,11 @@ def summary(path: Path) -> Summary:
         raise UserError(f"{file} is damaged: {AGAIN}") from None
 
 
-def stored_summary(path: Path) -> Summary | None:
-    """Return the `summary` of a data set; None if it is missing or damaged."""
-    with suppress(OSError, UserError):
-        return summary(path)
+def source_record(path: Path) -> SourceRecord | None:
+    """Return the record in the summary of a data set; None if it cannot be read.
+
+    The statistics in the summary can be damaged, or from a different version.
+    """
+    with suppress(OSError, ValueError):
+        return SourceRecord.model_validate_json(files_beside(path).summary.read_bytes())
     return None

@@ -22,7 +22,7 @@ from ray import ObjectRef, exceptions
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from pipeline import UserError
-from pipeline.base.errors import RESUME
+from pipeline.base.errors import AGAIN
 from pipeline.base.printing import say
 from pipeline.base.process import ONE_THREAD
 from pipeline.base.terminal import busy, wrap
@@ -72,7 +72,7 @@ class RayExecutor(Executor):
                 self.__exit__()
                 raise
         ended = "if the cluster ends, Ray ends this process without a message"
-        say(wrap(f"{ended}: {RESUME}", indent=0), flush=True)
+        say(wrap(f"{ended}: {AGAIN}", indent=0), flush=True)
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -150,7 +150,7 @@ def _count_cpus() -> int:
     if not cpus:
         raise UserError(
             "the Ray cluster has no node with a CPU: start one with `ray start "
-            f"--address={os.environ['RAY_ADDRESS']}`, then {RESUME}"
+            f"--address={os.environ['RAY_ADDRESS']}`, then {AGAIN}"
         )
     return cpus
 

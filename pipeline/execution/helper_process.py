@@ -29,7 +29,7 @@ from queue import SimpleQueue
 from typing import Any, ParamSpec, TypeVar
 
 from pipeline import UserError
-from pipeline.base.errors import RESUME
+from pipeline.base.errors import AGAIN
 from pipeline.base.paths import search_path
 from pipeline.base.process import ONE_THREAD, limit_garbage_collection
 
@@ -122,7 +122,7 @@ class Channel:
             answer = self._connection.recv_bytes()
         except (EOFError, OSError):
             self._end()
-            return None, HelperKilled(f"{self._name} was killed: {RESUME}")
+            return None, HelperKilled(f"{self._name} was killed: {AGAIN}")
         result, error, text = pickle.loads(answer)
         if error:
             error.add_note(text)

@@ -1,7 +1,7 @@
 """Ctrl-C while networks are trained.
 
 The first Ctrl-C stops the command at a suitable point. The second Ctrl-C stops the
-command immediately. In both cases, the same command resumes training.
+command immediately. In both cases, the same command resumes recorded training.
 """
 
 import signal
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
-from pipeline.base.errors import RESUME
+from pipeline.base.errors import AGAIN, RESUME
 from pipeline.base.printing import say
 
 
@@ -49,7 +49,7 @@ def delayed_interrupt(
     interrupt = Interrupt()
 
     def handle(number: int, frame: FrameType | None) -> None:
-        interrupt.check(f"stopped: {RESUME}")
+        interrupt.check(f"stopped: {AGAIN}")
         interrupt.requested = True
         stop()
         say(f"{message} (press Ctrl-C again to stop now)", file=sys.stderr)

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from pipeline import UserError
-from pipeline.base.errors import RESUME
+from pipeline.base.errors import AGAIN, RESUME
 from pipeline.base.printing import say
 from pipeline.base.terminal import counted
 from pipeline.base.text import format_bytes
@@ -49,7 +49,8 @@ def run_missing_jobs(
         for result in executor.run(compute_training_run, scheduler.tasks(interrupt)):
             scheduler.record(result)
     done = f"{plan.ended:,} of {plan.size:,} training runs"
-    interrupt.check(f"stopped after {done}: {RESUME}")
+    # Without tracking, the same command starts from the beginning.
+    interrupt.check(f"stopped after {done}: {RESUME if start.experiment else AGAIN}")
 
 
 def _announce(plan: Plan, size: int, *, to_train: int, workers: int) -> None:

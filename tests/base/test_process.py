@@ -57,7 +57,7 @@ FULL = "error: cannot write to the standard output: no space left on device\n"
         (
             "raise OSError(28, 'full')",
             1,
-            "free some disk space, then run the same command again",
+            "free some disk space, then run the same command again\n",
         ),
         ("raise OSError(30, 'Read-only', '/x')", 1, "error: [Errno 30] Read-only: '/x"),
         (

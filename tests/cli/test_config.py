@@ -5,6 +5,8 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import (
@@ -162,6 +164,27 @@ def test_the_keywords_of_a_sweep_accept_one_value_several_or_text():
         wider = {int: INTEGER, float: NUMBER}.get(kind, kind)
         expected = {*get_args(wider)} if wider != kind else {kind}
         assert accepted[key] == expected | {Iterable[wider], str}
+
+
+class Five:
+    """A number of another library."""
+
+    def __index__(self):
+        return 5
+
+
+def test_a_keyword_can_be_a_number_of_any_type_and_becomes_an_int_or_a_float():
+    values = {"hidden": Five(), "lr": [Decimal("-1"), Fraction(1, 2), Decimal("0.1")]}
+    command = sweep_from_python(TrainConfig, values)
+    assert [each.values["lr"] for each in command.combinations] == [-1.0, 0.5, 0.1]
+    assert {type(each.values["lr"]) for each in command.combinations} == {float}
+    assert [bool(each.error) for each in command.combinations] == [True, False, False]
+    assert type(from_python(TrainConfig, {"hidden": Five()}).config.hidden) is int
+    for lr in (Fraction(10**400), Decimal("sNaN")):
+        with pytest.raises(ConfigError, match=r"(Fraction|Decimal)\(.* cannot be conv"):
+            from_python(TrainConfig, {"lr": lr})
+    with pytest.raises(ConfigError, match=r"hidden must be a valid integer, got 5\.0"):
+        from_python(TrainConfig, {"hidden": Decimal(5)})
 
 
 @pytest.mark.parametrize("array", [np.array, torch.tensor])

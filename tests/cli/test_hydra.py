@@ -1,5 +1,6 @@
 """What Hydra's documentation promises, tried with groups that a user could add."""
 
+import importlib
 import os
 import re
 import shlex
@@ -7,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from inspect import signature
 from pathlib import Path
 
 import hydra
@@ -15,8 +17,9 @@ import yaml
 from omegaconf import OmegaConf
 
 from pipeline import ConfigError, cli
+from pipeline.__main__ import STAGES
 from pipeline.base import files, paths
-from pipeline.base.tags import COLUMNS, TAGS
+from pipeline.base.tags import ARGUMENTS, COLUMNS, TAGS
 from pipeline.cli import composition as compositions
 from pipeline.cli.arguments import parse
 from pipeline.cli.command import Flags, read_flags
@@ -323,6 +326,14 @@ def test_the_columns_of_all_tables_are_reserved_names(empty_project, worker):
     columns = {*swept.rows()[0], *row, *shown, *sizes.COLUMNS}
     names = {name for name in columns if name.isidentifier()}  # of possible groups
     assert names <= KEYS | TAGS | COLUMNS
+
+
+def test_the_keywords_of_all_functions_are_reserved_names():
+    modules = {stage: importlib.import_module(f"pipeline.{stage}") for stage in STAGES}
+    functions = [sweep, *(getattr(module, x) for x, module in modules.items())]
+    parameters = [x for each in functions for x in signature(each).parameters.values()]
+    names = {x.name for x in parameters if x.kind is x.KEYWORD_ONLY}
+    assert names - {"experiment"} == ARGUMENTS
 
 
 def test_an_outcome_of_a_group_with_any_name_has_a_representation(conf):
@@ -788,11 +799,14 @@ def test_a_rule_about_two_settings_names_the_file_of_the_setting(
 
 @pytest.mark.parametrize(
     ("name", "what"),
-    [("dataset", "setting"), ("reused_from", "tag"), ("seconds", "column")],
+    [
+        ("dataset", "setting"),
+        ("reused_from", "tag"),
+        ("seconds", "column"),
+        ("quiet", "keyword"),
+    ],
 )
-def test_a_group_with_the_name_of_a_setting_a_tag_or_a_column_is_rejected(
-    conf, tmp_path, name, what
-):
+def test_a_group_with_a_reserved_name_is_rejected(conf, tmp_path, name, what):
     conf({f"conf/{name}/tiny.yaml": f"{GLOBAL}hidden: 5\n"})
     (tmp_path / "another").mkdir()
     message = rf"^a group must not have the name of a {what}.* folder {name} in conf$"

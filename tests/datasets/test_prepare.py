@@ -212,6 +212,52 @@ def test_a_lost_file_of_an_imported_data_set_is_imported_again(
     assert data.file.path.read_bytes() == content
 
 
+def test_the_summary_of_an_imported_data_set_from_a_different_version_is_replaced(
+    idx_folder, imported, tmp_path
+):
+    data = imported(idx_folder)
+    path = data.file.path.with_suffix(".json")
+    content = path.read_text()
+    shutil.rmtree(idx_folder)
+    for field in ("always_zero", "pixels"):
+        older = json.loads(content)
+        del older[field]
+        path.write_text(json.dumps(older))
+        assert not datasets.prepare(data.name, folder=tmp_path).is_new
+        assert path.read_text() == content
+
+
+@pytest.mark.parametrize("content", ["", "{}", '{"sha256": "00"}'])
+def test_an_imported_data_set_without_its_record_needs_its_folder(
+    idx_folder, imported, tmp_path, content
+):
+    data = imported(idx_folder)
+    data.file.path.with_suffix(".json").write_text(content)
+    rule = f"^the origin of {data.name} is not known, so its folder must be given: run "
+    with pytest.raises(UserError, match=f"{rule}.* dataset=<folder>$"):
+        datasets.prepare(data.name, folder=tmp_path)
+    again = datasets.prepare(str(idx_folder), folder=tmp_path)
+    assert again.is_new and again.file == data.file
+
+
+def test_a_folder_that_changes_while_it_is_read_is_not_imported(
+    idx_folder, imported, tmp_path, few, write_idx, monkeypatch
+):
+    read = datasets.idx.read_folder
+
+    def change_and_read(folder):
+        write_idx(folder / "t10k-labels-idx1-ubyte", few.val.labels[::-1].copy())
+        return read(folder)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(datasets.idx, "read_folder", change_and_read)
+        with pytest.raises(UserError, match="my digits was changed while it was read"):
+            imported(idx_folder)
+    assert not [*tmp_path.glob("my_digits*")]
+    labels = imported(idx_folder).test.labels
+    np.testing.assert_array_equal(labels, few.val.labels[::-1])
+
+
 def test_the_last_seventh_of_a_single_pair_are_the_test_images(
     idx_folder, imported, few, write_idx
 ):

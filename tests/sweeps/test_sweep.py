@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import signal
 import sqlite3
 import statistics
 import subprocess
@@ -544,6 +545,25 @@ def test_a_sweep_without_mlflow_starts_again_and_says_so(new_sweep):
         assert "all seeds: validation accuracy" in printed
     assert (sweep.folder / "seed=2" / "train" / "model.safetensors").exists()
     assert not (sweep.workspace.outputs / "mlflow.db").exists()
+
+
+@pytest.mark.parametrize(("tracking", "end"), [("mlflow", " to resume"), ("none", "")])
+def test_only_a_recorded_sweep_resumes_after_ctrl_c(sweep, tracking, end, monkeypatch):
+    settings = {"dataset": "digits", "epochs": 1, "seed": [1, 2, 3]}
+    # After the test, the executor has this value again.
+    monkeypatch.setattr(command._new_executor(), "_is_stopped", False)
+    signals = [signal.SIGINT]
+
+    def stop(outcome):
+        while signals:
+            signal.raise_signal(signals.pop())
+
+    message = rf"^stopped after [12] of 3 .*: run the same command again{end}$"
+    with (
+        sweep.workspace.captured(),
+        pytest.raises(KeyboardInterrupt, match=message),
+    ):
+        train.sweep(on_result=stop, tracking=tracking, **settings)
 
 
 def test_the_disk_that_gets_the_networks_must_have_space(sweep, tmp_path):
