@@ -62,7 +62,7 @@ def export(
     quiet: bool = False,
     **settings: Unpack[ExportKeywords],
 ) -> "ExportResult":
-    """Convert a network to integers and C, like `python -m pipeline.export`.
+    """Export a network as C code, like `python -m pipeline.export`.
 
     Args:
         folder: Where to write the files; by default, outputs/export/. It must be

@@ -15,7 +15,17 @@ from pipeline.cli import Command, UiConfig, UiKeywords, documented, from_python,
 
 @documented(UiKeywords)
 def ui(**settings: Unpack[UiKeywords]) -> None:
-    """Show the recorded runs, like `python -m pipeline.ui`."""
+    """Show the recorded runs, like `python -m pipeline.ui`.
+
+    The function returns after Ctrl-C.
+
+    Args:
+        settings: See the list below, such as browser=False.
+
+    Raises:
+        ConfigError: If settings are invalid; the message has one line per problem.
+        UserError, OSError: If the store or the run cannot be used.
+    """
     run_ui(from_python(UiConfig, settings))
 
 

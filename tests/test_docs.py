@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from pipeline import cli
+from pipeline.__main__ import STAGES
 from pipeline.cli.arguments import parse
 from pipeline.core.network import snapshot
 from pipeline.datasets.prepare import PreparedData
@@ -40,7 +41,7 @@ ALL = pytest.mark.parametrize("name", DOCUMENTS)
 DROPPED_WORDS = {
     r"(?:command-line|hydra) (?:options?|parameters?)": "setting",
     r"groups? of settings": "config group",
-    r"a training(?=[.,;:)]| (?:is|was|has|that|which|of|with|in)\b)": "training run",
+    r"(a|the) training(?=[.,;:)]| (is|was|has|that|which|of|in)\b)": "training run",
     r"(?:network|model)(?:'s)? answers?|answers? of (?:a|the) network": "prediction",
     r"(?<!bit )widths? of (?:a |the )?weights?": "bit width",
     r"(?:server|page)'s address|address of (?:a|the) (?:server|page)": "URL",
@@ -201,6 +202,7 @@ def test_the_stored_outputs_have_the_words_of_the_command(finished):
 def test_the_results_have_the_fields_of_the_table():
     text = DOCUMENTS["pipeline/README.md"]
     rows = dict(re.findall(r"^\| (?:an )?`(\w+)`.*? \| (.*) \|$", text, re.M))
+    assert rows.keys() >= {*STAGES}
     for name, result in {
         "data": PreparedData,
         "train": TrainResult,

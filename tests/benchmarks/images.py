@@ -66,7 +66,7 @@ def percent(parts):
 
 
 def predict_all(models, images):
-    """Preprocess images; return what was found in each, and each network's predictions.
+    """Preprocess images; return the finding of each, and each network's predictions.
 
     A prediction is a class, and the reason why it is unsure.
     """
