@@ -214,7 +214,8 @@ def test_the_check_says_which_answers_are_missing_or_malformed(workspace):
     printed = workspace.call("homework", **SETTINGS, check=True)
     assert re.search(r"^logit +1\.5$", printed, re.MULTILINE)
     words = " ".join(printed.split())
-    assert 'upper_half must be a number without quotes, such as 3.5, got "3,5"' in words
+    rule = "must be a number without a comma, such as 54096 or 3.5"
+    assert f'upper_half {rule}, got "3,5"' in words
     assert "switched_off must be a number below 1e308, got nan" in words
     assert "parameters must be a whole number of at least 0, got 0.5" in words
     assert re.search(r"^unknown +is not the name of a question$", printed, re.M)
