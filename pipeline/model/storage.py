@@ -47,6 +47,8 @@ class Metadata(BaseModel):
     min_margin: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     # The version of PyTorch, such as 2.13.0. Only `homework` records the version.
     torch: str | None = Field(default=None, pattern=re.compile(r"^[\w.]{1,40}\Z"))
+    # The `tensors_sha256` of the network, which only `homework` records.
+    weights_sha256: str | None = None
     recorded: dict[str, Any] = {}  # the hyperparameters by key, with valid values
 
     @classmethod

@@ -21,6 +21,9 @@ NOTEBOOK = "notebook"  # the key of the answers that the notebook recorded
 MAX_PROBLEMS = 20  # unknown names in one file
 # A number in quotes, in the form that JSON gives numbers.
 QUOTED = re.compile(r"\s*-?\d+(\.\d+)?([eE][+-]?\d+)?\s*", re.ASCII)
+# Where some languages write a point between thousands: 4.000 can mean 4000.
+THOUSANDS = re.compile(r"\s*-?\d{1,3}\.\d{3}\s*", re.ASCII)
+CURLY = "\u201c\u201d\u201e\u2018\u2019\u00ab\u00bb"  # quotes of text programs
 DECIMAL_COMMA = re.compile(r"\d,\s*\d\Z")
 # The name of a question, and the characters after the colon that belong to a number.
 BEGUN = re.compile(r'"(?!id"|course")\w+"\s*:\s*([^\s",{}\[\]]*) *\Z')
@@ -55,6 +58,13 @@ class Answers:
         )
 
 
+class _Decimal(float):
+    """A number with a point, and the text that was typed, such as 4.000."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
 def read_answers(content: bytes) -> Answers:
     """Read the content of answers.json, which is not trusted.
 
@@ -67,6 +77,7 @@ def read_answers(content: bytes) -> Answers:
         stored = json.loads(
             content.decode("utf-8-sig"),  # some editors write a byte order mark
             parse_int=float,  # of any length
+            parse_float=_Decimal,
             object_pairs_hook=_unique,
         )
     except UnicodeDecodeError:
@@ -89,6 +100,9 @@ def read_answers(content: bytes) -> Answers:
 def _json_problem(error: json.JSONDecodeError) -> str:
     """Return what is wrong with a text, and how to correct a typical mistake."""
     place = f"line {error.lineno}, column {error.colno}"
+    if curly := [x for x in error.doc.split("\n")[error.lineno - 1] if x in CURLY]:
+        rule = f'replace the curly quotes with ", in line {error.lineno}'
+        return f"{rule}, got {curly[0]}"
     before, after = error.doc[: error.pos].rstrip(), error.doc[error.pos :]
     line = before.count("\n") + 1
     # Newer versions of Python report a comma before a bracket at its own position.
@@ -125,7 +139,7 @@ def _sort(given: Mapping[str, object]) -> tuple[dict[str, float], dict[str, str]
         if (value := given.get(question.name)) is None:
             continue
         try:
-            number = _number(value)
+            number = _number(value, whole=question.form.whole)
             question.form.check(number)
             numbers[question.name] = number
         except ValueError as error:
@@ -136,16 +150,23 @@ def _sort(given: Mapping[str, object]) -> tuple[dict[str, float], dict[str, str]
     return numbers, problems
 
 
-def _number(value: object) -> float:
+def _number(value: object, *, whole: bool) -> float:
     if isinstance(value, str) and QUOTED.fullmatch(value):
-        value = float(value)
+        value = _Decimal(value)
+    if isinstance(value, str) and "," in value:
+        rule = "must be a number without a comma, such as 54096 or 3.5"
+        raise ValueError(f'{rule}, got "{_short(value)}"')
     if not isinstance(value, float):
         kinds = {bool: "true or false", str: f'"{_short(value)}"', list: "a list"}
         got = kinds.get(type(value), "an object")
         raise ValueError(f"must be a number without quotes, such as 3.5, got {got}")
     if not math.isfinite(value):
         raise ValueError(f"must be a number below 1e308, got {value}")
-    return value
+    text = value.text if isinstance(value, _Decimal) else ""
+    if whole and THOUSANDS.fullmatch(text):
+        rule = "must be a whole number without a point, such as 4 or 4000"
+        raise ValueError(f"{rule}, got {text.strip()}")
+    return float(value)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

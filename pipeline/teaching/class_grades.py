@@ -11,7 +11,6 @@ from pipeline.base.text import short_repr
 from pipeline.core.epoch import Snapshot
 from pipeline.teaching.assignment import Assignment
 from pipeline.teaching.class_list import WITHOUT_ID
-from pipeline.teaching.forgotten import ForgottenSettings
 from pipeline.teaching.grading import (
     ASSIGNED,
     Training,
@@ -39,7 +38,7 @@ class ClassGrades(Roster):
 
     assignment: Assignment
     assigned: Mapping[str, Snapshot]  # the networks of students, by id
-    forgotten: ForgottenSettings
+    forgotten: str  # a line about settings that most networks have; can be empty
     early_notices: Sequence[str]  # about the list of students, and of `forgotten`
     other_questions: int  # graded submissions whose questions.md has other questions
     folder: Path  # with the files
@@ -51,19 +50,9 @@ class ClassGrades(Roster):
 
     @property
     def others(self) -> list[Graded]:
-        """The submissions whose network is not the assigned one.
-
-        A difference that `forgotten` explains does not count. Edited networks are
-        first.
-        """
-        settings = self.assignment.other_settings
-        explained = self.forgotten.settings or None
+        """The submissions whose network is not the assigned one, edited ones first."""
         others = [entry for entry in self.graded if not entry.is_assigned]
-        edited = [x for x in others if x.grade.training is Training.EDITED]
-        others = [x for x in others if x not in edited]
-        return edited + [
-            x for x in others if settings(x.student, x.recorded) != explained
-        ]
+        return sorted(others, key=lambda x: x.grade.training is not Training.EDITED)
 
     @property
     def undecided(self) -> str:
@@ -112,21 +101,28 @@ class ClassGrades(Roster):
                 "current questions"
             )
         pairs = [(x.student, x.before, x.grade) for x in self.graded if x.before]
-        changed = [
-            f"{student} {points:g} -> {after.points:g}"
-            for student, before, after in pairs
-            if (points := after.points_before(before)) != after.points
-        ]
+        other_set, changed = list[str](), list[str]()
+        for student, before, after in pairs:
+            points = after.points_before(before)
+            if before.points != points:
+                other_set.append(f"{student} {before.points:g} -> {points:g}")
+            if points != after.points:
+                changed.append(f"{student} {points:g} -> {after.points:g}")
         maximums = {(before.possible, after.possible) for _, before, after in pairs}
         for before_possible, possible in sorted(maximums):
             if before_possible != possible:
                 maximum = f"from {before_possible:g} to {possible:g} points"
                 rule = "change it in your learning platform, too"
                 found.append(f"the maximum changed {maximum}: {rule}")
+        if other_set:
+            number = counted(len(other_set), "student")
+            rule = "added and removed questions changed the points of"
+            found.append(f"{rule} {number}: {', '.join(other_set)}")
         if pairs:
             names = f": {', '.join(changed)}" if changed else ""
             number = counted(len(changed), "student")
-            found.append(f"points changed for {number}{names}")
+            others = " of the other questions" * bool(other_set)
+            found.append(f"points{others} changed for {number}{names}")
         return found
 
     def equal(self) -> list[tuple[str, list[GradedOrRejected]]]:

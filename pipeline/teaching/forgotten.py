@@ -2,19 +2,11 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from pipeline import ConfigError
 from pipeline.base.terminal import counted
 from pipeline.teaching.assignment import Assignment, pytorch
 from pipeline.teaching.submissions import Rejected, Submission
-
-
-class ForgottenSettings(NamedTuple):
-    """The settings of most networks, if they differ from the assigned settings."""
-
-    settings: str = ""  # such as "epochs=2"; empty if the assigned ones are plausible
-    notice: str = ""
 
 
 def check_course(entries: Sequence[Submission | Rejected]) -> None:
@@ -28,18 +20,19 @@ def check_course(entries: Sequence[Submission | Rejected]) -> None:
         raise ConfigError(f"{number} cannot be graded: {problem}")
 
 
-def forgotten_settings(
-    assignment: Assignment, entries: Sequence[Submission]
-) -> ForgottenSettings:
-    """Return the settings of most networks, if others were assigned."""
+def forgotten_settings(assignment: Assignment, entries: Sequence[Submission]) -> str:
+    """Return a line about the settings of most networks if others were assigned.
+
+    The result is empty if the assigned ones are plausible.
+    """
     found = Counter(assignment.other_settings(x.student, x.recorded) for x in entries)
     for text, count in found.most_common(1):
         # Each student has a different seed.
         if text and "seed" not in text and 2 * count > len(entries):
             networks = f"{count} of {counted(len(entries), 'network')}"
             notice = f"{text} was used for {networks}: if you assigned this, add"
-            return ForgottenSettings(text, f"{notice} {text}")
-    return ForgottenSettings()
+            return f"{notice} {text}"
+    return ""
 
 
 def other_pytorch(entries: Sequence[Submission]) -> list[str]:

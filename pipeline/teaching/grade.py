@@ -86,7 +86,7 @@ def grade(cfg: GradeConfig) -> ClassGrades:
     ]
     rejected = [entry for entry in found if isinstance(entry, Rejected)]
     forgotten = forgotten_settings(assignment, readable)
-    mistakes = list(filter(None, [forgotten.notice, *other_pytorch(readable)]))
+    mistakes = list(filter(None, [forgotten, *other_pytorch(readable)]))
     notices += mistakes
     for notice in notices:  # before the assigned networks are trained
         say(wrap(notice))
@@ -251,7 +251,7 @@ def _print(grades: ClassGrades) -> None:
     say(f"points    {displayed(grades.folder / 'grades.csv')}")
     say(f"page      {displayed(grades.folder / 'class.html')}{about}")
     say(f"feedback  {displayed(grades.folder / 'feedback')}")
-    for notice in filter(None, [grades.forgotten.notice, *grades.notices]):
+    for notice in filter(None, [grades.forgotten, *grades.notices]):
         say(wrap(notice))
     if grades.undecided:
         say(wrap(f"{grades.undecided} in class.html"))

@@ -117,7 +117,7 @@ def _check_network(path: Path, params: Mapping[str, Any]) -> None:
 
 
 def _check_submission(folder: Path, assignment: Assignment, variant: Variant) -> None:
-    """Raise a UserError if it cannot be graded, or has different settings."""
+    """Raise a UserError if it cannot be graded or is not the assigned one."""
     found = read_submission(folder.resolve(), assignment)
     torch = "" if isinstance(found, Rejected) else found.torch
     known = f"id {variant.student}, course {variant.course}"
@@ -136,6 +136,12 @@ def _check_submission(folder: Path, assignment: Assignment, variant: Variant) ->
     if assignment.other_settings(variant.student, found.recorded):
         params = assignment.params(variant.student)
         _check_params(folder / MODEL_FILE, found.recorded, params)
+    if not found.is_as_written:
+        raise UserError(
+            f"{displayed(folder / MODEL_FILE)} is not the file that homework wrote: if "
+            "its weights were edited, the answers about the network get no points; "
+            f"delete it and {WITHOUT_CHECK}, which trains it again"
+        )
 
 
 def _print_other_torch(torch: str) -> None:

@@ -108,6 +108,7 @@ class Submission(Entry):
     network: Snapshot
     recorded: Mapping[str, Any]  # the params in the network's file; can be changed
     torch: str  # the version of PyTorch there; empty if it is not recorded
+    is_as_written: bool  # whether the weights are those that `homework` has written
     sheet: str  # questions.md in one line; empty if it is missing
     sha256: str  # of the answers and the network
     # Whether the list of students says that another network is accepted.
@@ -246,7 +247,13 @@ def read_submission(path: Path, assignment: Assignment) -> Submission | Rejected
             problem += "; if it contains several submissions, unzip it"
         return Rejected(**about, problem=problem, sheet_id=_sheet_id(_sheet(files)))
     about |= {"answers": given, "network": network, "recorded": metadata.params}
-    return Submission(**about, torch=metadata.torch or "", sheet=sheet, sha256=sha256)
+    return Submission(
+        **about,
+        torch=metadata.torch or "",
+        is_as_written=metadata.weights_sha256 == about["hashes"]["networks"],
+        sheet=sheet,
+        sha256=sha256,
+    )
 
 
 def _sheet(files: list[SubmittedFile]) -> str:

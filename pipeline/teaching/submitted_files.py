@@ -86,7 +86,8 @@ def find_files(path: Path) -> list[SubmittedFile]:
     Files with a similar name are included. A folder or zip file with the same files as
     another one counts once.
 
-    Zip files are opened only if there is no file in `REQUIRED` next to them.
+    If the files next to a zip file are complete, it is ignored if it cannot be read or
+    contains copies of them.
 
     Raises:
         UserError: If a file is a link or a device, or a zip file is damaged or contains
@@ -145,7 +146,7 @@ class _Limits:
 def _read(
     entries: Iterable[_Entry], place: PurePath, limits: _Limits, *, level: int
 ) -> list[SubmittedFile]:
-    """Return the files among entries or, if there are none, in their zip files."""
+    """Return the files among entries and in their zip files."""
     files, zips = list[SubmittedFile](), list[_Entry]()
     for entry in entries:
         if limit := LIMITS.get(_original_name(entry.path)):
@@ -155,22 +156,36 @@ def _read(
             zips.append(entry)
         else:
             files.append(SubmittedFile(place / entry.path, b""))
-    if not zips or any(file.name in REQUIRED for file in files):
-        return files
-    if level == MAX_LEVEL:
-        raise UserError(f"its zip files are nested more than {MAX_LEVEL} deep")
+    loose = {(file.name, file.content) for file in files if file.name in REQUIRED}
+    is_complete = {name for name, _ in loose} == REQUIRED
     for entry in sorted(zips, key=lambda entry: entry.path):
-        name = entry.path.name
-        reads = _SmallReads(io.BytesIO(limits.read(entry, MAX_ZIP_BYTES)))
         try:
-            with zipfile.ZipFile(reads) as archive:
-                inside = _entries_of_zip(archive, limits)
-                files += _read(inside, place / entry.path, limits, level=level + 1)
+            inside = _read_zip(entry, place / entry.path, limits, level=level + 1)
         except UserError:
+            if is_complete:
+                continue
             raise
-        except DAMAGED as error:
-            raise UserError(f"{name} is a damaged zip file: {error}") from None
+        packed = {(file.name, file.content) for file in inside if file.name in REQUIRED}
+        if not is_complete or not packed <= loose:
+            files += inside
     return files
+
+
+def _read_zip(
+    entry: _Entry, place: PurePath, limits: _Limits, *, level: int
+) -> list[SubmittedFile]:
+    """Return the files in a zip file; raise a UserError if it cannot be read."""
+    if level > MAX_LEVEL:
+        raise UserError(f"its zip files are nested more than {MAX_LEVEL} deep")
+    reads = _SmallReads(io.BytesIO(limits.read(entry, MAX_ZIP_BYTES)))
+    try:
+        with zipfile.ZipFile(reads) as archive:
+            inside = _entries_of_zip(archive, limits)
+            return _read(inside, place, limits, level=level)
+    except UserError:
+        raise
+    except DAMAGED as error:
+        raise UserError(f"{entry.path.name} is a damaged zip file: {error}") from None
 
 
 def _entries_of_folder(top: Path, limits: _Limits) -> Iterator[_Entry]:

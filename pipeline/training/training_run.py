@@ -92,8 +92,13 @@ class TrainingRun:
         )
 
     def write_network(self, folder: Path, *, torch: str | None = None) -> None:
-        """Write the network to an existing folder, perhaps with PyTorch's version."""
-        metadata = self.metadata.model_copy(update={"torch": torch})
+        """Write the network to an existing folder.
+
+        With PyTorch's version, its file also records the hash of the weights.
+        """
+        sha256 = self.weights_sha256 if torch else None
+        added = {"torch": torch, "weights_sha256": sha256}
+        metadata = self.metadata.model_copy(update=added)
         storage.save_model(folder / paths.MODEL_FILE, self.network, metadata)
 
     def write(self, folder: Path, *, run_id: str | None) -> None:

@@ -12,7 +12,7 @@ from safetensors.numpy import load_file
 
 from pipeline import ConfigError, UserError, datasets
 from pipeline.base.paths import project_dir
-from pipeline.base.tensors import read_tensors, write_tensors
+from pipeline.base.tensors import read_tensors, tensors_sha256, write_tensors
 from pipeline.homework import homework
 from pipeline.model import load_network, save_model
 from pipeline.teaching import homework as command
@@ -100,7 +100,8 @@ def test_the_commands_in_the_questions_work_and_train_the_same_network(workspace
     ]
     done = workspace.run_all(dict.fromkeys(moved, 0), cwd=old)
     tensors, about = read_tensors(workspace.outputs / FOLDER / "model.safetensors")
-    torch = about.pop("torch")  # only `homework` records the version of PyTorch
+    torch = about.pop("torch")  # only `homework` records it, and the hash
+    assert about.pop("weights_sha256") == tensors_sha256(tensors)
     assert torch == version("torch").partition("+")[0]
     write_tensors(workspace.outputs / "trained", tensors, about)
     network = (workspace.outputs / "trained").read_bytes()
@@ -214,7 +215,8 @@ def test_the_check_says_which_answers_are_missing_or_malformed(workspace):
     printed = workspace.call("homework", **SETTINGS, check=True)
     assert re.search(r"^logit +1\.5$", printed, re.MULTILINE)
     words = " ".join(printed.split())
-    assert 'upper_half must be a number without quotes, such as 3.5, got "3,5"' in words
+    rule = "must be a number without a comma, such as 54096 or 3.5"
+    assert f'upper_half {rule}, got "3,5"' in words
     assert "switched_off must be a number below 1e308, got nan" in words
     assert "parameters must be a whole number of at least 0, got 0.5" in words
     assert re.search(r"^unknown +is not the name of a question$", printed, re.M)
@@ -307,6 +309,8 @@ def test_a_file_that_cannot_be_used_is_reported_in_one_line(
         ("same", {"epochs": 2}, "trained with epochs=1, but this homework needs epo"),
         ("same", {"lr": 0.1}, "trained with lr=0.001, but this homework needs lr=0.1"),
         ("another", {}, "was trained with seed=1, but this homework needs seed=2174"),
+        ("edited", {}, "is not the file that homework wrote: if its weights were edit"),
+        ("saved", {}, "delete it and run the command without check=true, which trains"),
     ],
 )
 def test_the_check_says_what_is_wrong_with_the_network_after_the_answers(
@@ -318,6 +322,10 @@ def test_the_check_says_what_is_wrong_with_the_network_after_the_answers(
         network, metadata = load_network(path)
         other = {"recorded": metadata.recorded | {"seed": 1}}
         save_model(path, network, metadata.model_copy(update=other))
+    elif content in ("edited", "saved"):
+        tensors, about = read_tensors(path)
+        tensors["layer_1.weight"][2] = 0.0
+        write_tensors(path, tensors, about if content == "edited" else {})
     elif content != "same":
         path.write_bytes(content) if content else path.unlink()
     before = workspace.hashes(FOLDER)

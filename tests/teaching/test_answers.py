@@ -43,6 +43,21 @@ def test_a_plain_number_in_quotes_is_read_as_the_number(typed):
     assert (answers.numbers, answers.problems) == ({"logit": float(typed)}, {})
 
 
+@pytest.mark.parametrize("typed", ["4.000", '"4.000"', "54.096", '" 54.096 "'])
+def test_a_point_that_may_separate_thousands_is_malformed_in_a_whole_number(typed):
+    text = f'{{"id": "a", "answers": {{"parameters": {typed}, "logit": {typed}}}}}'
+    answers, number = read_answers(text.encode()), typed.strip('" ')
+    rule = "must be a whole number without a point, such as 4 or 4000"
+    assert answers.problems == {"parameters": f"{rule}, got {number}"}
+    assert answers.numbers == {"logit": float(number)}
+
+
+@pytest.mark.parametrize("typed", ["4.0", "4.00", "4000.0", "4.0000", "4e3", '"4.0"'])
+def test_a_whole_number_with_other_decimals_is_read(typed):
+    text = f'{{"id": "a", "answers": {{"parameters": {typed}}}}}'
+    assert read_answers(text.encode()).numbers["parameters"] in (4, 4000)
+
+
 def test_a_byte_order_mark_is_accepted():
     assert read_answers(b"\xef\xbb\xbf" + content({"logit": 1})).numbers == {"logit": 1}
 
@@ -50,7 +65,8 @@ def test_a_byte_order_mark_is_accepted():
 @pytest.mark.parametrize(
     ("typed", "problem"),
     [
-        ('"3,5"', 'without quotes, such as 3.5, got "3,5"'),
+        ('"3.5 %"', 'without quotes, such as 3.5, got "3.5 %"'),
+        ('"3,5"', 'must be a number without a comma, such as 54096 or 3.5, got "3,5"'),
         ('"1 000"', 'got "1 000"'),
         ('"0x1F"', 'got "0x1F"'),
         ('"1_000"', 'got "1_000"'),
@@ -138,6 +154,18 @@ def test_unknown_names_are_problems_but_not_too_many():
         ),
         (b'{"id": "a",\n "answers": {}\n', "Expecting ',' delimiter in line 3"),
         (b'{"id": "a" "answers": {}}', "Expecting ',' delimiter in line 1, column 12"),
+        (
+            '{"id": "a",\n “answers”: {}}'.encode(),
+            'replace the curly quotes with ", in line 2, got “',
+        ),
+        (
+            '{"id": "a",\n "answers": {"logit": „3.5“}}'.encode(),
+            'replace the curly quotes with ", in line 2, got „',
+        ),
+        (
+            '{"id": "a",\n "answers": {"logit": "3.5”}}'.encode(),
+            'replace the curly quotes with ", in line 2, got ”',
+        ),
         (b"\xff\xfe{}", "must be text: save it as UTF-8"),
         (b"[1]", "must contain"),
         (b'{"id": "a"}', "must contain"),

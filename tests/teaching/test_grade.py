@@ -586,15 +586,23 @@ def test_settings_that_most_networks_differ_in_are_reported_with_the_key_to_add(
     course.write(place / "cem", "cem", {}, course.train("cem", lr=0.1))
     text = "epochs=2 was used for 2 of 3 networks: if you assigned this, add epochs="
     grades = grade_all()
-    assert grades.forgotten == ("epochs=2", f"{text}2") and grades.notices == []
-    assert [entry.student for entry in grades.others] == ["cem"]
+    assert grades.forgotten == f"{text}2" and grades.notices == []
     shown = page(outputs)
-    assert shown.count("epochs=2") == 2 and text in shown
+    assert shown.count("epochs=2") == 4 and text in shown
+    assert shown.count("; the metadata of the file says epochs=2") == 2
     assert capsys.readouterr().out.count("epochs=2") == 4  # at the start and at the end
+    # They are listed, because they lose points with require=assigned.
+    assert [entry.student for entry in grades.others] == ["ana", "ben", "cem"]
+    for name in ("ana", "ben"):
+        shutil.rmtree(place / name)
+        network = longer.train(name)
+        longer.write(place / name, name, course.solve(name, network), network)
+    start = "2 students got points for a network that is not the assigned one (ana, ben"
+    assert grade_all().undecided.startswith(start)
     dora = {**course.settings, "epochs": 3}
     dataclasses.replace(course, settings=dora).write(place / "dora", "dora")
     grades = grade_all()
-    assert grades.forgotten == ("", "")
+    assert grades.forgotten == ""
     assert len(grades.others) == 4
     assert "epochs=3" in page(outputs)
 
@@ -1284,7 +1292,9 @@ def test_an_added_question_is_graded_and_changed_points_are_listed(
     assert grades.notices == [
         f"the maximum changed from {points - 1} to {points} points: change it in your "
         "learning platform, too",
-        "points changed for 0 students",
+        "added and removed questions changed the points of 1 student: "
+        f"ana {points - 1} -> {points}",
+        "points of the other questions changed for 0 students",
     ]
 
 
@@ -1302,19 +1312,25 @@ def test_after_a_removal_students_with_other_points_for_another_question_are_lis
         stored["answers"].append(old)  # as if it had been removed since then
         path.write_text(json.dumps(stored))
     maximum = f"the maximum changed from {count + 1} to {count} points"
-    kept, changed = grade_all(require="assigned").notices
-    assert kept.startswith(maximum) and changed == "points changed for 0 students"
+    kept, removed, changed = grade_all(require="assigned").notices
+    assert kept.startswith(maximum)
+    # The last question depends on the weights, so eva had no points for it.
+    assert removed == (
+        "added and removed questions changed the points of 2 students: "
+        f"ana {count + 1} -> {count}, ben {count + 1} -> {count}"
+    )
+    assert changed == "points of the other questions changed for 0 students"
     (path, *_) = (outputs / "grades" / ".cache").glob("*.json")
     stored = json.loads(path.read_text())
     stored["answers"] += [{**stored["answers"][-1], "question": "old_one"}]
     stored["answers"][0]["points"] = 0.5
     path.write_text(json.dumps(stored))
-    kept, changed = grade_all().notices
+    kept, removed, changed = grade_all().notices
     assert kept.startswith(maximum)
+    assert re.search(rf"of 1 student: \w+ {count + 0.5} -> {count - 0.5}$", removed)
     # Both numbers are without the removed question.
-    assert re.fullmatch(
-        rf"points changed for 1 student: \w+ {count - 0.5} -> {count}", changed
-    )
+    text = rf"for 1 student: \w+ {count - 0.5} -> {count}"
+    assert re.fullmatch(f"points of the other questions changed {text}", changed)
 
 
 def test_a_removed_question_about_the_weights_had_no_points_for_another_network(

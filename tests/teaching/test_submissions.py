@@ -164,6 +164,23 @@ def test_identical_zip_files_and_folders_count_once(copy, pack, place, tmp_path)
     assert "2 files named answers.json" in problem(folder)
 
 
+def test_a_zip_file_next_to_loose_files_counts_as_a_folder_does(copy, pack, place):
+    folder, complete = copy(), copy("other")
+    (complete / "questions.md").write_text("1")
+    pack(complete, folder / "homework.zip")
+    assert problem(folder) == ""  # it contains copies
+    (folder / FILE).write_text('{"id": "ana", "answers": {}}')
+    assert problem(folder) == (
+        "it has 2 files named answers.json, but only one can count: answers.json, "
+        "homework.zip/answers.json"
+    )
+    (folder / FILE).unlink()
+    found = read_submission(folder, ASSIGNMENT)
+    assert found.sha256 == read_submission(complete, ASSIGNMENT).sha256
+    (folder / "homework.zip").write_bytes(b"no zip")
+    assert "homework.zip is a damaged zip file" in problem(folder)
+
+
 def test_a_folder_without_the_files_says_what_it_contains(place):
     (place / "ana").mkdir()
     (place / "ana" / "homework.rar").touch()
