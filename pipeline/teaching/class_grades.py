@@ -55,6 +55,11 @@ class ClassGrades(Roster):
         return sorted(others, key=lambda x: x.grade.training is not Training.EDITED)
 
     @property
+    def unanswered(self) -> list[Graded]:
+        """The graded submissions without a well-formed answer."""
+        return [entry for entry in self.graded if not entry.answers.numbers]
+
+    @property
     def undecided(self) -> str:
         """A line about the points that `require=assigned` would remove, or ""."""
         found = [
@@ -164,6 +169,7 @@ class ClassGrades(Roster):
                 + (", accepted)" if x.is_accepted else ")")
                 for x in self.others
             ],
+            "empty": [x.student for x in self.unanswered],
             "identical": copies,
             "misnamed": [f"{x.student} in {x.place}" for x in self.misnamed],
             "unlisted": [x.student for x in self.unlisted],

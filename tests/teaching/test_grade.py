@@ -400,10 +400,12 @@ def test_missing_unlisted_misnamed_and_equal_submissions_are_listed(
     shown = page(outputs)
     assert "Identical networks" in shown and "zoë" in shown and "finn" in shown
     titles = re.findall("<h3.*?>(.*?)</h3>", shown)
-    assert titles[0] == "Not the assigned network" and "No submission" in titles
+    assert titles[0] == "Not the assigned network"
+    assert "Without a well-formed answer" in titles and "No submission" in titles
     grade(submissions=place, students=students, **course.keys)
     printed = capsys.readouterr().out
     for line in (
+        "empty     1: eva",
         "identical 2: answers of ana and ben, networks of ana and cem",
         "misnamed  1: finn in somebody",
         "unlisted  1: finn",
@@ -866,7 +868,7 @@ def test_a_teacher_in_the_list_does_not_need_attention(
 ):
     path = tmp_path / "list.csv"
     path.write_text("First name,Last name,ID number\nAna,Ruiz,a1\nKim,Li,\n")
-    course.write(place / "a1", "a1")
+    course.write(place / "a1", "a1", {"logit": 1})
     grades = grade_all(students=path)
     assert not grades.needs_attention
     shown = page(outputs)
@@ -1449,7 +1451,7 @@ def test_feedback_has_the_hints_and_the_solutions_only_on_request(
     grade_all()
     shown = page(outputs, "feedback/ana.html")
     assert mistake.hint in shown and "0.5 of 1" in shown
-    assert "must be a number without quotes" in shown
+    assert "must be a number without a comma" in shown
     assert "Correct answer" not in shown
     grade_all(solutions=True)
     shown = page(outputs, "feedback/ana.html")
