@@ -6,8 +6,8 @@ tests/benchmarks/images.py` measures the accuracy with these constants on images
 kinds, and the README shows the results.
 
 A comment says what a lower or a higher value would change, where the code makes
-this clear, and for which images the constant was introduced. Names in quotes, such as "faint
-pencil", are kinds of images in this benchmark. Other names are tests in
+this clear, and for which images the constant was introduced. Names in quotes, such as
+"faint pencil", are kinds of images in this benchmark. Other names are tests in
 `tests/images/`.
 """
 
