@@ -193,8 +193,8 @@ def read_submissions(
     """Read each entry of a folder, except hidden ones, in the order of their names.
 
     Raises:
-        UserError: If it is a file, such as a zip file, or missing, if it cannot be read, or
-            if it contains Moodle's files without their folders.
+        UserError: If the folder is missing, is a file, such as a zip file, cannot be
+            read, or contains Moodle's files without their folders.
     """
     if os.path.isfile(folder):
         raise UserError(
