@@ -88,7 +88,7 @@ class Student:
         return rows * columns * self.hidden
 
     def bytes_of_weights(self, text):
-        bits, neurons = find(r"with (\d+) bits.* has (\d+) neurons", text)
+        neurons, bits = find(r"has (\d+) neurons.* in (\d+) bits", text)
         return 784 * neurons * bits // 8
 
     def multiplications(self, text):
