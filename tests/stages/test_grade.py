@@ -19,8 +19,8 @@ def workspace(empty_project):
     workspace.call("homework", student="ana", **keys)
     folder = workspace.outputs / "homework" / "ana"
     path, questions = folder / "answers.json", (folder / "questions.md").read_text()
-    text = r"with\s+(\d+)\s+bits.*\shas\s+(\d+)\s+neurons"
-    ((bits, neurons),) = re.findall(text, questions)
+    text = r"has\s+(\d+)\s+neurons[^?]*\sin\s+(\d+)\s+bits"
+    ((neurons, bits),) = re.findall(text, questions)
     stored = json.loads(path.read_text())
     stored["answers"] |= {"parameters": 1}
     stored["answers"]["bytes_of_weights"] = 784 * int(neurons) * int(bits) / 8
