@@ -1,4 +1,4 @@
-"""Download a data set, verify it, and plot its images.
+"""Downloads a data set, verifies it, and plots its images.
 
 Downloads or reads a data set, or imports a folder with IDX files as a new data set and
 prints its name. Later commands accept this name as dataset=. Writes

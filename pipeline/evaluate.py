@@ -1,4 +1,4 @@
-"""Evaluate a trained network on its validation images, or on any labeled images.
+"""Evaluates a trained network on its validation images, or on any labeled images.
 
 Reads outputs/train/ (or the network of run=<id> or model=<file>) and the test sets. The
 default is the validation images of the training run, usually MNIST's 10,000 test
@@ -60,7 +60,7 @@ def evaluate(
     Raises:
         ConfigError: If settings are invalid; the message has one line per problem.
         UserError, OSError: If a file, the store or the trained network cannot be used.
-        PartlyFailed: If only a test set or an image cannot be used.
+        PartlyFailed: If some test sets or images cannot be used.
             `error.result` has the results of all others.
     """
     with call(folder=folder, quiet=quiet):

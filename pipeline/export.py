@@ -1,4 +1,4 @@
-"""Export a trained network as C code for a microcontroller, and as an ONNX file.
+"""Exports a trained network as C code for a microcontroller, and as an ONNX file.
 
 Reads outputs/train/ (or the network of run=<id> or model=<file>) and quantizes it to
 integers. bits= is the bit width of the weights of layer 1; layer 2 always has 8 bits.
@@ -76,7 +76,7 @@ def export(
     Raises:
         ConfigError: If settings are invalid; the message has one line per problem.
         UserError, OSError: If a file, the store or the trained network cannot be used.
-        PartlyFailed: If only a network or a bit width cannot be used.
+        PartlyFailed: If some networks or bit widths cannot be used.
             `error.result` has the results of all others.
     """
     with call(folder=folder, quiet=quiet):

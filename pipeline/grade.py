@@ -1,4 +1,4 @@
-"""Grade the homework of a class.
+"""Grades the homework of a class.
 
 Reads a folder with the submissions: for each student, a folder or a zip file with the
 files that python -m pipeline.homework wrote. Keep the folders of the platform's export

@@ -1,4 +1,4 @@
-"""Explain a trained network, down to every parameter.
+"""Explains a trained network, down to every parameter.
 
 Analyzes the network in outputs/train/ (or the network of run=<id> or model=<file>) on
 its data set. Prints a tutorial: how many parameters there are and why, how

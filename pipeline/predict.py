@@ -1,4 +1,4 @@
-"""Classify images, and say why a prediction is unsure.
+"""Classifies images, and says why a prediction is unsure.
 
 Reads outputs/train/ (or the network of run=<id> or model=<file>) and the images of
 images=: indices of test images, a file, or a folder. Images can have any size, and pen
@@ -58,7 +58,7 @@ def predict(
     Raises:
         ConfigError: If settings are invalid; the message has one line per problem.
         UserError, OSError: If a file, the store or the trained network cannot be used.
-        PartlyFailed: If only an image cannot be used.
+        PartlyFailed: If some images cannot be used.
             `error.result` has the results of all others.
     """
     with call(folder=folder, quiet=quiet):

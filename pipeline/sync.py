@@ -1,4 +1,4 @@
-"""Copy recorded runs to an MLflow server, unless they are already there.
+"""Copies recorded runs to an MLflow server, unless they are already there.
 
 Reads the tracking store in outputs/. Marks runs whose process was killed as KILLED,
 then copies. Copying takes 1 to 2 s per run, 0.1 to 0.3 s per training run of a sweep,

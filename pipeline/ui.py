@@ -1,4 +1,4 @@
-"""Show the recorded runs in a browser, in MLflow's UI.
+"""Shows the recorded runs in a browser, in MLflow's UI.
 
 Reads the tracking store in outputs/ and opens the list of runs or, with run=<id>, the
 page of that run. By default, the list shows the experiment of the newest run; the

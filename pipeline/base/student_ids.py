@@ -33,7 +33,7 @@ def student_id(text: str) -> str:
     if not ID.match(name := normalize(text)):
         raise ValueError(
             f"must be 1 to {MAX_ID} letters, digits and . @ + - _, and begin with a "
-            "letter or a digit"
+            "letter, a digit or _"
         )
     return name
 

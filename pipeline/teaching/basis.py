@@ -26,8 +26,7 @@ NO_RELU = (
 )
 NOT_SCALED = "The gray levels must be divided by 255 before they are multiplied."
 NEXT_NEURON = (
-    "This belongs to the next neuron. The names of neurons count from 1, and the "
-    "indices of the arrays from 0."
+    "This belongs to the next neuron. Neuron numbers start at 1, array indices at 0."
 )
 FROM_ONE = "Row and column are counted from 0, like the indices of an array."
 TRANSPOSED = "Row and column are swapped. The index of a pixel is 28 · row + column."

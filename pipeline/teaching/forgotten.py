@@ -21,9 +21,9 @@ def check_course(entries: Sequence[Submission | Rejected]) -> None:
 
 
 def forgotten_settings(assignment: Assignment, entries: Sequence[Submission]) -> str:
-    """Return a line about the settings of most networks if others were assigned.
+    """Return a message if most networks have other settings than the assigned ones.
 
-    The result is empty if the assigned ones are plausible.
+    Otherwise, return "".
     """
     found = Counter(assignment.other_settings(x.student, x.recorded) for x in entries)
     for text, count in found.most_common(1):

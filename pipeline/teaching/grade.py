@@ -231,7 +231,7 @@ def _write(grades: ClassGrades, data: Dataset, cfg: GradeConfig) -> None:
 
 
 def _print(grades: ClassGrades) -> None:
-    """Print how many were graded, each problem, and where the files are."""
+    """Print how many submissions were graded, each problem, and where the files are."""
     total = counted(len(grades.entries), "submission")
     say(f"{len(grades.graded)} of {total} graded")
     for entry in grades.problems:

@@ -57,12 +57,12 @@ MIN_ACCURACY = 0.5
 # seeds), and instructions up to SSE4.2 by at most 0.0007 (8 seeds). Removing one
 # active neuron lowered it by at least 0.009; noise on all weights lowers it further.
 MAX_LOSS = 0.01
-ASSIGNED = "assigned"  # the value of the setting `require`; the other one is "any"
+ASSIGNED = "assigned"  # the value of the setting `require`; its other value is "any"
 # Why an answer with such a mistake gets no points; see `grade_answers`.
 GUESS = "This number could also be a guess, so it gets no points."
 ALONE = (
-    "It could also be a different mistake, because no other answer shows both, so it "
-    "gets no points."
+    "No other answer shows both this mistake and this number of decimals. The number "
+    "could therefore have another cause, and gets no points."
 )
 # The hash of the code that grades, which each grade records. After a change, a grade
 # that has an answer to each question is kept, with a notice.
@@ -128,7 +128,7 @@ class SubmissionGrade(Comparison):
 
     @property
     def is_complete(self) -> bool:
-        """Whether it has an answer to each question."""
+        """Whether the grade has an answer to each question."""
         names = [answer.question for answer in self.answers]
         return names == [question.name for question in QUESTIONS]
 

@@ -117,7 +117,10 @@ def _check_network(path: Path, params: Mapping[str, Any]) -> None:
 
 
 def _check_submission(folder: Path, assignment: Assignment, variant: Variant) -> None:
-    """Raise a UserError if it cannot be graded or is not the assigned one."""
+    """Raise a UserError if the homework cannot be graded.
+
+    The network must also be the assigned network.
+    """
     found = read_submission(folder.resolve(), assignment)
     torch = "" if isinstance(found, Rejected) else found.torch
     known = f"id {variant.student}, course {variant.course}"

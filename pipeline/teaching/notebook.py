@@ -20,7 +20,7 @@ from pipeline.base.terminal import wrap
 from pipeline.teaching.variant import Variant
 
 TEXTS = Path(__file__).with_suffix(".toml")
-SHOW = "show"  # the answer of somebody who wants to see the correct one
+SHOW = "show"  # typed as an answer to see the correct answer
 ATTEMPTS = 2  # wrong answers until the correct one is shown
 Answer = float | int | str
 

@@ -80,7 +80,8 @@ class WeightsForSmallImages(Question):
             Mistake(pixels * hidden + hidden, "The biases are not weights.", 0.5),
             Mistake(pixels, "This is the number of weights of one neuron only."),
             Mistake(
-                rows * hidden, "Each neuron has a weight for each pixel, not for a row."
+                rows * hidden,
+                "Each neuron has a weight for each pixel, not for each row.",
             ),
             Mistake(pixels * hidden + hidden * CLASSES, "Do not count layer 2."),
         ]
@@ -93,10 +94,9 @@ class BytesOfWeights(Question):
     group = SIZES
     form = WHOLE
     template = """
-        A microcontroller stores each weight of layer 1 of another network with {t.bits}
-        bits, without gaps. This network has {t.stored_neurons} neurons in layer 1, and
-        images of 28x28 pixels. How many bytes do these weights (without the biases)
-        need?
+        Another network has {t.stored_neurons} neurons in layer 1, and images of 28x28
+        pixels. A microcontroller stores each weight of its layer 1 in {t.bits} bits,
+        without gaps. How many bytes do these weights need, without the biases?
     """
 
     def _answers(self, basis: Basis) -> list[Correct | Mistake]:
@@ -122,8 +122,9 @@ class Multiplications(Question):
     form = WHOLE
     template = """
         Another network has {t.more_neurons} neurons in layer 1 and, like yours, images
-        of 28x28 pixels and ten classes. How many multiplications of a weight by a pixel
-        or by the output of a neuron does it need to classify one image?
+        of 28x28 pixels and ten classes. How many multiplications does it need to
+        classify one image? Count the products of a weight and a pixel, and of a weight
+        and the output of a neuron.
     """
 
     def _answers(self, basis: Basis) -> list[Correct | Mistake]:

@@ -193,13 +193,18 @@ def read_submissions(
     """Read each entry of a folder, except hidden ones, in the order of their names.
 
     Raises:
-        UserError: If it is a file, such as a zip file, if the folder cannot be read, or
-            if it contains Moodle's files without their folders.
+        UserError: If the folder is missing, is a file, such as a zip file, cannot be
+            read, or contains Moodle's files without their folders.
     """
     if os.path.isfile(folder):
         raise UserError(
             f"submissions must be a folder, but {printable(folder)} is a file: unpack "
             "a zip file into a new folder"
+        )
+    if not os.path.lexists(folder) and os.path.isdir(folder.absolute().parent):
+        raise UserError(
+            f"submissions must be a folder, but {printable(folder)} does not exist: "
+            "name the folder that contains the submissions"
         )
     paths = [
         path

@@ -89,7 +89,7 @@ def _on_server(text: str, server: str | None, store: Path) -> str:
         command = f"artifacts download --run-id {text} -a {NETWORK_PATH} -d ."
         remedy += f", or download its network and use model={MODEL_FILE}:"
         remedy += f"\n  MLFLOW_TRACKING_URI={server} mlflow {command}"
-    return f"run {text} is on {server} only, not in the store: {remedy}"
+    return f"run {text} is only on {server}, not in the store: {remedy}"
 
 
 def _ambiguous(text: str, runs: list[RecordedRun], store: Path) -> str:

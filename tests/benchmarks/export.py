@@ -93,8 +93,8 @@ def accuracies(exports):
                 f"{results[0]['finetune']}",
             )
         )
-    columns = ("weights", "accuracy", "change", "by seed", "same predictions", "epochs")
-    return table(columns, lines, left=("weights",))
+    columns = ("weights", "accuracy", "change", "by seed", "same predictions")
+    return table((*columns, "finetune"), lines, left=("weights",))
 
 
 def costs(measurements):

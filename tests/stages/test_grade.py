@@ -19,8 +19,8 @@ def workspace(empty_project):
     workspace.call("homework", student="ana", **keys)
     folder = workspace.outputs / "homework" / "ana"
     path, questions = folder / "answers.json", (folder / "questions.md").read_text()
-    text = r"with\s+(\d+)\s+bits.*\shas\s+(\d+)\s+neurons"
-    ((bits, neurons),) = re.findall(text, questions)
+    text = r"has\s+(\d+)\s+neurons[^?]*\sin\s+(\d+)\s+bits"
+    ((neurons, bits),) = re.findall(text, questions)
     stored = json.loads(path.read_text())
     stored["answers"] |= {"parameters": 1}
     stored["answers"]["bytes_of_weights"] = 784 * int(neurons) * int(bits) / 8
@@ -81,8 +81,9 @@ def test_a_call_from_python_writes_to_its_folder(workspace, tmp_path):
 def test_missing_settings_are_reported_together_and_folders_are_checked(done):
     assert "submissions is missing: add submissions=<folder>" in done.stderr
     assert "course is missing: add course=<code>" in done.stderr
-    assert "/none cannot be read: No such file or directory" in done.stderr
     words = " ".join(done.stderr.split())
+    assert "submissions must be a folder, but " in words
+    assert "/none does not exist: name the folder that contains the sub" in words
     assert "/all.zip is a file: unpack a zip file into" in words
     assert "0 of 2 submissions can be graded, so nothing was written" in words
     assert "the first problem is all.zip: " in words

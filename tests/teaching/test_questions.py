@@ -88,7 +88,7 @@ class Student:
         return rows * columns * self.hidden
 
     def bytes_of_weights(self, text):
-        bits, neurons = find(r"with (\d+) bits.* has (\d+) neurons", text)
+        neurons, bits = find(r"has (\d+) neurons.* in (\d+) bits", text)
         return 784 * neurons * bits // 8
 
     def multiplications(self, text):
@@ -661,7 +661,7 @@ def test_the_texts_of_a_variant_stay_the_same(mnist):
     topic = Topic.of(variant, 20, mnist.test, datasets.spec("mnist"))
     texts = {question.name: question.text(topic) for question in QUESTIONS}
     assert "images of 22x27 pixels" in texts["weights_for_small_images"]
-    assert "with 4 bits, without gaps. This netw" in texts["bytes_of_weights"]
+    assert "in 4 bits, without gaps. How many" in texts["bytes_of_weights"]
     assert "weight of N13 for the pixel in row 8 and col" in texts["weight_of_pixel"]
     assert "The label of test image 9620 is 9." in texts["loss_of_wrong_label"]
     assert texts["raised_bias"].startswith("The bias of N23 is increased by 1.5.")

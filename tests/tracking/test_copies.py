@@ -545,7 +545,7 @@ def test_the_id_of_a_copy_is_rejected_with_the_id_of_its_original(
         find_run(copied.info.run_id, store=recorded, server=server.url)
     text = f"run {copied.info.run_id} on {server.url} is the copy of run {original}"
     assert str(error.value) == f"{text}, which is in the store: enter that id"
-    with pytest.raises(UserError, match=f"on {server.url} only, not in the store:"):
+    with pytest.raises(UserError, match=f"only on {server.url}, not in the store:"):
         find_run(copied.info.run_id, store=store, server=server.url)
 
 
