@@ -555,10 +555,10 @@ def test_a_run_that_is_only_on_a_server_has_its_own_message(store, server, monke
         find_run(remote, store=store)
     given = find_run, find_training_run, find_sweep, read_networks
     for find in (*given, load_recorded_model):
-        with pytest.raises(UserError, match=f"run {remote} is on {server.url} only"):
+        with pytest.raises(UserError, match=f"run {remote} is only on {server.url}"):
             find(remote, store=store, server=server.url)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.url)
-    with pytest.raises(UserError, match=f"run {remote} is on {server.url} only"):
+    with pytest.raises(UserError, match=f"run {remote} is only on {server.url}"):
         find_run(remote, store=store)
 
 
