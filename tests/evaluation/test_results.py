@@ -70,7 +70,7 @@ def test_the_worst_classes_confusions_and_mistakes_are_described():
         "3 as pullover (1)",
     ]
     # Not t-shirt/top, the name of the class in the network's data set.
-    assert describe_prediction(result, 1).endswith("Wrong: the label is 0.")
+    assert describe_prediction(result, 1).endswith(", but the label is 0.")
     captions = [caption for caption, _ in mistakes(result)]
     first, second, *others = captions  # the most confident ones first
     bag = "predicted: bag\nconfidence: 90.0%\nlabel: 1\n"  # named by both data sets
@@ -107,7 +107,7 @@ def test_without_a_detector_only_preprocessing_makes_a_prediction_unsure(
     assert predictions.reasons == [None, "several", "blank"]
     assert predictions.sure == [None, False, False]
     assert predictions.doubt(1) == "there is more than one digit or object"
-    text = "The image is blank. For a blank image, the network predicts "
+    text = "the image is blank. For a blank image, the network predicts "
     assert describe_prediction(predictions, 2).startswith(text)
     assert scores.per_image(predictions)[1]["text"] == predictions.doubt(1)
 
@@ -161,7 +161,7 @@ def test_training_evaluation_and_the_page_count_blank_images_alike(
     assert scores.confusion_matrix(result).sum() == 60
     named = ", ".join(result.source.files[:3])
     assert f"no ink was found in 30 images: {named}, \u2026" in describe_result(result)
-    assert describe_prediction(result, 0).startswith("The image is blank. ")
+    assert describe_prediction(result, 0).startswith("the image is blank. ")
     rows = scores.per_image(result)
     assert (rows[0]["reason"], rows[0]["text"]) == ("blank", "the image is blank")
     assert all(bool(row["reason"]) != row["sure"] for row in rows)

@@ -24,8 +24,8 @@ def test_a_test_image_gets_ten_probabilities_even_from_a_copied_network(
 ):
     (record,), printed = predict(workspace, 0)
     seven = record["probabilities"][7]
-    line = f"mnist test image 0: The network predicts 7 ({seven:.1%}). Correct. 0 "
-    assert printed.startswith(line) and seven >= 0.98
+    text = f"the network predicts 7 ({seven:.1%}), which is correct."
+    assert printed.startswith(f"mnist test image 0: {text} 0 ") and seven >= 0.98
     assert record["predicted"] == record["label"] == 7 and record["sure"]
     assert sum(record["probabilities"]) == pytest.approx(1, abs=1e-5)
     shutil.copytree(workspace.trained(""), tmp_path / "train")
@@ -39,13 +39,14 @@ def test_a_folder_is_classified_and_its_preprocessing_is_plotted(
 ):
     records, printed = predict(workspace, digit_folder)
     correct = sum(record["predicted"] == record["label"] for record in records)
-    assert len(records) == printed.count("The network predicts") == 10 and correct >= 9
+    assert len(records) == printed.count("the network predicts") == 10 and correct >= 9
     assert f"{correct} of 10 images are classified correctly" in printed
-    right = " Correct.", " The prediction is correct."
+    right = ", which is correct.", " The prediction is correct."
     assert sum(map(printed.count, right)) == correct
     unsure = sum(not record["sure"] for record in records)
     assert re.search(rf"\b{unsure} predictions? (is|are) unsure", printed)
-    assert printed.count(" Wrong: the label is ") == 10 - correct
+    wrong = ", but the label is ", " The prediction is wrong: the label is "
+    assert sum(map(printed.count, wrong)) == 10 - correct
     files = [record["file"].replace("\udcff", r"\udcff") for record in records]
     assert files_in_csv(workspace) == files
     with Image.open(workspace.outputs / "predict" / "preparation.png") as plot:
