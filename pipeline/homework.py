@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pipeline.teaching.homework import Homework
 
 
-@documented(HomeworkKeywords)
+@documented(HomeworkKeywords, required=HomeworkConfig.required)
 def homework(
     *,
     folder: str | os.PathLike[str] | None = None,

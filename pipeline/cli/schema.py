@@ -24,7 +24,7 @@ def _dataset(value: str) -> str:
 
 def _bit_width(value: object) -> object:
     if type(value) not in (int, str):  # `Literal` would accept true as 1, and 8.0
-        raise ValueError("must be 8, 4, 2, 1 or 'all'")
+        raise ValueError("must be 8, 4, 2, 1 or all")
     return value
 
 

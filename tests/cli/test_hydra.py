@@ -557,7 +557,7 @@ BAD_FILES = {
     "two types": (
         {"conf/team/x.yaml": GLOBAL + "hidden: {a: 1}"},
         "team=x",
-        "conf/team/x.yaml: hidden must be a valid integer, got {'a': 1}",
+        "conf/team/x.yaml: hidden must be an integer, got {'a': 1}",
     ),
     "a binary": (
         {"conf/team/x.yaml": bytes(range(256))},
