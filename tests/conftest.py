@@ -446,7 +446,7 @@ def clone_project():
         find = ["git", "rev-parse", "--git-path", "index"]
         index = ROOT / subprocess.check_output(find, cwd=ROOT, text=True).strip()
         folder.parent.mkdir(parents=True, exist_ok=True)
-        # Git would lock the index of this project, which other tests clone, too.
+        # Git would lock the index of this project, which other tests clone too.
         copy = shutil.copyfile(index, folder.with_name(f"{folder.name}.index"))
         stash = subprocess.check_output(
             ["git", *name, "stash", "create"],

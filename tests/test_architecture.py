@@ -171,7 +171,7 @@ def test_the_implementations_of_the_stages_close_no_cycle_of_packages():
 @pytest.mark.parametrize(
     ("names", "exceptions"),
     [
-        # sweeps has a command, too, and errors compares paths.
+        # sweeps has a command too, and errors compares paths.
         (
             {"base.call.own_folder", "base.call.results_dir", "base.call.lasting_dir"}
             | {"base.call.new_results", "base.paths.store_dir"},
@@ -220,7 +220,7 @@ def test_dataclasses_with_arrays_are_compared_by_identity():
         )
     dataclasses = {x for x in options if options[x].startswith("dataclass")}
     while more := {x for x in dataclasses if arrays & types[x]} - arrays:
-        arrays |= more  # the fields of a field, or of a base, are compared, too
+        arrays |= more  # the fields of a field, or of a base, are compared too
     assert {"Epoch", "TrainResult"} <= arrays
     assert not {x for x in dataclasses & arrays if "eq=False" not in options[x]}
 

@@ -27,7 +27,7 @@ def run_command(function: Callable[[], object], *, name: str) -> None:
 
     Exit statuses: 2, before anything is written, if the command line is invalid; 1,
     with one line, if a file, the network or the disk causes an error; 130 after Ctrl-C;
-    143 after SIGTERM. Output that cannot be written is an error, too.
+    143 after SIGTERM. Output that cannot be written is an error too.
 
     `name` is the command, such as "python -m pipeline.train".
     """

@@ -115,7 +115,7 @@ class Executor(AbstractContextManager["Executor"]):
     ) -> Iterator[TaskResult]:
         """Run a function for each task, and yield each result when its task ends.
 
-        An attempt whose worker is lost is yielded, too, and its task is tried again.
+        An attempt whose worker is lost is yielded too, and its task is tried again.
 
         Args:
             function: A function of a module that returns plain values and arrays.
@@ -214,7 +214,7 @@ def failure(task: Task, error: BaseException, *, traceback: str) -> TaskResult:
 
     Raises:
         OtherSoftware: If the error is an `OtherSoftware`, because other tasks would
-            fail, too.
+            fail too.
     """
     if isinstance(error, OtherSoftware):
         raise error from None

@@ -257,7 +257,7 @@ def _serve(first: Connection, others: Sequence[Connection], folder: Path) -> Non
         threading.Thread(target=_serve_channel, args=(connection,), daemon=True).start()
     while True:
         answer = _respond(requests.get())
-        with suppress(ConnectionError):  # `receive` notices the end, too
+        with suppress(ConnectionError):  # `receive` notices the end too
             first.send_bytes(answer)
 
 

@@ -153,7 +153,7 @@ class TrainedModel:
         if len(network.layers) != 2:
             raise UserError(
                 f"{self.path} has {len(network.layers)} layers ({network.sizes}): "
-                "inspect and export work with two layers only"
+                "inspect and export work only with two layers"
             )
         return self
 

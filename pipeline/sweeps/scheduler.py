@@ -57,7 +57,7 @@ def _announce(plan: Plan, size: int, *, to_train: int, workers: int) -> None:
     """Print the number of training runs, and the disk space for all results.
 
     `size` is in bytes. `to_train` is the number of jobs that reuse no run. The results
-    of reused runs are recorded, too.
+    of reused runs are recorded too.
     """
     if to_train:
         runs = counted(to_train, "training run")

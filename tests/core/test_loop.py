@@ -21,7 +21,7 @@ from pipeline.core.threads import one_thread
 
 def train(split, *, lr=0.001, epochs=2, **options):
     chosen = Hyperparameters(**defaults() | {"epochs": epochs, **options})
-    chosen = chosen.model_copy(update={"lr": lr})  # beyond its bounds, too
+    chosen = chosen.model_copy(update={"lr": lr})  # beyond its bounds too
     network, (_, *history) = loop.train_network(split, chosen)
     return network, history
 

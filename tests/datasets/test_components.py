@@ -133,7 +133,7 @@ def test_components_that_do_not_fit_are_computed_again_and_nothing_else(digits, 
     content, sha256 = path.read_bytes(), file_sha256(data)
     DAMAGES[damage](path)
     assert not path.exists() or path.read_bytes() != content
-    if damage == "truncated":  # the stages `data` and `train` repair them, too
+    if damage == "truncated":  # the stages `data` and `train` repair them too
         assert not datasets.prepare("digits", folder=data.parent).is_new
     else:
         assert datasets.load_components(sha256, split, folder=data.parent)

@@ -190,7 +190,7 @@ def test_the_softmax_step_is_about_the_selected_class_and_points_at_it(tour):
             "(label) => percent(currentResult().probabilities[label])", label
         )
         assert f"digit {label} gets {share}." in tour.inner_text("#tour-text")
-    # When the user closes the panel, too, the card points at something displayed.
+    # When the user closes the panel too, the card points at something displayed.
     assert tour.inner_text("#tour-title").startswith("Softmax")
     tour.evaluate("select(1, 5)")
     tour.locator("#close").click()

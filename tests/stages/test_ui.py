@@ -22,7 +22,7 @@ def ui(finished, tmp_path_factory):
     browser.write_text(f'#!/bin/sh\necho "$1" > {opened}')
     browser.chmod(0o755)
     with contextlib.ExitStack() as stack:
-        with contextlib.suppress(OSError):  # another program may use the port, too
+        with contextlib.suppress(OSError):  # another program may use the port too
             stack.enter_context(socket.create_server(("127.0.0.1", 5000)))
         process = finished.start("ui", BROWSER=str(browser))
         process.address = process.stdout.readline().strip()

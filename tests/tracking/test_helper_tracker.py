@@ -264,7 +264,7 @@ with quiet():
 
 def test_mlflow_sends_no_telemetry():
     root = Path(tracking.__file__).parents[2]
-    # Without the variables of the tests, some of which disable telemetry, too.
+    # Without the variables of the tests, some of which disable telemetry too.
     environment = {"PYTHONPATH": str(root)}
     code = IMPORTED_BY_THE_PROCESS_AND_BY_A_USER
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
