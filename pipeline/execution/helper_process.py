@@ -134,7 +134,7 @@ class HelperProcess:
 
     The helper ends when this process ends for any reason, even in the middle of a
     function. The processes that the function started end too, and their temporary
-    files are removed. Ctrl-C interrupts this process only. Libraries use one thread, as
+    files are removed. Ctrl-C interrupts only this process. Libraries use one thread, as
     in a command.
 
     Attributes:

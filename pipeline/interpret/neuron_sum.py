@@ -57,8 +57,8 @@ class NeuronSum:
         """The absolute values of the terms, which determine their order.
 
         If the sum in integers is known, each size is the larger absolute value of the
-        term in the two networks, because after fine-tuning, a term can be 0 in only one
-        of the networks.
+        term in the two networks. After fine-tuning, a term can be 0 in only one of the
+        networks.
         """
         sizes = np.abs(self.terms)
         if self.in_integers is not None:

@@ -3,10 +3,10 @@
     python tests/benchmarks/export.py
 
 Trains the network of the exercise with seeds 1 to 3, exports it with each bit width,
-and compares all implementations with the reference; ends with status 1 if one differs
-or a bit width loses too much accuracy. Tests check the limits of flash, RAM and
-instructions. It takes five minutes on two cores, and needs the compilers and emulators
-that .ci/run installs.
+and compares all implementations with the reference. Ends with status 1 if an
+implementation differs or a bit width loses too much accuracy. Takes five minutes on two
+cores, and needs the compilers and emulators that .ci/run installs. Tests check the
+limits of flash, RAM and instructions.
 """
 
 import multiprocessing

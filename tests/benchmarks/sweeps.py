@@ -2,8 +2,8 @@
 
     python tests/benchmarks/sweeps.py
 
-Each sweep runs with two workers and an empty store. The limits are goals for two cores
-that do nothing else; with other programs, the times are longer. It takes five minutes.
+Takes five minutes. Each sweep runs with two workers and an empty store. The limits are
+goals for two cores that do nothing else; with other programs, the times are longer.
 """
 
 import csv
