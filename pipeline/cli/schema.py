@@ -78,7 +78,7 @@ class RecordedConfig(StageConfig):
 
     @property
     def is_recorded(self) -> bool:
-        """Whether runs are recorded. An open run that is not recorded has no `run_id`."""
+        """Whether runs are recorded; otherwise, an open run has no `run_id`."""
         return self.tracking != "none"
 
 

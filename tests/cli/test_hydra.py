@@ -673,7 +673,7 @@ def test_a_bad_file_is_rejected_in_one_line(conf, kind):
     assert os.environ["HOME"] not in text
 
 
-def test_an_unknown_data_set_in_a_sweep_is_a_problem_of_its_jobs_only():
+def test_an_unknown_data_set_in_a_sweep_is_a_problem_only_of_its_jobs():
     jobs = jobs_of(read("-m", "dataset=mnist,nodata,digits,nodata"))
     assert [bool(job.error) for job in jobs] == [False, True, False]
 

@@ -236,7 +236,7 @@ def test_a_driver_that_is_killed_leaves_no_process(start_script, wait_for_end):
     assert not any(Path(path).parent.exists() for path, *_ in lines)
 
 
-def test_ctrl_c_is_for_the_driver_only_and_workers_do_not_run_its_script(start_script):
+def test_only_the_driver_gets_ctrl_c_and_workers_do_not_run_its_script(start_script):
     driver = start_script("sleep", seconds=2)
     workers = []
     while len(workers) < 2:

@@ -252,7 +252,7 @@ def test_each_of_parallel_calls_returns_the_folder_of_its_own_network(
     assert len({call.result().folder for call in calls}) == 3
 
 
-def test_an_interrupted_run_is_resumed_with_its_own_experiment_and_options_only(
+def test_an_interrupted_run_is_resumed_only_with_its_own_experiment_and_options(
     project, tmp_path, monkeypatch
 ):
     conf = tmp_path / "conf"

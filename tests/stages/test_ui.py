@@ -41,7 +41,7 @@ def page(chromium):
     page.close()
 
 
-def test_the_list_of_runs_is_opened_on_a_free_port_for_this_machine_only(ui):
+def test_the_list_of_runs_is_opened_on_a_free_port_only_for_this_machine(ui):
     base, _, path = ui.address.partition("/#/")
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+", base) and base[-5:] != ":5000"
     assert path.startswith("experiments/1/runs?workflowType=machine_learning")

@@ -48,7 +48,7 @@ def test_a_sweep_has_a_job_for_each_value_with_all_swept_keys_in_its_name(
     assert [job.name for job in jobs("-m", arguments)] == names
 
 
-def test_a_value_of_a_sweep_that_breaks_a_bound_is_a_problem_of_its_jobs_only():
+def test_a_value_of_a_sweep_that_breaks_a_bound_is_a_problem_only_of_its_jobs():
     swept = jobs("-m", "hidden=-1,5", "seed=1,2")
     names = {job.name for job in swept if job.error}
     assert names == {f"hidden=-1 seed={seed}" for seed in (1, 2)}
