@@ -42,9 +42,10 @@ BROWSER_TIMEOUT = 180_000  # milliseconds, for a busy machine
 
 
 def pytest_collection():
-    """Prepare a process for tests; the controller of pytest-xdist does not call this.
+    """Import the package and large libraries, and prepare the process for tests.
 
-    For the same reason, this file does not import the package and large libraries.
+    The controller of pytest-xdist does not call this function, because it runs no test.
+    Therefore, no module-level import of this file is slow.
     """
     gc.disable()  # it would take a third of the time of the imports
     with first_alone():
@@ -465,10 +466,7 @@ def clone_project():
 
 @pytest.fixture
 def use_repository(monkeypatch):
-    """Return a function that selects another repository, as a new process would.
-
-    Its commit and its uncommitted changes are then those that runs record.
-    """
+    """Return a function that selects the repository whose state runs record."""
     from pipeline.tracking import provenance
 
     def use(root):

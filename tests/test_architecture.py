@@ -74,7 +74,7 @@ def imports(path):
 
 
 def place_of(path):
-    """Return the path of a module in pipeline/, because two can have the same name."""
+    """Return the path of a module in pipeline/; two modules can have the same name."""
     return path.relative_to(PIPELINE).as_posix()
 
 

@@ -72,9 +72,9 @@ def start(folder, images, seeds, *, lr=0.001, epochs=20, qemu=(), variables=None
     """Start a process that trains networks, and return it.
 
     Args:
-        folder: Where it writes the weights.
+        folder: Where the process writes the weights.
         images: The file with the images.
-        seeds: A network is trained with each of them.
+        seeds: A network is trained with each seed.
         lr: The learning rate.
         epochs: The number of epochs.
         qemu: The command of an emulator.

@@ -412,7 +412,7 @@ def test_a_saved_sweep_has_keys_that_can_be_overridden(name, first, count):
 def save_experiment(tmp_path, monkeypatch):
     """Return a function that saves a sweep in a copy of conf/, as in a wheel.
 
-    It returns the argument that selects the experiment.
+    The function returns the argument that selects the experiment.
     """
     shutil.copytree(paths.conf_dir(), tmp_path / "conf")
     monkeypatch.setattr(paths, "PACKAGE", tmp_path)

@@ -127,9 +127,10 @@ def record_sweep(start_run):
 
 @pytest.fixture(scope="session")
 def recorded(tmp_path_factory, empty_store, start_run, record_sweep, network_files):
-    """A store with a sweep of two, and a training run with odd values: four runs.
+    """A store with four runs: a sweep, its two training runs, and a single run.
 
-    The training run reproduces one of the sweep's, and is reused by the other.
+    The single run has unusual values. It reproduces one training run of the sweep, and
+    the other training run reuses the single run.
     """
     folder = tmp_path_factory.mktemp("recorded")
     empty_store(folder)

@@ -26,7 +26,7 @@ def training(few, tmp_path):
 
 @pytest.fixture
 def folder(training, tmp_path):
-    """Its files."""
+    """The folder with the files of the training run."""
     folder = tmp_path / TRAINING_FOLDER
     folder.mkdir()
     training.write(folder, run_id=None)
@@ -35,7 +35,7 @@ def folder(training, tmp_path):
 
 @pytest.fixture
 def run(training, folder):
-    """The run that recorded it."""
+    """The recorded run of the training run."""
     tags = {"weights.sha256": training.weights_sha256}
     return RecordedRun("1f", "short", "Default", "FINISHED", tags, folder.parent, 0)
 
