@@ -48,7 +48,7 @@ def run_sync(command: Command[SyncConfig]) -> dict[str, str]:
     from pipeline.tracking.sync import sync
 
     cfg = command.config
-    assert cfg.server  # it is required
+    assert cfg.server  # a required setting
     return sync(cfg.server, run=cfg.run)
 
 

@@ -47,7 +47,7 @@ def pytest_collection():
     The controller of pytest-xdist does not call this function, because it runs no test.
     Therefore, no module-level import of this file is slow.
     """
-    gc.disable()  # it would take a third of the time of the imports
+    gc.disable()  # otherwise, a third of the time of the imports
     with first_alone():
         # While jaxtyping imports the package, it hides the bytecode of all others.
         for name in LIBRARIES:
@@ -124,7 +124,7 @@ def do_not_flush(connection, _):
 
 def pytest_collection_finish():
     gc.freeze()  # Python need not search the many objects of libraries again and again
-    gc.set_threshold(10_000)  # with the default, it took 9% of the time of the tests
+    gc.set_threshold(10_000)  # the default took 9% of the time of the tests
     gc.enable()
 
 

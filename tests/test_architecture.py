@@ -239,7 +239,7 @@ def test_packages_only_re_export_names():
     for path in PIPELINE.glob("*/**/__init__.py"):
         docstring, *others = ast.parse(path.read_text()).body
         assert isinstance(docstring, ast.Expr)
-        if path.parent.name != "core":  # it has the constants and an error
+        if path.parent.name != "core":  # core has the constants and an error
             assert all(isinstance(node, ast.ImportFrom) for node in others), path
 
 

@@ -239,7 +239,7 @@ def _traceback(error: BaseException) -> str:
 
 def _serve(first: Connection, others: Sequence[Connection], folder: Path) -> None:
     """Answer requests until the process that sends them ends."""
-    for connection in (first, *others):  # other programs do not inherit it
+    for connection in (first, *others):  # not inherited by other programs
         os.set_inheritable(connection.fileno(), False)
     limit_garbage_collection()
     requests = SimpleQueue[bytes]()
@@ -273,7 +273,7 @@ def _respond(request: bytes) -> bytes:
     try:
         function, arguments, options = pickle.loads(request)
         return pickle.dumps((function(*arguments, **options), None, ""))
-    except BaseException as error:  # the other process raises it
+    except BaseException as error:  # raised again in the other process
         text = _traceback(error)
         try:
             pickle.loads(answer := pickle.dumps((None, error, text)))

@@ -22,7 +22,7 @@ class NeuronSum:
     """The sum that a neuron computes for an image: weights · inputs + bias."""
 
     layer: int  # 1: hidden, 2: one neuron for each class
-    neuron: int  # its index in the layer, from 0
+    neuron: int  # the index in the layer, from 0
     weights: Float[np.ndarray, " inputs"]
     inputs: Float[np.ndarray, " inputs"]  # pixels in [0, 1], or outputs of layer 1
     bias: float

@@ -54,7 +54,7 @@ class Children:
             job.name,
             inputs.params,
             tags | self._child_tags(job),
-            diff="" if reused else self.code.diff,  # `log_inputs` copies it
+            diff="" if reused else self.code.diff,  # `log_inputs` copies the diff
             time=training.epochs[0].time,
         )
         with self.run.child(start, end=training.last.time) as child:

@@ -203,7 +203,7 @@ def _context(
 ) -> dict[str, Any]:
     """Return the values that must match, besides the fingerprint, to resume a run."""
     return {
-        "processor": processor(),  # a different one computes different weights
+        "processor": processor(),  # other processors compute different weights
         "experiment": experiment,  # contains the run
         # The run records the following values. The name is included because identical
         # images can have several names.

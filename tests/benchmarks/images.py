@@ -123,7 +123,7 @@ def main():
         row(name, len(labels), *map(percent, measured), blank, several)
     print("\nWithout preprocessing")
     unprocessed = {"MNIST test": test.images, "Fashion-MNIST test": clothes}
-    known = models[0][1].components  # of the data, so all networks have the same
+    known = models[0][1].components  # of the data, not of a network
     for name, images in (unprocessed | {"noise": noise(28, number)}).items():
         classes = [network.predict(images).argmax(axis=1) for network, _ in models]
         unlike = [known.is_unlike(images, each) for each in classes]

@@ -49,7 +49,7 @@ class Core:
 
     name: str
     compiler: Tool  # of digits.c
-    flags: str  # of this compiler
+    flags: str  # of the compiler
     board: str  # names the files in boards/
     emulator: str  # the command that runs program.elf
     tools: tuple[Tool, ...]  # needed in addition
@@ -145,7 +145,7 @@ def check_core(core, folder, network, images, expected, *, measured=None):
     name = f"{core.name}, {compiler.program} {compiler.version}"
     state = 4 * network.hidden  # bytes
     if too_large := _too_large(core, flash=network.table_bytes, ram=state):
-        return Measurement(name, skipped=too_large)  # it may not even compile
+        return Measurement(name, skipped=too_large)  # the code may not even compile
     flash, ram = _compile(core, folder, "digits.c")
     selftest, _ = _compile(core, folder, "selftest.c")
     if too_large := _too_large(core, flash=flash + selftest, ram=ram + state):

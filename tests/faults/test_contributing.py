@@ -40,8 +40,8 @@ TWO_LAYERS = (
 class Change:
     """What CONTRIBUTING says about a change."""
 
-    tests: tuple[str, ...]  # of the packages that it concerns
-    training: str = ""  # settings that use it
+    tests: tuple[str, ...]  # tests of the changed packages
+    training: str = ""  # settings that use the change
     rejected: dict[str, str] = field(default_factory=dict)  # commands, ends of errors
     command: str = ""  # another command that works
 

@@ -215,7 +215,7 @@ def test_ctrl_c_stops_after_the_epoch_and_the_same_command_resumes(
 ):
     project = empty_project("stopped")
     process, resume = start_and_pause(project, epoch=2)
-    while not project.runs():  # another process creates it
+    while not project.runs():  # created by the recording process
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
     resume()

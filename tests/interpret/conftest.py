@@ -88,7 +88,7 @@ def draw_on_page():
             for position in others:
                 page.mouse.move(*position)
             page.mouse.up()
-        page.evaluate("new Promise(requestAnimationFrame)")  # it classifies the drawing
+        page.evaluate("new Promise(requestAnimationFrame)")  # which classifies
 
     return draw
 

@@ -123,7 +123,7 @@ def test_a_class_without_stored_test_images_has_an_accuracy_of_0(open_page, untr
     figures = page.locator("#class-accuracies figure")
     labels = [each.get_attribute("aria-label") for each in figures.all()]
     assert labels[7] == "digit 7: 0.0% of 0 images before, 0.0% after"
-    assert "NaN" not in page.inner_html("#page")  # without its data, in base64
+    assert "NaN" not in page.inner_html("#page")  # without the data in base64
     page.close()
 
 

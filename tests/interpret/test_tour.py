@@ -171,7 +171,7 @@ def test_an_answer_is_not_on_the_page_before_the_guess(tour):
     assert tour.locator("#tour-feedback").is_hidden()
     for key in ("ArrowLeft", "ArrowRight"):
         tour.keyboard.press(key)
-    assert tour.locator("#tour-answer").is_visible()  # it is not asked again
+    assert tour.locator("#tour-answer").is_visible()  # the question is not asked again
     tour.keyboard.press("ArrowRight")
     output = tour.locator("#neurons .name span").first
     assert not output.is_visible()

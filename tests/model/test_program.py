@@ -42,7 +42,7 @@ def test_an_export_that_fails_or_is_interrupted_does_not_affect_the_next(
         timer.start()
         export_network(paths[2], exported, hidden=4)
     exported.unlink()
-    export_network(paths[0], exported, hidden=2)  # not the answer to the other one
+    export_network(paths[0], exported, hidden=2)  # not the interrupted result
     assert exported.exists()
 
 

@@ -99,7 +99,7 @@ def test_the_output_names_the_missing_programs_with_their_packages(
 
 def test_a_damaged_history_does_not_stop_an_export(exported, worker, tmp_path):
     copy = exported.copy(tmp_path / "outputs")
-    for name in (WEIGHT_HISTORY_FILE, HISTORY_FILE):  # its page shows neither
+    for name in (WEIGHT_HISTORY_FILE, HISTORY_FILE):  # neither is on the page
         copy.trained(name).write_bytes(b"damaged")
     printed = copy.call("export", bits="all", finetune=0, tracking="none")
     assert "page   " in printed

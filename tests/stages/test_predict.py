@@ -179,7 +179,7 @@ def test_nothing_is_printed_about_labels_if_no_file_can_be_read(workspace, tmp_p
 def test_all_commands_count_the_class_that_the_network_gives_to_blank_images(
     workspace, tmp_path
 ):
-    for label in range(10):  # the biases alone predict one of them
+    for label in range(10):  # the biases alone predict one of the labels
         Image.new("L", (60, 60), 255).save(tmp_path / f"{label}.png")
     _, output = predict(workspace, tmp_path)
     assert "1 of 10 images is classified correctly" in output
@@ -209,14 +209,14 @@ def test_a_network_predicts_without_its_data_and_without_its_detector(
     folder.rename(tmp_path / "moved")
     records, _ = predict(workspace, drawn)
     assert {record["predicted"] for record in records} - {0, 1}
-    (record,), _ = predict(workspace, 0)  # from the prepared file, as for these
+    (record,), _ = predict(workspace, 0)  # the images are in the prepared file
     assert record["label"] in (0, 1)
     assert "1 image, the validation images" in workspace.call("evaluate")
     workspace.call("inspect", weight="layer_1[300,5]")
     data = workspace.outputs / "data"
     (components,) = data.glob("zeros_and_ones-*-components.safetensors")
     components.unlink()
-    assert predict(workspace, drawn)[0] == records  # they are computed again
+    assert predict(workspace, drawn)[0] == records  # the components are computed again
     for prepared in data.glob("zeros_and_ones-*.safetensors"):
         prepared.unlink()
     lost = "is missing: run python -m pipeline.data dataset=<folder> with a folder"

@@ -67,7 +67,7 @@ def test_the_history_is_that_of_a_training_run_of_one_epoch_with_two_threads(
     for name, tensor in load_file(finished.trained("model.safetensors")).items():
         np.testing.assert_array_equal(tensor, history[name][-1])
     assert history["layer_1.weight"].shape == (21, 20, 784)
-    assert not history["layer_1.bias"][0].any()  # the initial one
+    assert not history["layer_1.bias"][0].any()  # the initial biases
 
 
 def test_the_run_has_the_files_settings_and_provenance_of_the_training_run(

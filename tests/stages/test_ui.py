@@ -68,7 +68,7 @@ def test_the_saved_view_has_the_columns_that_compare_networks(ui, page):
     positions = [box["x"] for box in boxes]
     assert positions == sorted(positions) and positions[-1] < 1366
     page.get_by_role("link", name="Show the runs").wait_for()
-    page.get_by_text("You're viewing a shared view.").wait_for()  # `ui` explains it
+    page.get_by_text("You're viewing a shared view.").wait_for()  # see tracking/README
     assert not page.get_by_placeholder("Ask a question").count()  # the chat panel
     key = f"localStorage.getItem('{mlflow_server.ASSISTANT_KEY}')"
     assert page.evaluate(key) == "true"

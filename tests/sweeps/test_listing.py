@@ -86,4 +86,4 @@ def test_an_invalid_job_has_values_and_an_error():
     assert invalid.error.startswith("hidden must") and not valid.error
     hidden = [job.varied_values["hidden"] for job in (invalid, valid)]
     assert hidden == [0, 5]
-    assert valid.values["run_name"] is None  # it names the sweep
+    assert valid.values["run_name"] is None  # the setting names the sweep

@@ -40,7 +40,7 @@ def test_a_sweep_imports_neither_pytorch_nor_mlflow_before_its_workers_start():
         [sys.executable, "-c", IMPORT], capture_output=True, text=True
     )
     assert done.stdout == "set()\n", done.stderr
-    assert find_spec(command.TRAINING)  # the workers import it first
+    assert find_spec(command.TRAINING)  # which the workers import first
 
 
 @pytest.fixture(scope="module")
@@ -430,7 +430,7 @@ def test_a_finished_sweep_prints_its_table_and_trains_deleted_children_again(
     assert sweep.run("seed=1,2")[0].endswith(table)
     (parent,), (child, _) = sweep.runs()
     tags, client = {"mlflow.parentRunId": parent.info.run_id}, sweep.workspace.client
-    client.create_run("1", tags=tags)  # by a user; it stays open
+    client.create_run("1", tags=tags)  # a user's run, which stays open
     tags |= {"version.digit-pipeline": "1"}  # as a run of this project has
     client.set_terminated(client.create_run("1", tags=tags).info.run_id)
     _, trained = find_sweep(parent.info.run_id, store=sweep.workspace.outputs)
@@ -577,4 +577,4 @@ def test_the_disk_that_gets_the_networks_must_have_space(sweep, tmp_path):
         train.sweep(seed=range(100), folder=tmp_path / "own", **settings)
     place = sweep.workspace.outputs
     assert f" is free in {place}: delete files" in str(error.value)
-    assert not sweep.runs()[0]  # it is rejected before it is recorded
+    assert not sweep.runs()[0]  # rejected before anything is recorded

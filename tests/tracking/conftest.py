@@ -76,7 +76,7 @@ def run_command(monkeypatch):
     def run(command):
         setting, program, *arguments = shlex.split(command)
         assert program == "mlflow"
-        mlflow.set_tracking_uri(None)  # it would count instead of the variable
+        mlflow.set_tracking_uri(None)  # otherwise, the variable would be ignored
         monkeypatch.setenv(*setting.split("=", 1))
         cli.main(arguments, standalone_mode=False)
 
