@@ -94,7 +94,7 @@ def settings_help(keys: Iterable[str], required: Container[str]) -> str:
     try:
         lines = line.findall(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read {displayed(path)}: {error}") from None
+        raise UserError(f"{displayed(path)} cannot be read: {error}") from None
     comments = {
         f"{key}={value}": f"required: {text}" if key in required else text
         for key, value, text in lines

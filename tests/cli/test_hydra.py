@@ -562,17 +562,17 @@ BAD_FILES = {
     "a binary": (
         {"conf/team/x.yaml": bytes(range(256))},
         "team=x",
-        "cannot read conf/team/x.yaml: it is not text",
+        "conf/team/x.yaml must be text in UTF-8",
     ),
     "a list": (
         {"conf/team/x.yaml": "- 1"},
         "team=x",
-        "cannot read conf/team/x.yaml: it must contain key: value",
+        "conf/team/x.yaml must contain lines such as hidden: 20",
     ),
     "a number": (
         {"conf/team/x.yaml": "3"},
         "team=x",
-        "cannot read conf/team/x.yaml: it must contain key: value",
+        "conf/team/x.yaml must contain lines such as hidden: 20",
     ),
     "a mistyped group": ({}, "tem=x", "`tem` is not a setting: did you mean team?"),
     "a mistyped experiment": ({}, "experment=x", "did you mean experiment?"),

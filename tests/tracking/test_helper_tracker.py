@@ -140,7 +140,7 @@ def test_a_recording_that_fails_in_the_other_process_is_an_error_of_the_run(
 ):
     (store / "mlflow.db").write_bytes(b"no database" * 1000)
     with (
-        pytest.raises(UserError, match=r"cannot read .*mlflow.db: .*not a database"),
+        pytest.raises(UserError, match=r"mlflow.db cannot be read: .*not a database"),
         shared_tracker.start_run(**RUN) as run,
     ):
         run.submit(log, "a", "b")
