@@ -15,7 +15,6 @@ from pipeline.base.templates import template_environment
 from pipeline.interpret.page import render_page, rendering
 from pipeline.interpret.page.page_data import PageData
 from pipeline.interpret.page.rendering import scripts, select_data
-from pipeline.model import Metadata
 
 NAME = "hidden=20 seed=1"
 
@@ -62,7 +61,7 @@ def test_a_page_that_is_not_loaded_says_why(
 
 
 def test_without_metadata_the_history_gives_the_number_of_epochs(analysis):
-    trained = replace(analysis.trained, metadata=Metadata())
+    trained = replace(analysis.trained, metadata=None)
     assert (trained.planned_epochs, trained.epoch_count) == (0, 20)
 
 
