@@ -151,9 +151,9 @@ def _parse_metadata(stored: dict[str, Any], hidden: int, path: Path) -> Metadata
     except ValidationError as invalid:
         error = invalid.errors()[0]
         key, rule = error["loc"][-1], broken_rule(error["msg"])
-        got = f", got {error['input']!r:.40}"
-        end = ": train the network again" if error["type"] == "missing" else got
-        raise UserError(f"{path} has invalid metadata: {key} {rule}{end}") from None
+        if error["type"] != "missing":
+            rule += f", got {error['input']!r:.40}"
+        raise UserError(f"{path} has invalid metadata: {key} {rule}") from None
 
 
 def load_weight_history(path: Path, *, network: Network) -> WeightHistory:

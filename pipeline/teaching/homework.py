@@ -113,7 +113,8 @@ def _check_network(path: Path, params: Mapping[str, Any]) -> None:
     except UserError as error:
         raise UserError(f"{error}: delete it and run this command again") from None
     _check_params(path, metadata.params if metadata else {}, params)
-    _print_other_torch((metadata and metadata.torch) or "")
+    assert metadata, "without metadata, the params differ"
+    _print_other_torch(metadata.torch or "")
 
 
 def _check_submission(folder: Path, assignment: Assignment, variant: Variant) -> None:

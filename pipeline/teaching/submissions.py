@@ -251,13 +251,14 @@ def read_submission(path: Path, assignment: Assignment) -> Submission | Rejected
         if ONE_COUNTS in problem and path.suffix.lower() == ".zip":
             problem += "; if it contains several submissions, unzip it"
         return Rejected(**about, problem=problem, sheet_id=_sheet_id(_sheet(files)))
-    about |= {"answers": given, "network": network}
-    sha256_as_written = metadata.weights_sha256 if metadata else None
+    written = metadata.weights_sha256 if metadata else None
     return Submission(
         **about,
+        answers=given,
+        network=network,
         recorded=metadata.params if metadata else {},
-        torch=(metadata and metadata.torch) or "",
-        is_as_written=sha256_as_written == about["hashes"]["networks"],
+        torch=(metadata.torch if metadata else None) or "",
+        is_as_written=written == about["hashes"]["networks"],
         sheet=sheet,
         sha256=sha256,
     )
