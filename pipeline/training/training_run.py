@@ -1,9 +1,9 @@
 """A training run that has ended: its metadata, epochs and scores, and its files.
 
 A single training run and the worker of a sweep make the same object with the functions
-of this module. A `TrainingRun` contains no PyTorch objects when a worker sends it to
-another machine. The run that records the training run has its files, and
-`read_training_run` reads it from there.
+of this module. The fields of a `TrainingRun` contain no PyTorch objects, so a worker
+can send it to another machine. It does not depend on where it was trained or is
+recorded.
 """
 
 from collections.abc import Mapping, Sequence
@@ -39,14 +39,14 @@ RESTORE = "restore the files, or train the network again"
 class TrainingRun:
     """A training run that has ended."""
 
-    metadata: Metadata  # the data set and the hyperparameters
+    metadata: Metadata  # the data set, the hyperparameters and the `min_margin`
     epochs: Sequence[Epoch] = field(repr=False)  # epoch 0 is before training
     # The result of `measure`, with names such as with_final_weights/train_loss.
     final_metrics: Mapping[str, float]
 
     @property
     def hyperparameters(self) -> Hyperparameters:
-        """The hyperparameters."""
+        """The hyperparameters in the metadata."""
         return self.metadata.hyperparameters
 
     @property
