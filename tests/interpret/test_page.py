@@ -218,9 +218,7 @@ def test_the_second_class_is_shown_unless_it_has_0_percent(page):
 
 
 def test_without_a_detector_the_network_before_training_guesses(open_page, analysis):
-    trained = analysis.trained
-    metadata = trained.metadata.model_copy(update={"min_margin": None})
-    without = replace(trained, metadata=metadata)
+    without = replace(analysis.trained, metadata=None)
     page = open_page(render_page(replace(analysis, trained=without), name=NAME))
     rule = "The file of the network does not record its training run, so this page can"
     assert rule in page.inner_text("#prediction")
