@@ -272,23 +272,38 @@ def small_dataset(few):
 
 
 @pytest.fixture(scope="session")
-def trained_on_few(few):
-    """Return a function that trains a network on 600 images, in 0.1 s."""
-    from pipeline.base.tensors import tensors_sha256
+def metadata_of():
+    """Return a function that makes the metadata of a network with these settings."""
     from pipeline.cli import defaults
     from pipeline.core.hyperparameters import Hyperparameters
+    from pipeline.model import Metadata
+
+    def make(*, dataset="mnist", data_sha256="0" * 64, **options):
+        return Metadata(
+            dataset=dataset,
+            data_sha256=data_sha256,
+            hyperparameters=Hyperparameters(**defaults() | options),
+            min_margin=0.25,
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def trained_on_few(few, metadata_of):
+    """Return a function that trains a network on 600 images, in 0.1 s."""
+    from pipeline.base.tensors import tensors_sha256
     from pipeline.core.loop import train_network
     from pipeline.core.network import snapshot
-    from pipeline.model import Metadata, TrainedModel
+    from pipeline.model import TrainedModel
 
     @lru_cache
     def make(hidden=20, seed=1):
         options = {"hidden": hidden, "seed": seed, "epochs": 5, "lr": 0.003}
-        chosen = Hyperparameters(**defaults() | options)
-        network, _ = train_network(few, chosen)
+        metadata = metadata_of(**options)
+        network, _ = train_network(few, metadata.hyperparameters)
         sha256 = tensors_sha256(snapshot(network))
         path = Path("model.safetensors")
-        metadata = Metadata(recorded=dict(chosen))
         return TrainedModel(network, metadata, path, sha256, run_id=None)
 
     return make

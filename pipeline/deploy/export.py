@@ -150,7 +150,7 @@ def _write_page(results: ExportsByJob, dataset: Dataset, folder: Path, run: Run)
     """
     trained = next(iter(results)).trained
     name = network_name(
-        trained.metadata.params, dataset=dataset.name, sha256=trained.weights_sha256
+        trained.params, dataset=dataset.name, sha256=trained.weights_sha256
     )
     integers = [(exported.integers, exported.report) for exported in results.values()]
     with busy("drawing the page"):

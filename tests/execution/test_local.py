@@ -97,7 +97,7 @@ def test_results_are_equal_to_those_of_a_training_run_in_this_process(
             assert epoch.metrics == expected.metrics
             for name, tensor in expected.tensors.items():
                 assert epoch.tensors[name].tobytes() == tensor.tobytes()
-        assert result.value.min_margin == alone.min_margin
+        assert result.value.metadata == alone.metadata  # with the `min_margin`
     assert not settings
 
 

@@ -215,6 +215,7 @@ class Sweep:
             artifacts = Path(run.info.artifact_uri.removeprefix("file://"))
             network, _ = load_network(artifacts / "train" / MODEL_FILE)
             assert tensors_sha256(snapshot(network)) == alone
+            assert {"host", "processor"} <= run.data.tags.keys()
         failed = [run for run in children if run not in finished]
         assert {run.info.status for run in failed} <= {"FAILED"}
         return [run.data.tags["error"] for run in reversed(failed)]

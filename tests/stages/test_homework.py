@@ -320,8 +320,9 @@ def test_the_check_says_what_is_wrong_with_the_network_after_the_answers(
     path = workspace.outputs / FOLDER / "model.safetensors"
     if content == "another":
         network, metadata = load_network(path)
-        other = {"recorded": metadata.recorded | {"seed": 1}}
-        save_model(path, network, metadata.model_copy(update=other))
+        other = metadata.hyperparameters.model_copy(update={"seed": 1})
+        other = metadata.model_copy(update={"hyperparameters": other})
+        save_model(path, network, other)
     elif content in ("edited", "saved"):
         tensors, about = read_tensors(path)
         tensors["layer_1.weight"][2] = 0.0

@@ -26,7 +26,7 @@ from pipeline.core.fingerprint import code_hashes, fingerprint
 from pipeline.model import load_trained_model, save_model
 from pipeline.tracking import find_training_run
 from pipeline.train import train
-from pipeline.training.reading import read_training_run
+from pipeline.training.training_run import read_training_run
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = {"model.safetensors", "history.safetensors"}
@@ -347,7 +347,7 @@ def test_a_module_that_is_edited_after_its_import_does_not_change_the_fingerprin
     assert recorded == code_hashes()  # of the code before the edit
     recorded = find_training_run(run.info.run_id, store=clone.outputs)
     training = read_training_run(recorded)
-    expected = fingerprint(training.hyperparameters, training.data_sha256)
+    expected = fingerprint(training.hyperparameters, training.metadata.data_sha256)
     assert recorded.tags["fingerprint"] == expected
 
 

@@ -10,9 +10,9 @@ from pipeline.core import optimizer
 from pipeline.core.fingerprint import code_hashes
 from pipeline.model import load_trained_model
 from pipeline.tracking import find_training_run, provenance, start_tracker
-from pipeline.training.reading import read_training_run
 from pipeline.training.reproduction import Original, compare, load_data
 from pipeline.training.train import train_or_reproduce
+from pipeline.training.training_run import read_training_run
 
 DIGITS = {"dataset": "digits", "epochs": 2, "hidden": 8}
 
