@@ -151,8 +151,11 @@ def test_changes_pass_the_checks_of_contributing_and_their_stages_work(
     # At the same time as the stages. mypy would take a minute in each clone.
     tests = dict.fromkeys(chain(*(change.tests for change in changes)))
     command = [sys.executable, "-m", "pytest", "-q", *QUICK, *tests]
-    # Training the default network in the clone would take half a minute.
-    checks = [start(root, *command, FINISHED=str(finished.outputs))]
+    is_shifted = CHANGES["augmentation"] in changes
+    # `inspect` rejects the network of a clone with three layers. A network that was
+    # trained before a hyperparameter was added cannot be loaded.
+    given = {} if is_shifted else {"FINISHED": str(finished.outputs)}
+    checks = [start(root, *command, **given)]
     if shutil.which("ruff"):  # in the extra dev
         for command in ("format --check .", "check ."):
             checks.append(start(root, "ruff", *command.split()))
@@ -160,7 +163,6 @@ def test_changes_pass_the_checks_of_contributing_and_their_stages_work(
     commands = [f"train epochs=2 tracking=none {training}"]
     commands += ["evaluate tracking=none", "predict images=0"]
     commands += [change.command for change in changes if change.command]
-    is_shifted = CHANGES["augmentation"] in changes
     commands += ["inspect tracking=none"] * is_shifted
     rejected = dict(chain(*(change.rejected.items() for change in changes)))
     printed, errors = run(changed, *commands, rejected=rejected)
