@@ -25,7 +25,7 @@ POLL_SECONDS = 0.5  # between two checks whether the executor was stopped
 class Task:
     """A call of the function: `function(dataset, **arguments)`."""
 
-    name: str  # distinguishes the tasks of a caller
+    job: Any  # what the caller wants to compute; the executor does not use it
     data: DataFile  # the data set, which each worker loads once
     arguments: Mapping[str, Any]  # plain values and arrays
 

@@ -101,7 +101,7 @@ class Scheduler:
                 self._add(outcome)
             else:
                 arguments = {"hyperparameters": job.hyperparameters}
-                yield Task(job.id, job.data, arguments)
+                yield Task(job, job.data, arguments)
 
     def _without_training(self, job: Job) -> Outcome | None:
         """Record a job that is invalid, or whose results can be reused."""
@@ -119,7 +119,7 @@ class Scheduler:
 
     def record(self, result: TaskResult) -> None:
         """Record the result of a worker, or the loss of the worker, as a child."""
-        job, children = self.plan.job(result.task.name), self.children
+        job, children = result.task.job, self.children
         if not result.error:
             self._add(children.record(job, result.value))
         elif result.final:
