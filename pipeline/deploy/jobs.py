@@ -103,7 +103,7 @@ def run_jobs(
     )
     with pool:
         printed = _printed(pool.run(run_job, tasks), tasks)
-        results = {result.task.job: result for result in printed}
+        results = {result.job: result for result in printed}
     ended = [(job, results[job]) for job in jobs]
     failed = [f"{job.name}: {result.error}" for job, result in ended if result.error]
     return {job: result.value for job, result in ended if not result.error}, failed
@@ -122,7 +122,7 @@ def _printed(
             ended += result.final
             bar.update(shown, completed=ended)
             count = f"  ({ended:,} of {len(tasks):,})" if result.final else ""
-            line = f"{result.task.job.name:{width}}  {_describe(result)}{count}"
+            line = f"{result.job.name:{width}}  {_describe(result)}{count}"
             console.print(line if len(line) <= WIDTH else wrap(line), markup=False)
             if result.traceback:
                 say(result.traceback, file=sys.stderr)

@@ -94,7 +94,7 @@ class RayExecutor(Executor):
     def _result(self, call: Any, task: Task, *, final: bool) -> TaskResult:  # noqa: ANN401
         try:
             # The value is copied, because Ray's arrays are read-only.
-            return TaskResult(task, value=copy.deepcopy(ray.get(call)))
+            return TaskResult(task.job, value=copy.deepcopy(ray.get(call)))
         except exceptions.RayTaskError as error:  # an error of the function
             return failure(task, error.cause, traceback=error.traceback_str)
         except exceptions.NodeDiedError:
@@ -105,7 +105,7 @@ class RayExecutor(Executor):
             reason = "its worker was killed because its node ran out of memory"
         except exceptions.RayError as error:  # for example, a result was not sent
             reason = str(error).partition("\n")[0]
-        return TaskResult(task, error=reason, final=final)
+        return TaskResult(task.job, error=reason, final=final)
 
 
 def _connect(address: str) -> None:

@@ -188,7 +188,7 @@ def _reference(student: str, assignment: Assignment, data: Dataset) -> Path:
 def _finish(result: TaskResult, require: str) -> GradedOrRejected:
     """Return a graded submission; write its grade, for later calls."""
     entry: Submission
-    entry, path, earlier = result.task.job
+    entry, path, earlier = result.job
     if result.error:
         if result.traceback:
             say(result.traceback, file=sys.stderr)

@@ -348,6 +348,30 @@ def test_a_best_network_that_is_damaged_fails_and_is_trained_again(sweep):
     assert damaged.info.end_time == child.info.end_time
 
 
+def test_a_damaged_network_that_another_sweep_finds_is_trained_again_in_both(sweep):
+    sweep.run("seed=1,2")
+    _, children = sweep.runs()
+    (damaged,) = (each for each in children if each.data.tags["seed"] == "1")
+    path = sweep.workspace.artifact(damaged, "train/history.csv")
+    path.write_text("epoch\n")
+    assert "this sweep is finished" in sweep.run("seed=1,2")[0]  # reads no file
+    printed, error = sweep.run("seed=1,2,3")
+    assert "1 of 3 training runs were reused" in printed and not error
+    damaged = sweep.workspace.client.get_run(damaged.info.run_id)
+    assert damaged.info.status == "FAILED"
+    assert str(path) in damaged.data.tags["error"]
+    printed, error = sweep.run("seed=1,2")  # the network that was trained again
+    assert "reused  (2 of 2)" in printed and not error
+    assert "this sweep is finished" in sweep.run("seed=1,2")[0]
+    sweep.workspace.call("train", hidden=5, epochs=1, dataset="digits", seed=1)
+    single = sweep.workspace.client.get_run(sweep.workspace.run_id())
+    sweep.workspace.artifact(single, "train/history.csv").write_text("epoch\n")
+    printed, error = sweep.run("hidden=5", "seed=1")
+    assert "reused" not in printed and not error
+    single = sweep.workspace.client.get_run(single.info.run_id)
+    assert single.info.status == "FINISHED"
+
+
 def test_a_finished_sweep_trains_a_lost_network_again(sweep, tmp_path):
     sweep.run("seed=1,2")
     (parent,), (child, _) = sweep.runs()
