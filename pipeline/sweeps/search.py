@@ -23,7 +23,7 @@ from optuna.trial import TrialState
 from pipeline.base.printing import say
 from pipeline.base.terminal import wrap
 from pipeline.cli import Interval
-from pipeline.sweeps.jobs import Job, Outcome, all_trained
+from pipeline.sweeps.jobs import Job, Outcome
 from pipeline.sweeps.plan import Plan
 
 DIGITS = 4  # significant digits of a suggested value, which names of runs contain
@@ -119,10 +119,10 @@ class Search(Plan):
         """
         super().add(outcome)
         number = self._trials_by_job[outcome.job.id]
-        jobs = self._open.get(number, [])
-        ended = [*filter(None, (self._outcomes.get(job.id) for job in jobs))]
-        if jobs and all_trained(jobs, ended):
-            self.study.tell(number, fmean(each.accuracy for each in ended))
+        ended = [self._outcomes.get(job.id) for job in self._open.get(number, ())]
+        trained = [each.accuracy for each in ended if each and not each.error]
+        if trained and len(trained) == len(ended):
+            self.study.tell(number, fmean(trained))
             del self._open[number]
 
     def _accept(self, exact: Mapping[str, Any]) -> list[Job]:
