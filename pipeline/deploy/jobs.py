@@ -88,7 +88,7 @@ def run_jobs(
         return {jobs[0]: exported}, []
     tasks = [
         Task(
-            job.name,
+            job,
             dataset.file,
             {"job": job, "finetuning_epochs": finetuning_epochs},
         )
@@ -103,8 +103,8 @@ def run_jobs(
     )
     with pool:
         printed = _printed(pool.run(run_job, tasks), tasks)
-        results = {result.task.name: result for result in printed}
-    ended = [(job, results[job.name]) for job in jobs]
+        results = {result.job: result for result in printed}
+    ended = [(job, results[job]) for job in jobs]
     failed = [f"{job.name}: {result.error}" for job, result in ended if result.error]
     return {job: result.value for job, result in ended if not result.error}, failed
 
@@ -114,7 +114,7 @@ def _printed(
 ) -> Iterator[TaskResult]:
     """Print a line for each result, and yield the final results."""
     console = new_console(file=sys.stdout, highlight=False, soft_wrap=True)
-    width = min(max(len(task.name) for task in tasks), WIDTH // 2)
+    width = min(max(len(task.job.name) for task in tasks), WIDTH // 2)
     ended = 0
     with progress_bar(console) as bar:
         shown = bar.add_task("exporting", total=len(tasks))
@@ -122,7 +122,7 @@ def _printed(
             ended += result.final
             bar.update(shown, completed=ended)
             count = f"  ({ended:,} of {len(tasks):,})" if result.final else ""
-            line = f"{result.task.name:{width}}  {_describe(result)}{count}"
+            line = f"{result.job.name:{width}}  {_describe(result)}{count}"
             console.print(line if len(line) <= WIDTH else wrap(line), markup=False)
             if result.traceback:
                 say(result.traceback, file=sys.stderr)

@@ -97,7 +97,7 @@ class RayExecutor(Executor):
         try:
             # The value is copied, because Ray's arrays are read-only.
             value, machine = copy.deepcopy(ray.get(call))
-            return TaskResult(task, value, machine)
+            return TaskResult(task.job, value, machine)
         except exceptions.RayTaskError as error:  # an error of the function
             return failure(task, error.cause, traceback=error.traceback_str)
         except exceptions.NodeDiedError:
@@ -108,7 +108,7 @@ class RayExecutor(Executor):
             reason = "its worker was killed because its node ran out of memory"
         except exceptions.RayError as error:  # for example, a result was not sent
             reason = str(error).partition("\n")[0]
-        return TaskResult(task, error=reason, final=final)
+        return TaskResult(task.job, error=reason, final=final)
 
 
 def _connect(address: str) -> None:

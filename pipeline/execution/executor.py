@@ -25,7 +25,7 @@ POLL_SECONDS = 0.5  # between two checks whether the executor was stopped
 class Task:
     """A call of the function: `function(dataset, **arguments)`."""
 
-    name: str  # distinguishes the tasks of a caller
+    job: Any  # what the caller wants to compute; the executor does not use it
     data: DataFile  # the data set, which each worker loads once
     arguments: Mapping[str, Any]  # plain values and arrays
 
@@ -34,11 +34,11 @@ class Task:
 class TaskResult:
     """The result of a task, or of an attempt that will be repeated."""
 
-    task: Task
+    job: Any  # see `Task`
     value: Any = None  # what the function returned
     # The tags of the machine that computed the value; empty if it is this machine.
     machine: Mapping[str, str] = field(default_factory=dict)
-    error: str | None = None  # one line: why the task or attempt failed
+    error: str = ""  # one line: why the task or attempt failed
     traceback: str = ""  # set for an error in the program
     final: bool = True  # False if the task will be tried again
 
@@ -61,14 +61,19 @@ class _Attempts:
     only these attempts count, because another task may have used all memory.
     """
 
-    def __init__(self, tasks: Iterable[Task], *, repeat_alone: bool) -> None:
+    def __init__(
+        self, tasks: Iterable[Task | TaskResult], *, repeat_alone: bool
+    ) -> None:
         """Take each task from `tasks` only when it can be started."""
         self._tasks, self._repeat_alone = iter(tasks), repeat_alone
         self._waiting = deque[_Attempt]()  # repetitions
         self.running: dict[Any, _Attempt] = {}  # attempts by the handle of the call
 
-    def next(self, workers: int) -> _Attempt | None:
-        """Return the attempt to start now; None if no attempt can be started."""
+    def next(self, workers: int) -> _Attempt | TaskResult | None:
+        """Return the attempt to start now, or a result that needs no worker, or None.
+
+        The result is None if no attempt can be started.
+        """
         attempts = *self._waiting, *self.running.values()
         is_alone = self._repeat_alone and any(each.is_repetition for each in attempts)
         if len(self.running) >= (1 if is_alone else workers):
@@ -76,7 +81,7 @@ class _Attempts:
         if self._waiting:
             return self._waiting.popleft()
         task = next(self._tasks, None)
-        return _Attempt(task) if task else None
+        return _Attempt(task) if isinstance(task, Task) else task
 
     def start(self, call: Any, attempt: _Attempt) -> None:  # noqa: ANN401
         """Add an attempt that was started, with the handle of its call."""
@@ -113,7 +118,7 @@ class Executor(AbstractContextManager["Executor"]):
         """The number of tasks that are computed at the same time."""
 
     def run(
-        self, function: Callable[..., Any], tasks: Iterable[Task]
+        self, function: Callable[..., Any], tasks: Iterable[Task | TaskResult]
     ) -> Iterator[TaskResult]:
         """Run a function for each task, and yield each result when its task ends.
 
@@ -123,18 +128,22 @@ class Executor(AbstractContextManager["Executor"]):
             function: A function of a module that returns plain values and arrays.
             tasks: The tasks. When a worker is free, a task is taken before the caller
                 handles the result that has arrived, so that the worker does not wait.
+                A result among the tasks, of a task that needs no worker, is yielded
+                before the next task is taken.
 
         Raises:
             UserError: If no worker can be started.
         """
         attempts = _Attempts(tasks, repeat_alone=self.repeats_alone)
-        self._fill(function, attempts)
+        yield from self._fill(function, attempts)
         while attempts.running and not self._is_stopped:
             results: list[TaskResult] = []
             try:
                 ended = self._ended(attempts.running, timeout=POLL_SECONDS)
                 self._end_all(ended, attempts, results)
-                self._fill(function, attempts)
+                yield from self._fill(function, attempts)
+            except GeneratorExit:  # the caller takes no more results
+                raise
             except BaseException:  # no other call can be started
                 yield from results  # results that have arrived are not lost
                 raise
@@ -146,14 +155,18 @@ class Executor(AbstractContextManager["Executor"]):
         finally:
             yield from self._valid(results)
 
-    def _fill(self, function: Callable[..., Any], attempts: _Attempts) -> None:
+    def _fill(
+        self, function: Callable[..., Any], attempts: _Attempts
+    ) -> Iterator[TaskResult]:
         """Start attempts until all workers are busy or no task is left.
 
-        The iterator of the tasks is code of the caller. In a sweep, this iterator
-        records the jobs that need no training before it returns the next task.
+        Results that need no worker are yielded.
         """
-        while not self._is_stopped and (attempt := attempts.next(self.workers)):
-            attempts.start(self._start(function, attempt.task), attempt)
+        while not self._is_stopped and (taken := attempts.next(self.workers)):
+            if isinstance(taken, TaskResult):
+                yield taken
+            else:
+                attempts.start(self._start(function, taken.task), taken)
 
     def _end_all(
         self, calls: Iterable[Any], attempts: _Attempts, results: list[TaskResult]
@@ -222,6 +235,6 @@ def failure(task: Task, error: BaseException, *, traceback: str) -> TaskResult:
         raise error from None
     reason = " ".join(str(error).split())
     if reason and is_user_error(error):
-        return TaskResult(task, error=reason)
+        return TaskResult(task.job, error=reason)
     name = type(error).__name__
-    return TaskResult(task, error=f"{name}: {reason}", traceback=traceback)
+    return TaskResult(task.job, error=f"{name}: {reason}", traceback=traceback)

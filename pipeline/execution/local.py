@@ -90,9 +90,9 @@ class LocalExecutor(Executor):
     def _result(self, call: "Future[Any]", task: Task, *, final: bool) -> TaskResult:
         error = call.exception()
         if error is None:
-            return TaskResult(task, call.result())
+            return TaskResult(task.job, call.result())
         if isinstance(error, HelperKilled):
-            return TaskResult(task, error=KILLED, final=final)
+            return TaskResult(task.job, error=KILLED, final=final)
         return failure(task, error, traceback=error.__notes__[-1])
 
 

@@ -3,9 +3,10 @@
 Only the process of the sweep writes; its workers return arrays.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
+from typing import NamedTuple
 
 from pipeline import UserError
 from pipeline.base.paths import NETWORK_PATH
@@ -18,12 +19,20 @@ from pipeline.base.tags import (
     VALUES_TAG,
     Kind,
 )
+from pipeline.execution.executor import TaskResult
 from pipeline.sweeps.jobs import Job, Outcome, folder_name
-from pipeline.sweeps.recorded_sweep import RecordedSweep
+from pipeline.sweeps.start import SweepStart
 from pipeline.tracking import RecordedRun, Run, RunStart, find_run, provenance
 from pipeline.training.log import log_epochs, with_shown_tensors
 from pipeline.training.run_data import TrainingInputs, submit_model, submit_result
 from pipeline.training.training_run import TrainingRun, read_training_run
+
+
+class Reused(NamedTuple):
+    """The results of a job that an earlier run has trained."""
+
+    training: TrainingRun
+    run: RecordedRun
 
 
 @dataclass(frozen=True)
@@ -31,43 +40,43 @@ class Children:
     """The children of a sweep's run."""
 
     run: Run
-    folder: Path  # the folder of the sweep; without tracking, also of the networks
-    recorded: RecordedSweep  # the record of earlier processes
-    code: provenance.CodeState  # the code when the command started
+    start: SweepStart
 
-    def record(
+    def record(self, result: TaskResult) -> Outcome:
+        """Record the result of a job: a `TrainingRun`, a `Reused`, or an error."""
+        match result.value:
+            case TrainingRun() as training:
+                tags = provenance.tags(self.start.code) | dict(result.machine)
+                return self._record(result.job, training, tags)
+            case Reused(training, run):
+                # The tags name the machine and the code that trained the network.
+                tags = provenance.tags_of(run.tags)
+                tags[REUSED_TAG] = run.tags.get(REUSED_TAG, run.run_id)
+                return self._record(result.job, training, tags, reused=run)
+        return self._record_failure(result.job, result.error, result.traceback)
+
+    def _record(
         self,
         job: Job,
         training: TrainingRun,
-        *,
-        machine: Mapping[str, str] | None = None,
+        tags: Mapping[str, str],
         reused: RecordedRun | None = None,
     ) -> Outcome:
-        """Record a job that was trained now, or earlier by the run `reused`.
-
-        `machine` is the `TaskResult.machine` of a job that was trained now.
-        """
-        # The data set gets its name in this sweep. The tags name the machine and the
-        # code that trained the network.
-        training = training.with_dataset(job.data.name)
-        if reused:
-            tags = provenance.tags_of(reused.tags)
-            tags[REUSED_TAG] = reused.tags.get(REUSED_TAG, reused.run_id)
-        else:
-            tags = provenance.tags(self.code) | dict(machine or {})
+        """Record a job that was trained now, or earlier by the run `reused`."""
+        training = training.with_dataset(job.data.name)  # its name in this sweep
         inputs = TrainingInputs(
             job.data, job.values, job.options, fingerprint=job.fingerprint
         )
         start = RunStart(
             job.name,
             inputs.params,
-            tags | inputs.tags | self._child_tags(job),
-            diff="" if reused else self.code.diff,  # `log_inputs` copies the diff
+            {**tags, **inputs.tags, **self._child_tags(job)},
+            diff="" if reused else self.start.code.diff,  # `log_inputs` copies the diff
             time=training.epochs[0].time,
         )
         with self.run.child(start, end=training.last.time) as child:
-            parent = child.artifacts or self.folder / folder_name(job.varied_values)
-            path = parent / NETWORK_PATH
+            own_folder = self.start.folder / folder_name(job.varied_values)
+            path = (child.artifacts or own_folder) / NETWORK_PATH
             path.parent.mkdir(parents=True, exist_ok=True)
             inputs.submit(child, plots=False, reused=reused)
             # The best child gets images and statistics later.
@@ -84,34 +93,48 @@ class Children:
             reused=reused is not None,
         )
 
-    def record_best(self, best: Outcome, *, store: Path) -> None:
-        """Record the model and the images of the weights of the best network.
+    def reuse(self, runs: Iterable[RecordedRun]) -> Reused | None:
+        """Read the first of the runs whose files are not damaged; None without one."""
+        for run in runs:
+            with suppress(UserError):
+                return Reused(self._read(run), run)
+        return None
 
-        In a sweep, no other child has these. The run is in `store`.
+    def _read(self, run: RecordedRun) -> TrainingRun:
+        """Read a finished training run of this or another sweep, or a single run.
 
         Raises:
-            UserError: If the files of the network are damaged. The child is then
-                marked as failed, so the same command trains the network again.
+            UserError: If files are damaged. A child of a sweep is then marked as
+                FAILED, so that its sweep, too, trains the network again.
         """
-        if best.run_id is None:  # nothing is recorded
-            return
-        child = self.run.reopen_child(best.run_id)
-        run = find_run(best.run_id, store=store)
         try:
-            training = read_training_run(run)
+            return read_training_run(run)
         except UserError as error:
-            message = f"run {best.run_id} cannot be read ({error})"
-            self.run.fail_child(best.run_id, message)
+            message = f"run {run.run_id} cannot be read ({error})"
+            if SWEEP_TAG in run.tags:
+                self.run.fail_child(run.run_id, message)
             remedy = "the same command trains it again"
             raise UserError(f"{message}: {remedy}") from None
+
+    def record_best(self, best: Outcome) -> None:
+        """Record the model and the images of the weights of the best network.
+
+        In a sweep, no other child has these.
+
+        Raises:
+            UserError: If files of the network are damaged.
+        """
+        assert best.run_id
+        run = find_run(best.run_id, store=self.start.store)
+        training = self._read(run)
+        child = self.run.reopen_child(run.run_id)
         shown = with_shown_tensors(training.epochs, training.last.number)
         child.submit(log_epochs, shown)
         submit_model(child, training, run.network_path)
 
-    def fail(self, job: Job, error: str, traceback: str = "") -> Outcome:
-        """Record a job that failed."""
+    def _record_failure(self, job: Job, error: str, traceback: str) -> Outcome:
         # An invalid job is recorded once, however often the command is repeated.
-        earlier = self.recorded.failed_run(job) if job.error else None
+        earlier = self.start.recorded.failed_run(job) if job.error else None
         run_id = earlier or self.fail_attempt(job, error, traceback)
         return Outcome(job, error, run_id=run_id, traceback=traceback)
 
@@ -120,10 +143,11 @@ class Children:
 
         The run has no tags for host and processor, because the worker is not known.
         """
-        tags = provenance.tags(self.code)
+        code = self.start.code
+        tags = provenance.tags(code)
         tags = {k: x for k, x in tags.items() if k not in (HOST_TAG, PROCESSOR_TAG)}
         tags |= self._child_tags(job)
-        start = RunStart(job.name, job.params, tags, self.code.diff)
+        start = RunStart(job.name, job.params, tags, code.diff)
         with self.run.child(start) as child:
             child.fail(error)
             if traceback:
@@ -131,5 +155,6 @@ class Children:
         return child.run_id
 
     def _child_tags(self, job: Job) -> dict[str, str]:
-        tags = {**job.tags, KIND_TAG: Kind.TRAINING, SWEEP_TAG: self.recorded.sweep_id}
+        sweep_id = self.start.recorded.sweep_id
+        tags = {**job.tags, KIND_TAG: Kind.TRAINING, SWEEP_TAG: sweep_id}
         return {**tags, VALUES_TAG: job.id} if job.error else tags

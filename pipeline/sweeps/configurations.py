@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from pipeline.base.metric_names import VAL_ACCURACY
 from pipeline.base.text import readable
-from pipeline.sweeps.jobs import Job, Outcome, all_trained, short_name
+from pipeline.sweeps.jobs import Job, Outcome, failed_jobs, short_name
 
 Item = TypeVar("Item")
 
@@ -22,8 +22,8 @@ class Configuration:
     """The jobs that differ only in their seed, and their outcomes."""
 
     varied_values: Mapping[str, Any]  # as in a `Job`, but without the seed
-    outcomes: Sequence[Outcome]
-    missing: Sequence[Job]  # the jobs without an outcome
+    outcomes: list[Outcome]
+    missing: list[Job]  # the jobs without an outcome
 
     @cached_property
     def trained(self) -> list[Outcome]:
@@ -36,9 +36,9 @@ class Configuration:
         return [outcome for outcome in self.outcomes if outcome.error]
 
     @property
-    def jobs(self) -> list[Job]:
-        """All jobs, one for each seed."""
-        return [*(outcome.job for outcome in self.outcomes), *self.missing]
+    def size(self) -> int:
+        """The number of jobs, one for each seed."""
+        return len(self.outcomes) + len(self.missing)
 
     @property
     def name(self) -> str:
@@ -52,8 +52,8 @@ class Configuration:
 
     @property
     def is_complete(self) -> bool:
-        """Whether there is a network of each seed; see `all_trained`."""
-        return all_trained(self.jobs, self.trained)
+        """Whether each seed has a network: a mean of fewer networks can be too high."""
+        return len(self.trained) == self.size
 
     @cached_property
     def accuracy(self) -> float:
@@ -73,11 +73,11 @@ class Configuration:
 
     def describe_failures(self) -> str:
         """Return why training runs failed, such as "seed=1,2 failed: out of memory"."""
-        seeds: dict[str | None, list[str]] = {}  # the seeds of each error
-        for outcome in self.failed:
-            seed = str(outcome.job.values["seed"])
-            seeds.setdefault(outcome.error, []).append(seed)
-        return "; ".join(f"seed={','.join(seeds[e])} failed: {e}" for e in seeds)
+        texts = []
+        for error, jobs in failed_jobs(self.outcomes).items():
+            seeds = ",".join(str(job.values["seed"]) for job in jobs)
+            texts.append(f"seed={seeds} failed: {error}")
+        return "; ".join(texts)
 
     def row(self) -> dict[str, Any]:
         """Return the row of sweep.csv; the metrics of the child runs are exact."""
@@ -119,24 +119,23 @@ def group_by_configuration(
         outcomes: The outcomes of the jobs that have ended.
         missing: The jobs without an outcome, if the sweep has not ended.
     """
-    groups: dict[str, tuple[Mapping[str, Any], list[Outcome], list[Job]]] = {}
+    groups: dict[str, Configuration] = {}
 
-    def group_of(job: Job) -> tuple[Mapping[str, Any], list[Outcome], list[Job]]:
+    def group_of(job: Job) -> Configuration:
         values = {key: x for key, x in job.varied_values.items() if key != "seed"}
-        return groups.setdefault(str(values), (values, [], []))
+        return groups.setdefault(str(values), Configuration(values, [], []))
 
     for outcome in sorted(outcomes, key=lambda o: sort_key(o.job.varied_values)):
-        group_of(outcome.job)[1].append(outcome)
+        group_of(outcome.job).outcomes.append(outcome)
     for job in missing:
-        group_of(job)[2].append(job)
-    configurations = [Configuration(*group) for group in groups.values()]
-    is_ranked = comparable(configurations)
+        group_of(job).missing.append(job)
+    is_ranked = comparable(groups.values())
 
     def rank(each: Configuration) -> tuple[bool, bool, float]:
         accuracy = each.accuracy if is_ranked else 0.0
         return not each.trained, not each.is_complete, -accuracy
 
-    return sorted(configurations, key=rank)
+    return sorted(groups.values(), key=rank)
 
 
 def why_no_best(configurations: Sequence[Configuration]) -> str:

@@ -1,10 +1,7 @@
-"""A job of a sweep, which is a combination of values, and the outcome of a job.
-
-This module does not import MLflow or PyTorch, so that the workers start first.
-"""
+"""A job of a sweep, which is a combination of values, and the outcome of a job."""
 
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -80,11 +77,6 @@ class Job:
         both = {**self.values, **self.options}
         return {name: both[name] for name in self.varied}
 
-    def texts_of(self, name: str) -> list[str]:
-        """Return the options of a group, or the value of a key, as text."""
-        options = self.options.get(name)
-        return options.split(",") if options else [str(self.values[name])]
-
     @property
     def name(self) -> str:
         """The name of the run, such as "hidden=40 seed=2 epochs=5"."""
@@ -104,7 +96,10 @@ class Job:
 
     @property
     def tags(self) -> dict[str, str]:
-        """All options of groups, and the settings that the sweep varies."""
+        """All options of groups, and the settings that the sweep varies.
+
+        People search for these tags, and can edit them, so no command reads them.
+        """
         values = {key: str(value) for key, value in self.varied_values.items()}
         return {**self.options, **values}
 
@@ -139,13 +134,13 @@ class Outcome:
 OnResult = Callable[[Outcome], object]
 
 
-def all_trained(jobs: Collection[Job], outcomes: Iterable[Outcome]) -> bool:
-    """Return whether each job has a network, so that the mean accuracy is comparable.
-
-    A mean without jobs that failed or have not ended can be too high. `outcomes` are
-    the outcomes of the jobs that have ended.
-    """
-    return sum(not outcome.error for outcome in outcomes) == len(jobs)
+def failed_jobs(outcomes: Iterable[Outcome]) -> dict[str, list[Job]]:
+    """Return the jobs that failed, by the error."""
+    failed: dict[str, list[Job]] = {}
+    for outcome in outcomes:
+        if outcome.error:
+            failed.setdefault(outcome.error, []).append(outcome.job)
+    return failed
 
 
 def short_name(values: Mapping[str, Any]) -> str:

@@ -1,7 +1,4 @@
-"""Lists the jobs of a command, which determine the id and the name of the sweep.
-
-This module does not import MLflow or PyTorch, so that the workers start first.
-"""
+"""Lists the jobs of a command, which determine the id and the name of the sweep."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -43,7 +40,7 @@ def list_jobs(
     data = _prepare_each(
         {each.values["dataset"] for each in combinations if not each.error}, prepare
     )
-    jobs = []
+    jobs: dict[str, Job] = {}
     for each in combinations:
         # `run_name` names the sweep, not its jobs.
         values = {**each.values, "run_name": None}
@@ -52,8 +49,13 @@ def list_jobs(
             values["dataset"] = file.name
         options = {group: each.options.get(group, NO_OPTION) for group in groups}
         error = "; ".join(each.error.problems) if each.error else None
-        jobs.append(Job(values, options, command.varied, error, file))
-    return _merge_equal(jobs)
+        job = Job(values, options, command.varied, error, file)
+        if equal := jobs.get(job.id):
+            both = all_options([equal.options, options])
+            jobs[job.id] = replace(equal, options=both)
+        else:
+            jobs[job.id] = job
+    return [*jobs.values()]
 
 
 def _prepare_each(
@@ -66,19 +68,6 @@ def _prepare_each(
         file = prepare(name)
         data[name] = images.setdefault(file.sha256, file)
     return data
-
-
-def _merge_equal(jobs: Iterable[Job]) -> list[Job]:
-    """Return one job for each fingerprint, with the options of all equal jobs."""
-    equal: dict[str, list[Job]] = {}
-    for job in jobs:
-        equal.setdefault(job.id, []).append(job)
-    return [
-        replace(same[0], options=all_options(job.options for job in same))
-        if len(same) > 1
-        else same[0]
-        for same in equal.values()
-    ]
 
 
 def sweep_id(
@@ -116,8 +105,11 @@ def sweep_name(
     """
     varied, product = dict[str, str](), 1
     for name in jobs[0].varied:
-        product *= len({str(job.varied_values[name]) for job in jobs})
-        texts = [*dict.fromkeys(x for job in jobs for x in job.texts_of(name))]
+        values = [str(job.varied_values[name]) for job in jobs]
+        product *= len({*values})
+        if name in jobs[0].options:  # such as small,wide for equal jobs
+            values = ",".join(values).split(",")
+        texts = [*dict.fromkeys(values)]
         shown = texts if len(texts) <= MAX_NAMED else [*texts[:2], "…", texts[-1]]
         varied[name] = ",".join(shown)
     for key, interval in (intervals or {}).items():

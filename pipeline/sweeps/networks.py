@@ -1,15 +1,16 @@
 """The networks that a sweep trained, for stages that use all these networks."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline import UserError
 from pipeline.base.params import TRAINING_KEYS
-from pipeline.base.tags import NO_OPTION, SWEPT_TAG
+from pipeline.base.tags import SWEPT_TAG
 from pipeline.model import TrainedModel, load_trained_model
 from pipeline.sweeps.configurations import sort_key
-from pipeline.tracking import RecordedRun, find_sweep
+from pipeline.tracking import RecordedRun, find_sweep, recorded_params
 
 
 class SweptNetwork(NamedTuple):
@@ -38,23 +39,21 @@ def read_networks(
             were trained on different data sets, without common test images.
     """
     sweep, children = find_sweep(text, store=store, server=server)
+    params = recorded_params(store, children)
     varied = sweep.tags.get(SWEPT_TAG, "").split(",")
     keys = [key for key in TRAINING_KEYS if key in varied]
-    groups = [
-        group
-        for group in varied
-        if group not in keys and len({child.tags.get(group) for child in children}) > 1
-    ]
+    others = [name for name in varied if name not in keys]
+    groups = [name for name in others if len({each.get(name) for each in params}) > 1]
     networks = []
-    for child in children:
+    for child, texts in zip(children, params, strict=True):
         trained = load_trained_model(child.network_path)
         if trained.metadata is None:
             raise UserError(
                 f"{trained.path} does not record its hyperparameters: delete run "
                 f"{child.run_id}, and the command of the sweep trains it again"
             )
-        values = {group: child.tags.get(group, NO_OPTION) for group in groups}
-        values |= {key: trained.params[key] for key in keys}
+        values: dict[str, Any] = {group: texts[group] for group in groups}
+        values |= {key: _parse(texts[key]) for key in keys}
         networks.append(SweptNetwork(values, trained, child.run_id))
     # Unlike `comparable`, this check ignores the split, because the test images are the
     # same with every split.
@@ -65,3 +64,11 @@ def read_networks(
             "they cannot be compared: select a sweep with a single data set"
         )
     return sweep, sorted(networks, key=lambda each: sort_key(each.varied_values))
+
+
+def _parse(text: str) -> int | float | str:
+    """Return the value of a param: a number, so that 5 is before 10, or a name."""
+    for number in (int, float):
+        with suppress(ValueError):
+            return number(text)
+    return text

@@ -18,10 +18,6 @@ class Plan:
         """The jobs that are known so far."""
         return [*self._jobs.values()]
 
-    def job(self, job_id: str) -> Job:
-        """Return the job with this `Job.id`."""
-        return self._jobs[job_id]
-
     @property
     def outcomes(self) -> list[Outcome]:
         """The outcomes in the order of the jobs, which can end in a different order."""

@@ -65,16 +65,14 @@ class Progress:
         """
         self._failed += bool(outcome.error)
         self._to_train -= not (outcome.job.error or outcome.reused)
-        if not (outcome.error or outcome.reused):
-            self._time_left.add(time.monotonic())
-        count = f"({self._count})"
         if outcome.error:
-            self._print(outcome.job, f"failed: {outcome.error}  {count}")
+            text = f"failed: {outcome.error}"
         else:
-            seconds = f"{outcome.seconds:5.1f} s"
-            effort = f"{'reused':>{len(seconds)}}" if outcome.reused else seconds
-            accuracy = f"{VAL_ACCURACY} {outcome.accuracy:6.2%}"
-            self._print(outcome.job, f"{accuracy} {effort}  {count}")
+            effort = "reused" if outcome.reused else f"{outcome.seconds:5.1f} s"
+            text = f"{VAL_ACCURACY} {outcome.accuracy:6.2%} {effort:>7}"
+            if not outcome.reused:
+                self._time_left.add(time.monotonic())
+        self._print(outcome.job, f"{text}  ({self._count})")
         self._bar.update(self._task, completed=self._plan.ended)
 
     @property

@@ -10,11 +10,7 @@ from pipeline.base.paths import displayed
 from pipeline.base.printing import say
 from pipeline.base.terminal import command_line, counted, next_steps, wrap
 from pipeline.base.text import printable, table
-from pipeline.sweeps.configurations import (
-    Configuration,
-    group_by_configuration,
-    why_no_best,
-)
+from pipeline.sweeps.configurations import Configuration, why_no_best
 from pipeline.sweeps.jobs import Outcome
 from pipeline.sweeps.result import SweepResult, written_files
 
@@ -28,8 +24,7 @@ def print_report(result: SweepResult, hint: str) -> None:
 
     `hint` says how to view the run of the sweep.
     """
-    outcomes, folder = result.outcomes, result.folder
-    configurations = group_by_configuration(outcomes)
+    outcomes, configurations = result.outcomes, result.configurations
     columns, rows = _cells(select_rows(configurations))
     say(f"\n{table(columns, rows, left=[''])}")
     if hidden := len(configurations) - len(rows):
@@ -39,8 +34,8 @@ def print_report(result: SweepResult, hint: str) -> None:
         say(wrap(f"{runs} were reused: again=true trains all of them again"))
     note = _meaning_of_deviations(configurations)
     say("\n".join(filter(None, [f"\n{wrap(summarize(configurations))}", note])) + "\n")
-    names = " and ".join(path.name for path in written_files(folder))
-    say(f"files  {displayed(folder)}/{names}\n{hint}", end="")
+    names = " and ".join(path.name for path in written_files(result.folder))
+    say(f"files  {displayed(result.folder)}/{names}\n{hint}", end="")
     trained = [outcome for outcome in outcomes if not outcome.error]
     if best := result.best:
         say(_next_step(best, name="the best network"))
@@ -99,7 +94,7 @@ def summarize(configurations: Sequence[Configuration]) -> str:
     best = configurations[0]
     accuracy = f"validation accuracy {best.describe_accuracy()}"
     if not best.is_complete:
-        seeds = counted(len(best.jobs), "seed")
+        seeds = counted(best.size, "seed")
         accuracy += f" ({len(best.trained)} of {seeds})"
     if best.trained and not best.varied_values:  # the only configuration
         has_mean = len(best.trained) > 1 and best.is_complete

@@ -4,6 +4,7 @@ import math
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +15,12 @@ from pipeline.base.tags import Status
 from pipeline.base.terminal import counted
 from pipeline.base.text import short_repr
 from pipeline.sweeps.configurations import (
+    Configuration,
     best_of,
     group_by_configuration,
     why_no_best,
 )
-from pipeline.sweeps.jobs import Outcome
+from pipeline.sweeps.jobs import Outcome, failed_jobs
 
 if TYPE_CHECKING:
     from pipeline.model import TrainedModel
@@ -43,6 +45,11 @@ class SweepResult:
         locations = {"run_id": self.run_id, "folder": self.folder}
         return short_repr(self, **counts, best=self.best, **locations)
 
+    @cached_property
+    def configurations(self) -> list[Configuration]:
+        """The outcomes as `group_by_configuration` returns them, the best first."""
+        return group_by_configuration(self.outcomes)
+
     @property
     def best(self) -> Outcome | None:
         """The most accurate training run of the best configuration.
@@ -50,7 +57,7 @@ class SweepResult:
         The result is None if all training runs failed, or if the validation images of
         the configurations differ.
         """
-        best = best_of(group_by_configuration(self.outcomes))
+        best = best_of(self.configurations)
         return max(best.trained, key=lambda each: each.accuracy) if best else None
 
     def rows(self) -> list[dict[str, Any]]:
@@ -101,8 +108,7 @@ class SweepResult:
 
         best = self.best
         if not best:
-            reason = why_no_best(group_by_configuration(self.outcomes))
-            raise UserError(f"no best network: {reason}")
+            raise UserError(f"no best network: {why_no_best(self.configurations)}")
         assert best.network_path
         return load_trained_model(best.network_path)
 
@@ -132,16 +138,14 @@ def give_to_caller(folder: Path, own: Path | None) -> Path:
 
 def failure_message(outcomes: Sequence[Outcome]) -> str | None:
     """Return the first errors of training runs; None if no training run failed."""
-    failed = [outcome for outcome in outcomes if outcome.error]
+    failed = failed_jobs(outcomes)
     if not failed:
         return None
-    names: dict[str | None, list[str]] = {}  # of the training runs with each error
-    for outcome in failed:
-        names.setdefault(outcome.error, []).append(outcome.job.name)
-    lines = [f"{len(failed)} of {len(outcomes)} training runs failed"]
-    for error, (first, *others) in [*names.items()][:MAX_REASONS]:
+    count = sum(map(len, failed.values()))
+    lines = [f"{count} of {len(outcomes)} training runs failed"]
+    for error, (first, *others) in [*failed.items()][:MAX_REASONS]:
         more = f" and {len(others):,} more" if others else ""
-        lines.append(f"{first}{more}: {error}")
-    if len(names) > MAX_REASONS:
-        lines.append(f"and {counted(len(names) - MAX_REASONS, 'other error')}")
+        lines.append(f"{first.name}{more}: {error}")
+    if len(failed) > MAX_REASONS:
+        lines.append(f"and {counted(len(failed) - MAX_REASONS, 'other error')}")
     return "\n  ".join(lines)

@@ -12,19 +12,14 @@ from statistics import fmean
 from typing import Any
 
 import optuna
-from optuna.distributions import (
-    BaseDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
+from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import RandomSampler, TPESampler
 from optuna.trial import TrialState
 
 from pipeline.base.printing import say
-from pipeline.base.tags import FINGERPRINT_TAG
 from pipeline.base.terminal import wrap
 from pipeline.cli import Interval
-from pipeline.sweeps.jobs import Job, Outcome, all_trained
+from pipeline.sweeps.jobs import Job, Outcome
 from pipeline.sweeps.plan import Plan
 
 DIGITS = 4  # significant digits of a suggested value, which names of runs contain
@@ -58,7 +53,7 @@ class Search(Plan):
             intervals: The numbers that are suggested, by key.
             trials: The number of trials, including earlier trials. No two trials have
                 equal values, so there are fewer trials if no new values are found.
-            recorded: The tags of the recorded children, oldest first.
+            recorded: The params of the recorded children, oldest first.
         """
         super().__init__([])
         self._grid = grid
@@ -69,8 +64,8 @@ class Search(Plan):
         self._trials_by_job: dict[str, int] = {}  # by `Job.id`
         self._space = {key: _distribution(each) for key, each in intervals.items()}
         self.study = _new_study()
-        for tags in recorded:
-            self._repeat(tags)
+        for params in recorded:
+            self._accept({k: type(x.low)(params[k]) for k, x in intervals.items()})
         # A command can ask for fewer trials than are recorded.
         self._trials = max(self._trials, len(self._suggestions))
         # With a fixed seed, each process would repeat the suggestions of the previous.
@@ -120,28 +115,11 @@ class Search(Plan):
         """
         super().add(outcome)
         number = self._trials_by_job[outcome.job.id]
-        jobs = self._open.get(number, [])
-        ended = [*filter(None, (self._outcomes.get(job.id) for job in jobs))]
-        if jobs and all_trained(jobs, ended):
-            self.study.tell(number, fmean(each.accuracy for each in ended))
+        ended = [self._outcomes.get(job.id) for job in self._open.get(number, ())]
+        trained = [each.accuracy for each in ended if each and not each.error]
+        if trained and len(trained) == len(ended):
+            self.study.tell(number, fmean(trained))
             del self._open[number]
-
-    def _repeat(self, tags: Mapping[str, str]) -> None:
-        """Add the trial of a recorded child, unless it is known.
-
-        A child is skipped if its values are invalid or do not fit its fingerprint,
-        because a user can edit tags, or add other runs below the sweep.
-        """
-        intervals = self._intervals.items()
-        try:
-            values = {key: type(x.low)(tags[key]) for key, x in intervals}
-        except (KeyError, ValueError):
-            return
-        is_valid = all(x.low <= values[key] <= x.high for key, x in intervals)
-        if trained := tags.get(FINGERPRINT_TAG):  # a failed child has no fingerprint
-            is_valid &= trained in {job.fingerprint for job in self._combine(values)}
-        if is_valid:
-            self._accept(values)
 
     def _accept(self, exact: Mapping[str, Any]) -> list[Job]:
         """Add a trial, and return its jobs; return [] if the values are not new."""

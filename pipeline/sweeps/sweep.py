@@ -5,50 +5,26 @@ children of the run in MLflow record which jobs are trained. The files are in
 outputs/sweeps/<id>/.
 """
 
-from collections.abc import Sequence
-from dataclasses import replace
-from pathlib import Path
-
-from pipeline import PartlyFailed, UserError, datasets
+from pipeline import UserError
 from pipeline.base import locking
 from pipeline.base.call import own_folder
 from pipeline.base.locking import Level
 from pipeline.base.paths import data_dir, store_dir
 from pipeline.base.printing import say
 from pipeline.base.resources import check_space
-from pipeline.base.terminal import busy, wrap
-from pipeline.cli import Command, CommonSweepConfig, TrainConfig
+from pipeline.base.terminal import busy
+from pipeline.cli import Command, TrainConfig
 from pipeline.execution.executor import Executor
 from pipeline.execution.workers import known_processors, new_executor
 from pipeline.sweeps.configurations import group_by_configuration
-from pipeline.sweeps.jobs import Job, OnResult, Outcome
-from pipeline.sweeps.listing import list_jobs, sweep_id, sweep_name
-from pipeline.sweeps.plan import Plan
-from pipeline.sweeps.recorded_sweep import RecordedSweep
+from pipeline.sweeps.jobs import OnResult
 from pipeline.sweeps.report_text import print_report
-from pipeline.sweeps.result import (
-    SweepResult,
-    failure_message,
-    give_to_caller,
-    written_files,
-)
-from pipeline.sweeps.reuse import ReusableRuns
-from pipeline.sweeps.start import SweepStart
-from pipeline.tracking import (
-    RecordedRun,
-    announce_kept_name,
-    experiment_of,
-    mirror_run,
-    provenance,
-    viewing_hint,
-)
+from pipeline.sweeps.result import SweepResult, give_to_caller, written_files
+from pipeline.sweeps.start import SweepStart, start_sweep
+from pipeline.tracking import mirror_run, viewing_hint
 from pipeline.training.size import training_bytes
 
 TRAINING = "pipeline.training.training_run"  # the module that workers import first
-UNTRACKED = (
-    "With tracking=none, no results are recorded: if this sweep is "
-    "interrupted, the same command starts from the beginning."
-)
 
 
 def train_sweep(
@@ -66,119 +42,30 @@ def train_sweep(
     if locking.thread_holds(Level.SWEEP):
         rule = "on_result must not call sweep()"
         raise UserError(f"{rule}: call it when the other sweep has ended")
-    cfg = command.config
-    code = provenance.code_state()  # for all training runs; files may change later
-    experiment = experiment_of(cfg.experiment_name) if cfg.is_recorded else None
-    jobs, identifier = _identify(command, experiment)
-    store, own = store_dir(), own_folder()
-    folder = store / "sweeps" / identifier
-    lock = folder.with_name(f".{identifier}.lock")
-    if not cfg.is_recorded:  # the networks are in the folder; nothing is continued
-        folder = own or folder
-    waiting = "waiting for another process that is running the same sweep"
-    with locking.lock(lock, Level.SWEEP, waiting=waiting):
-        recorded = _read_recorded(store, cfg, identifier)
-        name = _announce_name(command, jobs, recorded)
-        plan = _plan(command, jobs, recorded)
-        takes_runs = cfg.is_recorded and not cfg.again
-        start = SweepStart(
-            store=store,
-            plan=plan,
-            recorded=recorded,
-            reusable=ReusableRuns(store if takes_runs else None),
-            experiment=experiment,
-            name=name,
-            folder=folder,
-            own_folder=own,
-            code=code,
-        )
-        if on_result:
-            for outcome in plan.outcomes:
-                on_result(outcome)
-        if recorded.run and recorded.is_finished and plan.is_complete:
-            return _show_finished(start, recorded.run, cfg)
-        return _train_missing(start, cfg, on_result)
+    with start_sweep(
+        command,
+        on_result or (lambda outcome: None),
+        store=store_dir(),
+        data=data_dir(),
+        own_folder=own_folder(),
+    ) as start:
+        for outcome in start.plan.outcomes:
+            start.on_result(outcome)
+        if start.recorded.is_finished and start.plan.is_complete:
+            return _show_finished(start)
+        return _train_missing(start)
 
 
-def _train_missing(
-    start: SweepStart, cfg: CommonSweepConfig, on_result: OnResult | None
-) -> SweepResult:
-    """Find runs to reuse, start the workers, and record all missing jobs.
-
-    `cfg` has the settings that all jobs have in common.
-    """
-    place = start.store if cfg.is_recorded else start.folder
-    check_space(start.disk_space, place, what="the sweep")
-    start.reusable.find(start.plan.trainable)
-    # The workers import PyTorch while this process imports it and MLflow.
-    with _new_executor(start, cfg) as executor:
-        return _record(start, executor, cfg, on_result)
-
-
-def _record(
-    start: SweepStart,
-    executor: Executor,
-    cfg: CommonSweepConfig,
-    on_result: OnResult | None,
-) -> SweepResult:
-    """Record all missing jobs in a run, which is FAILED if a job failed."""
-    with busy("loading PyTorch and MLflow"):
-        from pipeline.sweeps import scheduler, sweep_run
-
-    with sweep_run.open_run(start, cfg) as (children, report):
-
-        def on_outcome(outcome: Outcome) -> None:
-            report.update()
-            if on_result:
-                on_result(outcome)
-
-        with report.written_on_error():
-            scheduler.run_missing_jobs(start, children, executor, on_outcome)
-        result = sweep_run.finish(start, children, report)
-        if failure := failure_message(result.outcomes):
-            children.run.fail(failure)
-    result = replace(result, copied=children.run.copied)
-    if failure:
-        raise PartlyFailed(failure, result)
-    return result
-
-
-def _identify(
-    command: Command[TrainConfig], experiment: str | None
-) -> tuple[list[Job], str]:
-    """Return the jobs, with their data sets, and the `sweep_id`."""
-    cfg, folder = command.config, data_dir()
-    jobs = list_jobs(command, lambda name: datasets.prepare(name, folder=folder).file)
-    return jobs, sweep_id(
-        jobs, command.intervals, experiment=experiment, again=cfg.again
-    )
-
-
-def _announce_name(
-    command: Command[TrainConfig], jobs: Sequence[Job], recorded: RecordedSweep
-) -> str:
-    """Print and return the name of the sweep; a continued sweep keeps its name."""
-    cfg = command.config
-    name = cfg.run_name or sweep_name(jobs, command.intervals)
-    if recorded.run:
-        name = recorded.run.name
-    say(wrap(f"sweep {name}"), flush=True)
-    announce_kept_name(name, cfg.run_name)
-    if not cfg.is_recorded:
-        say(wrap(UNTRACKED, indent=0), flush=True)
-    return name
-
-
-def _show_finished(
-    start: SweepStart, run: RecordedRun, cfg: CommonSweepConfig
-) -> SweepResult:
+def _show_finished(start: SweepStart) -> SweepResult:
     """Print the report of a sweep that is finished, and complete its copy.
 
     The table and the plot are written again if they are missing.
     """
     say("this sweep is finished: again=true trains it again")
-    store, folder, outcomes = start.store, start.folder, start.plan.outcomes
-    copied = mirror_run(store, cfg.server, run.run_id) if cfg.server else None
+    folder, outcomes, run = start.folder, start.plan.outcomes, start.recorded.run
+    assert run
+    server = start.cfg.server
+    copied = mirror_run(start.store, server, run.run_id) if server else None
     if len(written_files(folder)) < 2:
         from pipeline.sweeps.report import write_files  # Matplotlib takes 0.4 s
 
@@ -189,46 +76,26 @@ def _show_finished(
     return result
 
 
-def _read_recorded(
-    store: Path, cfg: CommonSweepConfig, identifier: str
-) -> RecordedSweep:
-    """Return the record of this sweep by earlier processes.
-
-    With again=true, a finished sweep is not continued.
-    """
-    new = RecordedSweep(identifier)
-    recorded = new
-    if cfg.is_recorded:
-        recorded = RecordedSweep.read(store, identifier)
-    return new if cfg.again and recorded.is_finished else recorded
+def _train_missing(start: SweepStart) -> SweepResult:
+    """Find runs to reuse, start the workers, and record all missing jobs."""
+    place = start.store if start.cfg.is_recorded else start.folder
+    check_space(start.disk_space, place, what="the sweep")
+    start.reusable.find(start.plan.trainable)
+    # The workers import PyTorch while this process imports it and MLflow.
+    with _new_executor(start) as executor:
+        with busy("loading PyTorch and MLflow"):
+            from pipeline.sweeps.sweep_run import record_sweep
+        return record_sweep(start, executor)
 
 
-def _plan(
-    command: Command[TrainConfig], jobs: Sequence[Job], recorded: RecordedSweep
-) -> Plan:
-    """Return the jobs, and the outcomes of jobs that earlier processes trained."""
-    if command.intervals:
-        from pipeline.sweeps.search import Search  # Optuna takes half a second
-
-        tags = [child.tags for child in recorded.children]
-        trials = command.config.trials
-        assert trials  # a search without trials is rejected by `cli.rules`
-        plan: Plan = Search(jobs, command.intervals, trials, tags)
-    else:
-        plan = Plan(jobs)
-    for outcome in recorded.outcomes(plan.jobs):
-        plan.add(outcome)
-    return plan
-
-
-def _new_executor(start: SweepStart, cfg: CommonSweepConfig) -> Executor:
+def _new_executor(start: SweepStart) -> Executor:
     """Return the executor for the jobs that need a worker, because they reuse no run.
 
     If the processors are not known yet, these are all jobs with valid values.
     """
     # If there are no runs to reuse, this process need not import PyTorch before the
     # workers start.
-    reusable, jobs = start.reusable, start.plan.trainable
+    cfg, reusable, jobs = start.cfg, start.reusable, start.plan.trainable
     processors = None if reusable.is_empty else known_processors(cfg.executor)
     if processors is not None:
         jobs = reusable.without_run(jobs, processors)

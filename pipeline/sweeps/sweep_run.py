@@ -1,42 +1,51 @@
-"""Opens the run of a sweep, and completes it when all jobs have ended."""
+"""Trains the missing jobs of a sweep in its run, and completes the run.
 
+`_train` is the only function that records outcomes. Each outcome is then in the store,
+in the plan, in the terminal and, after a while, in the report.
+"""
+
+import itertools
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from pipeline import PartlyFailed
+from pipeline.base.errors import AGAIN, RESUME
 from pipeline.base.printing import say
 from pipeline.base.tags import KIND_TAG, SWEEP_TAG, SWEPT_TAG, Kind
-from pipeline.base.terminal import busy
-from pipeline.cli import CommonSweepConfig
+from pipeline.base.terminal import busy, counted
+from pipeline.base.text import format_bytes
+from pipeline.execution.executor import Executor, Task, TaskResult
+from pipeline.execution.interrupt import delayed_interrupt
 from pipeline.sweeps.children import Children
 from pipeline.sweeps.jobs import Job
 from pipeline.sweeps.listing import all_options
-from pipeline.sweeps.recorded_sweep import RecordedSweep
+from pipeline.sweeps.progress import show_progress
+from pipeline.sweeps.recorded import Processors, RecordedSweep
 from pipeline.sweeps.report import Report
 from pipeline.sweeps.report_text import print_report
-from pipeline.sweeps.result import SweepResult, give_to_caller
+from pipeline.sweeps.result import SweepResult, failure_message, give_to_caller
 from pipeline.sweeps.start import SweepStart
 from pipeline.tracking import new_tracker
+from pipeline.training.training_run import compute_training_run
 
 
-@contextmanager
-def open_run(
-    start: SweepStart, cfg: CommonSweepConfig
-) -> Iterator[tuple[Children, Report]]:
-    """Open the run of a sweep; yield the objects that record children and the report.
+def record_sweep(start: SweepStart, executor: Executor) -> SweepResult:
+    """Train and record all missing jobs, then record and print the report.
 
-    `cfg` has the settings that all jobs have in common.
+    Raises:
+        PartlyFailed: If jobs failed; the run of the sweep is then FAILED.
+        KeyboardInterrupt: After Ctrl-C. All results that had arrived are recorded.
     """
-    plan, recorded, folder = start.plan, start.recorded, start.folder
+    plan, recorded = start.plan, start.recorded
     jobs = [*plan.jobs, *plan.examples()]
     tracker = new_tracker(
         start.store,
-        server=cfg.server,
+        server=start.cfg.server,
         experiment=start.experiment,
         code=start.code,
-        is_recorded=cfg.is_recorded,
+        is_recorded=start.cfg.is_recorded,
     )
     with tracker.start_run(
         name=start.name,
@@ -45,8 +54,17 @@ def open_run(
         resume=recorded.run.run_id if recorded.run else None,
     ) as run:
         run.delete_unfinished_children()
-        children = Children(run, folder, recorded, start.code)
-        yield children, Report(run, folder, plan, title=start.name)
+        children = Children(run, start)
+        report = Report(run, start.folder, plan, title=start.name)
+        with report.written_on_error():
+            _train(start, executor, children, report)
+        result = _finish(start, children, report)
+        if failure := failure_message(result.outcomes):
+            run.fail(failure)
+    result = replace(result, copied=run.copied)
+    if failure:
+        raise PartlyFailed(failure, result)
+    return result
 
 
 def _tags(jobs: Sequence[Job], recorded: RecordedSweep) -> dict[str, str]:
@@ -62,7 +80,7 @@ def _tags(jobs: Sequence[Job], recorded: RecordedSweep) -> dict[str, str]:
     }
 
 
-def _common_params(jobs: Sequence[Job]) -> dict[str, Any]:
+def _common_params(jobs: Sequence[Job]) -> Mapping[str, Any]:
     """Return the params that all jobs have in common.
 
     Params that vary are omitted, because MLflow cannot plot text such as 5,10.
@@ -71,7 +89,58 @@ def _common_params(jobs: Sequence[Job]) -> dict[str, Any]:
     return {key: x for key, x in valid.params.items() if key not in valid.varied}
 
 
-def finish(start: SweepStart, children: Children, report: Report) -> SweepResult:
+def _train(
+    start: SweepStart, executor: Executor, children: Children, report: Report
+) -> None:
+    """Train the missing jobs, or reuse runs of the store, and record each outcome."""
+    plan, workers, processors = start.plan, executor.workers, executor.processors
+    to_train = len(start.reusable.without_run(plan.trainable, processors))
+    to_train += plan.remaining
+    if to_train:
+        runs = counted(to_train, "training run")
+        at_a_time = f", {workers} at a time" if workers > 1 else ""
+        reused = len(plan.trainable) + plan.remaining - to_train
+        others = f" (including {counted(reused, 'reused run')})" if reused else ""
+        space = format_bytes(start.disk_space)
+        say(f"{runs}{at_a_time}: {space} of disk space{others}")
+    stopping = "stopping and recording the results that have arrived"
+    tasks = _tasks(start, children, processors)
+    with (
+        show_progress(plan, to_train=to_train, workers=workers) as progress,
+        delayed_interrupt(stopping, executor.stop) as interrupt,
+    ):
+        for result in executor.run(compute_training_run, tasks):
+            if not result.final:
+                children.fail_attempt(result.job, result.error)
+                progress.add_attempt(result.job, result.error)
+                continue
+            outcome = children.record(result)
+            plan.add(outcome)
+            progress.add(outcome)
+            report.update()
+            start.on_result(outcome)
+    done = f"{plan.ended:,} of {plan.size:,} training runs"
+    remedy = RESUME if start.cfg.is_recorded else AGAIN
+    interrupt.check(f"stopped after {done}: {remedy}")
+
+
+def _tasks(
+    start: SweepStart, children: Children, processors: Processors
+) -> Iterator[Task | TaskResult]:
+    """Yield a task for each job to train, and the result of each other job.
+
+    The next suggestion of a search depends on the outcomes of earlier results.
+    """
+    for job in itertools.chain(start.plan.missing, start.plan.suggest()):
+        if job.error:
+            yield TaskResult(job, error=job.error)
+        elif reused := children.reuse(start.reusable.runs(job, processors)):
+            yield TaskResult(job, reused)
+        else:
+            yield Task(job, job.data, {"hyperparameters": job.hyperparameters})
+
+
+def _finish(start: SweepStart, children: Children, report: Report) -> SweepResult:
     """Record the report and the best network of a sweep, and print the report.
 
     The first traceback is printed. Only an error in the program has a traceback.
@@ -81,9 +150,9 @@ def finish(start: SweepStart, children: Children, report: Report) -> SweepResult
     with busy("writing and recording the report"):
         report.finish()
     try:
-        if best := result.best:
+        if start.cfg.is_recorded and (best := result.best):
             with busy("recording the images and the model of the best network"):
-                children.record_best(best, store=start.store)
+                children.record_best(best)
         folder = give_to_caller(start.folder, start.own_folder)
         result = replace(result, folder=folder)
     finally:

@@ -31,7 +31,6 @@ from pipeline.teaching.forgotten import (
     other_pytorch,
 )
 from pipeline.teaching.grading import (
-    SubmissionGrade,
     Training,
     grade_submission,
     read_assigned,
@@ -145,7 +144,6 @@ def _grade(
     continue.
     """
     done, tasks = list[GradedOrRejected](), list[Task]()
-    waiting = list[tuple[Submission, Path, SubmissionGrade | None]]()  # of each task
     for entry in submissions:
         reference = _reference(entry.student, assignment, data)
         content = [assignment.course, reference.stem, entry.sha256]
@@ -161,8 +159,7 @@ def _grade(
             "network": entry.network,
             "reference": reference,
         }
-        tasks.append(Task(str(len(tasks)), data.file, arguments))
-        waiting.append((entry, path, earlier))
+        tasks.append(Task((entry, path, earlier), data.file, arguments))
     pool = new_executor(
         "local",
         workers=cfg.workers,
@@ -174,8 +171,7 @@ def _grade(
         shown = bar.add_task("grading", total=len(tasks))
         for result in pool.run(grade_submission, tasks):
             if result.final:
-                about = waiting[int(result.task.name)]
-                done.append(_finish(result, *about, cfg.require))
+                done.append(_finish(result, cfg.require))
                 bar.advance(shown)
     return done
 
@@ -189,14 +185,10 @@ def _reference(student: str, assignment: Assignment, data: Dataset) -> Path:
     return outputs_dir() / "grades" / ".cache" / f"{name}-epochs.safetensors"
 
 
-def _finish(
-    result: TaskResult,
-    entry: Submission,
-    path: Path,
-    earlier: SubmissionGrade | None,
-    require: str,
-) -> GradedOrRejected:
-    """Return a graded submission; write its grade, for later calls, to a path."""
+def _finish(result: TaskResult, require: str) -> GradedOrRejected:
+    """Return a graded submission; write its grade, for later calls."""
+    entry: Submission
+    entry, path, earlier = result.job
     if result.error:
         if result.traceback:
             say(result.traceback, file=sys.stderr)

@@ -29,6 +29,7 @@ from pipeline.tracking.store.database import (
     RecordedRun,
     children_of,
     complete_runs,
+    recorded_params,
     tagged_runs,
 )
 from pipeline.tracking.store.locks import store_lock

@@ -91,7 +91,7 @@ class Arrived:
 
         begin, cpu = time.perf_counter(), time.process_time()
         for task in tasks:
-            yield TaskResult(task, self.value)
+            yield TaskResult(task.job, self.value)
         self.seconds = time.perf_counter() - begin
         self.cpu = time.process_time() - cpu
 

@@ -19,7 +19,7 @@ from pipeline.cli import defaults
 from pipeline.core.fingerprint import OtherSoftware, Software
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.execution import local
-from pipeline.execution.executor import MAX_TRIES, Task
+from pipeline.execution.executor import MAX_TRIES, Task, TaskResult
 from pipeline.execution.helper_process import HelperProcess
 from pipeline.execution.local import KILLED, LocalExecutor
 from pipeline.training.training_run import compute_training_run
@@ -92,7 +92,7 @@ def test_results_are_equal_to_those_of_a_training_run_in_this_process(
     }
     results = executor.run(compute_training_run, tasks(data, settings))
     for result in results:
-        alone = compute_training_run(digits, **settings.pop(result.task.name))
+        alone = compute_training_run(digits, **settings.pop(result.job))
         for epoch, expected in zip(result.value.epochs, alone.epochs, strict=True):
             assert epoch.metrics == expected.metrics
             for name, tensor in expected.tensors.items():
@@ -108,11 +108,11 @@ def test_a_worker_killed_while_alone_costs_an_attempt_of_its_task(
     arguments = {k: {"after": n, "path": str(tmp_path / k)} for k, n in deaths.items()}
     with LocalExecutor(1, modules=["json"]) as executor:
         results = [*executor.run(functions.die, tasks(data, arguments))]
-    errors = [(r.task.name, r.error, r.final) for r in results if r.error]
+    errors = [(r.job, r.error, r.final) for r in results if r.error]
     lost = [("always", KILLED, n == MAX_TRIES) for n in range(1, MAX_TRIES + 1)]
     assert errors == [("once", KILLED, False), *lost]
     assert not any(result.traceback for result in results)
-    values = {r.task.name: r.value for r in results if not r.error}
+    values = {r.job: r.value for r in results if not r.error}
     assert values == {"never": 1500, "once": 1500, "later": 1500}
 
 
@@ -127,9 +127,9 @@ def test_a_worker_killed_next_to_others_costs_no_attempt_and_its_task_is_repeate
     with LocalExecutor(2) as executor:
         calls = tasks(data, arguments)
         results = [*executor.run(functions.die_beside_others, calls)]
-    lost = [(r.task.name, r.error, r.final) for r in results if r.error]
+    lost = [(r.job, r.error, r.final) for r in results if r.error]
     assert lost == [("victim", KILLED, False)] * MAX_TRIES
-    values = {r.task.name: r.value for r in results if not r.error}
+    values = {r.job: r.value for r in results if not r.error}
     assert values.keys() == arguments.keys()
     assert values.pop("victim") == (MAX_TRIES + 1, 0)
     assert {attempts for attempts, _ in values.values()} == {1}
@@ -245,7 +245,24 @@ def test_only_the_driver_gets_ctrl_c_and_workers_do_not_run_its_script(start_scr
         workers = [each for each in children if "helper_process" in str(each.cmdline())]
         time.sleep(0.1)  # each look at all processes takes some time
     os.killpg(driver.pid, signal.SIGINT)
-    assert driver.communicate()[0] == "interrupted\n2 None\n2 None\n"
+    assert driver.communicate()[0] == "interrupted\n2 \n2 \n"
+
+
+def test_a_result_among_the_tasks_is_handled_before_the_next_task_is_taken(
+    executor, data
+):
+    handled = []
+
+    def mixed():
+        for job in ("a", "b"):
+            yield TaskResult(job, value=job)
+            assert handled[-1] == job
+        yield from tasks(data, {"c": {}})
+        yield TaskResult("d", error="invalid")
+
+    for result in executor.run(repr, mixed()):
+        handled.append(result.job)
+    assert handled == ["a", "b", "d", "c"]
 
 
 def test_results_are_kept_if_no_other_task_can_be_started(executor, data):
@@ -256,7 +273,7 @@ def test_results_are_kept_if_no_other_task_can_be_started(executor, data):
     arrived = []
     with pytest.raises(OSError, match="no process can be started"):
         for result in executor.run(repr, limited()):
-            arrived.append(result.task.name)
+            arrived.append(result.job)
     assert arrived
 
 
@@ -268,7 +285,7 @@ def test_results_that_have_arrived_are_kept_if_an_error_ends_all_calls(data, fun
     arrived = []
     with LocalExecutor(3) as executor, pytest.raises(OtherSoftware):
         for result in executor.run(functions.find_changed_code, until_all_have_ended()):
-            arrived.append(result.task.name)
+            arrived.append(result.job)
     assert arrived == ["b"]
 
 
@@ -287,7 +304,7 @@ def test_a_worker_killed_after_a_stop_is_not_reported_as_tried_again(data, funct
     with LocalExecutor(2) as executor:
         keys = []
         for result in executor.run(functions.sleep, tasks(data, arguments)):
-            keys.append(result.task.name)
+            keys.append(result.job)
             executor.stop()
             for worker in {*psutil.Process().children()} - {*others}:
                 worker.kill()

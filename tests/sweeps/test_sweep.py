@@ -22,8 +22,8 @@ from pipeline.model import load_trained_model
 from pipeline.model.storage import save_model
 from pipeline.sweeps import listing
 from pipeline.sweeps import sweep as command
+from pipeline.sweeps.children import Children
 from pipeline.sweeps.networks import read_networks
-from pipeline.sweeps.scheduler import Scheduler
 from pipeline.tracking import find_sweep
 from pipeline.tracking.provenance import code_state
 
@@ -293,13 +293,13 @@ def test_reused_runs_keep_their_metrics_and_provenance_and_need_whole_files(swee
 
 
 def test_a_child_names_the_machine_that_trained_it(sweep, monkeypatch):
-    machine, record = {"host": "node", "processor": "Z80"}, Scheduler.record
+    machine, record = {"host": "node", "processor": "Z80"}, Children.record
 
     def record_second(self, result):
-        (seed,) = self.plan.job(result.task.name).varied_values.values()
-        record(self, replace(result, machine=machine) if seed == 2 else result)
+        (seed,) = result.job.varied_values.values()
+        return record(self, replace(result, machine=machine) if seed == 2 else result)
 
-    monkeypatch.setattr(Scheduler, "record", record_second)
+    monkeypatch.setattr(Children, "record", record_second)
     sweep.run("seed=1,2")
     (parent,), children = sweep.runs()
     found = {
@@ -368,6 +368,30 @@ def test_a_best_network_that_is_damaged_fails_and_is_trained_again(sweep):
     damaged = sweep.workspace.client.get_run(child.info.run_id)
     assert "cannot be read" in damaged.data.tags["error"]
     assert damaged.info.end_time == child.info.end_time
+
+
+def test_a_damaged_network_that_another_sweep_finds_is_trained_again_in_both(sweep):
+    sweep.run("seed=1,2")
+    _, children = sweep.runs()
+    (damaged,) = (each for each in children if each.data.tags["seed"] == "1")
+    path = sweep.workspace.artifact(damaged, "train/history.csv")
+    path.write_text("epoch\n")
+    assert "this sweep is finished" in sweep.run("seed=1,2")[0]  # reads no file
+    printed, error = sweep.run("seed=1,2,3")
+    assert "1 of 3 training runs were reused" in printed and not error
+    damaged = sweep.workspace.client.get_run(damaged.info.run_id)
+    assert damaged.info.status == "FAILED"
+    assert str(path) in damaged.data.tags["error"]
+    printed, error = sweep.run("seed=1,2")  # the network that was trained again
+    assert "reused  (2 of 2)" in printed and not error
+    assert "this sweep is finished" in sweep.run("seed=1,2")[0]
+    sweep.workspace.call("train", hidden=5, epochs=1, dataset="digits", seed=1)
+    single = sweep.workspace.client.get_run(sweep.workspace.run_id())
+    sweep.workspace.artifact(single, "train/history.csv").write_text("epoch\n")
+    printed, error = sweep.run("hidden=5", "seed=1")
+    assert "reused" not in printed and not error
+    single = sweep.workspace.client.get_run(single.info.run_id)
+    assert single.info.status == "FINISHED"
 
 
 def test_a_finished_sweep_trains_a_lost_network_again(sweep, tmp_path):

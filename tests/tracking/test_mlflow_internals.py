@@ -57,7 +57,7 @@ def test_the_runs_that_sql_finds_are_those_of_mlflow(store, client, start_run):
         for number, accuracy in enumerate((0.25, 0.75)):
             tags = {"sweep": "the sweep's id", "fingerprint": str(number)}
             # A child that reuses a run has its start, so both can have the same.
-            start = RunStart(str(number), {}, tags, time=1000)
+            start = RunStart(str(number), {"hidden": number}, tags, time=1000)
             with sweep.child(start) as child:
                 seconds = {"train/seconds": 0.5}
                 points = [EpochPoint(epoch, epoch, seconds) for epoch in (1, 2)]
@@ -77,6 +77,8 @@ def test_the_runs_that_sql_finds_are_those_of_mlflow(store, client, start_run):
         newest.run_id: {"val/accuracy": 0.75, **common},
     }
     assert database.training_results(store, [newest, oldest]) == results
+    params = [{"hidden": "1"}, {"hidden": "0"}]
+    assert database.recorded_params(store, [newest, oldest]) == params
     client.delete_run(newest.run_id)
     assert [run.run_id for run in database.children_of(store, sweep.run_id)] == [
         oldest.run_id

@@ -11,7 +11,7 @@ to close the connection, and could use it in only one thread.
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
@@ -46,6 +46,10 @@ RESULTS = f"""
     SELECT run_uuid, key, total(value) FROM metrics
     WHERE key = '{SECONDS}' AND run_uuid IN (SELECT value FROM json_each(?))
     GROUP BY run_uuid
+"""
+PARAMS = """
+    SELECT run_uuid, key, value FROM params
+    WHERE run_uuid IN (SELECT value FROM json_each(?))
 """
 LIKE_NAMED = f"""
     SELECT name FROM runs
@@ -178,6 +182,17 @@ def complete_runs(store: Path, runs: Iterable[RecordedRun]) -> list[RecordedRun]
     results = training_results(store, whole) if whole else {}
     found = [replace(run, results=results.get(run.run_id, {})) for run in whole]
     return [run for run in found if run.results.keys() >= {*REQUIRED}]
+
+
+def recorded_params(store: Path, runs: Sequence[RecordedRun]) -> list[dict[str, str]]:
+    """Return the params of each run, which no user can change, unlike tags."""
+    if not runs:
+        return []
+    found: dict[str, dict[str, str]] = {run.run_id: {} for run in runs}
+    with open_database(store) as connection:
+        for run_id, key, value in connection.execute(PARAMS, [json.dumps([*found])]):
+            found[run_id][key] = value
+    return [*found.values()]
 
 
 def metric_points(store: Path, run_id: str) -> list[MetricPoint]:
