@@ -114,6 +114,7 @@ def grade(cfg: GradeConfig) -> ClassGrades:
         forgotten=forgotten,
         early_notices=notices,
         other_questions=other_questions,
+        require=cfg.require,
         folder=results_dir("grades"),
     )
     if not grades.graded:  # the files of an earlier grading stay
@@ -224,7 +225,7 @@ def _write(grades: ClassGrades, data: Dataset, cfg: GradeConfig) -> None:
             for entry in moodle:
                 page = f"{entry.place}/{entry.feedback}"
                 archive.write(folder / "feedback" / entry.feedback, page)
-    page = render_class(grades, require=cfg.require)
+    page = render_class(grades)
     files.write_atomic(folder / "class.html", page.encode())
     with files.atomic_file(folder / "grades.csv") as path:
         tables.write_csv(path, grades.rows(), COLUMNS)
@@ -239,10 +240,6 @@ def _print(grades: ClassGrades) -> None:
     counts = Counter(entry.grade.training for entry in grades.graded)
     found = [f"{kind.value}: {counts[kind]}" for kind in Training if counts[kind]]
     say(wrap(", ".join(found), start="training  ", indent=10))
-    if denied := sum(entry.grade.denied for entry in grades.graded):
-        students = "1 student gets" if denied == 1 else f"{denied} students get"
-        line = f"{students} no points for the questions about the weights"
-        say(wrap(line, start="denied    ", indent=10))
     attention = grades.attention()
     for title, names in attention.items():
         line = f"{len(names)}: {first_names(names)}"
@@ -253,5 +250,5 @@ def _print(grades: ClassGrades) -> None:
     say(f"feedback  {displayed(grades.folder / 'feedback')}")
     for notice in filter(None, [grades.forgotten, *grades.notices]):
         say(wrap(notice))
-    if grades.undecided:
-        say(wrap(f"{grades.undecided} in class.html"))
+    for notice in grades.network_notices:
+        say(wrap(f"{notice} in class.html"))

@@ -288,7 +288,7 @@ def test_a_network_that_has_learned_much_less_than_the_assigned_one_is_not_grade
         if values:
             network = {key: x.astype(np.float32) for key, x in values.items()}
         longer.write(place / name, name, longer.solve(name, network), network)
-    grades = grade(submissions=place, **longer.keys)
+    grades = grade(submissions=place, require="any", **longer.keys)
     assert [entry.student for entry in grades.problems] == ["ana", "ben"]
     rows = table(outputs)
     assert rows["cem"]["points"] == f"{len(QUESTIONS)}.0"
@@ -593,14 +593,15 @@ def test_settings_that_most_networks_differ_in_are_reported_with_the_key_to_add(
     assert shown.count("epochs=2") == 4 and text in shown
     assert shown.count("; the metadata of the file says epochs=2") == 2
     assert capsys.readouterr().out.count("epochs=2") == 4  # at the start and at the end
-    # They are listed, because they lose points with require=assigned.
+    # They are listed, because they lose points.
     assert [entry.student for entry in grades.others] == ["ana", "ben", "cem"]
     for name in ("ana", "ben"):
         shutil.rmtree(place / name)
         network = longer.train(name)
         longer.write(place / name, name, course.solve(name, network), network)
-    start = "2 students got points for a network that is not the assigned one (ana, ben"
-    assert grade_all().undecided.startswith(start)
+    (denied,) = grade_all().network_notices
+    assert denied.startswith("3 students get no points for the questions about the we")
+    assert "is not the assigned one (ana, ben, cem): the cause can be inno" in denied
     dora = {**course.settings, "epochs": 3}
     dataclasses.replace(course, settings=dora).write(place / "dora", "dora")
     grades = grade_all()
@@ -716,7 +717,7 @@ def test_a_void_question_is_marked_on_the_page_of_the_class(
     (question,) = (x for x in QUESTIONS if x.name == "logit")
     for name, lr in (("ana", 0.001), ("eva", 0.01)):
         course.write(place / name, name, {}, course.train(name, lr=lr))
-    grade_all(require="assigned")
+    grade_all()
     assert "void" not in page(outputs)
     monkeypatch.setattr(type(question), "is_void", True)
     for path in (outputs / "grades" / ".cache").glob("*.json"):
@@ -725,7 +726,7 @@ def test_a_void_question_is_marked_on_the_page_of_the_class(
             if answer["question"] == "logit":
                 answer |= {"points": 1.0, "needs_network": False}
         path.write_text(json.dumps(stored))
-    grades = grade_all(require="assigned")
+    grades = grade_all()
     assert {x.grade.points for x in grades.graded} == {1}
     section = page(outputs).partition("<h3>logit</h3>")[2].partition("</section>")[0]
     assert "void: all students get the points" in section
@@ -946,7 +947,7 @@ def test_with_require_only_the_assigned_network_gets_points_for_its_weights(
     denied, sizes = {"cem", "dora", "eva"}, 4
     count = len(QUESTIONS)
     for again in (False, True):
-        grades = grade_all(require="assigned", again=again)
+        grades = grade_all(again=again)
         points = {x.student: x.grade.points for x in grades.graded}
         assert points == dict.fromkeys(networks, count) | {
             "finn": count - 1,
@@ -959,36 +960,56 @@ def test_with_require_only_the_assigned_network_gets_points_for_its_weights(
         assert row["problem"].startswith("not the assigned network: no points") == (
             name in denied
         )
-        text = "the answers that depend on the weights get no points"
+        text = "the answers that depend on the weights get no points. If you trained it"
         feedback = " ".join(page(outputs, f"feedback/{name}.html").split())
         assert (text in feedback) == (name in denied)
     shown = page(outputs)
     for name in denied:
         assert f"<b>{name}</b>: no points for {count - sizes} questions: " in shown
-    assert "get no points for the answers that depend on the weights" in shown
-    assert "got points for a network that is not" not in shown
-    undecided = (
-        "2 students got points for a network that is not the assigned one (dora, eva): "
-        "before you add require=assigned, which removes these points, read the section "
-        '"Not the assigned network"'
+    assert "Students get points for them only if their network is the ass" in shown
+    read = 'read the section "Not the assigned network"'
+    notice = (
+        "3 students get no points for the questions about the weights, because the "
+        "network is not the assigned one (eva, dora, cem): the cause can be innocent, "
+        f"so {read}"
     )
+    assert grades.network_notices == [notice]
+    notice = notice.replace('"', "&#34;")
+    assert shown.count(f'<p><b>{notice} <a href="#networks">below</a>.</b></p>') == 1
+    titles = re.findall("<h4>(.*?)</h4>", shown)
+    assert titles == [
+        "Different training runs, perhaps without the students&#39; fault",
+        "Networks of other students",
+        "Edited weights",
+        "Nearly the assigned weights",
+    ]
+    assert "<code>accepted</code> of your list" in shown
+    assert "add <code>require=any</code>" in shown
     points |= dict.fromkeys(denied - {"cem"}, count)  # only edits never get points
     for again in (False, True):
-        grades = grade_all(again=again)
+        grades = grade_all(require="any", again=again)
         assert {x.student: x.grade.points for x in grades.graded} == points
         assert table(outputs)["cem"]["problem"].startswith("not the assigned network")
     shown = page(outputs)
-    undecided = undecided.replace('"', "&#34;")
-    assert shown.count(f'<p><b>{undecided} <a href="#networks">below</a>.</b>') == 1
+    notices = [
+        "1 student gets no points for the questions about the weights, because the "
+        f"network is not the assigned one (cem): the cause can be innocent, so {read}",
+        "2 students get points for a different training run, because of require=any "
+        f"(eva, dora): {read}",
+    ]
+    assert grades.network_notices == notices
+    for notice in notices:
+        notice = notice.replace('"', "&#34;")
+        assert shown.count(f'<p><b>{notice} <a href="#networks">below</a>.</b>') == 1
     assert shown.count('<h3 id="networks">Not the assigned network</h3>') == 1
-    assert "If you add <code>require=assigned</code>" in shown
+    assert "Because of <code>require=any</code>, students also get points for" in shown
+    assert "add <code>require=any</code>" not in shown
     assert "<b>cem</b>: no points for 12 questions: " in shown
-    assert "If their network has edited weights, students get no points" in shown
     with pytest.raises(ConfigError, match="require must be"):
         grade_all(require="own")
 
 
-def test_an_accepted_network_gets_points_even_with_require_assigned(
+def test_an_accepted_network_gets_points_although_it_is_not_the_assigned_one(
     course, outputs, place, same_worker, tmp_path, capsys
 ):
     path, count = tmp_path / "list.csv", len(QUESTIONS)
@@ -997,7 +1018,7 @@ def test_an_accepted_network_gets_points_even_with_require_assigned(
         network = course.train(name, lr=0.01 if name in ("ana", "ben") else 0.001)
         network = without_a_neuron(network) if name == "gus" else network
         course.write(place / name, name, course.solve(name, network), network)
-    keys = {"submissions": place, "require": "assigned", **course.keys}
+    keys = {"submissions": place, **course.keys}
     grade(**keys)
     points = {name: row["points"] for name, row in table(outputs).items()}
     alone = {"ana": "4.0", "ben": "4.0", "cem": f"{count}.0", "gus": "4.0"}
@@ -1010,11 +1031,13 @@ def test_an_accepted_network_gets_points_even_with_require_assigned(
         assert points == {**dict.fromkeys(alone, f"{count}.0"), "ben": "4.0"}
         assert [x for x in rows if rows[x]["problem"]] == ["ben"]
         printed = " ".join(capsys.readouterr().out.split())
-        assert "ana (a different training run, accepted), ben (a different" in printed
+        assert "ana (a different training run, accepted), gus (the assign" in printed
         shown = page(outputs)
         assert "<b>ana</b> (accepted in your list of students): a different" in shown
         assert shown.count("(accepted in") == 2
-        assert grades.undecided == ""
+        (notice,) = grades.network_notices
+        assert "is not the assigned one (ben)" in notice
+        assert f"{notice} in class.html" in printed
         assert shown.count('<td class="training">a different training run, acc') == 1
         for name, accepted in (("ana", 1), ("ben", 0), ("cem", 0), ("gus", 1)):
             feedback = " ".join(page(outputs, f"feedback/{name}.html").split())
@@ -1023,7 +1046,7 @@ def test_an_accepted_network_gets_points_even_with_require_assigned(
             text = "Your course does not accept this network, so the answers"
             assert (text in feedback) == (name == "ben")
     assert grades.notices == ["points changed for 0 students"]
-    grade(students=path, **keys | {"require": "any"})
+    grade(students=path, require="any", **keys)
     assert table(outputs)["gus"]["points"] == f"{count}.0"
 
 
@@ -1036,7 +1059,7 @@ def test_the_page_distinguishes_denied_answers_from_wrong_answers(
         answers |= {"logit": None} if name == "ana" else {}
         answers |= {"sum_of_neuron": 4321} if name == "dora" else {}
         course.write(place / name, name, answers, network)
-    grade_all(require="assigned")
+    grade_all()
     shown, denied = page(outputs), len(QUESTIONS) - 4
     marks = re.findall(r'<td class="mark denied" [^>]*>(.)</td>', shown)
     assert sorted(marks) == sorted(TIMES * (2 * denied - 1) + "\N{EN DASH}")
@@ -1053,13 +1076,26 @@ def test_the_page_distinguishes_denied_answers_from_wrong_answers(
     assert shown.count("100% of the points") == len(QUESTIONS) - 1
     for name in ("cem", "dora"):
         shutil.rmtree(place / name)
-    grade_all(require="assigned")
+    grade_all()
     assert page(outputs).count("% of the points") == 4  # the others have no percentage
     assert f"<b>\N{EN DASH}</b> of {len(QUESTIONS)} points on average" in page(outputs)
-    grade_all()
+    grade_all(require="any")
     shown = page(outputs)
     assert "points on average</section>" in shown
     assert TIMES not in shown and '<span class="denied"' not in shown
+
+
+def test_a_question_that_nobody_has_answered_has_no_answers(
+    course, grade_all, outputs, place
+):
+    right = course.solve("ana", course.train("ana"))
+    course.write(place / "ana", "ana", right | {"logit": None})
+    course.write(place / "ben", "ben", {"logit": "x"})
+    grade_all()
+    shown = page(outputs)
+    assert shown.count("No wrong answers.") == len(QUESTIONS) - 1
+    section = shown.partition("<h3>logit</h3>")[2].partition("</section>")[0]
+    assert "No answers." in section and "0% of the points" in section
 
 
 def test_another_version_of_pytorch_is_reported_as_a_possible_reason(
@@ -1075,7 +1111,7 @@ def test_another_version_of_pytorch_is_reported_as_a_possible_reason(
     course.write(place / "finn", "finn")
     grades = grade(submissions=place, **course.keys)
     printed = " ".join(capsys.readouterr().out.split())
-    assert [entry.student for entry in grades.others] == ["eva", "cem", "dora"]
+    assert [entry.student for entry in grades.others] == ["cem", "dora", "eva"]
     assert "cem (a different training run, PyTorch 2.0.1)" in printed
     assert "dora (a different training run)" in printed
     shown, file = page(outputs), "the metadata of the file says PyTorch 2.0.1, but the"
@@ -1109,17 +1145,18 @@ def test_points_that_require_changes_are_not_listed_as_changes_of_a_question(
 ):
     network = course.train("eva", lr=0.01)
     course.write(place / "eva", "eva", course.solve("eva", network), network)
-    assert grade_all().graded[0].grade.points == len(QUESTIONS)
-    grade(submissions=place, require="assigned", **course.keys)
-    printed = " ".join(capsys.readouterr().out.split())
-    assert "denied 1 student gets no points for the questions about the" in printed
-    assert "points changed" not in printed
-    assert "got points for a network" not in printed
+    assert grade_all(require="any").graded[0].grade.points == len(QUESTIONS)
     grade(submissions=place, **course.keys)
     printed = " ".join(capsys.readouterr().out.split())
-    assert "1 student got points for a network that is not the assigned one" in printed
+    assert "1 student gets no points for the questions about the weights" in printed
+    assert "points changed" not in printed
+    assert "require=any" not in printed
+    grade(submissions=place, require="any", **course.keys)
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "1 student gets points for a different training run, because of" in printed
+    assert "gets no points" not in printed
     assert printed.endswith('section "Not the assigned network" in class.html')
-    grades = grade_all(require="assigned", again=True)
+    grades = grade_all(again=True)
     assert grades.notices == ["points changed for 0 students"]
     assert grades.graded[0].grade.points == 4
     (path,) = (outputs / "grades" / ".cache").glob("*.json")
@@ -1128,7 +1165,7 @@ def test_points_that_require_changes_are_not_listed_as_changes_of_a_question(
         answer["points"] /= 2  # as if all questions had been corrected
     path.write_text(json.dumps(stored))
     notice = "points changed for 1 student: eva"
-    assert grade_all(require="assigned", again=True).notices == [f"{notice} 2 -> 4"]
+    assert grade_all(again=True).notices == [f"{notice} 2 -> 4"]
 
 
 def test_differences_of_a_processor_without_avx2_are_not_taken_for_edits(course):
@@ -1314,7 +1351,7 @@ def test_after_a_removal_students_with_other_points_for_another_question_are_lis
         stored["answers"].append(old)  # as if it had been removed since then
         path.write_text(json.dumps(stored))
     maximum = f"the maximum changed from {count + 1} to {count} points"
-    kept, removed, changed = grade_all(require="assigned").notices
+    kept, removed, changed = grade_all().notices
     assert kept.startswith(maximum)
     # The last question depends on the weights, so eva had no points for it.
     assert removed == (
@@ -1327,7 +1364,7 @@ def test_after_a_removal_students_with_other_points_for_another_question_are_lis
     stored["answers"] += [{**stored["answers"][-1], "question": "old_one"}]
     stored["answers"][0]["points"] = 0.5
     path.write_text(json.dumps(stored))
-    kept, removed, changed = grade_all().notices
+    kept, removed, changed = grade_all(require="any").notices
     assert kept.startswith(maximum)
     assert re.search(rf"of 1 student: \w+ {count + 0.5} -> {count - 0.5}$", removed)
     # Both numbers are without the removed question.
@@ -1345,7 +1382,7 @@ def test_a_removed_question_about_the_weights_had_no_points_for_another_network(
     stored = json.loads(path.read_text())
     stored["answers"].append({**stored["answers"][-1], "question": "old_one"})
     path.write_text(json.dumps(stored))
-    (entry,) = grade_all(require="assigned").graded
+    (entry,) = grade_all().graded
     assert (entry.before.points, entry.grade.points) == (4, 4)
 
 
