@@ -117,9 +117,11 @@ def _check_network(path: Path, params: Mapping[str, Any]) -> None:
 
 
 def _check_submission(folder: Path, assignment: Assignment, variant: Variant) -> None:
-    """Raise a UserError if the homework cannot be graded.
+    """Print the values that determine the assigned network.
 
-    The network must also be the assigned network.
+    Raises:
+        UserError: If the homework cannot be graded, or if its network was trained with
+            other settings or is not the one that `homework` wrote.
     """
     found = read_submission(folder.resolve(), assignment)
     torch = "" if isinstance(found, Rejected) else found.torch
@@ -139,12 +141,21 @@ def _check_submission(folder: Path, assignment: Assignment, variant: Variant) ->
     if assignment.other_settings(variant.student, found.recorded):
         params = assignment.params(variant.student)
         _check_params(folder / MODEL_FILE, found.recorded, params)
-    if not found.is_as_written:
+    if not (found.is_as_written and found.recorded):
         raise UserError(
             f"{displayed(folder / MODEL_FILE)} is not the file that homework wrote: if "
             "its weights were edited, the answers about the network get no points; "
             f"delete it and {WITHOUT_CHECK}, which trains it again"
         )
+    settings = " ".join(f"{key}={value}" for key, value in found.recorded.items())
+    say(
+        wrap(
+            f"{MODEL_FILE} contains the weights that homework wrote, and records the "
+            f"assigned settings: {settings}. This command does not train the assigned "
+            "network, so it cannot find other differences.",
+            indent=0,
+        )
+    )
 
 
 def _print_other_torch(torch: str) -> None:
@@ -255,11 +266,13 @@ def _print_state(answers: Answers, variant: Variant, folder: Path) -> None:
     found = numbers | dict(answers.problems)
     rows = [[name, found.get(name, "missing")] for name in names]
     say(table(["question", "answer"], rows, left=["question", "answer"]))
-    well_formed = f"{len(answers.numbers)} of {counted(len(questions), 'answer')}"
     say(f"\nfile   {displayed(folder / ANSWERS_FILE)}")
-    verb = "is" if len(answers.numbers) == 1 else "are"
-    rule = "This does not mean that the answers are correct."
-    say(f"{well_formed} {verb} well-formed. {rule}")
+    malformed = sum(question.name in answers.problems for question in questions)
+    rule = "This command does not check whether answers are correct."
+    found_problems = _counted_problems(
+        len(questions), missing=len(answers.missing), malformed=malformed
+    )
+    say(f"{found_problems}. {rule}" if answers.numbers else f"{found_problems}.")
     coarse = [
         f"{q.name} needs {counted(q.decimals(answers.numbers[q.name]), 'decimal')}"
         for q in questions
@@ -284,3 +297,17 @@ def _print_state(answers: Answers, variant: Variant, folder: Path) -> None:
                 indent=0,
             )
         )
+
+
+def _counted_problems(total: int, *, missing: int, malformed: int) -> str:
+    """Return how many answers are missing and malformed, such as "1 is malformed"."""
+    counts = {"missing": missing, "malformed": malformed}
+    found = [
+        f"{count} {'is' if count == 1 else 'are'} {state}"
+        for state, count in counts.items()
+        if count
+    ]
+    if not found:
+        return f"All {counted(total, 'answer')} are well-formed"
+    number, _, rest = found[0].partition(" ")
+    return ", ".join([f"{number} of {counted(total, 'answer')} {rest}", *found[1:]])

@@ -201,7 +201,7 @@ def read_submissions(
             f"submissions must be a folder, but {printable(folder)} is a file: unpack "
             "a zip file into a new folder"
         )
-    if not os.path.lexists(folder) and os.path.isdir(folder.absolute().parent):
+    if not _exists(folder):
         raise UserError(
             f"submissions must be a folder, but {printable(folder)} does not exist: "
             "name the folder that contains the submissions"
@@ -219,6 +219,15 @@ def read_submissions(
             'the option "Download submissions in folders"'
         )
     return [read_submission(path, assignment) for path in paths]
+
+
+def _exists(folder: Path) -> bool:
+    """Return whether a folder exists; one that cannot be accessed may exist."""
+    try:
+        folder.stat()
+    except OSError as error:
+        return not isinstance(error, FileNotFoundError | NotADirectoryError)
+    return True
 
 
 def read_submission(path: Path, assignment: Assignment) -> Submission | Rejected:

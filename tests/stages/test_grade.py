@@ -41,6 +41,7 @@ def done(workspace, tmp_path_factory):
         ("grade",): 2,
         ("grade", submissions, course, "seed=2"): 2,
         ("grade", f"submissions={folder}/none", course): 1,
+        ("grade", f"submissions={folder}/none/all", course): 1,
         ("grade", f"submissions={folder}/all.zip", course): 1,
         ("grade", submissions, *SETTINGS): 1,
         ("grade", submissions, course, f"students={folder}/list.csv"): 1,
@@ -84,6 +85,7 @@ def test_missing_settings_are_reported_together_and_folders_are_checked(done):
     words = " ".join(done.stderr.split())
     assert "submissions must be a folder, but " in words
     assert "/none does not exist: name the folder that contains the sub" in words
+    assert "/none/all does not exist: name the folder that contains the" in words
     assert "/all.zip is a file: unpack a zip file into" in words
     assert "0 of 2 submissions can be graded, so nothing was written" in words
     assert "the first problem is all.zip: " in words

@@ -221,8 +221,41 @@ def test_the_check_says_which_answers_are_missing_or_malformed(workspace):
     assert "parameters must be a whole number of at least 0, got 0.5" in words
     assert re.search(r"^unknown +is not the name of a question$", printed, re.M)
     assert printed.count(" missing\n") == COUNT - 4
-    assert f"1 of {COUNT} answers is well-formed" in printed
+    rule = "This command does not check whether answers are correct."
+    text = f"{COUNT - 4} of {COUNT} answers are missing, 3 are malformed. {rule}"
+    assert text in words
     assert workspace.hashes(FOLDER) == before
+
+
+@pytest.mark.parametrize(
+    ("missing", "malformed", "text"),
+    [
+        (0, 0, f"All {COUNT} answers are well-formed"),
+        (1, 0, f"1 of {COUNT} answers is missing"),
+        (0, 2, f"2 of {COUNT} answers are malformed"),
+        (3, 1, f"3 of {COUNT} answers are missing, 1 is malformed"),
+    ],
+)
+def test_the_check_counts_the_answers_that_are_missing_and_malformed(
+    workspace, missing, malformed, text
+):
+    names = [question.name for question in QUESTIONS]
+    given = [None] * missing + ["x"] * malformed
+    given += [1] * (COUNT - len(given))
+    fill_in(workspace, **dict(zip(names, given, strict=True)))
+    words = " ".join(workspace.call("homework", **SETTINGS, check=True).split())
+    assert f"answers.json {text}. This command does not check whether answers" in words
+
+
+def test_the_check_shows_the_settings_in_the_file_of_the_network(workspace):
+    words = " ".join(workspace.call("homework", **SETTINGS, check=True).split())
+    begin = "contains the weights that homework wrote, and records the"
+    text = f"model.safetensors {begin} assigned settings: (.*?)[.] This command"
+    (shown,) = re.findall(text, words)
+    assert {"dataset=digits", "hidden=5", "epochs=1", "seed=217407399"} < {
+        *shown.split()
+    }
+    assert words.endswith("so it cannot find other differences.")
 
 
 def test_the_check_names_answers_with_fewer_decimals_than_they_need(workspace):
@@ -335,7 +368,7 @@ def test_the_check_says_what_is_wrong_with_the_network_after_the_answers(
     ):
         homework(**{**SETTINGS, **settings}, check=True)
     assert "\n" not in str(error.value)
-    assert f"1 of {COUNT} answers is well-formed" in printed.getvalue()
+    assert f"{COUNT - 1} of {COUNT} answers are missing. This" in printed.getvalue()
     assert workspace.hashes(FOLDER) == before
 
 
@@ -405,7 +438,7 @@ def test_the_printed_check_has_the_assigned_settings_and_finds_no_problem(killed
     assert line in questions(workspace)
     assert {"dataset=digits", "hidden=5", "epochs=1"} < {*line.split()}
     assert "lr=" not in line
-    assert f"0 of {COUNT} answers are well-formed" in printed
+    assert f"\n{COUNT} of {COUNT} answers are missing.\n" in printed
 
 
 def test_a_call_returns_the_folder_and_the_answers(workspace, tmp_path):
