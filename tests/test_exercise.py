@@ -114,11 +114,11 @@ def test_a_students_answers_are_recorded_without_feedback(project):
     variant = Variant.of(*who.values())
     (run,) = project.runs()
     assert run.data.params["seed"] == str(variant.seed)
-    written = project.read(f"homework/{variant.student}/answers.json")
+    written = project.read(f"homework/course/{variant.student}/answers.json")
     recorded = {x: answers[x] for x in answers if x not in malformed}
     assert written["notebook"] == {x: recorded[x] for x in written["notebook"]}
     assert {*recorded} - {*written["notebook"]} <= {"fashion"}
-    sheet = project.outputs / "homework" / variant.student / "questions.md"
+    sheet = project.outputs / "homework/course" / variant.student / "questions.md"
     text = sheet.read_text("utf-8")
     assert "for 1 epoch with" in text and " epochs=1 lr=0.002 check=true" in text
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from pipeline import datasets
 from pipeline.base.params import differing_params, params_of
+from pipeline.base.text import distinct_file_name
 from pipeline.core.dataset import Dataset
 from pipeline.core.epoch import Epoch
 from pipeline.core.fingerprint import torch_version
@@ -31,6 +32,11 @@ class Assignment:
     course: str  # the normalized code
     dataset: str
     settings: Mapping[str, Any]  # the hyperparameters without the seed
+
+    @property
+    def folder_name(self) -> str:
+        """The name of the course's folder; each course code has a folder of its own."""
+        return distinct_file_name(self.course, allowed=" @+")
 
     def variant(self, student: str) -> Variant:
         """Return the variant of a student; raise a ValueError if the id is invalid."""

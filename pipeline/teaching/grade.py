@@ -115,7 +115,7 @@ def grade(cfg: GradeConfig) -> ClassGrades:
         early_notices=notices,
         other_questions=other_questions,
         require=cfg.require,
-        folder=results_dir("grades"),
+        folder=results_dir(f"grades/{assignment.folder_name}"),
     )
     if not grades.graded:  # the files of an earlier grading stay
         first = grades.problems[0]

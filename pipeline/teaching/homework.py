@@ -58,7 +58,7 @@ def homework(cfg: HomeworkConfig) -> Homework:
     assert cfg.student and cfg.course  # `required` in its schema
     assignment = Assignment(cfg.course, cfg.dataset, cfg.assigned())
     variant = assignment.variant(cfg.student)
-    folder = results_dir(f"homework/{cfg.student}")
+    folder = results_dir(f"homework/{assignment.folder_name}/{cfg.student}")
     answers = Answers(variant.student, variant.course, {})
     if cfg.check or (folder / ANSWERS_FILE).exists():
         answers = _read_answers(folder, variant)

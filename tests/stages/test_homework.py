@@ -24,7 +24,7 @@ STUDENT = {"student": "Ana.Ruiz", "course": "embedded 2026"}
 # A training run of 0.1 s.
 SETTINGS = {**STUDENT, "dataset": "digits", "hidden": 5, "epochs": 1}
 ARGUMENTS = [f"{key}={value}" for key, value in SETTINGS.items()]
-FOLDER = "homework/ana.ruiz"
+FOLDER = "homework/embedded 2026/ana.ruiz"
 COUNT = len(QUESTIONS)
 FILES = {f"{FOLDER}/{x}" for x in ("questions.md", "answers.json", "model.safetensors")}
 # The process is killed when it has written the first two files.
@@ -171,23 +171,38 @@ def test_a_missing_network_is_trained_again_next_to_the_answers(workspace):
     assert path.with_name("answers.json").read_bytes() == filled
 
 
-def test_the_files_of_another_course_are_not_replaced(workspace):
+def test_the_homework_of_another_course_has_its_own_folder(workspace):
     before = workspace.hashes(FOLDER)
+    other, keys = "homework/another/ana.ruiz", {**SETTINGS, "course": "Another"}
+    workspace.call("homework", **keys)
+    assert workspace.hashes(FOLDER) == before
+    texts = [workspace.read(f"{folder}/answers.json") for folder in (FOLDER, other)]
+    assert [text["course"] for text in texts] == ["embedded 2026", "another"]
+    words = " ".join(workspace.call("homework", **keys, check=True).split())
+    assert f"{COUNT} of {COUNT} answers are missing" in words
+    assert "id ana.ruiz, course another, trained with" in words
+
+
+def test_files_of_another_course_in_the_folder_of_a_course_are_not_replaced(workspace):
+    other = "homework/another/ana.ruiz"
+    shutil.copytree(workspace.outputs / FOLDER, workspace.outputs / other)
+    before = workspace.hashes(other)
     for check in (False, True):
-        message = f"{FOLDER}/answers.json is for the course embedded 2026, not another:"
+        message = f"{other}/answers.json is for the course embedded 2026, not another:"
         with pytest.raises(
             UserError, match=rf"{message}.*; if .* rename the homework folder"
         ):
             workspace.call("homework", **{**SETTINGS, "course": "Another"}, check=check)
-    path = workspace.outputs / FOLDER / "answers.json"
+    path = workspace.outputs / other / "answers.json"
     content = path.read_bytes()
     path.unlink()
     with pytest.raises(UserError, match="was trained with seed=217407399, but this"):
         workspace.call("homework", **{**SETTINGS, "course": "another"})
     path.write_bytes(content)
+    assert workspace.hashes(other) == before
     with pytest.raises(UserError, match="epochs=1, but this homework needs epochs=2"):
         workspace.call("homework", **{**SETTINGS, "epochs": 2})
-    assert workspace.hashes(FOLDER) == before
+    assert workspace.hashes(other) == before
 
 
 def test_a_damaged_network_is_reported_with_a_remedy(workspace):

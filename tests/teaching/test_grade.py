@@ -41,6 +41,7 @@ from pipeline.teaching.question import ROUNDED
 from pipeline.teaching.questions import QUESTIONS
 
 NAMES = [question.name for question in QUESTIONS]
+GRADES = "grades/embedded 2026"  # the results of the course, in outputs/
 ATTACK = "<script>document.title = 'run'</script><img src=x onerror=alert(1)>"
 TIMES = "\N{MULTIPLICATION SIGN}"  # of an answer without points for its network
 
@@ -75,7 +76,7 @@ def grade_all(course, outputs, place, same_worker):
 
 def table(outputs):
     """Return the lines of grades.csv by id."""
-    with (outputs / "grades" / "grades.csv").open(newline="") as stream:
+    with (outputs / GRADES / "grades.csv").open(newline="") as stream:
         rows = [*csv.DictReader(stream)]
     found = {row["id"]: row for row in rows}
     assert len(found) == len(rows) and "" not in found
@@ -83,7 +84,7 @@ def table(outputs):
 
 
 def page(outputs, name="class.html"):
-    return (outputs / "grades" / name).read_text()
+    return (outputs / GRADES / name).read_text()
 
 
 def change(folder, **keys):
@@ -166,7 +167,7 @@ def test_a_class_of_sixty_gives_exactly_the_expected_table(
     assert [entry.student for entry in grades.entries] == [*expected]
     assert not (grades.problems or grades.equal() or grades.misnamed)
     assert len({float(row["points"]) for row in expected.values()}) > 8
-    assert len([*(outputs / "grades" / "feedback").iterdir()]) == 60
+    assert len([*(outputs / GRADES / "feedback").iterdir()]) == 60
     assert page(outputs).count("of the test images are classified correctly") == 20
 
 
@@ -374,7 +375,7 @@ def test_a_submission_with_another_students_id_costs_that_student_no_points(
     assert (claimed.place, claimed.problem) == (places[1], problem)
     assert problem in page(outputs)
     assert problem not in page(outputs, "feedback/ana.html")
-    assert len([*(outputs / "grades" / "feedback").iterdir()]) == 1
+    assert len([*(outputs / GRADES / "feedback").iterdir()]) == 1
 
 
 def test_missing_unlisted_misnamed_and_equal_submissions_are_listed(
@@ -543,7 +544,7 @@ def test_students_who_handed_in_something_unreadable_are_found_by_name(
     feedback = page(outputs, "feedback/m4.html")
     assert "the id in your answers.json is another student" in feedback
     assert "a1" not in feedback
-    with zipfile.ZipFile(outputs / "grades" / "feedback.zip") as archive:
+    with zipfile.ZipFile(outputs / GRADES / "feedback.zip") as archive:
         names = [f"{moodle('Ana Ruiz', 1).name}/a1.html"]
         names += [f"{moodle('Carla Li', 5).name}/c55.html"]
         names += [f"{moodle('Gus Two', 2).name}/g2.html"]
@@ -554,7 +555,7 @@ def test_students_who_handed_in_something_unreadable_are_found_by_name(
     shutil.rmtree(place)
     course.write(place / "ana", "a1", {}, ana)
     grade_all()
-    assert not (outputs / "grades" / "feedback.zip").exists()
+    assert not (outputs / GRADES / "feedback.zip").exists()
 
 
 def test_a_student_with_unreadable_answers_is_found_by_the_id_in_questions_md(
@@ -1203,7 +1204,7 @@ def test_an_interrupted_grading_continues(
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(command, "_finish", interrupt)
         grade_all()
-    assert not (outputs / "grades" / "grades.csv").exists()
+    assert not (outputs / GRADES / "grades.csv").exists()
     # A worker may still write the files of another network, under temporary names.
     cache = outputs / "grades/.cache"
     grades, networks = [*cache.glob("*.json")], [*cache.glob("*.safetensors")]
@@ -1400,6 +1401,21 @@ def test_upper_and_lower_case_of_the_course_code_make_no_difference(
         grade(submissions=place, **{**typed, "course": "  "})
 
 
+def test_grades_for_another_course_code_do_not_replace_those_of_the_first(
+    course, grade_all, outputs, place, tmp_path
+):
+    course.write(place / "ana", "ana")
+    grade_all()
+    before = page(outputs), table(outputs), page(outputs, "feedback/ana.html")
+    answers = course.write(tmp_path / "second" / "ana", "ana") / FILE
+    answers.write_text(answers.read_text().replace(course.keys["course"], "../room"))
+    second = {**course.keys, "course": "../room"}
+    grades = grade(submissions=tmp_path / "second", **second)
+    assert grades.folder.parent == outputs / "grades"
+    assert re.fullmatch(r"_room-\w{8}", grades.folder.name)
+    assert (page(outputs), table(outputs), page(outputs, "feedback/ana.html")) == before
+
+
 def test_a_changed_submission_is_graded_again(course, grade_all, place):
     folder = course.write(place / "ana", "ana")
     assert grade_all().entries[0].grade.points == 0
@@ -1580,12 +1596,13 @@ def test_sync_copies_no_name_no_points_and_no_file_of_a_class_to_a_server(
     workspace.call("train", run_name=run_name, epochs=1, **keys)
     keys |= {"course": course, "epochs": 1}
     workspace.call("homework", student=student, **keys)
-    submissions, students = workspace.outputs / "homework", tmp_path / "list.csv"
+    submissions = workspace.outputs / "homework" / course
+    students = tmp_path / "list.csv"
     students.write_text(f"name,id\n{name},{student}\n")
     workspace.call("grade", submissions=submissions, students=students, **keys)
     shown = {student, name, course}  # on the page for the instructor
     assert found_in(workspace.outputs / "grades", secrets) == shown
-    feedback = workspace.outputs / "grades" / "feedback"
+    feedback = workspace.outputs / "grades" / course / "feedback"
     assert found_in(feedback, secrets) == {student, course}
     workspace.call("sync", server=server.url)
     for folder in (workspace.outputs / "mlflow-artifacts", server.folder):
@@ -1621,7 +1638,7 @@ def test_in_a_browser_the_ids_stay_in_view_and_link_to_feedback(
     grade_all()
     for width in (1366, 390):
         browser_page.set_viewport_size({"width": width, "height": 768})
-        browser_page.goto((outputs / "grades" / "class.html").as_uri())
+        browser_page.goto((outputs / GRADES / "class.html").as_uri())
         shown = browser_page.locator("#table .scroll").bounding_box()
         reason = browser_page.locator("#table tbody div").bounding_box()
         assert reason["x"] + reason["width"] <= shown["x"] + shown["width"]
@@ -1655,7 +1672,7 @@ def test_in_a_browser_the_table_has_names_and_is_sorted_with_the_keyboard(
     errors = []
     browser_page.on("console", lambda message: errors.append(message.text))
     browser_page.set_viewport_size({"width": 1366, "height": 768})
-    browser_page.goto((outputs / "grades" / "class.html").as_uri())
+    browser_page.goto((outputs / GRADES / "class.html").as_uri())
 
     def ids():
         return browser_page.locator("#table tbody th").all_inner_texts()
@@ -1704,7 +1721,7 @@ def test_in_a_browser_hostile_texts_are_text(
     browser_page.on("request", lambda request: requests.append(request.url))
     browser_page.on("console", lambda message: errors.append(message.text))
     for file in ("class.html", "feedback/ana.html"):
-        browser_page.goto((outputs / "grades" / file).as_uri())
+        browser_page.goto((outputs / GRADES / file).as_uri())
         assert "run" not in browser_page.title()
         scripts = 1 if file == "class.html" else 0
         assert browser_page.locator("script").count() == scripts
@@ -1716,7 +1733,7 @@ def test_in_a_browser_hostile_texts_are_text(
                 size = "document.documentElement.scrollWidth"
                 assert browser_page.evaluate(size) <= width, (file, width)
     assert ATTACK[:40] in browser_page.inner_text("body")  # of the malformed answer
-    browser_page.goto((outputs / "grades" / "class.html").as_uri())
+    browser_page.goto((outputs / GRADES / "class.html").as_uri())
     assert name in browser_page.inner_text("#look")
     assert [url for url in requests if not url.startswith("file:")] == []
     assert errors == []
