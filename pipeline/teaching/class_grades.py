@@ -59,14 +59,14 @@ class ClassGrades(Roster):
     def others_by_cause(self) -> dict[str, list[Graded]]:
         """The submissions whose network is not the assigned one, by the possible cause.
 
-        Networks that can have an innocent cause are first, and among them those whose
-        file records a cause, such as a different version of PyTorch.
+        Networks that can have an innocent cause are first. Among them, those whose file
+        records a cause are first, and those whose file records another seed are last.
         """
         found = dict[str, list[Graded]]()
         others = [entry for entry in self.graded if not entry.is_assigned]
         for cause in ("innocent", "copied", "edited", "nearly", "accepted"):
             if same := [entry for entry in others if self._cause(entry) == cause]:
-                found[cause] = sorted(same, key=lambda x: not self._recorded_cause(x))
+                found[cause] = sorted(same, key=self._innocence)
         return found
 
     @property
@@ -84,10 +84,12 @@ class ClassGrades(Roster):
             return "nearly"
         return "copied" if self.copy_of(entry) else "innocent"
 
-    def _recorded_cause(self, entry: Graded) -> str:
-        """Return a recorded cause of a different training run, or ""."""
+    def _innocence(self, entry: Graded) -> int:
+        """Return the place of a network among those with the same possible cause."""
         settings = self.assignment.other_settings(entry.student, entry.recorded)
-        return settings or entry.explained_torch
+        if "seed" in settings:
+            return 2
+        return 0 if settings or entry.explained_torch else 1
 
     @property
     def unanswered(self) -> list[Graded]:

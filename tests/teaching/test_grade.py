@@ -19,6 +19,7 @@ import pytest
 from mlflow import MlflowClient
 
 from pipeline import ConfigError, UserError
+from pipeline.base.tensors import read_tensors, write_tensors
 from pipeline.execution.executor import failure
 from pipeline.grade import grade
 from pipeline.teaching import answers as answers_file
@@ -1008,6 +1009,31 @@ def test_with_require_only_the_assigned_network_gets_points_for_its_weights(
     assert "<b>cem</b>: no points for 12 questions: " in shown
     with pytest.raises(ConfigError, match="require must be"):
         grade_all(require="own")
+
+
+def test_networks_with_a_possibly_innocent_cause_are_listed_before_all_others(
+    course, grade_all, place
+):
+    others = {"torch": "2.0.1"}
+    for name in ("ana", "ben", "cem"):
+        about = others if name == "cem" else {}
+        course.write(place / name, name, {}, course.train(name, lr=0.01), **about)
+    path = place / "ana" / "model.safetensors"
+    tensors, recorded = read_tensors(path)
+    write_tensors(path, tensors, {**recorded, "seed": 1})
+    course.write(place / "dora", "dora", {}, course.train("cem"))
+    course.write(place / "eva", "eva", {}, without_a_neuron(course.train("eva")))
+    course.write(place / "finn", "finn", {}, chaotic(course.train("finn")))
+    found = {
+        cause: [entry.student for entry in same]
+        for cause, same in grade_all().others_by_cause.items()
+    }
+    assert found == {
+        "innocent": ["cem", "ben", "ana"],
+        "copied": ["dora"],
+        "edited": ["eva"],
+        "nearly": ["finn"],
+    }
 
 
 def test_an_accepted_network_gets_points_although_it_is_not_the_assigned_one(
