@@ -23,7 +23,7 @@ from pipeline.teaching.questions import QUESTIONS
 from pipeline.teaching.submissions import OLD, Graded, GradedOrRejected
 
 MAX_WRONG = 3  # wrong answers of a question that are listed
-MAX_NAMES = 10  # students in one line of the output; class.html lists all
+MAX_NAMES = 10  # students in one line of the output; class.html lists all students
 COLUMNS = ["id", "points", *(question.name for question in QUESTIONS)]
 COLUMNS += ["training", "problem", "submission"]
 
@@ -44,8 +44,8 @@ class ClassGrades(Roster):
 
     assignment: Assignment
     assigned: Mapping[str, Snapshot]  # the networks of students, by id
-    forgotten: str  # a line about settings that most networks have; can be empty
-    early_notices: Sequence[str]  # about the list of students, and of `forgotten`
+    settings_notice: str  # from `other_settings_notice`; can be empty
+    early_notices: Sequence[str]  # the notices that were printed before the grading
     other_questions: int  # graded submissions whose questions.md has other questions
     require: str  # the value of this setting
     folder: Path  # with the files
@@ -59,8 +59,9 @@ class ClassGrades(Roster):
     def others_by_cause(self) -> dict[str, list[Graded]]:
         """The submissions whose network is not the assigned one, by the possible cause.
 
-        Networks that can have an innocent cause are first. Among them, those whose file
-        records a cause are first, and those whose file records another seed are last.
+        Networks that can have an innocent cause are first: at the beginning, those
+        whose file records a cause, and at the end, those whose file records another
+        seed.
         """
         found = dict[str, list[Graded]]()
         others = [entry for entry in self.graded if not entry.is_assigned]
@@ -127,7 +128,7 @@ class ClassGrades(Roster):
         """Return the student whose network has most of the same weights.
 
         The largest difference of a weight is also returned; the remaining weights may
-        have been changed. None if there is no such student.
+        have been changed. The result is None if there is no such student.
         """
         networks = [*self.assigned.items()]
         networks += [(other.student, other.network) for other in self.graded]
@@ -234,9 +235,9 @@ class ClassGrades(Roster):
         ]
 
     def wrong(self, question: str) -> list[list[tuple[str, GradedAnswer]]]:
-        """Return the most frequent wrong answers of a question.
+        """Return the most frequent wrong answers to a question, in groups.
 
-        They are groups of answers with the same typical mistake or wrong number.
+        The answers in a group have the same typical mistake or the same wrong number.
         """
         groups = defaultdict[object, list[tuple[str, GradedAnswer]]](list)
         for student, answer in self.answers(question):

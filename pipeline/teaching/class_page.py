@@ -12,8 +12,8 @@ from typing import Any
 
 from markupsafe import Markup
 
+from pipeline.teaching.answer_inputs import QuestionValues
 from pipeline.teaching.assignment import Assignment, pytorch
-from pipeline.teaching.basis import Topic
 from pipeline.teaching.class_grades import ClassGrades
 from pipeline.teaching.grading import Training
 from pipeline.teaching.question import GradedAnswer, Question
@@ -83,16 +83,20 @@ def _kind(answer: GradedAnswer) -> str:
 
 
 def render_feedback(
-    entry: GradedOrRejected, topic: Topic, assignment: Assignment, *, solutions: bool
+    entry: GradedOrRejected,
+    values: QuestionValues,
+    assignment: Assignment,
+    *,
+    solutions: bool,
 ) -> str:
-    """Return the page for a student; without `solutions`, it has no correct answer."""
+    """Return the page for a student; only with `solutions`, it has correct answers."""
     graded = entry if isinstance(entry, Graded) else None
     answers = {x.question: x for x in graded.grade.answers} if graded else {}
-    questions = questions_for(topic.variant) if graded else []
+    questions = questions_for(values.variant) if graded else []
     return fill_template(
         "feedback.html",
         entry=entry,
-        topic=topic,
+        values=values,
         settings=assignment.other_settings(entry.student, graded.recorded)
         if graded
         else "",

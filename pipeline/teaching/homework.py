@@ -50,7 +50,7 @@ class Homework:
     student: str
     seed: int  # of the network
     folder: Path  # with questions.md, answers.json and model.safetensors
-    answers: Answers  # those in answers.json
+    answers: Answers  # in answers.json
 
 
 def homework(cfg: HomeworkConfig) -> Homework:
@@ -88,13 +88,13 @@ def _write(variant: Variant, assignment: Assignment, folder: Path) -> None:
             hyperparameters=assignment.hyperparameters(variant.student),
             track=progress("training"),
         )
-    sheet = _question_sheet(assignment, dataset, variant, folder)
+    questions = _questions(assignment, dataset, variant, folder)
     # A new folder is complete or absent, even if the process is killed.
     opened = nullcontext(folder) if found else atomic_folder(folder, replace=False)
     with opened as target:
         if not found:
             target.chmod(0o700)  # no other user can read the answers
-        write_atomic(target / QUESTIONS_FILE, sheet.encode())
+        write_atomic(target / QUESTIONS_FILE, questions.encode())
         if ANSWERS_FILE not in found:
             write_atomic(target / ANSWERS_FILE, new_answers(variant))
         if trained:
@@ -107,7 +107,7 @@ def _write(variant: Variant, assignment: Assignment, folder: Path) -> None:
 
 
 def _check_network(path: Path, params: Mapping[str, Any]) -> None:
-    """Raise a UserError if a network's metadata is not that of the assigned one."""
+    """Raise a UserError if a network's metadata is not that of the assigned network."""
     try:
         _, metadata = load_network(path)
     except UserError as error:
@@ -120,8 +120,8 @@ def _check_submission(folder: Path, assignment: Assignment, variant: Variant) ->
     """Print the values that determine the assigned network.
 
     Raises:
-        UserError: If the homework cannot be graded, or if its network was trained with
-            other settings or is not the one that `homework` wrote.
+        UserError: If the homework cannot be graded, if its network was trained with
+            other settings, or if `homework` did not write this network.
     """
     found = read_submission(folder.resolve(), assignment)
     torch = "" if isinstance(found, Rejected) else found.torch
@@ -182,17 +182,20 @@ def _check_params(
         )
 
 
-def _question_sheet(
+def _questions(
     assignment: Assignment, dataset: Dataset, variant: Variant, folder: Path
 ) -> str:
     """Return the content of questions.md."""
-    topic, model = assignment.topic(variant.student, dataset), folder / MODEL_FILE
+    values, model = (
+        assignment.question_values(variant.student, dataset),
+        folder / MODEL_FILE,
+    )
     params = {k: f"{v}" for k, v in assignment.params(variant.student).items()}
-    path, image = _portable(model), f"{topic.image}"
+    path, image = _portable(model), f"{values.image}"
     numbered = enumerate(questions_for(variant), start=1)
     return fill_template(
         "questions.txt",
-        topic=topic,
+        values=values,
         params=params,
         epochs=counted(int(params["epochs"]), "epoch"),
         model=path,
@@ -200,7 +203,9 @@ def _question_sheet(
         check=_check_command(assignment, variant),
         decimals=MAX_DECIMALS,
         train=command_line("train", **params),
-        inspect=command_line("inspect", neuron=topic.neuron_1, image=image, model=path),
+        inspect=command_line(
+            "inspect", neuron=values.neuron_1, image=image, model=path
+        ),
         predict=command_line("predict", images=image, model=path),
         groups=[
             (title, [*questions])
@@ -212,10 +217,10 @@ def _question_sheet(
 def _portable(path: Path) -> str:
     """Return a path that is valid in every folder, with `~` for the home folder.
 
-    It then contains no user name, because students submit it. Only paths outside the
-    home folder are absolute.
+    A path with `~` contains no user name, which students would submit. Only paths
+    outside the home folder are absolute.
     """
-    home = Path(os.path.expanduser("~")).resolve()  # no error if it is unknown
+    home = Path(os.path.expanduser("~")).resolve()  # no error if the folder is unknown
     if path.is_relative_to(home):
         return f"~/{path.relative_to(home).as_posix()}"
     return f"{path}"

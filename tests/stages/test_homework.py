@@ -16,8 +16,8 @@ from pipeline.base.tensors import read_tensors, tensors_sha256, write_tensors
 from pipeline.homework import homework
 from pipeline.model import load_network, save_model
 from pipeline.teaching import homework as command
+from pipeline.teaching.answer_inputs import AnswerInputs
 from pipeline.teaching.assignment import Assignment
-from pipeline.teaching.basis import Basis
 from pipeline.teaching.questions import QUESTIONS
 
 STUDENT = {"student": "Ana.Ruiz", "course": "embedded 2026"}
@@ -305,12 +305,14 @@ def test_the_check_does_not_say_whether_an_answer_is_correct(workspace):
     course = Assignment(STUDENT["course"], "digits", {**settings, "lr": 0.001})
     data = datasets.load("digits", folder=workspace.outputs / "data")
     network = read_tensors(workspace.outputs / FOLDER / "model.safetensors")[0]
-    basis = Basis.of(course.topic("ana.ruiz", data), network, data.test)
+    inputs = AnswerInputs.of(
+        course.question_values("ana.ruiz", data), network, data.test
+    )
     (question,) = (each for each in QUESTIONS if each.name == "scaled_layer")
-    (right,) = question.solution(basis).correct
+    (right,) = question.solution(inputs).correct
     for decimals in (2, 5):  # one of them is coarse
         typed = [round(right, decimals), round(right + 2, decimals)]
-        assert [question.grade(x, basis).kind == "full" for x in typed] == [
+        assert [question.grade(x, inputs).kind == "full" for x in typed] == [
             decimals == 5,
             False,
         ]

@@ -24,8 +24,8 @@ from pipeline.execution.executor import failure
 from pipeline.grade import grade
 from pipeline.teaching import answers as answers_file
 from pipeline.teaching import grade as command
+from pipeline.teaching.answer_inputs import NO_BIAS
 from pipeline.teaching.answers import FILE
-from pipeline.teaching.basis import NO_BIAS
 from pipeline.teaching.class_list import read_students
 from pipeline.teaching.grading import (
     GUESS,
@@ -118,11 +118,11 @@ def distinct(question, mistakes):
 
 def plant(course, student, network, numbers):
     """Return answers with mistakes, and the expected points as they are in the CSV."""
-    basis, answers, points = course.basis(student, network), {}, {}
+    inputs, answers, points = course.inputs(student, network), {}, {}
     hints = defaultdict(dict)  # the points of each question alone, by mistake
     for question in QUESTIONS:
-        mistakes = distinct(question, question.solution(basis).mistakes)
-        correct = question.solution(basis).correct[0]
+        mistakes = distinct(question, question.solution(inputs).mistakes)
+        correct = question.solution(inputs).correct[0]
         kinds = [(correct, 1.0), (correct, 1.0), (None, 0.0), (4321.1234, 0.0)]
         kinds += [(mistake.value, mistake.points) for mistake in mistakes]
         kinds += [("1,2", 0.0), (True, 0.0)]
@@ -132,7 +132,7 @@ def plant(course, student, network, numbers):
             is_guess = mistake.hint in ROUNDED and not mistake.value
             if chosen[0] is mistake.value and not is_guess:  # True is equal to 1
                 hints[mistake.hint][question.name] = mistake.points
-    for hint in (*basis.mistaken, *ROUNDED):
+    for hint in (*inputs.mistaken, *ROUNDED):
         if len(hints[hint]) > 1 and any(hints[hint].values()):  # not only guesses
             points |= dict.fromkeys(hints[hint], 0.5)
     return answers, points
@@ -590,7 +590,7 @@ def test_settings_that_most_networks_differ_in_are_reported_with_the_key_to_add(
     course.write(place / "cem", "cem", {}, course.train("cem", lr=0.1))
     text = "epochs=2 was used for 2 of 3 networks: if you assigned this, add epochs="
     grades = grade_all()
-    assert grades.forgotten == f"{text}2" and grades.notices == []
+    assert grades.settings_notice == f"{text}2" and grades.notices == []
     shown = page(outputs)
     assert shown.count("epochs=2") == 4 and text in shown
     assert shown.count("; the metadata of the file says epochs=2") == 2
@@ -607,7 +607,7 @@ def test_settings_that_most_networks_differ_in_are_reported_with_the_key_to_add(
     dora = {**course.settings, "epochs": 3}
     dataclasses.replace(course, settings=dora).write(place / "dora", "dora")
     grades = grade_all()
-    assert grades.forgotten == ""
+    assert grades.settings_notice == ""
     assert len(grades.others) == 4
     assert "epochs=3" in page(outputs)
 
@@ -702,13 +702,14 @@ def test_an_error_in_a_question_names_the_question_and_not_the_submissions(
     monkeypatch.setattr(command, "new_executor", lambda *_, **__: ThisProcess())
     course.write(place / "ana", "ana")
     (question,) = (x for x in QUESTIONS if x.name == "weight_of_pixel")
-    monkeypatch.setattr(type(question), "_answers", lambda _, basis: basis.pixl)
+    monkeypatch.setattr(type(question), "_answers", lambda _, inputs: inputs.pixl)
     with pytest.raises(UserError) as error:
         grade(submissions=place, **course.keys)
     assert str(error.value) == (
         "0 of 1 submission can be graded, so nothing was written: the first problem is "
         "ana: RuntimeError: the question weight_of_pixel cannot be graded: "
-        "AttributeError: 'Basis' object has no attribute 'pixl': correct the question"
+        "AttributeError: 'AnswerInputs' object has no attribute 'pixl': correct the "
+        "question"
     )
     assert "the traceback" in capsys.readouterr().err
 
@@ -1021,7 +1022,8 @@ def test_networks_with_a_possibly_innocent_cause_are_listed_before_all_others(
     path = place / "ana" / "model.safetensors"
     tensors, recorded = read_tensors(path)
     write_tensors(path, tensors, {**recorded, "seed": 1})
-    course.write(place / "dora", "dora", {}, course.train("cem"))
+    course.write(place / "dora", "dora", {}, course.train("gus"))
+    course.write(place / "gus", "gus")
     course.write(place / "eva", "eva", {}, without_a_neuron(course.train("eva")))
     course.write(place / "finn", "finn", {}, chaotic(course.train("finn")))
     found = {
@@ -1322,15 +1324,17 @@ def test_students_with_questions_of_another_version_are_counted(
 ):
     for student in ("ana", "ben", "cem"):
         folder = course.write(place / student, student)
-        topic = course.basis(student, course.train(student)).topic
-        texts = [question.text(topic) for question in QUESTIONS]
-        sheet = "\r\n\r\n".join(["# zoë", *texts]).replace(" of ", "\nof ")
+        values = course.inputs(student, course.train(student)).values
+        texts = [question.text(values) for question in QUESTIONS]
+        text = "\r\n\r\n".join(["# zoë", *texts]).replace(" of ", "\nof ")
         if student != "cem":  # who has not submitted it
-            (folder / "questions.md").write_bytes(sheet.encode())
+            (folder / "questions.md").write_bytes(text.encode())
     assert grade_all().notices == []
-    size = f"{topic.small_rows}x{topic.small_columns}"
-    other = sheet.replace(size, "9x9")  # as if a range in `Topic` were another one
-    assert other != sheet
+    size = f"{values.small_rows}x{values.small_columns}"
+    other = text.replace(
+        size, "9x9"
+    )  # as if a range in `QuestionValues` were another one
+    assert other != text
     (place / "cem" / "questions.md").write_bytes(other.encode())
     text = "for 1 student, questions.md differs from the questions that were graded"
     (notice,) = grade_all().notices
@@ -1509,8 +1513,8 @@ def test_feedback_has_the_numbers_of_the_submitted_questions(
     course, grade_all, outputs, place
 ):
     folder = course.write(place / "ana", "ana")
-    sheet = "# Homework\n\n**3. `old_one`** (exact): Why?\n\n**12. `logit`**\n (...)"
-    (folder / "questions.md").write_text(sheet)
+    text = "# Homework\n\n**3. `old_one`** (exact): Why?\n\n**12. `logit`**\n (...)"
+    (folder / "questions.md").write_text(text)
     grade_all()
     shown = page(outputs, "feedback/ana.html")
     assert re.findall(r"<h3>(\d.*?)</h3>", shown) == ["12. logit"]
@@ -1520,12 +1524,12 @@ def test_feedback_has_the_hints_and_the_solutions_only_on_request(
     course, grade_all, outputs, place
 ):
     network = course.train("ana")
-    basis = course.basis("ana", network)
+    inputs = course.inputs("ana", network)
     question = next(each for each in QUESTIONS if each.name == "sum_of_neuron")
-    mistake = question.solution(basis).mistakes[0]
+    mistake = question.solution(inputs).mistakes[0]
     course.write(place / "ana", "ana", {question.name: mistake.value, "logit": "1,"})
     correct = [
-        f"{question.solution(basis).correct[0]:.6g}" for question in QUESTIONS[4:11]
+        f"{question.solution(inputs).correct[0]:.6g}" for question in QUESTIONS[4:11]
     ]
     grade_all()
     shown = page(outputs, "feedback/ana.html")
@@ -1541,14 +1545,14 @@ def test_feedback_has_the_hints_and_the_solutions_only_on_request(
 def test_feedback_says_why_an_answer_with_a_typical_mistake_gets_no_points(
     course, grade_all, outputs, place
 ):
-    basis = course.basis("ana", course.train("ana"))
-    changed = basis.mistaken[NO_BIAS]
+    inputs = course.inputs("ana", course.train("ana"))
+    changed = inputs.mistaken[NO_BIAS]
     by_name = {question.name: question for question in QUESTIONS}
     wrong = {
         name: by_name[name].solution(changed).correct[0]
         for name in ("sum_of_neuron", "logit")
     }
-    weight = float(f"{basis.weights[basis.pixel]:.0e}")  # one digit
+    weight = float(f"{inputs.weights[inputs.pixel]:.0e}")  # one digit
     course.write(place / "ana", "ana", {**wrong, "weight_of_pixel": weight})
     grade_all()
     shown = page(outputs, "feedback/ana.html")
@@ -1582,8 +1586,8 @@ def test_the_class_page_counts_mistakes_and_names_them(
     for index in range(5):
         student = f"s{index}"
         network = course.train(student)
-        topic = course.basis(student, network).topic
-        weights = topic.neurons * (784 + topic.classes)
+        values = course.inputs(student, network).values
+        weights = values.neurons * (784 + values.classes)
         answers = {"parameters": weights if index < 3 else 17, "bytes_of_weights": 8}
         course.write(place / student, student, answers)
     grades = grade_all()
