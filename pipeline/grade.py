@@ -7,9 +7,9 @@ submitted network. To find out whether a student submitted the assigned network,
 command trains that network once.
 
 Writes grades.csv, class.html and a page of feedback for each student to
-outputs/grades/. Takes 3 to 5 s for each student on one core. After an interruption,
-run the same command again to continue. Unchanged submissions are graded again only with
-again=true.
+outputs/grades/<course>/. Takes 3 to 5 s for each student on one core. After an
+interruption, run the same command again to continue. Unchanged submissions are graded
+again only with again=true.
 """
 
 import os
@@ -40,8 +40,8 @@ def grade(
     """Grade the homework of a class, like `python -m pipeline.grade`.
 
     Args:
-        folder: Where to write the files; by default, outputs/grades/. It must be new
-            or empty.
+        folder: Where to write the files; by default, outputs/grades/<course>/. It must
+            be new or empty.
         quiet: If True, nothing is printed.
         settings: See the list below, such as submissions="downloads/homework".
 

@@ -3,7 +3,7 @@
 The student's id and a course code that the instructor chooses determine the seed of the
 network, the test image, the neurons and the numbers in the questions. Trains the
 network (about 10 s; nothing is recorded), and writes questions.md, answers.json and
-model.safetensors to outputs/homework/<id>/. The student types the answers into
+model.safetensors to outputs/homework/<course>/<id>/. The student types the answers into
 answers.json and submits the folder. Running the command again keeps the answers.
 check=true says which answers are missing or malformed, whether model.safetensors can be
 graded, and whether it was trained with the assigned settings, but not whether the
@@ -38,8 +38,8 @@ def homework(
     """Write homework for a student, like `python -m pipeline.homework`.
 
     Args:
-        folder: Where to write the files; by default, outputs/homework/<id>/. It must
-            be new or empty.
+        folder: Where to write the files; by default,
+            outputs/homework/<course>/<id>/. It must be new or empty.
         quiet: If True, nothing is printed.
         settings: See the list below, such as student="ana.ruiz".
 

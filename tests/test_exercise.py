@@ -28,7 +28,7 @@ QUESTIONS = read_questions()
 RESULTS = {
     match[1]: cell.id
     for cell in CELLS
-    if (match := re.search(r'check\.tells\("(\w+)"\)', cell.source))
+    if (match := re.search(r'check\.may_show\("(\w+)"\)', cell.source))
 }
 # Correct with the seed 1, on all processors that were tried.
 RIGHT = {
@@ -114,12 +114,12 @@ def test_a_students_answers_are_recorded_without_feedback(project):
     variant = Variant.of(*who.values())
     (run,) = project.runs()
     assert run.data.params["seed"] == str(variant.seed)
-    written = project.read(f"homework/{variant.student}/answers.json")
+    written = project.read(f"homework/course/{variant.student}/answers.json")
     recorded = {x: answers[x] for x in answers if x not in malformed}
     assert written["notebook"] == {x: recorded[x] for x in written["notebook"]}
     assert {*recorded} - {*written["notebook"]} <= {"fashion"}
-    sheet = project.outputs / "homework" / variant.student / "questions.md"
-    text = sheet.read_text("utf-8")
+    questions = project.outputs / "homework/course" / variant.student / "questions.md"
+    text = questions.read_text("utf-8")
     assert "for 1 epoch with" in text and " epochs=1 lr=0.002 check=true" in text
 
 
@@ -128,7 +128,7 @@ def test_no_output_is_stored_except_images_that_answer_no_question():
         assert cell.execution_count is None
         assert not cell.outputs or cell.id in exercise["STORED"]
         assert not cell.outputs or not exercise["QUESTION"].search(cell.source)
-        assert not cell.outputs or "check.tells(" not in cell.source
+        assert not cell.outputs or "check.may_show(" not in cell.source
         for output in cell.outputs:
             assert {*output.data} == {"image/png", "text/plain"}
             assert re.fullmatch(r"<.*(size=\d+x\d+|Axes)>", output.data["text/plain"])

@@ -1,10 +1,10 @@
 """Homework with questions that differ for each student, and its grading.
 
-Read `variant`, `basis`, `question` and `questions` first. `homework` writes the files
-of a student, with `assignment` and `answers`. `grade` uses in this order:
-`submitted_files`, `submissions`, `ownership` with `class_list`, `forgotten`,
-`grading`, `class_grades`, `class_page`. `notebook` has its own
-questions, whose texts are in `notebook.toml`.
+Read `variant`, `answer_inputs`, `question` and `questions` first. `homework` writes the
+files of a student, with `assignment` and `answers`. `grade` uses in this order:
+`submitted_files`, `submissions`, `ownership` with `class_list`, `instructor_mistakes`,
+`grading`, `class_grades`, `class_page`. `notebook` has its own questions, whose texts
+are in `notebook.toml`.
 
 A typical wrong answer has a hint. In the homework, it is a `Mistake`, computed from the
 student's network. In the notebook, it is a line of `notebook.toml`, because an answer

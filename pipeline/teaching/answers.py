@@ -35,9 +35,9 @@ class Answers:
 
     student: str  # the normalized id
     course: str  # the normalized course code
-    numbers: Mapping[str, float]  # those that are graded, by name of the question
-    # The malformed answers, by name, and the reason for each: it is not a number,
-    # or a number that cannot be right. null is a missing answer, not a problem.
+    numbers: Mapping[str, float]  # the graded answers, by name of the question
+    # The malformed answers, by name, and the reason for each: the value is not a
+    # number, or a number that cannot be right. null is a missing answer, not a problem.
     problems: Mapping[str, str] = field(default_factory=dict)
     notebook: int = 0  # the number of answers that the notebook recorded
 
@@ -48,7 +48,7 @@ class Answers:
         return [x for x in names if x not in self.numbers and x not in self.problems]
 
     def course_problem(self, course: str) -> str:
-        """Return a one-line message if they are for another course, otherwise ""."""
+        """Return a one-line message if the answers are for another course, or ""."""
         if self.course == course:
             return ""
         found = f"the course {_short(self.course)}" if self.course else "no course"
@@ -105,7 +105,7 @@ def _json_problem(error: json.JSONDecodeError) -> str:
         return f"{rule}, got {curly[0]}"
     before, after = error.doc[: error.pos].rstrip(), error.doc[error.pos :]
     line = before.count("\n") + 1
-    # Newer versions of Python report a comma before a bracket at its own position.
+    # Newer versions of Python report a comma before a bracket at the comma's position.
     commas = error.doc[: error.pos + 1].rstrip("]} \t\r\n")
     if DECIMAL_COMMA.search(error.doc[: error.pos + 1]):
         return f"write numbers as 54096 or 3.5, without a comma, in {place}"
@@ -202,5 +202,5 @@ def record_notebook(path: Path, recorded: Mapping[str, object]) -> None:
 
 
 def _whole(digits: str) -> int | float:
-    """Return a whole number; one that is too large for an answer becomes infinite."""
+    """Return a whole number; a number that is too large for an answer is infinite."""
     return int(digits) if math.isfinite(number := float(digits)) else number

@@ -6,13 +6,14 @@ from typing import Any
 
 from pipeline import datasets
 from pipeline.base.params import differing_params, params_of
+from pipeline.base.text import distinct_file_name
 from pipeline.core.dataset import Dataset
 from pipeline.core.epoch import Epoch
 from pipeline.core.fingerprint import torch_version
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.loop import train_network
 from pipeline.core.threads import one_thread
-from pipeline.teaching.basis import Topic
+from pipeline.teaching.answer_inputs import QuestionValues
 from pipeline.teaching.variant import Variant
 
 
@@ -32,6 +33,11 @@ class Assignment:
     dataset: str
     settings: Mapping[str, Any]  # the hyperparameters without the seed
 
+    @property
+    def folder_name(self) -> str:
+        """The name of the course's folder; each course code has a folder of its own."""
+        return distinct_file_name(self.course, allowed=" @+")
+
     def variant(self, student: str) -> Variant:
         """Return the variant of a student; raise a ValueError if the id is invalid."""
         return Variant.of(student, self.course)
@@ -44,7 +50,7 @@ class Assignment:
     def other_settings(self, student: str, recorded: Mapping[str, Any]) -> str:
         """Return the recorded params of a network that differ from the assigned params.
 
-        The result is empty if all are equal or no params are recorded.
+        The result is empty if all params are equal or no params are recorded.
         """
         return differing_params(recorded, self.params(student))[0] if recorded else ""
 
@@ -67,7 +73,7 @@ class Assignment:
             _, epochs = train_network(split, hyperparameters)
         return epochs
 
-    def topic(self, student: str, dataset: Dataset) -> Topic:
+    def question_values(self, student: str, dataset: Dataset) -> QuestionValues:
         """Return the numbers and names in the questions of a student."""
         hidden, spec = self.settings["hidden"], datasets.spec(dataset.name)
-        return Topic.of(self.variant(student), hidden, dataset.test, spec)
+        return QuestionValues.of(self.variant(student), hidden, dataset.test, spec)

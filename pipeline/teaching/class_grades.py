@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from pipeline.teaching.questions import QUESTIONS
 from pipeline.teaching.submissions import OLD, Graded, GradedOrRejected
 
 MAX_WRONG = 3  # wrong answers of a question that are listed
-MAX_NAMES = 10  # students in one line of the output; class.html lists all
+MAX_NAMES = 10  # students in one line of the output; class.html lists all students
 COLUMNS = ["id", "points", *(question.name for question in QUESTIONS)]
 COLUMNS += ["training", "problem", "submission"]
 
@@ -32,15 +33,21 @@ def first_names(names: Sequence[str]) -> str:
     return ", ".join(names[:MAX_NAMES]) + ", ..." * (len(names) > MAX_NAMES)
 
 
+def _students_get(students: Sequence[str]) -> str:
+    verb = "gets" if len(students) == 1 else "get"
+    return f"{counted(len(students), 'student')} {verb}"
+
+
 @dataclass(frozen=True, eq=False)
 class ClassGrades(Roster):
     """The grade of each submission of a class."""
 
     assignment: Assignment
     assigned: Mapping[str, Snapshot]  # the networks of students, by id
-    forgotten: str  # a line about settings that most networks have; can be empty
-    early_notices: Sequence[str]  # about the list of students, and of `forgotten`
+    settings_notice: str  # from `other_settings_notice`; can be empty
+    early_notices: Sequence[str]  # the notices that were printed before the grading
     other_questions: int  # graded submissions whose questions.md has other questions
+    require: str  # the value of this setting
     folder: Path  # with the files
 
     def __repr__(self) -> str:
@@ -48,11 +55,42 @@ class ClassGrades(Roster):
         counts = {"graded": len(self.graded), "problems": len(self.problems)}
         return short_repr(self, **counts, folder=self.folder)
 
+    @cached_property
+    def others_by_cause(self) -> dict[str, list[Graded]]:
+        """The submissions whose network is not the assigned one, by the possible cause.
+
+        Networks that can have an innocent cause are first: at the beginning, those
+        whose file records a cause, and at the end, those whose file records another
+        seed.
+        """
+        found = dict[str, list[Graded]]()
+        others = [entry for entry in self.graded if not entry.is_assigned]
+        for cause in ("innocent", "copied", "edited", "nearly", "accepted"):
+            if same := [entry for entry in others if self._cause(entry) == cause]:
+                found[cause] = sorted(same, key=self._innocence)
+        return found
+
     @property
     def others(self) -> list[Graded]:
-        """The submissions whose network is not the assigned one, edited ones first."""
-        others = [entry for entry in self.graded if not entry.is_assigned]
-        return sorted(others, key=lambda x: x.grade.training is not Training.EDITED)
+        """The submissions in `others_by_cause`, in the same order."""
+        return [entry for same in self.others_by_cause.values() for entry in same]
+
+    def _cause(self, entry: Graded) -> str:
+        """Return a key of `others_by_cause`."""
+        if entry.is_accepted:
+            return "accepted"
+        if entry.grade.training is Training.EDITED:
+            return "edited"
+        if entry.grade.training is Training.NEAR:
+            return "nearly"
+        return "copied" if self.copy_of(entry) else "innocent"
+
+    def _innocence(self, entry: Graded) -> int:
+        """Return the place of a network among those with the same possible cause."""
+        settings = self.assignment.other_settings(entry.student, entry.recorded)
+        if "seed" in settings:
+            return 2
+        return 0 if settings or entry.explained_torch else 1
 
     @property
     def unanswered(self) -> list[Graded]:
@@ -60,27 +98,37 @@ class ClassGrades(Roster):
         return [entry for entry in self.graded if not entry.answers.numbers]
 
     @property
-    def undecided(self) -> str:
-        """A line about the points that `require=assigned` would remove, or ""."""
-        found = [
+    def network_notices(self) -> list[str]:
+        """Lines about the students whose points depend on `require` or on edits.
+
+        One line is about the students who get no points for their network, the other
+        about those who get points only because of `require=any`.
+        """
+        denied = [entry.student for entry in self.others if entry.grade.denied]
+        allowed = [
             x.student
             for x in self.others
             if not x.is_accepted and x.grade.required(ASSIGNED).points < x.grade.points
         ]
-        if not found:
-            return ""
-        return (
-            f"{counted(len(found), 'student')} got points for a network that is not "
-            f"the assigned one ({first_names(found)}): before you add "
-            "require=assigned, which removes these points, read the section "
-            '"Not the assigned network"'
-        )
+        found, read = list[str](), 'read the section "Not the assigned network"'
+        if denied:
+            found.append(
+                f"{_students_get(denied)} no points for the questions about the "
+                "weights, because the network is not the assigned one "
+                f"({first_names(denied)}): the cause can be innocent, so {read}"
+            )
+        if allowed:
+            found.append(
+                f"{_students_get(allowed)} points for a different training run, "
+                f"because of require=any ({first_names(allowed)}): {read}"
+            )
+        return found
 
     def copy_of(self, entry: Graded) -> tuple[str, float] | None:
         """Return the student whose network has most of the same weights.
 
         The largest difference of a weight is also returned; the remaining weights may
-        have been changed. None if there is no such student.
+        have been changed. The result is None if there is no such student.
         """
         networks = [*self.assigned.items()]
         networks += [(other.student, other.network) for other in self.graded]
@@ -187,9 +235,9 @@ class ClassGrades(Roster):
         ]
 
     def wrong(self, question: str) -> list[list[tuple[str, GradedAnswer]]]:
-        """Return the most frequent wrong answers of a question.
+        """Return the most frequent wrong answers to a question, in groups.
 
-        They are groups of answers with the same typical mistake or wrong number.
+        The answers in a group have the same typical mistake or the same wrong number.
         """
         groups = defaultdict[object, list[tuple[str, GradedAnswer]]](list)
         for student, answer in self.answers(question):

@@ -12,8 +12,8 @@ from typing import Any
 
 from markupsafe import Markup
 
+from pipeline.teaching.answer_inputs import QuestionValues
 from pipeline.teaching.assignment import Assignment, pytorch
-from pipeline.teaching.basis import Topic
 from pipeline.teaching.class_grades import ClassGrades
 from pipeline.teaching.grading import Training
 from pipeline.teaching.question import GradedAnswer, Question
@@ -25,7 +25,7 @@ SCRIPT = Path(__file__).with_name("class.js").read_text("utf-8")
 KINDS = ("full", "part", "none", "blank", "denied")  # in the order of their bars
 
 
-def render_class(grades: ClassGrades, *, require: str) -> str:
+def render_class(grades: ClassGrades) -> str:
     """Return the page of a class with a graded submission, as one HTML file.
 
     Answers that are denied points are left out of the average and of the percentages.
@@ -38,7 +38,6 @@ def render_class(grades: ClassGrades, *, require: str) -> str:
     return fill_template(
         "class.html",
         grades=grades,
-        require=require,
         dependent=sum(question.needs_network for question in QUESTIONS),
         has_names=any(names.values()),
         name_of=lambda student: names.get(student, ""),
@@ -71,6 +70,7 @@ def _results(question: Question, grades: ClassGrades) -> dict[str, Any]:
     return {
         "question": question,
         "share": sum(x.points for x in counted) / possible if counted else None,
+        "answered": any(x.kind != "blank" for x in counted),
         "others": sum(x.kind in ("part", "none") for x in counted),
         "bars": sorted(bars.items(), key=lambda x: (KINDS.index(x[0][0]), -x[0][1])),
         "wrong": grades.wrong(question.name),
@@ -83,16 +83,20 @@ def _kind(answer: GradedAnswer) -> str:
 
 
 def render_feedback(
-    entry: GradedOrRejected, topic: Topic, assignment: Assignment, *, solutions: bool
+    entry: GradedOrRejected,
+    values: QuestionValues,
+    assignment: Assignment,
+    *,
+    solutions: bool,
 ) -> str:
-    """Return the page for a student; without `solutions`, it has no correct answer."""
+    """Return the page for a student; only with `solutions`, it has correct answers."""
     graded = entry if isinstance(entry, Graded) else None
     answers = {x.question: x for x in graded.grade.answers} if graded else {}
-    questions = questions_for(topic.variant) if graded else []
+    questions = questions_for(values.variant) if graded else []
     return fill_template(
         "feedback.html",
         entry=entry,
-        topic=topic,
+        values=values,
         settings=assignment.other_settings(entry.student, graded.recorded)
         if graded
         else "",

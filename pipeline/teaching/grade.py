@@ -25,17 +25,17 @@ from pipeline.teaching.assignment import Assignment
 from pipeline.teaching.class_grades import COLUMNS, ClassGrades, first_names
 from pipeline.teaching.class_list import ListedStudent, read_students
 from pipeline.teaching.class_page import render_class, render_feedback
-from pipeline.teaching.forgotten import (
-    check_course,
-    forgotten_settings,
-    other_pytorch,
-)
 from pipeline.teaching.grading import (
     Training,
     grade_submission,
     read_assigned,
     read_grade,
     write_grade,
+)
+from pipeline.teaching.instructor_mistakes import (
+    check_course,
+    other_pytorch_notice,
+    other_settings_notice,
 )
 from pipeline.teaching.ownership import (
     one_for_each_id,
@@ -76,7 +76,8 @@ def grade(cfg: GradeConfig) -> ClassGrades:
         )
     check_course(found)
     data = datasets.prepare(cfg.dataset, folder=data_dir()).file.read()
-    data.training_split(assignment.hyperparameters("any"))  # raises, if it is invalid
+    # This raises an error if the settings are invalid.
+    data.training_split(assignment.hyperparameters("any"))
     accepted = {student for student, about in listed.items() if about.is_accepted}
     readable = [
         replace(entry, is_accepted=entry.student in accepted)
@@ -84,8 +85,8 @@ def grade(cfg: GradeConfig) -> ClassGrades:
         if isinstance(entry, Submission)
     ]
     rejected = [entry for entry in found if isinstance(entry, Rejected)]
-    forgotten = forgotten_settings(assignment, readable)
-    mistakes = list(filter(None, [forgotten, *other_pytorch(readable)]))
+    settings_notice = other_settings_notice(assignment, readable)
+    mistakes = list(filter(None, [settings_notice, *other_pytorch_notice(readable)]))
     notices += mistakes
     for notice in notices:  # before the assigned networks are trained
         say(wrap(notice))
@@ -97,11 +98,11 @@ def grade(cfg: GradeConfig) -> ClassGrades:
     )
     assigned = dict[str, Snapshot]()
     for student in sorted({*listed, *(entry.student for entry in readable)}):
-        with suppress(UserError):  # without a submission, it was not trained
+        with suppress(UserError):  # without a submission, there is no file
             file = _reference(student, assignment, data)
             assigned[student] = read_assigned(file).network
     other_questions = sum(
-        entry.has_other_questions(assignment.topic(entry.student, data))
+        entry.has_other_questions(assignment.question_values(entry.student, data))
         for entry in entries
         if isinstance(entry, Graded)
     )
@@ -110,10 +111,11 @@ def grade(cfg: GradeConfig) -> ClassGrades:
         listed=listed,
         assignment=assignment,
         assigned=assigned,
-        forgotten=forgotten,
+        settings_notice=settings_notice,
         early_notices=notices,
         other_questions=other_questions,
-        folder=results_dir("grades"),
+        require=cfg.require,
+        folder=results_dir(f"grades/{assignment.folder_name}"),
     )
     if not grades.graded:  # the files of an earlier grading stay
         first = grades.problems[0]
@@ -177,16 +179,17 @@ def _grade(
 
 
 def _reference(student: str, assignment: Assignment, data: Dataset) -> Path:
-    """Return the file of an assigned network, whose name begins with a hash.
+    """Return the path of the file of an assigned network.
 
-    The file is not in the folder of a call, because this folder must be empty.
+    The name of the file begins with a hash. The file is not in the folder of a call,
+    because this folder must be empty.
     """
     name = fingerprint(assignment.hyperparameters(student), data.file.sha256)
     return outputs_dir() / "grades" / ".cache" / f"{name}-epochs.safetensors"
 
 
 def _finish(result: TaskResult, require: str) -> GradedOrRejected:
-    """Return a graded submission; write its grade, for later calls."""
+    """Return a graded submission, and write its grade to a file, for later calls."""
     entry: Submission
     entry, path, earlier = result.job
     if result.error:
@@ -203,9 +206,9 @@ def _write(grades: ClassGrades, data: Dataset, cfg: GradeConfig) -> None:
     with files.atomic_folder(folder / "feedback") as temporary:
         for entry in grades.entries:
             if entry.student:
-                topic = grades.assignment.topic(entry.student, data)
+                values = grades.assignment.question_values(entry.student, data)
                 page = render_feedback(
-                    entry, topic, grades.assignment, solutions=cfg.solutions
+                    entry, values, grades.assignment, solutions=cfg.solutions
                 )
                 (temporary / entry.feedback).write_text(page, "utf-8")
     moodle = [x for x in grades.entries if x.student and MOODLE in x.place]
@@ -216,14 +219,14 @@ def _write(grades: ClassGrades, data: Dataset, cfg: GradeConfig) -> None:
             for entry in moodle:
                 page = f"{entry.place}/{entry.feedback}"
                 archive.write(folder / "feedback" / entry.feedback, page)
-    page = render_class(grades, require=cfg.require)
+    page = render_class(grades)
     files.write_atomic(folder / "class.html", page.encode())
     with files.atomic_file(folder / "grades.csv") as path:
         tables.write_csv(path, grades.rows(), COLUMNS)
 
 
 def _print(grades: ClassGrades) -> None:
-    """Print how many submissions were graded, each problem, and where the files are."""
+    """Print the number of graded submissions, each problem, and the files."""
     total = counted(len(grades.entries), "submission")
     say(f"{len(grades.graded)} of {total} graded")
     for entry in grades.problems:
@@ -231,10 +234,6 @@ def _print(grades: ClassGrades) -> None:
     counts = Counter(entry.grade.training for entry in grades.graded)
     found = [f"{kind.value}: {counts[kind]}" for kind in Training if counts[kind]]
     say(wrap(", ".join(found), start="training  ", indent=10))
-    if denied := sum(entry.grade.denied for entry in grades.graded):
-        students = "1 student gets" if denied == 1 else f"{denied} students get"
-        line = f"{students} no points for the questions about the weights"
-        say(wrap(line, start="denied    ", indent=10))
     attention = grades.attention()
     for title, names in attention.items():
         line = f"{len(names)}: {first_names(names)}"
@@ -243,7 +242,7 @@ def _print(grades: ClassGrades) -> None:
     say(f"points    {displayed(grades.folder / 'grades.csv')}")
     say(f"page      {displayed(grades.folder / 'class.html')}{about}")
     say(f"feedback  {displayed(grades.folder / 'feedback')}")
-    for notice in filter(None, [grades.forgotten, *grades.notices]):
+    for notice in filter(None, [grades.settings_notice, *grades.notices]):
         say(wrap(notice))
-    if grades.undecided:
-        say(wrap(f"{grades.undecided} in class.html"))
+    for notice in grades.network_notices:
+        say(wrap(f"{notice} in class.html"))

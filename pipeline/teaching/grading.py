@@ -21,21 +21,21 @@ from pipeline.base.tensors import read_tensors, tensors_sha256, write_tensors
 from pipeline.core.dataset import Dataset
 from pipeline.core.epoch import Snapshot
 from pipeline.core.source_code import modules_sha256
+from pipeline.teaching.answer_inputs import AnswerInputs
 from pipeline.teaching.assignment import Assignment
-from pipeline.teaching.basis import Basis
 from pipeline.teaching.question import PARTIAL, ROUNDED, VOID, GradedAnswer
 from pipeline.teaching.questions import QUESTIONS
 
 # The largest and the median difference of the weights that two processors can cause in
-# the same training run. tests/benchmarks/processors.py measures them: with one epoch
-# fewer, both are larger with each seed; without AVX2, they are larger with some seeds.
+# the same training run. tests/benchmarks/processors.py measures the differences: with
+# one epoch fewer, both are larger for each seed; without AVX2, for some seeds.
 # Frozen weights, which are equal, do not count.
 MAX_DIFFERENCE, MAX_MEDIAN = 0.03, 0.0003
 # Without AVX2, rounding errors grew in three of ten training runs, until the networks
 # differed as much as after about one epoch more or fewer. The median difference was at
 # most 0.014, and at most 1.4 times the median change in the last epoch. (Networks with
 # different seeds differ by a median of 0.24.) The largest difference was less than 70
-# times the median; if it is much more, a few weights were edited.
+# times the median; if the ratio is much larger, a few weights were edited.
 NEAR_MEDIAN, NEAR_EPOCHS, NEAR_RATIO = 0.03, 2, 100
 # A weight that differs by at most this from the assigned one counts as kept. Between
 # two processors, the median difference is less than a tenth of this limit. If the
@@ -49,15 +49,15 @@ MAX_ROUNDING = 0.00001
 MIN_KEPT = 0.5
 # The minimum accuracy of a submitted network, as a fraction of the accuracy of the
 # assigned network. Weights that were never trained make many answers 0 or equal. A
-# network with other settings is graded if it has learned: one epoch gives more than
-# nine tenths of the accuracy after twenty.
+# network with other settings is graded if the network has learned: one epoch gives more
+# than nine tenths of the accuracy after twenty.
 MIN_ACCURACY = 0.5
 # The maximum loss of accuracy of a network with nearly the assigned weights. With the
 # default settings, one epoch more or fewer changed the accuracy by at most 0.0054 (12
 # seeds), and instructions up to SSE4.2 by at most 0.0007 (8 seeds). Removing one
 # active neuron lowered it by at least 0.009; noise on all weights lowers it further.
 MAX_LOSS = 0.01
-ASSIGNED = "assigned"  # the value of the setting `require`; its other value is "any"
+ASSIGNED = "assigned"  # the setting `require`: the default; its other value is "any"
 # Why an answer with such a mistake gets no points; see `grade_answers`.
 GUESS = "This number could also be a guess, so it gets no points."
 ALONE = (
@@ -66,7 +66,7 @@ ALONE = (
 )
 # The hash of the code that grades, which each grade records. After a change, a grade
 # that has an answer to each question is kept, with a notice.
-CODE = ("question.py", "questions.py", "basis.py", "variant.py", "grading.py")
+CODE = ("question.py", "questions.py", "answer_inputs.py", "variant.py", "grading.py")
 QUESTIONS_SHA256 = modules_sha256(*map(Path(__file__).with_name, CODE))
 
 
@@ -123,7 +123,7 @@ class SubmissionGrade(Comparison):
     answers: tuple[GradedAnswer, ...]  # in the order of `QUESTIONS`
     questions: str  # `QUESTIONS_SHA256` when it was graded
     # Whether the course does not accept the network, so that the answers that depend on
-    # the weights get no points; see `required`. It is not stored.
+    # the weights get no points; see `required`. This value is not stored.
     denied: bool = False
 
     @property
@@ -134,7 +134,7 @@ class SubmissionGrade(Comparison):
 
     @property
     def is_old(self) -> bool:
-        """Whether the questions have changed since it was graded."""
+        """Whether the questions have changed since the submission was graded."""
         return self.questions != QUESTIONS_SHA256
 
     @property
@@ -150,9 +150,9 @@ class SubmissionGrade(Comparison):
     def required(self, require: str) -> "SubmissionGrade":
         """Return the grade in a course with this value of the setting `require`.
 
-        With `ASSIGNED`, the answers that depend on the weights of a network that is not
-        accepted get no points. With edited weights, they never get points, because no
-        processor and no version of PyTorch leads to such a network.
+        With `ASSIGNED`, answers that depend on the weights get no points if the network
+        is not accepted. If the weights were edited, such answers never get points,
+        because no processor and no version of PyTorch leads to such a network.
         """
         is_other = require == ASSIGNED and not self.training.is_accepted
         if not is_other and self.training is not Training.EDITED:
@@ -164,7 +164,7 @@ class SubmissionGrade(Comparison):
         return replace(self, answers=answers, denied=True)
 
     def points_before(self, other: "SubmissionGrade") -> float:
-        """Return the points with those of an earlier grade for each question in it."""
+        """Return the points if the questions of an earlier grade had its points."""
         points = {answer.question: answer.points for answer in other.answers}
         return round(sum(points.get(x.question, x.points) for x in self.answers), 2)
 
@@ -189,8 +189,8 @@ def grade_submission(
         student: The id of the student.
         answers: The answers, by the names of the questions.
         network: The submitted network.
-        reference: The file of the network that was assigned. It is trained and written
-            if the file is missing.
+        reference: The file of the assigned network. If the file is missing, the network
+            is trained and written to the file.
 
     Raises:
         FloatingPointError: If a loss or a weight becomes non-finite in the assigned
@@ -204,48 +204,48 @@ def grade_submission(
         assigned = Assigned(last.tensors, before.tensors)
         both = {x: np.stack([last.tensors[x], before.tensors[x]]) for x in last.tensors}
         write_tensors(reference, both, {})
-    topic = assignment.topic(student, dataset)
-    basis = Basis.of(topic, network, dataset.test)
-    expected = Basis.of(topic, assigned.network, dataset.test).accuracy
-    compared = without_loss(compare(network, assigned), basis.accuracy, expected)
+    values = assignment.question_values(student, dataset)
+    inputs = AnswerInputs.of(values, network, dataset.test)
+    expected = AnswerInputs.of(values, assigned.network, dataset.test).accuracy
+    compared = without_loss(compare(network, assigned), inputs.accuracy, expected)
     if not compared.training.is_assigned:
         least = MIN_ACCURACY * expected
-        if basis.accuracy < least:
+        if inputs.accuracy < least:
             raise UserError(
-                f"its network classifies {basis.accuracy:.1%} of the test images "
+                f"its network classifies {inputs.accuracy:.1%} of the test images "
                 f"correctly, but at least {least:.1%} are required, half the accuracy "
                 "of the assigned network"
             )
     return SubmissionGrade(
         **vars(compared),
-        accuracy=basis.accuracy,
+        accuracy=inputs.accuracy,
         expected_accuracy=expected,
-        answers=grade_answers(answers, basis),
+        answers=grade_answers(answers, inputs),
         questions=QUESTIONS_SHA256,
     )
 
 
 def grade_answers(
-    answers: Mapping[str, float], basis: Basis
+    answers: Mapping[str, float], inputs: AnswerInputs
 ) -> tuple[GradedAnswer, ...]:
     """Grade the answers to all questions, so that the same mistake costs the same.
 
-    An answer with a mistake of `Basis.mistaken` or `ROUNDED` gets a part of the points.
-    If the answer could also be a guess, it gets these points only if another answer
-    that cannot be a guess shows the same mistake.
+    An answer with a mistake of `AnswerInputs.mistaken` or `ROUNDED` gets a part of the
+    points. If the answer could also be a guess, it gets these points only if another
+    answer that cannot be a guess shows the same mistake.
     """
-    graded = {q.name: q.grade(answers.get(q.name), basis) for q in QUESTIONS}
+    graded = {q.name: q.grade(answers.get(q.name), inputs) for q in QUESTIONS}
     wrong = {
         question.name: {
             x.hint: x.points
-            for x in question.mistakes(answer, basis)
+            for x in question.mistakes(answer, inputs)
             if x.value or x.hint not in ROUNDED  # 0 is always a guess
         }
         for question in QUESTIONS
         if (answer := graded[question.name].answer) is not None
         and graded[question.name].kind != "full"
     }
-    shared = [*basis.mistaken, *ROUNDED]
+    shared = [*inputs.mistaken, *ROUNDED]
     hints = Counter(hint for found in wrong.values() for hint in found)
     for hint in sorted(shared, key=lambda hint: -hints[hint]):
         same = [name for name, found in wrong.items() if hint in found]
@@ -254,7 +254,7 @@ def grade_answers(
                 del wrong[name]
                 points = PARTIAL * graded[name].possible
                 graded[name] = replace(graded[name], hint=hint, points=points)
-    _name_rounded_mistakes(graded, basis)
+    _name_rounded_mistakes(graded, inputs)
     for question in QUESTIONS:  # last, because a void answer can support others
         if question.is_void:
             given = graded[question.name]
@@ -265,7 +265,9 @@ def grade_answers(
     )
 
 
-def _name_rounded_mistakes(graded: dict[str, GradedAnswer], basis: Basis) -> None:
+def _name_rounded_mistakes(
+    graded: dict[str, GradedAnswer], inputs: AnswerInputs
+) -> None:
     """Replace the grades of answers with a mistake that are also rounded too much.
 
     Such an answer gets a part of the points if another answer shows the same mistake
@@ -273,7 +275,7 @@ def _name_rounded_mistakes(graded: dict[str, GradedAnswer], basis: Basis) -> Non
     """
     shown = {answer.hint for answer in graded.values() if answer.points}
     found = {
-        question.name: question.rounded_mistakes(given.answer, basis)
+        question.name: question.rounded_mistakes(given.answer, inputs)
         for question in QUESTIONS
         if (given := graded[question.name]).answer is not None
         and given.kind == "none"
@@ -294,14 +296,14 @@ def read_assigned(path: Path) -> Assigned:
     """Return the network in a file that `grade_submission` has written.
 
     Raises:
-        UserError: If it is missing or damaged.
+        UserError: If the file is missing or damaged.
     """
     both = read_tensors(path)[0]
     return Assigned(*({name: both[name][row] for name in both} for row in (0, 1)))
 
 
 def read_grade(path: Path) -> SubmissionGrade | None:
-    """Return the grade in a file; None if it is missing or damaged."""
+    """Return the grade in a file; None if the file is missing or damaged."""
     with suppress(OSError, ValueError):
         return STORED.validate_json(path.read_bytes())
     return None
@@ -317,13 +319,13 @@ def is_mostly_equal(found: Float[np.ndarray, " n"]) -> bool:
 
     `compare` asks about the weights that differ: frozen weights are equal after each
     training run with the same seed. `copied_from` asks about all weights: a copy stays
-    a copy if a few of them were changed, by any amount.
+    a copy if a few weights were changed, by any amount.
     """
     return not found.size or bool(np.median(found) <= MAX_MEDIAN)
 
 
 def compare(network: Snapshot, assigned: Assigned) -> Comparison:
-    """Compare a network with the assigned one, which has the same shapes."""
+    """Compare a network with the assigned network, which has the same shapes."""
     found = _differences(network, assigned.network)
     largest = float(found.max())
     changed = found[found > 0]  # none if only the sign of a 0 differs
@@ -362,8 +364,8 @@ def copied_from(
 ) -> tuple[str, float] | None:
     """Return the first student whose network has most of the same weights.
 
-    The largest difference of a weight is also returned. None if there is no such
-    student.
+    The largest difference of a weight is also returned. The result is None if there is
+    no such student.
     """
     for student, other in others:
         if is_mostly_equal(found := _differences(network, other)):

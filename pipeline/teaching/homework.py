@@ -50,7 +50,7 @@ class Homework:
     student: str
     seed: int  # of the network
     folder: Path  # with questions.md, answers.json and model.safetensors
-    answers: Answers  # those in answers.json
+    answers: Answers  # in answers.json
 
 
 def homework(cfg: HomeworkConfig) -> Homework:
@@ -58,7 +58,7 @@ def homework(cfg: HomeworkConfig) -> Homework:
     assert cfg.student and cfg.course  # `required` in its schema
     assignment = Assignment(cfg.course, cfg.dataset, cfg.assigned())
     variant = assignment.variant(cfg.student)
-    folder = results_dir(f"homework/{cfg.student}")
+    folder = results_dir(f"homework/{assignment.folder_name}/{cfg.student}")
     answers = Answers(variant.student, variant.course, {})
     if cfg.check or (folder / ANSWERS_FILE).exists():
         answers = _read_answers(folder, variant)
@@ -88,13 +88,13 @@ def _write(variant: Variant, assignment: Assignment, folder: Path) -> None:
             hyperparameters=assignment.hyperparameters(variant.student),
             track=progress("training"),
         )
-    sheet = _question_sheet(assignment, dataset, variant, folder)
+    questions = _questions(assignment, dataset, variant, folder)
     # A new folder is complete or absent, even if the process is killed.
     opened = nullcontext(folder) if found else atomic_folder(folder, replace=False)
     with opened as target:
         if not found:
             target.chmod(0o700)  # no other user can read the answers
-        write_atomic(target / QUESTIONS_FILE, sheet.encode())
+        write_atomic(target / QUESTIONS_FILE, questions.encode())
         if ANSWERS_FILE not in found:
             write_atomic(target / ANSWERS_FILE, new_answers(variant))
         if trained:
@@ -107,7 +107,7 @@ def _write(variant: Variant, assignment: Assignment, folder: Path) -> None:
 
 
 def _check_network(path: Path, params: Mapping[str, Any]) -> None:
-    """Raise a UserError if a network's metadata is not that of the assigned one."""
+    """Raise a UserError if a network's metadata is not that of the assigned network."""
     try:
         _, metadata = load_network(path)
     except UserError as error:
@@ -118,9 +118,11 @@ def _check_network(path: Path, params: Mapping[str, Any]) -> None:
 
 
 def _check_submission(folder: Path, assignment: Assignment, variant: Variant) -> None:
-    """Raise a UserError if the homework cannot be graded.
+    """Print the values that determine the assigned network.
 
-    The network must also be the assigned network.
+    Raises:
+        UserError: If the homework cannot be graded, if its network was trained with
+            other settings, or if `homework` did not write this network.
     """
     found = read_submission(folder.resolve(), assignment)
     torch = "" if isinstance(found, Rejected) else found.torch
@@ -140,12 +142,21 @@ def _check_submission(folder: Path, assignment: Assignment, variant: Variant) ->
     if assignment.other_settings(variant.student, found.recorded):
         params = assignment.params(variant.student)
         _check_params(folder / MODEL_FILE, found.recorded, params)
-    if not found.is_as_written:
+    if not (found.is_as_written and found.recorded):
         raise UserError(
             f"{displayed(folder / MODEL_FILE)} is not the file that homework wrote: if "
             "its weights were edited, the answers about the network get no points; "
             f"delete it and {WITHOUT_CHECK}, which trains it again"
         )
+    settings = " ".join(f"{key}={value}" for key, value in found.recorded.items())
+    say(
+        wrap(
+            f"{MODEL_FILE} contains the weights that homework wrote, and records the "
+            f"assigned settings: {settings}. This command does not train the assigned "
+            "network, so it cannot find other differences.",
+            indent=0,
+        )
+    )
 
 
 def _print_other_torch(torch: str) -> None:
@@ -172,17 +183,20 @@ def _check_params(
         )
 
 
-def _question_sheet(
+def _questions(
     assignment: Assignment, dataset: Dataset, variant: Variant, folder: Path
 ) -> str:
     """Return the content of questions.md."""
-    topic, model = assignment.topic(variant.student, dataset), folder / MODEL_FILE
+    values, model = (
+        assignment.question_values(variant.student, dataset),
+        folder / MODEL_FILE,
+    )
     params = {k: f"{v}" for k, v in assignment.params(variant.student).items()}
-    path, image = _portable(model), f"{topic.image}"
+    path, image = _portable(model), f"{values.image}"
     numbered = enumerate(questions_for(variant), start=1)
     return fill_template(
         "questions.txt",
-        topic=topic,
+        values=values,
         params=params,
         epochs=counted(int(params["epochs"]), "epoch"),
         model=path,
@@ -190,7 +204,9 @@ def _question_sheet(
         check=_check_command(assignment, variant),
         decimals=MAX_DECIMALS,
         train=command_line("train", **params),
-        inspect=command_line("inspect", neuron=topic.neuron_1, image=image, model=path),
+        inspect=command_line(
+            "inspect", neuron=values.neuron_1, image=image, model=path
+        ),
         predict=command_line("predict", images=image, model=path),
         groups=[
             (title, [*questions])
@@ -202,10 +218,10 @@ def _question_sheet(
 def _portable(path: Path) -> str:
     """Return a path that is valid in every folder, with `~` for the home folder.
 
-    It then contains no user name, because students submit it. Only paths outside the
-    home folder are absolute.
+    A path with `~` contains no user name, which students would submit. Only paths
+    outside the home folder are absolute.
     """
-    home = Path(os.path.expanduser("~")).resolve()  # no error if it is unknown
+    home = Path(os.path.expanduser("~")).resolve()  # no error if the folder is unknown
     if path.is_relative_to(home):
         return f"~/{path.relative_to(home).as_posix()}"
     return f"{path}"
@@ -256,11 +272,13 @@ def _print_state(answers: Answers, variant: Variant, folder: Path) -> None:
     found = numbers | dict(answers.problems)
     rows = [[name, found.get(name, "missing")] for name in names]
     say(table(["question", "answer"], rows, left=["question", "answer"]))
-    well_formed = f"{len(answers.numbers)} of {counted(len(questions), 'answer')}"
     say(f"\nfile   {displayed(folder / ANSWERS_FILE)}")
-    verb = "is" if len(answers.numbers) == 1 else "are"
-    rule = "This does not mean that the answers are correct."
-    say(f"{well_formed} {verb} well-formed. {rule}")
+    malformed = sum(question.name in answers.problems for question in questions)
+    rule = "This command does not check whether answers are correct."
+    found_problems = _counted_problems(
+        len(questions), missing=len(answers.missing), malformed=malformed
+    )
+    say(f"{found_problems}. {rule}" if answers.numbers else f"{found_problems}.")
     coarse = [
         f"{q.name} needs {counted(q.decimals(answers.numbers[q.name]), 'decimal')}"
         for q in questions
@@ -285,3 +303,17 @@ def _print_state(answers: Answers, variant: Variant, folder: Path) -> None:
                 indent=0,
             )
         )
+
+
+def _counted_problems(total: int, *, missing: int, malformed: int) -> str:
+    """Return how many answers are missing and malformed, such as "1 is malformed"."""
+    counts = {"missing": missing, "malformed": malformed}
+    found = [
+        f"{count} {'is' if count == 1 else 'are'} {state}"
+        for state, count in counts.items()
+        if count
+    ]
+    if not found:
+        return f"All {counted(total, 'answer')} are well-formed"
+    number, _, rest = found[0].partition(" ")
+    return ", ".join([f"{number} of {counted(total, 'answer')} {rest}", *found[1:]])

@@ -29,7 +29,7 @@ Answer = float | int | str
 class NotebookQuestion:
     """The texts of a question, and how an answer to it is checked."""
 
-    explanation: str  # its values in {} are computed by the notebook
+    explanation: str  # the notebook computes the values in {}
     hint: str
     wrong: Mapping[str, str] = field(default_factory=dict)  # hints; see notebook.toml
     within: int = 0
@@ -41,7 +41,7 @@ class NotebookQuestion:
         """Return an answer as it is compared and recorded.
 
         Raises:
-            ValueError: If it does not have the form that the question asks for.
+            ValueError: If the answer does not have the form that the question asks for.
         """
         if self.pattern:
             if isinstance(answer, str):
@@ -68,7 +68,7 @@ class NotebookQuestion:
 
         Args:
             answer: The wrong answer.
-            correct: The correct one.
+            correct: The correct answer.
             values: Results of the notebook: the values that keys of `wrong` name.
         """
         for key, hint in self.wrong.items():
@@ -88,12 +88,12 @@ class Checker:
     """Compares answers with the correct answers, or records a student's answers."""
 
     def __init__(self, student: str = "", course: str = "") -> None:
-        """Choose the mode: with an id and a course code, it is homework.
+        """Choose the mode: homework if there are an id and a course code.
 
         Raises:
-            ConfigError: If only one of them is set, or the id is invalid.
+            ConfigError: If only the id or only the code is set, or the id is invalid.
         """
-        self.variant = _variant(student, course)  # None if it is not homework
+        self.variant = _variant(student, course)  # None without homework
         self.recorded: dict[str, Answer] = {}  # in homework, by name of the question
         self._questions = read_questions()
         self._wrong: dict[str, set[Answer]] = {}  # different wrong answers
@@ -106,11 +106,11 @@ class Checker:
         correct: Answer,
         **values: Any,  # noqa: ANN401
     ) -> None:
-        """Print whether an answer is correct, or a hint; in homework, record it.
+        """Print whether an answer is correct, or a hint; in homework, record answers.
 
         Args:
             name: The name of the question.
-            answer: The answer; None for no answer, "show" to see the correct answer.
+            answer: The answer; None for no answer, "show" to show the correct answer.
             correct: The correct answer.
             values: The values of the explanation, and of typical wrong answers.
         """
@@ -121,11 +121,11 @@ class Checker:
             reply = self._check(name, question, answer, correct, values)
         say(wrap(reply, indent=0))
 
-    def tells(self, name: str) -> bool:
+    def may_show(self, name: str) -> bool:
         """Return whether cells may show the answer to a question; if not, print why.
 
-        Cells may show the answer after this object has shown it. In homework, they
-        never may.
+        Cells may show the answer after this object has shown the answer. In homework,
+        cells may never show it.
         """
         if self.variant:
             say("Not shown in homework.")
@@ -175,7 +175,7 @@ class Checker:
 
 
 def read_questions() -> dict[str, NotebookQuestion]:
-    """Return the questions of the notebook by name, in its order."""
+    """Return the questions by name, in the order of the notebook."""
     with TEXTS.open("rb") as stream:
         stored = tomllib.load(stream)
     return {name: NotebookQuestion(**texts) for name, texts in stored.items()}

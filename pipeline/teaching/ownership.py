@@ -51,27 +51,31 @@ def with_owners(
     for entry in sorted(entries, key=lambda x: x.is_empty):
         name = entry.place.partition(MOODLE)[0]  # and the number of a student in Moodle
         if not (entry.is_empty and name in known):
-            kept.append(_with_owner(_with_sheet_id(entry, ids), listed))
+            kept.append(_with_owner(_with_id_in_questions(entry, ids), listed))
         known.add(name)
     return kept
 
 
-def _with_sheet_id(
+def _with_id_in_questions(
     entry: Submission | Rejected, others: Collection[str]
 ) -> Submission | Rejected:
-    """Return an entry; without an id, it gets the id in questions.md.
+    """Return an entry; an entry without an id gets the id in questions.md.
 
     This does not apply if another entry has this id or belongs to this student.
     """
-    if isinstance(entry, Submission) or entry.student or entry.sheet_id in others:
+    if (
+        isinstance(entry, Submission)
+        or entry.student
+        or entry.id_in_questions in others
+    ):
         return entry
-    return replace(entry, student=entry.sheet_id)
+    return replace(entry, student=entry.id_in_questions)
 
 
 def _with_owner(
     entry: Submission | Rejected, listed: Mapping[str, ListedStudent]
 ) -> Submission | Rejected:
-    """Return an entry with its owner; it is rejected if its id is another student's."""
+    """Return an entry with its owner, rejected if it has the id of another student."""
     owned = replace(entry, owner=_owner(entry.place, listed))
     if isinstance(owned, Rejected) or owned.owner in ("", owned.student):
         return owned
@@ -85,7 +89,7 @@ def _with_owner(
 
 
 def _owner(place: str, listed: Mapping[str, ListedStudent]) -> str:
-    """Return the id of the only student whose name a folder has; empty if none."""
+    """Return the id of the only student with the name of a folder; empty if none."""
     students = _namesakes(place, listed)
     return students[0] if len(students) == 1 else ""
 
@@ -126,9 +130,9 @@ def with_submitted_ids(
 def one_for_each_id(entries: Iterable[GradedOrRejected]) -> list[GradedOrRejected]:
     """Return the entries, with at most one graded entry for each id.
 
-    If several submissions have the same id, one is selected. All others are rejected,
-    and belong to the owner of their folder, who would otherwise be listed as missing,
-    or to nobody. If no rule selects a submission, all are rejected.
+    If several submissions have the same id, one submission is selected. All others are
+    rejected, and belong to the owner of their folder, who would otherwise be listed as
+    missing, or to nobody. If no rule selects a submission, all are rejected.
     """
     groups = defaultdict[str, list[GradedOrRejected]](list)
     for entry in entries:
@@ -156,7 +160,7 @@ def one_for_each_id(entries: Iterable[GradedOrRejected]) -> list[GradedOrRejecte
 
 
 def _chosen(same: Sequence[GradedOrRejected]) -> GradedOrRejected | None:
-    """Return the submission with an id that counts; None if none does."""
+    """Return the submission that is used among those with the same id, or None."""
     named = [entry for entry in same if is_named(entry)]
     graded = [entry for entry in named or same if isinstance(entry, Graded)]
     assigned = [entry for entry in graded if entry.is_assigned]
@@ -181,7 +185,7 @@ def submitter(entry: Entry) -> str:
 class Roster:
     """The submissions of a class, compared with the list of students."""
 
-    entries: Sequence[GradedOrRejected]  # by id; those without one are last
+    entries: Sequence[GradedOrRejected]  # by id; entries without an id are last
     listed: Mapping[str, ListedStudent]  # all students by id; empty if not known
 
     @property
@@ -197,14 +201,14 @@ class Roster:
     @property
     def absent(self) -> dict[str, str]:
         """The listed students without a line of their own, and why."""
-        entries = [*self.problems, *self.graded]  # the last one counts
+        entries = [*self.problems, *self.graded]  # the last entry of an owner counts
         others = {entry.owner: entry.to_owner for entry in entries}
         absent = {*self.listed} - {entry.student for entry in self.entries}
         return {student: others.get(student, MISSING) for student in sorted(absent)}
 
     @property
     def missing(self) -> list[str]:
-        """The ids of the students without a submission, if all are known."""
+        """The ids of the listed students without a submission."""
         absent = self.absent.items()
         return [student for student, problem in absent if problem == MISSING]
 
@@ -219,7 +223,7 @@ class Roster:
     def misnamed(self) -> list[GradedOrRejected]:
         """The submissions whose name does not contain their id.
 
-        If this applies to most of them, the learning platform uses other names, and
+        If this applies to most submissions, the learning platform uses other names, and
         the list is empty.
         """
         known = [entry for entry in self.entries if entry.student]

@@ -11,7 +11,7 @@ import numpy as np
 from pipeline import UserError
 from pipeline.base.terminal import counted
 from pipeline.core import PIXELS
-from pipeline.teaching.basis import Basis, Topic
+from pipeline.teaching.answer_inputs import AnswerInputs, QuestionValues
 
 # The results of float32, in which a student may compute, have this relative error. The
 # terms of a sum near 0 can be about 1, so it is also the absolute error of such a sum.
@@ -49,7 +49,7 @@ class Correct:
 
 @dataclass(frozen=True)
 class Mistake:
-    """A typical wrong answer, and the mistake that it suggests."""
+    """A typical wrong answer, and the mistake that leads to this answer."""
 
     value: Value
     hint: str  # without numbers of a variant, so that a class can be compared
@@ -58,21 +58,21 @@ class Mistake:
 
 @dataclass(frozen=True)
 class Solution:
-    """The correct answers to a question of a student, and typical wrong ones."""
+    """The correct answers to a question of a student, and typical mistakes."""
 
-    correct: list[float]  # one, or all that are equally correct
-    mistakes: list[Mistake]  # without those that are correct for this network
+    correct: list[float]  # several answers can be equally correct
+    mistakes: list[Mistake]  # only those whose value is wrong for this network
 
 
 @dataclass(frozen=True)
 class GradedAnswer:
     """The answer of a student to a question."""
 
-    question: str  # its name
-    answer: float | None  # None if it is missing or malformed
+    question: str  # the name of the question
+    answer: float | None  # None if the answer is missing or malformed
     points: float
     possible: float  # the points of a correct answer
-    hint: str | None  # about the mistake; None if it is not a typical one
+    hint: str | None  # about the mistake; None if no typical mistake is recognized
     correct: float
     needs_network: bool  # whether the points depend on the weights
     denied: bool = False  # no points, because the network is not the assigned one
@@ -107,7 +107,7 @@ class Form:
 
 
 NUMBER = Form()
-WHOLE = Form(low=0.0, whole=True)  # a count, such as one of images or bytes
+WHOLE = Form(low=0.0, whole=True)  # a count, such as the number of images or bytes
 PIXEL = Form(low=0.0, high=PIXELS - 1.0, whole=True)  # the index of a pixel
 
 
@@ -122,7 +122,7 @@ class Question(ABC):
         tolerance: The maximum absolute error of an answer. Unless the answer is a whole
             number, its relative error must also be at most `RELATIVE`.
         is_void: Whether all students get the points, because the question is faulty.
-        template: The text in Markdown; `{t.image}` is the attribute of the `Topic`.
+        template: The text in Markdown; `{v.image}` is `QuestionValues.image`.
     """
 
     name: ClassVar[str]
@@ -133,9 +133,9 @@ class Question(ABC):
     is_void: ClassVar[bool] = False
     template: ClassVar[str]
 
-    def text(self, topic: Topic) -> str:
+    def text(self, values: QuestionValues) -> str:
         """Return the question of a student in Markdown."""
-        return " ".join(self.template.format(t=topic).split())
+        return " ".join(self.template.format(v=values).split())
 
     @property
     def exactness(self) -> str:
@@ -148,9 +148,9 @@ class Question(ABC):
     def decimals(self, answer: float) -> int:
         """Return the number of decimals that an answer needs.
 
-        With this number of decimals, the rounding error is within the tolerance. It
-        depends only on the size of the answer. The result is 0 for the answer 0 and for
-        the smallest and the largest possible answer, which can be exact.
+        With this number of decimals, the rounding error is within the tolerance. The
+        number depends only on the size of the answer. The result is 0 for the answer 0
+        and for the smallest and the largest possible answer, which can be exact.
         """
         exact = (0.0, self.form.low, self.form.high)
         if self.form.whole or not self.tolerance or answer in exact:
@@ -171,22 +171,22 @@ class Question(ABC):
         return self.group != GROUPS[0] and not self.is_void
 
     @abstractmethod
-    def _answers(self, basis: Basis) -> list[Correct | Mistake]:
+    def _answers(self, inputs: AnswerInputs) -> list[Correct | Mistake]:
         """Return all correct answers and the typical mistakes.
 
         The result of a mistake can be correct by chance. `solution` adds the answers to
-        which the mistakes in `Basis.mistaken` lead.
+        which the mistakes in `AnswerInputs.mistaken` lead.
         """
 
-    def correct(self, basis: Basis) -> list[float]:
-        """Return the correct answer, or all that are equally correct.
+    def correct(self, inputs: AnswerInputs) -> list[float]:
+        """Return the correct answer, or all equally correct answers.
 
         Raises:
-            UserError: If one of them is not a finite number.
+            UserError: If a correct answer is not a finite number.
             RuntimeError: If the question raises an error.
         """
         try:
-            known = self._answers(basis)
+            known = self._answers(inputs)
         except Exception as error:  # the message then names the question
             problem = f"{type(error).__name__}: {error}"
             rule = f"the question {self.name} cannot be graded: {problem}"
@@ -199,10 +199,10 @@ class Question(ABC):
             )
         return found
 
-    def solution(self, basis: Basis) -> Solution:
-        """Return the correct answers, and the mistakes that are wrong."""
-        correct, known = self.correct(basis), self._answers(basis)
-        for hint, changed in basis.mistaken.items():
+    def solution(self, inputs: AnswerInputs) -> Solution:
+        """Return the correct answers, and the mistakes whose value is wrong."""
+        correct, known = self.correct(inputs), self._answers(inputs)
+        for hint, changed in inputs.mistaken.items():
             value = self.correct(changed)[0]
             known.append(Mistake(value, hint, self._partial(value)))
         for decimals, hint in enumerate(ROUNDED if self.tolerance else ()):
@@ -216,36 +216,38 @@ class Question(ABC):
         ]
         return Solution(correct, mistakes)
 
-    def mistakes(self, answer: float, basis: Basis) -> list[Mistake]:
+    def mistakes(self, answer: float, inputs: AnswerInputs) -> list[Mistake]:
         """Return the typical mistakes that lead to a wrong answer."""
-        found = self.solution(basis).mistakes
+        found = self.solution(inputs).mistakes
         return [each for each in found if self._is_one_of(answer, [each.value])]
 
-    def rounded_mistakes(self, answer: float, basis: Basis) -> list[tuple[str, str]]:
+    def rounded_mistakes(
+        self, answer: float, inputs: AnswerInputs
+    ) -> list[tuple[str, str]]:
         """Return the hints of mistakes whose value, rounded too much, is this answer.
 
-        Each pair is the hint of a mistake in `Basis.mistaken` and one of `ROUNDED`. The
-        list is empty if the answer could also be a guess.
+        Each pair is the hint of a mistake in `AnswerInputs.mistaken` and one of
+        `ROUNDED`. The list is empty if the answer could also be a guess.
         """
         if not self.tolerance or _is_guess(answer) or not self._partial(answer):
             return []
         return [
             (mistake, rounded)
-            for mistake, changed in basis.mistaken.items()
+            for mistake, changed in inputs.mistaken.items()
             for decimals, rounded in enumerate(ROUNDED)
             if abs(round(self.correct(changed)[0], decimals) - answer) <= ROUNDING
         ]
 
-    def grade(self, answer: float | None, basis: Basis) -> GradedAnswer:
-        """Grade an answer, any finite number; None if it is missing or malformed.
+    def grade(self, answer: float | None, inputs: AnswerInputs) -> GradedAnswer:
+        """Grade an answer: a finite number, or None if it is missing or malformed.
 
         `grade_answers` gives the points of a void question.
         """
-        correct, points, hint = self.correct(basis), 0.0, None
+        correct, points, hint = self.correct(inputs), 0.0, None
         if answer is not None and self._is_one_of(answer, correct):
             points = self.points
         elif answer is not None:
-            for mistake in self.mistakes(answer, basis)[:1]:
+            for mistake in self.mistakes(answer, inputs)[:1]:
                 points, hint = mistake.points, mistake.hint
         return GradedAnswer(
             self.name,

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from pipeline.core import CLASSES, PIXELS, SIDE
-from pipeline.teaching.basis import NEXT_NEURON, TRANSPOSED, Basis
+from pipeline.teaching.answer_inputs import NEXT_NEURON, TRANSPOSED, AnswerInputs
 from pipeline.teaching.question import (
     GROUPS,
     PIXEL,
@@ -37,13 +37,13 @@ class Parameters(Question):
     group = SIZES
     form = WHOLE
     template = """
-        Another network has {t.neurons} neurons in layer 1 and {t.classes} classes
+        Another network has {v.neurons} neurons in layer 1 and {v.classes} classes
         instead of ten. Its images have 28x28 pixels. How many parameters (weights and
         biases) does it have?
     """
 
-    def _answers(self, basis: Basis) -> list[Correct | Mistake]:
-        h, c = basis.topic.neurons, basis.topic.classes
+    def _answers(self, inputs: AnswerInputs) -> list[Correct | Mistake]:
+        h, c = inputs.values.neurons, inputs.values.classes
         weights = PIXELS * h + h * c
         ten_classes = (PIXELS + 1) * h + (h + 1) * CLASSES
         return [
@@ -68,13 +68,13 @@ class WeightsForSmallImages(Question):
     form = WHOLE
     template = """
         Suppose that your network was built for images of
-        {t.small_rows}x{t.small_columns} pixels instead of 28x28. How many weights
+        {v.small_rows}x{v.small_columns} pixels instead of 28x28. How many weights
         (without the biases) would layer 1 have?
     """
 
-    def _answers(self, basis: Basis) -> list[Correct | Mistake]:
-        rows, hidden = basis.topic.small_rows, basis.topic.hidden
-        pixels = rows * basis.topic.small_columns
+    def _answers(self, inputs: AnswerInputs) -> list[Correct | Mistake]:
+        rows, hidden = inputs.values.small_rows, inputs.values.hidden
+        pixels = rows * inputs.values.small_columns
         return [
             Correct(pixels * hidden),
             Mistake(pixels * hidden + hidden, "The biases are not weights.", 0.5),
@@ -94,13 +94,13 @@ class BytesOfWeights(Question):
     group = SIZES
     form = WHOLE
     template = """
-        Another network has {t.stored_neurons} neurons in layer 1, and images of 28x28
-        pixels. A microcontroller stores each weight of its layer 1 in {t.bits} bits,
+        Another network has {v.stored_neurons} neurons in layer 1, and images of 28x28
+        pixels. A microcontroller stores each weight of its layer 1 in {v.bits} bits,
         without gaps. How many bytes do these weights need, without the biases?
     """
 
-    def _answers(self, basis: Basis) -> list[Correct | Mistake]:
-        bits, hidden = basis.topic.bits, basis.topic.stored_neurons
+    def _answers(self, inputs: AnswerInputs) -> list[Correct | Mistake]:
+        bits, hidden = inputs.values.bits, inputs.values.stored_neurons
         weights, size = PIXELS * hidden, bits / 8
         return [
             Correct(weights * size),
@@ -121,14 +121,14 @@ class Multiplications(Question):
     group = SIZES
     form = WHOLE
     template = """
-        Another network has {t.more_neurons} neurons in layer 1 and, like yours, images
+        Another network has {v.more_neurons} neurons in layer 1 and, like yours, images
         of 28x28 pixels and ten classes. How many multiplications does it need to
         classify one image? Count the products of a weight and a pixel, and of a weight
         and the output of a neuron.
     """
 
-    def _answers(self, basis: Basis) -> list[Correct | Mistake]:
-        h = basis.topic.more_neurons
+    def _answers(self, inputs: AnswerInputs) -> list[Correct | Mistake]:
+        h = inputs.values.more_neurons
         correct = (PIXELS + CLASSES) * h
         return [
             Correct(correct),
@@ -146,15 +146,15 @@ class WeightOfPixel(Question):
     group = NEURON
     tolerance = SMALL
     template = """
-        What is the weight of {t.neuron_1} for the pixel in row {t.row} and column
-        {t.column}?
+        What is the weight of {v.neuron_1} for the pixel in row {v.row} and column
+        {v.column}?
     """
 
-    def _answers(self, basis: Basis) -> list[Correct | Mistake]:
+    def _answers(self, inputs: AnswerInputs) -> list[Correct | Mistake]:
         return [
-            Correct(basis.weights[basis.pixel]),
+            Correct(inputs.weights[inputs.pixel]),
             Mistake(
-                basis.products[basis.pixel],
+                inputs.products[inputs.pixel],
                 "This is the product of the weight and the pixel of your test image.",
             ),
         ]
@@ -167,12 +167,12 @@ class SumOfNeuron(Question):
     group = NEURON
     tolerance = THOUSANDTH
     template = """
-        What is the sum y = M1·X1 + M2·X2 + … + M784·X784 + C of {t.neuron_1} for test
-        image {t.image}, before ReLU?
+        What is the sum y = M1·X1 + M2·X2 + … + M784·X784 + C of {v.neuron_1} for test
+        image {v.image}, before ReLU?
     """
 
-    def _answers(self, basis: Basis) -> list[Correct | Mistake]:
-        total = basis.sums[basis.topic.neuron]
+    def _answers(self, inputs: AnswerInputs) -> list[Correct | Mistake]:
+        total = inputs.sums[inputs.values.neuron]
         return [
             Correct(total),
             Mistake(max(0.0, total), "This is the output of the neuron, after ReLU."),
@@ -186,13 +186,13 @@ class LargestProduct(Question):
     group = NEURON
     form = PIXEL
     template = """
-        The sum of {t.neuron_1} for test image {t.image} contains 784 products of a
+        The sum of {v.neuron_1} for test image {v.image} contains 784 products of a
         weight and a pixel. Which pixel belongs to the product with the largest absolute
         value? The answer is the index of the pixel, from 0 to 783.
     """
 
-    def _answers(self, basis: Basis) -> list[Correct | Mistake]:
-        weights, products = np.abs(basis.weights), basis.products
+    def _answers(self, inputs: AnswerInputs) -> list[Correct | Mistake]:
+        weights, products = np.abs(inputs.weights), inputs.products
         sizes = np.abs(products)
         best = int(sizes.argmax())
         equal = np.isclose(sizes, sizes[best], rtol=ROUNDING, atol=0)
@@ -231,14 +231,14 @@ class UpperHalf(Question):
     group = NEURON
     tolerance = THOUSANDTH
     template = """
-        Of the 784 products in the sum of {t.neuron_1} for test image {t.image}, add up
+        Of the 784 products in the sum of {v.neuron_1} for test image {v.image}, add up
         only those of the upper half of the image (rows 0 to 13), without the bias. What
         is the result?
     """
 
-    def _answers(self, basis: Basis) -> list[Correct | Mistake]:
-        products = basis.products
-        upper, bias = products[:HALF].sum(), basis.bias_1[basis.topic.neuron]
+    def _answers(self, inputs: AnswerInputs) -> list[Correct | Mistake]:
+        products = inputs.products
+        upper, bias = products[:HALF].sum(), inputs.bias_1[inputs.values.neuron]
         left = products.reshape(SIDE, SIDE)[:, : SIDE // 2].sum()
         one_more = "This is the sum of 13 or 15 rows. Use rows 0 to 13."
         return [
@@ -258,17 +258,17 @@ class Logit(Question):
     group = PREDICTION
     tolerance = THOUSANDTH
     template = """
-        What is the logit z of {t.neuron_2} for test image {t.image}, before the
+        What is the logit z of {v.neuron_2} for test image {v.image}, before the
         softmax?
     """
 
-    def _answers(self, basis: Basis) -> list[Correct | Mistake]:
-        digit = basis.topic.digit
+    def _answers(self, inputs: AnswerInputs) -> list[Correct | Mistake]:
+        digit = inputs.values.digit
         return [
-            Correct(basis.logits[digit]),
-            Mistake(basis.logits[(digit + 1) % CLASSES], NEXT_NEURON, 0.5),
+            Correct(inputs.logits[digit]),
+            Mistake(inputs.logits[(digit + 1) % CLASSES], NEXT_NEURON, 0.5),
             Mistake(
-                np.exp(basis.log_probabilities[digit]),
+                np.exp(inputs.log_probabilities[digit]),
                 "This is the probability, after the softmax.",
             ),
         ]
@@ -281,12 +281,12 @@ class LogOfRatio(Question):
     group = PREDICTION
     tolerance = THOUSANDTH
     template = """
-        For test image {t.image}, p is the highest of the ten probabilities, and q is
+        For test image {v.image}, p is the highest of the ten probabilities, and q is
         the second highest. What is ln(p / q), the natural logarithm of their ratio?
     """
 
-    def _answers(self, basis: Basis) -> list[Correct | Mistake]:
-        second, first = np.sort(basis.log_probabilities)[-2:]
+    def _answers(self, inputs: AnswerInputs) -> list[Correct | Mistake]:
+        second, first = np.sort(inputs.log_probabilities)[-2:]
         logs, p, q = first - second, np.exp(first), np.exp(second)
         ratio = np.exp(min(logs, MAX_LOG))
         return [
@@ -308,24 +308,24 @@ class LossOfWrongLabel(Question):
     form = Form(low=0.0)
     tolerance = THOUSANDTH
     template = """
-        The label of test image {t.image} is {t.label}. Suppose that somebody had
-        labeled it as {t.wrong_label} by mistake. What would its loss
+        The label of test image {v.image} is {v.label}. Suppose that somebody had
+        labeled it as {v.wrong_label} by mistake. What would its loss
         (cross-entropy) be, in nats?
     """
 
-    def _answers(self, basis: Basis) -> list[Correct | Mistake]:
-        wrong, label = basis.topic.wrong_label, basis.topic.label
-        log = basis.log_probabilities[wrong]
+    def _answers(self, inputs: AnswerInputs) -> list[Correct | Mistake]:
+        wrong, label = inputs.values.wrong_label, inputs.values.label
+        log = inputs.log_probabilities[wrong]
         return [
             Correct(-log),
             Mistake(-log / np.log(2), "This is in bits. Use ln, not log2.", 0.5),
             Mistake(-log / np.log(10), "Use the natural logarithm, not log10.", 0.5),
             Mistake(
-                -basis.log_probabilities[label],
+                -inputs.log_probabilities[label],
                 "This is the loss with the correct label.",
             ),
             Mistake(
-                -basis.logits[wrong],
+                -inputs.logits[wrong],
                 "This is the negative logit. Apply the softmax before the logarithm.",
             ),
         ]
@@ -339,13 +339,13 @@ class Misclassified(Question):
     form = WHOLE
     tolerance = COUNT
     template = """
-        How many of the {t.test_images:,} test images have the label {t.digit}, but are
+        How many of the {v.test_images:,} test images have the label {v.digit}, but are
         classified as another class by your network?
     """
 
-    def _answers(self, basis: Basis) -> list[Correct | Mistake]:
-        digit, wrong = basis.topic.digit, basis.predictions != basis.labels
-        is_class, predicted = basis.labels == digit, basis.predictions == digit
+    def _answers(self, inputs: AnswerInputs) -> list[Correct | Mistake]:
+        digit, wrong = inputs.values.digit, inputs.predictions != inputs.labels
+        is_class, predicted = inputs.labels == digit, inputs.predictions == digit
         return [
             Correct((is_class & wrong).sum()),
             Mistake(
@@ -368,14 +368,14 @@ class BrighterPixel(Question):
     group = CHANGES
     tolerance = SMALL
     template = """
-        In an image, the pixel in row {t.row} and column {t.column} becomes
-        {t.gray_levels} gray levels brighter. By how much does the sum y of {t.neuron_1}
+        In an image, the pixel in row {v.row} and column {v.column} becomes
+        {v.gray_levels} gray levels brighter. By how much does the sum y of {v.neuron_1}
         change? If y becomes smaller, the answer is negative.
     """
 
-    def _answers(self, basis: Basis) -> list[Correct | Mistake]:
-        weight = basis.weights[basis.pixel]
-        change = weight * basis.topic.gray_levels / basis.white
+    def _answers(self, inputs: AnswerInputs) -> list[Correct | Mistake]:
+        weight = inputs.weights[inputs.pixel]
+        change = weight * inputs.values.gray_levels / inputs.white
         return [
             Correct(change),
             Mistake(
@@ -393,15 +393,15 @@ class SwitchedOff(Question):
     form = WHOLE
     tolerance = COUNT
     template = """
-        The neuron {t.neuron_1} is switched off: its output is always 0. How many of the
-        {t.test_images:,} test images does your network then classify correctly?
+        The neuron {v.neuron_1} is switched off: its output is always 0. How many of the
+        {v.test_images:,} test images does your network then classify correctly?
     """
 
-    def _answers(self, basis: Basis) -> list[Correct | Mistake]:
-        before = (basis.predictions == basis.labels).sum()
-        neuron = basis.topic.neuron
-        after = self._count(basis, neuron, 0.0)
-        only_bias = self._count(basis, neuron, max(0.0, basis.bias_1[neuron]))
+    def _answers(self, inputs: AnswerInputs) -> list[Correct | Mistake]:
+        before = (inputs.predictions == inputs.labels).sum()
+        neuron = inputs.values.neuron
+        after = self._count(inputs, neuron, 0.0)
+        only_bias = self._count(inputs, neuron, max(0.0, inputs.bias_1[neuron]))
         return [
             Correct(after),
             Mistake(before, "This is the number with all neurons."),
@@ -411,18 +411,18 @@ class SwitchedOff(Question):
                 0.5,
             ),
             Mistake(
-                len(basis.labels) - after,
+                len(inputs.labels) - after,
                 "This is the number of misclassified images.",
                 0.5,
             ),
             Mistake(before - after, "This is the decrease, not the new number.", 0.5),
         ]
 
-    def _count(self, basis: Basis, neuron: int, output: float) -> int:
+    def _count(self, inputs: AnswerInputs, neuron: int, output: float) -> int:
         """Return the number of correct predictions if a neuron has this output."""
-        change = output - basis.all_outputs[:, neuron]
-        logits = basis.all_logits + np.outer(change, basis.kernel_2[neuron])
-        return int((logits.argmax(axis=1) == basis.labels).sum())
+        change = output - inputs.all_outputs[:, neuron]
+        logits = inputs.all_logits + np.outer(change, inputs.kernel_2[neuron])
+        return int((logits.argmax(axis=1) == inputs.labels).sum())
 
 
 class RaisedBias(Question):
@@ -433,28 +433,33 @@ class RaisedBias(Question):
     form = WHOLE
     tolerance = COUNT
     template = """
-        The bias of {t.neuron_2} is increased by {t.shift:g}. How many of the
-        {t.test_images:,} test images, regardless of their label, does your network
-        then classify as class {t.digit}?
+        The bias of {v.neuron_2} is increased by {v.shift:g}. How many of the
+        {v.test_images:,} test images, regardless of their label, does your network
+        then classify as class {v.digit}?
     """
 
-    def _answers(self, basis: Basis) -> list[Correct | Mistake]:
-        digit, shift = basis.topic.digit, basis.topic.shift
-        after, before = self._count(basis, digit, shift), self._count(basis, digit, 0.0)
+    def _answers(self, inputs: AnswerInputs) -> list[Correct | Mistake]:
+        digit, shift = inputs.values.digit, inputs.values.shift
+        after, before = (
+            self._count(inputs, digit, shift),
+            self._count(inputs, digit, 0.0),
+        )
         return [
             Correct(after),
             Mistake(before, "This is the number before the change."),
             Mistake(after - before, "This is the increase, not the new number.", 0.5),
             Mistake(
-                self._count(basis, digit, -shift),
+                self._count(inputs, digit, -shift),
                 "This is the number with a smaller bias.",
                 0.5,
             ),
-            Mistake(self._count(basis, (digit + 1) % CLASSES, shift), NEXT_NEURON, 0.5),
+            Mistake(
+                self._count(inputs, (digit + 1) % CLASSES, shift), NEXT_NEURON, 0.5
+            ),
         ]
 
-    def _count(self, basis: Basis, digit: int, shift: float) -> int:
-        logits = basis.all_logits + shift * (np.arange(CLASSES) == digit)
+    def _count(self, inputs: AnswerInputs, digit: int, shift: float) -> int:
+        logits = inputs.all_logits + shift * (np.arange(CLASSES) == digit)
         return int((logits.argmax(axis=1) == digit).sum())
 
 
@@ -466,15 +471,15 @@ class ScaledLayer(Question):
     form = Form(low=0.0, high=100.0)
     tolerance = THOUSANDTH
     template = """
-        All weights and biases of layer 2 are multiplied by {t.factor:g}. After this
-        change, what is the highest of the ten probabilities for test image {t.image},
+        All weights and biases of layer 2 are multiplied by {v.factor:g}. After this
+        change, what is the highest of the ten probabilities for test image {v.image},
         in percent?
     """
 
-    def _answers(self, basis: Basis) -> list[Correct | Mistake]:
-        factor, logits = basis.topic.factor, basis.logits
+    def _answers(self, inputs: AnswerInputs) -> list[Correct | Mistake]:
+        factor, logits = inputs.values.factor, inputs.logits
         before, after = self._highest(logits), self._highest(logits * factor)
-        weights_only = (logits - basis.bias_2) * factor + basis.bias_2
+        weights_only = (logits - inputs.bias_2) * factor + inputs.bias_2
         return [
             Correct(after),
             Mistake(before, "This is the probability before the change."),

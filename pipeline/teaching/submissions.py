@@ -1,4 +1,4 @@
-"""The submissions of a class: those that were read, rejected or graded."""
+"""The submissions of a class, after reading and after grading."""
 
 import hashlib
 import os
@@ -21,9 +21,9 @@ from pipeline.core.epoch import Snapshot
 from pipeline.core.network import snapshot
 from pipeline.model.storage import Metadata, load_network
 from pipeline.teaching import answers
+from pipeline.teaching.answer_inputs import QuestionValues
 from pipeline.teaching.answers import Answers, read_answers
 from pipeline.teaching.assignment import Assignment, pytorch
-from pipeline.teaching.basis import Topic
 from pipeline.teaching.grading import SubmissionGrade, Training
 from pipeline.teaching.questions import questions_for
 from pipeline.teaching.submitted_files import (
@@ -40,8 +40,8 @@ DENIED = (
     "not the assigned network: no points for the answers that depend on the weights"
 )
 OLD = "graded before the questions changed"
-NUMBER_OF = re.compile(r"\*\*(\d{1,2})\. `(\w+)`\*\*")  # of a question in it
-SHEET_OF = re.compile("# Homework of `([^`]*)`")  # the beginning of questions.md
+NUMBER_OF = re.compile(r"\*\*(\d{1,2})\. `(\w+)`\*\*")  # of a question in questions.md
+TITLE = re.compile("# Homework of `([^`]*)`")  # the beginning of questions.md
 MOODLE = "_assignsubmission_"  # in folder names, after the student's name
 IGNORED = {"__MACOSX", "desktop.ini"}  # from macOS and Windows
 
@@ -50,12 +50,12 @@ IGNORED = {"__MACOSX", "desktop.ini"}  # from macOS and Windows
 class Entry:
     """An entry of the folder of all submissions: a folder or a zip file."""
 
-    place: str  # its name, which can be any printable text
-    student: str  # the normalized id in the answers; empty if it is not known
-    # The id of the listed student whose name it has; empty if there is none:
-    # `ownership` decides whose submission it is.
+    place: str  # the name of the entry, which can be any printable text
+    student: str  # the normalized id in the answers; empty if the id is not known
+    # The id of the listed student whose name the entry has; empty if there is none.
+    # `ownership` decides to whom a submission belongs.
     owner: str = field(default="", kw_only=True)
-    # Whether it contains no file of the homework.
+    # Whether the entry contains no file of the homework.
     is_empty: bool = field(default=False, kw_only=True)
     # The hashes of the network and the answers, if they could be read. Equal hashes
     # identify copies.
@@ -85,14 +85,16 @@ class Entry:
 class Rejected(Entry):
     """An entry without points."""
 
-    problem: str  # one line: why it cannot be graded
-    other_course: bool = False  # whether its answers are for another course
-    to_student: str = ""  # the problem without the ids of others, if it names any
-    sheet_id: str = ""  # the normalized id in questions.md; empty if there is none
+    problem: str  # one line: why the entry cannot be graded
+    other_course: bool = False  # whether the answers are for another course
+    to_student: str = ""  # the problem without ids of others, if `problem` has any
+    id_in_questions: str = (
+        ""  # the normalized id in questions.md; empty if there is none
+    )
 
     @property
     def to_owner(self) -> str:
-        """Its status, for a line in grades.csv."""
+        """The status of this entry, for the line of its owner in grades.csv."""
         return f"submitted, but not graded: {self.problem}"
 
     def row(self) -> dict[str, Any]:
@@ -107,27 +109,27 @@ class Submission(Entry):
     answers: Answers
     network: Snapshot
     recorded: Mapping[str, Any]  # the params in the network's file; can be changed
-    torch: str  # the version of PyTorch there; empty if it is not recorded
+    torch: str  # the version of PyTorch in the network's file; empty if there is none
     is_as_written: bool  # whether the weights are those that `homework` has written
-    sheet: str  # questions.md in one line; empty if it is missing
+    questions: str  # questions.md in one line; empty if it is missing
     sha256: str  # of the answers and the network
     # Whether the list of students says that another network is accepted.
     is_accepted: bool = field(default=False, kw_only=True)
 
     @property
     def other_torch(self) -> str:
-        """The recorded version of PyTorch if this process has another one, or ""."""
+        """The recorded version of PyTorch if another version is installed, or ""."""
         return "" if self.torch == pytorch() else self.torch
 
     @property
     def numbers(self) -> dict[str, str]:
         """The numbers of the questions in questions.md, by name."""
-        return {name: number for number, name in NUMBER_OF.findall(self.sheet)}
+        return {name: number for number, name in NUMBER_OF.findall(self.questions)}
 
     def graded(
         self, grade: SubmissionGrade, before: SubmissionGrade | None, *, require: str
     ) -> "Graded":
-        """Return this submission with its grade and, if there is one, an earlier one.
+        """Return this submission with its grade and perhaps an earlier grade.
 
         Both grades apply the same value of the setting `require`, so that they differ
         only if the questions changed.
@@ -137,17 +139,17 @@ class Submission(Entry):
             before = before.required(require) if before else None
         return Graded(**vars(self), grade=grade, before=before)
 
-    def has_other_questions(self, topic: Topic) -> bool:
+    def has_other_questions(self, values: QuestionValues) -> bool:
         """Return whether questions.md lacks the text of a question of this version.
 
         The result is False if questions.md belongs to another id, whose questions are
         always different.
         """
-        named = SHEET_OF.match(self.sheet)
-        if not self.sheet or (named and named[1] != self.student):
+        named = TITLE.match(self.questions)
+        if not self.questions or (named and named[1] != self.student):
             return False
-        texts = [question.text(topic) for question in questions_for(topic.variant)]
-        return not all(text in self.sheet for text in texts)
+        texts = [question.text(values) for question in questions_for(values.variant)]
+        return not all(text in self.questions for text in texts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,16 +157,16 @@ class Graded(Submission):
     """A graded submission."""
 
     grade: SubmissionGrade
-    before: SubmissionGrade | None  # the earlier grade if it was graded again
+    before: SubmissionGrade | None  # the earlier grade; None if there is none
 
     @property
     def is_assigned(self) -> bool:
-        """Whether its network is the assigned one."""
+        """Whether the network is the assigned network."""
         return self.grade.training.is_assigned
 
     @property
     def explained_torch(self) -> str:
-        """The recorded version of PyTorch if it can explain the differences, or ""."""
+        """The recorded version of PyTorch if it explains the differences, or ""."""
         explains = self.grade.training in (Training.NEAR, Training.OTHER)
         return self.other_torch if explains else ""
 
@@ -201,7 +203,7 @@ def read_submissions(
             f"submissions must be a folder, but {printable(folder)} is a file: unpack "
             "a zip file into a new folder"
         )
-    if not os.path.lexists(folder) and os.path.isdir(folder.absolute().parent):
+    if not _exists(folder):
         raise UserError(
             f"submissions must be a folder, but {printable(folder)} does not exist: "
             "name the folder that contains the submissions"
@@ -219,6 +221,15 @@ def read_submissions(
             'the option "Download submissions in folders"'
         )
     return [read_submission(path, assignment) for path in paths]
+
+
+def _exists(folder: Path) -> bool:
+    """Return whether a folder exists; True if the folder cannot be accessed."""
+    try:
+        folder.stat()
+    except OSError as error:
+        return not isinstance(error, FileNotFoundError | NotADirectoryError)
+    return True
 
 
 def read_submission(path: Path, assignment: Assignment) -> Submission | Rejected:
@@ -241,7 +252,7 @@ def read_submission(path: Path, assignment: Assignment) -> Submission | Rejected
             raise UserError(problem)
         beside = [file for file in files if file.path.parent == answered.path.parent]
         model = _only(beside, MODEL_FILE)
-        sheet = _sheet(beside)
+        questions = _questions(beside)
         sha256 = hashlib.sha256(model.content + answered.content).hexdigest()
         hidden = assignment.settings["hidden"]
         network, metadata = _read_network(model.content, hidden)
@@ -250,7 +261,11 @@ def read_submission(path: Path, assignment: Assignment) -> Submission | Rejected
         problem = printable(" ".join(str(error).split()))[:MAX_PROBLEM]
         if ONE_COUNTS in problem and path.suffix.lower() == ".zip":
             problem += "; if it contains several submissions, unzip it"
-        return Rejected(**about, problem=problem, sheet_id=_sheet_id(_sheet(files)))
+        return Rejected(
+            **about,
+            problem=problem,
+            id_in_questions=_id_in_questions(_questions(files)),
+        )
     written = metadata.weights_sha256 if metadata else None
     return Submission(
         **about,
@@ -259,20 +274,20 @@ def read_submission(path: Path, assignment: Assignment) -> Submission | Rejected
         recorded=metadata.params if metadata else {},
         torch=(metadata.torch if metadata else None) or "",
         is_as_written=written == about["hashes"]["networks"],
-        sheet=sheet,
+        questions=questions,
         sha256=sha256,
     )
 
 
-def _sheet(files: list[SubmittedFile]) -> str:
-    """Return the content of questions.md in one line; empty if it is missing."""
-    sheets = [file.content for file in files if file.name == QUESTIONS_FILE]
-    return " ".join(b"".join(sheets).decode(errors="replace").split())
+def _questions(files: list[SubmittedFile]) -> str:
+    """Return the content of questions.md in one line; empty if the file is missing."""
+    contents = [file.content for file in files if file.name == QUESTIONS_FILE]
+    return " ".join(b"".join(contents).decode(errors="replace").split())
 
 
-def _sheet_id(sheet: str) -> str:
-    """Return the normalized id in questions.md; empty if there is no valid one."""
-    found = SHEET_OF.match(sheet)
+def _id_in_questions(questions: str) -> str:
+    """Return the normalized id in questions.md; empty if there is no valid id."""
+    found = TITLE.match(questions)
     with suppress(ValueError):
         return student_id(found[1]) if found else ""
     return ""
@@ -282,7 +297,7 @@ def _only(files: list[SubmittedFile], name: str) -> SubmittedFile:
     """Return the file with this name; identical copies in a folder count once.
 
     Raises:
-        UserError: If there is none, or several.
+        UserError: If there is no such file, or if there are several.
     """
     same = {(x.path.parent, x.content): x for x in files if x.name == name}
     found = [*same.values()]
@@ -304,8 +319,8 @@ def _read_network(content: bytes, hidden: int) -> tuple[Snapshot, Metadata | Non
     """Return the tensors of a network, and the metadata of its file, if any.
 
     Raises:
-        UserError: If it is not the file of a network with `hidden` neurons in layer 1.
-            This limits the memory that grading a class needs.
+        UserError: If the file does not contain a network with `hidden` neurons in layer
+            1. This limits the memory that grading a class needs.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, MODEL_FILE)

@@ -26,7 +26,7 @@ from pipeline.teaching import answers
 
 QUESTIONS_FILE = "questions.md"
 REQUIRED = {answers.FILE, MODEL_FILE}
-# The number that a browser adds to the name of a file that it has downloaded before.
+# The number that a browser adds to the name of a file after an earlier download.
 COPY = re.compile(r"(?: ?\(\d+\)|-\d+)(?=\.\w+\Z)", re.ASCII)
 # Other names, such as answers.json.txt, whose end Windows hides, or answers_1.json.
 SIMILAR = re.compile(r"(answers|model).*\.(json|safetensors|txt)", re.IGNORECASE)
@@ -61,14 +61,14 @@ DAMAGED: tuple[type[Exception], ...] = (
 
 @dataclass(frozen=True)
 class SubmittedFile:
-    """A file with one of the names in `LIMITS`, or with a similar one."""
+    """A file with one of the names in `LIMITS`, or with a similar name."""
 
     path: PurePath  # in the submission; in a zip file, below the path of the zip file
     content: bytes  # empty if the name is only similar
 
     @property
     def name(self) -> str:
-        """Its name without the number that a browser has added."""
+        """The name of the file without the number that a browser has added."""
         return _original_name(self.path)
 
 
@@ -83,11 +83,11 @@ class _Entry:
 def find_files(path: Path) -> list[SubmittedFile]:
     """Return all files of a submission that have the name of a submitted file.
 
-    Files with a similar name are included. A folder or zip file with the same files as
-    another one counts once.
+    Files with a similar name are included. Folders and zip files with the same files
+    count once.
 
-    If the files next to a zip file are complete, it is ignored if it cannot be read or
-    contains copies of them.
+    If the files next to a zip file are complete, the zip file is ignored if it cannot
+    be read or contains copies of these files.
 
     Raises:
         UserError: If a file is a link or a device, or a zip file is damaged or contains
@@ -109,7 +109,7 @@ def find_files(path: Path) -> list[SubmittedFile]:
 
 
 def _distinct(files: list[SubmittedFile]) -> list[SubmittedFile]:
-    """Return the files, without the files of folders that are copies of others."""
+    """Return the files, without the files of folders that are copies."""
     folders = defaultdict[PurePath, dict[str, bytes]](dict)
     for file in files:
         folders[file.path.parent][file.path.name] = file.content
@@ -130,8 +130,8 @@ class _Limits:
             raise UserError(f"it has more than {MAX_ENTRIES:,} files")
 
     def read(self, entry: _Entry, limit: int) -> bytes:
-        """Read a file; raise a UserError if it is too long."""
-        content = io.BytesIO()  # its value is not copied
+        """Read a file; raise a UserError if the file is too long."""
+        content = io.BytesIO()  # `getvalue` does not copy the bytes
         with entry.open() as stream:
             while chunk := stream.read(CHUNK):
                 content.write(chunk)
@@ -174,7 +174,7 @@ def _read(
 def _read_zip(
     entry: _Entry, place: PurePath, limits: _Limits, *, level: int
 ) -> list[SubmittedFile]:
-    """Return the files in a zip file; raise a UserError if it cannot be read."""
+    """Return the files in a zip file, or raise a UserError."""
     if level > MAX_LEVEL:
         raise UserError(f"its zip files are nested more than {MAX_LEVEL} deep")
     reads = _SmallReads(io.BytesIO(limits.read(entry, MAX_ZIP_BYTES)))
@@ -239,7 +239,7 @@ def _original_name(path: PurePath) -> str:
 
 
 def _check_kind(name: str, mode: int) -> None:
-    """Raise a UserError unless a file is regular. `mode` is 0 if it is unknown."""
+    """Raise a UserError unless a file is regular. An unknown `mode` is 0."""
     if stat.S_ISLNK(mode):
         raise UserError(f"{name} is a link")
     if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
@@ -247,7 +247,7 @@ def _check_kind(name: str, mode: int) -> None:
 
 
 def _open(path: Path) -> IO[bytes]:
-    """Open a file; if it was replaced by a link or a device, this is an error."""
+    """Open a file; raise an OSError if a link or a device has replaced the file."""
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     return open(os.open(path, flags), "rb")
 

@@ -17,7 +17,7 @@ def workspace(empty_project):
     workspace = empty_project("grade", store=False)
     keys = {"course": "c", "dataset": "digits", "hidden": 5, "epochs": 1}
     workspace.call("homework", student="ana", **keys)
-    folder = workspace.outputs / "homework" / "ana"
+    folder = workspace.outputs / "homework" / "c" / "ana"
     path, questions = folder / "answers.json", (folder / "questions.md").read_text()
     text = r"has\s+(\d+)\s+neurons[^?]*\sin\s+(\d+)\s+bits"
     ((neurons, bits),) = re.findall(text, questions)
@@ -25,7 +25,7 @@ def workspace(empty_project):
     stored["answers"] |= {"parameters": 1}
     stored["answers"]["bytes_of_weights"] = 784 * int(neurons) * int(bits) / 8
     path.write_text(json.dumps(stored))
-    (workspace.outputs / "homework" / "notes.txt").write_text("no submission")
+    (workspace.outputs / "homework" / "c" / "notes.txt").write_text("no submission")
     return workspace
 
 
@@ -37,10 +37,11 @@ def done(workspace, tmp_path_factory):
     (folder / "all.zip").write_bytes(b"PK")
     submissions, course = f"submissions={folder}", "course=c"
     commands = {
-        ("grade", f"submissions={workspace.outputs}/homework", *SETTINGS): 0,
+        ("grade", f"submissions={workspace.outputs}/homework/c", *SETTINGS): 0,
         ("grade",): 2,
         ("grade", submissions, course, "seed=2"): 2,
         ("grade", f"submissions={folder}/none", course): 1,
+        ("grade", f"submissions={folder}/none/all", course): 1,
         ("grade", f"submissions={folder}/all.zip", course): 1,
         ("grade", submissions, *SETTINGS): 1,
         ("grade", submissions, course, f"students={folder}/list.csv"): 1,
@@ -58,8 +59,8 @@ def test_the_homework_of_a_class_is_graded_without_a_record(workspace, done):
     words = " ".join(done.stdout.split())
     assert 'class.html (see "Needs attention")' in words  # because of notes.txt alone
     for file in ("grades.csv", "class.html", "feedback/ana.html"):
-        assert (workspace.outputs / "grades" / file).is_file()
-    (row,) = workspace.read("grades/grades.csv")
+        assert (workspace.outputs / "grades" / "c" / file).is_file()
+    (row,) = workspace.read("grades/c/grades.csv")
     assert (row["id"], row["points"]) == ("ana", "1.0")
     assert (row["bytes_of_weights"], row["parameters"]) == ("1.0", "0.0")
     folders = {path.name for path in workspace.outputs.iterdir()}
@@ -69,7 +70,7 @@ def test_the_homework_of_a_class_is_graded_without_a_record(workspace, done):
 def test_a_call_from_python_writes_to_its_folder(workspace, tmp_path):
     with workspace.captured() as text:
         keys = {"course": "c", "dataset": "digits", "hidden": 5, "epochs": 1}
-        submissions = workspace.outputs / "homework"
+        submissions = workspace.outputs / "homework" / "c"
         grades = grade(submissions=submissions, folder=tmp_path, workers=1, **keys)
     (entry,) = grades.graded
     assert entry.student == "ana" and entry.grade.points == 1
@@ -84,6 +85,7 @@ def test_missing_settings_are_reported_together_and_folders_are_checked(done):
     words = " ".join(done.stderr.split())
     assert "submissions must be a folder, but " in words
     assert "/none does not exist: name the folder that contains the sub" in words
+    assert "/none/all does not exist: name the folder that contains the" in words
     assert "/all.zip is a file: unpack a zip file into" in words
     assert "0 of 2 submissions can be graded, so nothing was written" in words
     assert "the first problem is all.zip: " in words

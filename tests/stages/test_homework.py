@@ -16,15 +16,15 @@ from pipeline.base.tensors import read_tensors, tensors_sha256, write_tensors
 from pipeline.homework import homework
 from pipeline.model import load_network, save_model
 from pipeline.teaching import homework as command
+from pipeline.teaching.answer_inputs import AnswerInputs
 from pipeline.teaching.assignment import Assignment
-from pipeline.teaching.basis import Basis
 from pipeline.teaching.questions import QUESTIONS
 
 STUDENT = {"student": "Ana.Ruiz", "course": "embedded 2026"}
 # A training run of 0.1 s.
 SETTINGS = {**STUDENT, "dataset": "digits", "hidden": 5, "epochs": 1}
 ARGUMENTS = [f"{key}={value}" for key, value in SETTINGS.items()]
-FOLDER = "homework/ana.ruiz"
+FOLDER = "homework/embedded 2026/ana.ruiz"
 COUNT = len(QUESTIONS)
 FILES = {f"{FOLDER}/{x}" for x in ("questions.md", "answers.json", "model.safetensors")}
 # The process is killed when it has written the first two files.
@@ -171,23 +171,38 @@ def test_a_missing_network_is_trained_again_next_to_the_answers(workspace):
     assert path.with_name("answers.json").read_bytes() == filled
 
 
-def test_the_files_of_another_course_are_not_replaced(workspace):
+def test_the_homework_of_another_course_has_its_own_folder(workspace):
     before = workspace.hashes(FOLDER)
+    other, keys = "homework/another/ana.ruiz", {**SETTINGS, "course": "Another"}
+    workspace.call("homework", **keys)
+    assert workspace.hashes(FOLDER) == before
+    texts = [workspace.read(f"{folder}/answers.json") for folder in (FOLDER, other)]
+    assert [text["course"] for text in texts] == ["embedded 2026", "another"]
+    words = " ".join(workspace.call("homework", **keys, check=True).split())
+    assert f"{COUNT} of {COUNT} answers are missing" in words
+    assert "id ana.ruiz, course another, trained with" in words
+
+
+def test_files_of_another_course_in_the_folder_of_a_course_are_not_replaced(workspace):
+    other = "homework/another/ana.ruiz"
+    shutil.copytree(workspace.outputs / FOLDER, workspace.outputs / other)
+    before = workspace.hashes(other)
     for check in (False, True):
-        message = f"{FOLDER}/answers.json is for the course embedded 2026, not another:"
+        message = f"{other}/answers.json is for the course embedded 2026, not another:"
         with pytest.raises(
             UserError, match=rf"{message}.*; if .* rename the homework folder"
         ):
             workspace.call("homework", **{**SETTINGS, "course": "Another"}, check=check)
-    path = workspace.outputs / FOLDER / "answers.json"
+    path = workspace.outputs / other / "answers.json"
     content = path.read_bytes()
     path.unlink()
     with pytest.raises(UserError, match="was trained with seed=217407399, but this"):
         workspace.call("homework", **{**SETTINGS, "course": "another"})
     path.write_bytes(content)
+    assert workspace.hashes(other) == before
     with pytest.raises(UserError, match="epochs=1, but this homework needs epochs=2"):
         workspace.call("homework", **{**SETTINGS, "epochs": 2})
-    assert workspace.hashes(FOLDER) == before
+    assert workspace.hashes(other) == before
 
 
 def test_a_damaged_network_is_reported_with_a_remedy(workspace):
@@ -221,8 +236,41 @@ def test_the_check_says_which_answers_are_missing_or_malformed(workspace):
     assert "parameters must be a whole number of at least 0, got 0.5" in words
     assert re.search(r"^unknown +is not the name of a question$", printed, re.M)
     assert printed.count(" missing\n") == COUNT - 4
-    assert f"1 of {COUNT} answers is well-formed" in printed
+    rule = "This command does not check whether answers are correct."
+    text = f"{COUNT - 4} of {COUNT} answers are missing, 3 are malformed. {rule}"
+    assert text in words
     assert workspace.hashes(FOLDER) == before
+
+
+@pytest.mark.parametrize(
+    ("missing", "malformed", "text"),
+    [
+        (0, 0, f"All {COUNT} answers are well-formed"),
+        (1, 0, f"1 of {COUNT} answers is missing"),
+        (0, 2, f"2 of {COUNT} answers are malformed"),
+        (3, 1, f"3 of {COUNT} answers are missing, 1 is malformed"),
+    ],
+)
+def test_the_check_counts_the_answers_that_are_missing_and_malformed(
+    workspace, missing, malformed, text
+):
+    names = [question.name for question in QUESTIONS]
+    given = [None] * missing + ["x"] * malformed
+    given += [1] * (COUNT - len(given))
+    fill_in(workspace, **dict(zip(names, given, strict=True)))
+    words = " ".join(workspace.call("homework", **SETTINGS, check=True).split())
+    assert f"answers.json {text}. This command does not check whether answers" in words
+
+
+def test_the_check_shows_the_settings_in_the_file_of_the_network(workspace):
+    words = " ".join(workspace.call("homework", **SETTINGS, check=True).split())
+    begin = "contains the weights that homework wrote, and records the"
+    text = f"model.safetensors {begin} assigned settings: (.*?)[.] This command"
+    (shown,) = re.findall(text, words)
+    assert {"dataset=digits", "hidden=5", "epochs=1", "seed=217407399"} < {
+        *shown.split()
+    }
+    assert words.endswith("so it cannot find other differences.")
 
 
 def test_the_check_names_answers_with_fewer_decimals_than_they_need(workspace):
@@ -257,12 +305,14 @@ def test_the_check_does_not_say_whether_an_answer_is_correct(workspace):
     course = Assignment(STUDENT["course"], "digits", {**settings, "lr": 0.001})
     data = datasets.load("digits", folder=workspace.outputs / "data")
     network = read_tensors(workspace.outputs / FOLDER / "model.safetensors")[0]
-    basis = Basis.of(course.topic("ana.ruiz", data), network, data.test)
+    inputs = AnswerInputs.of(
+        course.question_values("ana.ruiz", data), network, data.test
+    )
     (question,) = (each for each in QUESTIONS if each.name == "scaled_layer")
-    (right,) = question.solution(basis).correct
+    (right,) = question.solution(inputs).correct
     for decimals in (2, 5):  # rounding to 2 decimals is too coarse
         typed = [round(right, decimals), round(right + 2, decimals)]
-        assert [question.grade(x, basis).kind == "full" for x in typed] == [
+        assert [question.grade(x, inputs).kind == "full" for x in typed] == [
             decimals == 5,
             False,
         ]
@@ -336,7 +386,7 @@ def test_the_check_says_what_is_wrong_with_the_network_after_the_answers(
     ):
         homework(**{**SETTINGS, **settings}, check=True)
     assert "\n" not in str(error.value)
-    assert f"1 of {COUNT} answers is well-formed" in printed.getvalue()
+    assert f"{COUNT - 1} of {COUNT} answers are missing. This" in printed.getvalue()
     assert workspace.hashes(FOLDER) == before
 
 
@@ -406,7 +456,7 @@ def test_the_printed_check_has_the_assigned_settings_and_finds_no_problem(killed
     assert line in questions(workspace)
     assert {"dataset=digits", "hidden=5", "epochs=1"} < {*line.split()}
     assert "lr=" not in line
-    assert f"0 of {COUNT} answers are well-formed" in printed
+    assert f"\n{COUNT} of {COUNT} answers are missing.\n" in printed
 
 
 def test_a_call_returns_the_folder_and_the_answers(workspace, tmp_path):

@@ -12,9 +12,9 @@ from pipeline.base.paths import MODEL_FILE
 from pipeline.core.dataset import Dataset
 from pipeline.core.network import network_from
 from pipeline.model import Metadata, save_model
+from pipeline.teaching.answer_inputs import AnswerInputs
 from pipeline.teaching.answers import FILE
 from pipeline.teaching.assignment import Assignment
-from pipeline.teaching.basis import Basis
 from pipeline.teaching.grading import Assigned
 from pipeline.teaching.questions import QUESTIONS
 
@@ -54,16 +54,17 @@ class Course:
         before, last = self.assignment.train(student, self.data)[-2:]
         return Assigned(last.tensors, before.tensors)
 
-    def basis(self, student, network):
-        return Basis.of(
-            self.assignment.topic(student, self.data), network, self.data.test
+    def inputs(self, student, network):
+        return AnswerInputs.of(
+            self.assignment.question_values(student, self.data), network, self.data.test
         )
 
     def solve(self, student, network):
         """Return the correct answers."""
-        basis = self.basis(student, network)
+        inputs = self.inputs(student, network)
         return {
-            question.name: question.solution(basis).correct[0] for question in QUESTIONS
+            question.name: question.solution(inputs).correct[0]
+            for question in QUESTIONS
         }
 
     def write(

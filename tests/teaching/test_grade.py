@@ -19,12 +19,13 @@ import pytest
 from mlflow import MlflowClient
 
 from pipeline import ConfigError, UserError
+from pipeline.base.tensors import read_tensors, write_tensors
 from pipeline.execution.executor import failure
 from pipeline.grade import grade
 from pipeline.teaching import answers as answers_file
 from pipeline.teaching import grade as command
+from pipeline.teaching.answer_inputs import NO_BIAS
 from pipeline.teaching.answers import FILE
-from pipeline.teaching.basis import NO_BIAS
 from pipeline.teaching.class_list import read_students
 from pipeline.teaching.grading import (
     GUESS,
@@ -41,6 +42,7 @@ from pipeline.teaching.question import ROUNDED
 from pipeline.teaching.questions import QUESTIONS
 
 NAMES = [question.name for question in QUESTIONS]
+GRADES = "grades/embedded 2026"  # the results of the course, in outputs/
 ATTACK = "<script>document.title = 'run'</script><img src=x onerror=alert(1)>"
 TIMES = "\N{MULTIPLICATION SIGN}"  # of an answer without points for its network
 
@@ -75,7 +77,7 @@ def grade_all(course, outputs, place, same_worker):
 
 def table(outputs):
     """Return the lines of grades.csv by id."""
-    with (outputs / "grades" / "grades.csv").open(newline="") as stream:
+    with (outputs / GRADES / "grades.csv").open(newline="") as stream:
         rows = [*csv.DictReader(stream)]
     found = {row["id"]: row for row in rows}
     assert len(found) == len(rows) and "" not in found
@@ -83,7 +85,7 @@ def table(outputs):
 
 
 def page(outputs, name="class.html"):
-    return (outputs / "grades" / name).read_text()
+    return (outputs / GRADES / name).read_text()
 
 
 def change(folder, **keys):
@@ -116,11 +118,11 @@ def distinct(question, mistakes):
 
 def plant(course, student, network, numbers):
     """Return answers with mistakes, and the expected points as they are in the CSV."""
-    basis, answers, points = course.basis(student, network), {}, {}
+    inputs, answers, points = course.inputs(student, network), {}, {}
     hints = defaultdict(dict)  # the points of each question alone, by mistake
     for question in QUESTIONS:
-        mistakes = distinct(question, question.solution(basis).mistakes)
-        correct = question.solution(basis).correct[0]
+        mistakes = distinct(question, question.solution(inputs).mistakes)
+        correct = question.solution(inputs).correct[0]
         kinds = [(correct, 1.0), (correct, 1.0), (None, 0.0), (4321.1234, 0.0)]
         kinds += [(mistake.value, mistake.points) for mistake in mistakes]
         kinds += [("1,2", 0.0), (True, 0.0)]
@@ -130,7 +132,7 @@ def plant(course, student, network, numbers):
             is_guess = mistake.hint in ROUNDED and not mistake.value
             if chosen[0] is mistake.value and not is_guess:  # True is equal to 1
                 hints[mistake.hint][question.name] = mistake.points
-    for hint in (*basis.mistaken, *ROUNDED):
+    for hint in (*inputs.mistaken, *ROUNDED):
         if len(hints[hint]) > 1 and any(hints[hint].values()):  # not only guesses
             points |= dict.fromkeys(hints[hint], 0.5)
     return answers, points
@@ -166,7 +168,7 @@ def test_a_class_of_sixty_gives_exactly_the_expected_table(
     assert [entry.student for entry in grades.entries] == [*expected]
     assert not (grades.problems or grades.equal() or grades.misnamed)
     assert len({float(row["points"]) for row in expected.values()}) > 8
-    assert len([*(outputs / "grades" / "feedback").iterdir()]) == 60
+    assert len([*(outputs / GRADES / "feedback").iterdir()]) == 60
     assert page(outputs).count("of the test images are classified correctly") == 20
 
 
@@ -288,7 +290,7 @@ def test_a_network_that_has_learned_much_less_than_the_assigned_one_is_not_grade
         if values:
             network = {key: x.astype(np.float32) for key, x in values.items()}
         longer.write(place / name, name, longer.solve(name, network), network)
-    grades = grade(submissions=place, **longer.keys)
+    grades = grade(submissions=place, require="any", **longer.keys)
     assert [entry.student for entry in grades.problems] == ["ana", "ben"]
     rows = table(outputs)
     assert rows["cem"]["points"] == f"{len(QUESTIONS)}.0"
@@ -374,7 +376,7 @@ def test_a_submission_with_another_students_id_costs_that_student_no_points(
     assert (claimed.place, claimed.problem) == (places[1], problem)
     assert problem in page(outputs)
     assert problem not in page(outputs, "feedback/ana.html")
-    assert len([*(outputs / "grades" / "feedback").iterdir()]) == 1
+    assert len([*(outputs / GRADES / "feedback").iterdir()]) == 1
 
 
 def test_missing_unlisted_misnamed_and_equal_submissions_are_listed(
@@ -543,7 +545,7 @@ def test_students_who_handed_in_something_unreadable_are_found_by_name(
     feedback = page(outputs, "feedback/m4.html")
     assert "the id in your answers.json is another student" in feedback
     assert "a1" not in feedback
-    with zipfile.ZipFile(outputs / "grades" / "feedback.zip") as archive:
+    with zipfile.ZipFile(outputs / GRADES / "feedback.zip") as archive:
         names = [f"{moodle('Ana Ruiz', 1).name}/a1.html"]
         names += [f"{moodle('Carla Li', 5).name}/c55.html"]
         names += [f"{moodle('Gus Two', 2).name}/g2.html"]
@@ -554,7 +556,7 @@ def test_students_who_handed_in_something_unreadable_are_found_by_name(
     shutil.rmtree(place)
     course.write(place / "ana", "a1", {}, ana)
     grade_all()
-    assert not (outputs / "grades" / "feedback.zip").exists()
+    assert not (outputs / GRADES / "feedback.zip").exists()
 
 
 def test_a_student_with_unreadable_answers_is_found_by_the_id_in_questions_md(
@@ -588,23 +590,24 @@ def test_settings_that_most_networks_differ_in_are_reported_with_the_key_to_add(
     course.write(place / "cem", "cem", {}, course.train("cem", lr=0.1))
     text = "epochs=2 was used for 2 of 3 networks: if you assigned this, add epochs="
     grades = grade_all()
-    assert grades.forgotten == f"{text}2" and grades.notices == []
+    assert grades.settings_notice == f"{text}2" and grades.notices == []
     shown = page(outputs)
     assert shown.count("epochs=2") == 4 and text in shown
     assert shown.count("; the metadata of the file says epochs=2") == 2
     assert capsys.readouterr().out.count("epochs=2") == 4  # at the start and at the end
-    # They are listed, because they lose points with require=assigned.
+    # They are listed, because they lose points.
     assert [entry.student for entry in grades.others] == ["ana", "ben", "cem"]
     for name in ("ana", "ben"):
         shutil.rmtree(place / name)
         network = longer.train(name)
         longer.write(place / name, name, course.solve(name, network), network)
-    start = "2 students got points for a network that is not the assigned one (ana, ben"
-    assert grade_all().undecided.startswith(start)
+    (denied,) = grade_all().network_notices
+    assert denied.startswith("3 students get no points for the questions about the we")
+    assert "is not the assigned one (ana, ben, cem): the cause can be inno" in denied
     dora = {**course.settings, "epochs": 3}
     dataclasses.replace(course, settings=dora).write(place / "dora", "dora")
     grades = grade_all()
-    assert grades.forgotten == ""
+    assert grades.settings_notice == ""
     assert len(grades.others) == 4
     assert "epochs=3" in page(outputs)
 
@@ -699,13 +702,14 @@ def test_an_error_in_a_question_names_the_question_and_not_the_submissions(
     monkeypatch.setattr(command, "new_executor", lambda *_, **__: ThisProcess())
     course.write(place / "ana", "ana")
     (question,) = (x for x in QUESTIONS if x.name == "weight_of_pixel")
-    monkeypatch.setattr(type(question), "_answers", lambda _, basis: basis.pixl)
+    monkeypatch.setattr(type(question), "_answers", lambda _, inputs: inputs.pixl)
     with pytest.raises(UserError) as error:
         grade(submissions=place, **course.keys)
     assert str(error.value) == (
         "0 of 1 submission can be graded, so nothing was written: the first problem is "
         "ana: RuntimeError: the question weight_of_pixel cannot be graded: "
-        "AttributeError: 'Basis' object has no attribute 'pixl': correct the question"
+        "AttributeError: 'AnswerInputs' object has no attribute 'pixl': correct the "
+        "question"
     )
     assert "the traceback" in capsys.readouterr().err
 
@@ -716,7 +720,7 @@ def test_a_void_question_is_marked_on_the_page_of_the_class(
     (question,) = (x for x in QUESTIONS if x.name == "logit")
     for name, lr in (("ana", 0.001), ("eva", 0.01)):
         course.write(place / name, name, {}, course.train(name, lr=lr))
-    grade_all(require="assigned")
+    grade_all()
     assert "void" not in page(outputs)
     monkeypatch.setattr(type(question), "is_void", True)
     for path in (outputs / "grades" / ".cache").glob("*.json"):
@@ -725,7 +729,7 @@ def test_a_void_question_is_marked_on_the_page_of_the_class(
             if answer["question"] == "logit":
                 answer |= {"points": 1.0, "needs_network": False}
         path.write_text(json.dumps(stored))
-    grades = grade_all(require="assigned")
+    grades = grade_all()
     assert {x.grade.points for x in grades.graded} == {1}
     section = page(outputs).partition("<h3>logit</h3>")[2].partition("</section>")[0]
     assert "void: all students get the points" in section
@@ -946,7 +950,7 @@ def test_with_require_only_the_assigned_network_gets_points_for_its_weights(
     denied, sizes = {"cem", "dora", "eva"}, 4
     count = len(QUESTIONS)
     for again in (False, True):
-        grades = grade_all(require="assigned", again=again)
+        grades = grade_all(again=again)
         points = {x.student: x.grade.points for x in grades.graded}
         assert points == dict.fromkeys(networks, count) | {
             "finn": count - 1,
@@ -959,36 +963,82 @@ def test_with_require_only_the_assigned_network_gets_points_for_its_weights(
         assert row["problem"].startswith("not the assigned network: no points") == (
             name in denied
         )
-        text = "the answers that depend on the weights get no points"
+        text = "the answers that depend on the weights get no points. If you trained it"
         feedback = " ".join(page(outputs, f"feedback/{name}.html").split())
         assert (text in feedback) == (name in denied)
     shown = page(outputs)
     for name in denied:
         assert f"<b>{name}</b>: no points for {count - sizes} questions: " in shown
-    assert "get no points for the answers that depend on the weights" in shown
-    assert "got points for a network that is not" not in shown
-    undecided = (
-        "2 students got points for a network that is not the assigned one (dora, eva): "
-        "before you add require=assigned, which removes these points, read the section "
-        '"Not the assigned network"'
+    assert "Students get points for them only if their network is the ass" in shown
+    read = 'read the section "Not the assigned network"'
+    notice = (
+        "3 students get no points for the questions about the weights, because the "
+        "network is not the assigned one (eva, dora, cem): the cause can be innocent, "
+        f"so {read}"
     )
+    assert grades.network_notices == [notice]
+    notice = notice.replace('"', "&#34;")
+    assert shown.count(f'<p><b>{notice} <a href="#networks">below</a>.</b></p>') == 1
+    titles = re.findall("<h4>(.*?)</h4>", shown)
+    assert titles == [
+        "Different training runs, perhaps without the students&#39; fault",
+        "Networks of other students",
+        "Edited weights",
+        "Nearly the assigned weights",
+    ]
+    assert "<code>accepted</code> of your list" in shown
+    assert "add <code>require=any</code>" in shown
     points |= dict.fromkeys(denied - {"cem"}, count)  # only edits never get points
     for again in (False, True):
-        grades = grade_all(again=again)
+        grades = grade_all(require="any", again=again)
         assert {x.student: x.grade.points for x in grades.graded} == points
         assert table(outputs)["cem"]["problem"].startswith("not the assigned network")
     shown = page(outputs)
-    undecided = undecided.replace('"', "&#34;")
-    assert shown.count(f'<p><b>{undecided} <a href="#networks">below</a>.</b>') == 1
+    notices = [
+        "1 student gets no points for the questions about the weights, because the "
+        f"network is not the assigned one (cem): the cause can be innocent, so {read}",
+        "2 students get points for a different training run, because of require=any "
+        f"(eva, dora): {read}",
+    ]
+    assert grades.network_notices == notices
+    for notice in notices:
+        notice = notice.replace('"', "&#34;")
+        assert shown.count(f'<p><b>{notice} <a href="#networks">below</a>.</b>') == 1
     assert shown.count('<h3 id="networks">Not the assigned network</h3>') == 1
-    assert "If you add <code>require=assigned</code>" in shown
+    assert "Because of <code>require=any</code>, students also get points for" in shown
+    assert "add <code>require=any</code>" not in shown
     assert "<b>cem</b>: no points for 12 questions: " in shown
-    assert "If their network has edited weights, students get no points" in shown
     with pytest.raises(ConfigError, match="require must be"):
         grade_all(require="own")
 
 
-def test_an_accepted_network_gets_points_even_with_require_assigned(
+def test_networks_with_a_possibly_innocent_cause_are_listed_before_all_others(
+    course, grade_all, place
+):
+    others = {"torch": "2.0.1"}
+    for name in ("ana", "ben", "cem"):
+        about = others if name == "cem" else {}
+        course.write(place / name, name, {}, course.train(name, lr=0.01), **about)
+    path = place / "ana" / "model.safetensors"
+    tensors, recorded = read_tensors(path)
+    write_tensors(path, tensors, {**recorded, "seed": 1})
+    course.write(place / "dora", "dora", {}, course.train("gus"))
+    course.write(place / "gus", "gus")
+    course.write(place / "eva", "eva", {}, without_a_neuron(course.train("eva")))
+    course.write(place / "finn", "finn", {}, chaotic(course.train("finn")))
+    found = {
+        cause: [entry.student for entry in same]
+        for cause, same in grade_all().others_by_cause.items()
+    }
+    assert found == {
+        "innocent": ["cem", "ben", "ana"],
+        "copied": ["dora"],
+        "edited": ["eva"],
+        "nearly": ["finn"],
+    }
+
+
+def test_an_accepted_network_gets_points_although_it_is_not_the_assigned_one(
     course, outputs, place, same_worker, tmp_path, capsys
 ):
     path, count = tmp_path / "list.csv", len(QUESTIONS)
@@ -997,7 +1047,7 @@ def test_an_accepted_network_gets_points_even_with_require_assigned(
         network = course.train(name, lr=0.01 if name in ("ana", "ben") else 0.001)
         network = without_a_neuron(network) if name == "gus" else network
         course.write(place / name, name, course.solve(name, network), network)
-    keys = {"submissions": place, "require": "assigned", **course.keys}
+    keys = {"submissions": place, **course.keys}
     grade(**keys)
     points = {name: row["points"] for name, row in table(outputs).items()}
     alone = {"ana": "4.0", "ben": "4.0", "cem": f"{count}.0", "gus": "4.0"}
@@ -1010,11 +1060,13 @@ def test_an_accepted_network_gets_points_even_with_require_assigned(
         assert points == {**dict.fromkeys(alone, f"{count}.0"), "ben": "4.0"}
         assert [x for x in rows if rows[x]["problem"]] == ["ben"]
         printed = " ".join(capsys.readouterr().out.split())
-        assert "ana (a different training run, accepted), ben (a different" in printed
+        assert "ana (a different training run, accepted), gus (the assign" in printed
         shown = page(outputs)
         assert "<b>ana</b> (accepted in your list of students): a different" in shown
         assert shown.count("(accepted in") == 2
-        assert grades.undecided == ""
+        (notice,) = grades.network_notices
+        assert "is not the assigned one (ben)" in notice
+        assert f"{notice} in class.html" in printed
         assert shown.count('<td class="training">a different training run, acc') == 1
         for name, accepted in (("ana", 1), ("ben", 0), ("cem", 0), ("gus", 1)):
             feedback = " ".join(page(outputs, f"feedback/{name}.html").split())
@@ -1023,7 +1075,7 @@ def test_an_accepted_network_gets_points_even_with_require_assigned(
             text = "Your course does not accept this network, so the answers"
             assert (text in feedback) == (name == "ben")
     assert grades.notices == ["points changed for 0 students"]
-    grade(students=path, **keys | {"require": "any"})
+    grade(students=path, require="any", **keys)
     assert table(outputs)["gus"]["points"] == f"{count}.0"
 
 
@@ -1036,7 +1088,7 @@ def test_the_page_distinguishes_denied_answers_from_wrong_answers(
         answers |= {"logit": None} if name == "ana" else {}
         answers |= {"sum_of_neuron": 4321} if name == "dora" else {}
         course.write(place / name, name, answers, network)
-    grade_all(require="assigned")
+    grade_all()
     shown, denied = page(outputs), len(QUESTIONS) - 4
     marks = re.findall(r'<td class="mark denied" [^>]*>(.)</td>', shown)
     assert sorted(marks) == sorted(TIMES * (2 * denied - 1) + "\N{EN DASH}")
@@ -1053,13 +1105,26 @@ def test_the_page_distinguishes_denied_answers_from_wrong_answers(
     assert shown.count("100% of the points") == len(QUESTIONS) - 1
     for name in ("cem", "dora"):
         shutil.rmtree(place / name)
-    grade_all(require="assigned")
+    grade_all()
     assert page(outputs).count("% of the points") == 4  # the others have no percentage
     assert f"<b>\N{EN DASH}</b> of {len(QUESTIONS)} points on average" in page(outputs)
-    grade_all()
+    grade_all(require="any")
     shown = page(outputs)
     assert "points on average</section>" in shown
     assert TIMES not in shown and '<span class="denied"' not in shown
+
+
+def test_a_question_that_nobody_has_answered_has_no_answers(
+    course, grade_all, outputs, place
+):
+    right = course.solve("ana", course.train("ana"))
+    course.write(place / "ana", "ana", right | {"logit": None})
+    course.write(place / "ben", "ben", {"logit": "x"})
+    grade_all()
+    shown = page(outputs)
+    assert shown.count("No wrong answers.") == len(QUESTIONS) - 1
+    section = shown.partition("<h3>logit</h3>")[2].partition("</section>")[0]
+    assert "No answers." in section and "0% of the points" in section
 
 
 def test_another_version_of_pytorch_is_reported_as_a_possible_reason(
@@ -1075,7 +1140,7 @@ def test_another_version_of_pytorch_is_reported_as_a_possible_reason(
     course.write(place / "finn", "finn")
     grades = grade(submissions=place, **course.keys)
     printed = " ".join(capsys.readouterr().out.split())
-    assert [entry.student for entry in grades.others] == ["eva", "cem", "dora"]
+    assert [entry.student for entry in grades.others] == ["cem", "dora", "eva"]
     assert "cem (a different training run, PyTorch 2.0.1)" in printed
     assert "dora (a different training run)" in printed
     shown, file = page(outputs), "the metadata of the file says PyTorch 2.0.1, but the"
@@ -1109,17 +1174,18 @@ def test_points_that_require_changes_are_not_listed_as_changes_of_a_question(
 ):
     network = course.train("eva", lr=0.01)
     course.write(place / "eva", "eva", course.solve("eva", network), network)
-    assert grade_all().graded[0].grade.points == len(QUESTIONS)
-    grade(submissions=place, require="assigned", **course.keys)
-    printed = " ".join(capsys.readouterr().out.split())
-    assert "denied 1 student gets no points for the questions about the" in printed
-    assert "points changed" not in printed
-    assert "got points for a network" not in printed
+    assert grade_all(require="any").graded[0].grade.points == len(QUESTIONS)
     grade(submissions=place, **course.keys)
     printed = " ".join(capsys.readouterr().out.split())
-    assert "1 student got points for a network that is not the assigned one" in printed
+    assert "1 student gets no points for the questions about the weights" in printed
+    assert "points changed" not in printed
+    assert "require=any" not in printed
+    grade(submissions=place, require="any", **course.keys)
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "1 student gets points for a different training run, because of" in printed
+    assert "gets no points" not in printed
     assert printed.endswith('section "Not the assigned network" in class.html')
-    grades = grade_all(require="assigned", again=True)
+    grades = grade_all(again=True)
     assert grades.notices == ["points changed for 0 students"]
     assert grades.graded[0].grade.points == 4
     (path,) = (outputs / "grades" / ".cache").glob("*.json")
@@ -1128,7 +1194,7 @@ def test_points_that_require_changes_are_not_listed_as_changes_of_a_question(
         answer["points"] /= 2  # as if all questions had been corrected
     path.write_text(json.dumps(stored))
     notice = "points changed for 1 student: eva"
-    assert grade_all(require="assigned", again=True).notices == [f"{notice} 2 -> 4"]
+    assert grade_all(again=True).notices == [f"{notice} 2 -> 4"]
 
 
 def test_differences_of_a_processor_without_avx2_are_not_taken_for_edits(course):
@@ -1166,7 +1232,7 @@ def test_an_interrupted_grading_continues(
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(command, "_finish", interrupt)
         grade_all()
-    assert not (outputs / "grades" / "grades.csv").exists()
+    assert not (outputs / GRADES / "grades.csv").exists()
     # A worker may still write the files of another network, under temporary names.
     cache = outputs / "grades/.cache"
     grades, networks = [*cache.glob("*.json")], [*cache.glob("*.safetensors")]
@@ -1258,15 +1324,17 @@ def test_students_with_questions_of_another_version_are_counted(
 ):
     for student in ("ana", "ben", "cem"):
         folder = course.write(place / student, student)
-        topic = course.basis(student, course.train(student)).topic
-        texts = [question.text(topic) for question in QUESTIONS]
-        sheet = "\r\n\r\n".join(["# zoë", *texts]).replace(" of ", "\nof ")
+        values = course.inputs(student, course.train(student)).values
+        texts = [question.text(values) for question in QUESTIONS]
+        text = "\r\n\r\n".join(["# zoë", *texts]).replace(" of ", "\nof ")
         if student != "cem":  # who has not submitted it
-            (folder / "questions.md").write_bytes(sheet.encode())
+            (folder / "questions.md").write_bytes(text.encode())
     assert grade_all().notices == []
-    size = f"{topic.small_rows}x{topic.small_columns}"
-    other = sheet.replace(size, "9x9")  # as if a range in `Topic` were another one
-    assert other != sheet
+    size = f"{values.small_rows}x{values.small_columns}"
+    other = text.replace(
+        size, "9x9"
+    )  # as if a range in `QuestionValues` were another one
+    assert other != text
     (place / "cem" / "questions.md").write_bytes(other.encode())
     text = "for 1 student, questions.md differs from the questions that were graded"
     (notice,) = grade_all().notices
@@ -1314,7 +1382,7 @@ def test_after_a_removal_students_with_other_points_for_another_question_are_lis
         stored["answers"].append(old)  # as if it had been removed since then
         path.write_text(json.dumps(stored))
     maximum = f"the maximum changed from {count + 1} to {count} points"
-    kept, removed, changed = grade_all(require="assigned").notices
+    kept, removed, changed = grade_all().notices
     assert kept.startswith(maximum)
     # The last question depends on the weights, so eva had no points for it.
     assert removed == (
@@ -1327,7 +1395,7 @@ def test_after_a_removal_students_with_other_points_for_another_question_are_lis
     stored["answers"] += [{**stored["answers"][-1], "question": "old_one"}]
     stored["answers"][0]["points"] = 0.5
     path.write_text(json.dumps(stored))
-    kept, removed, changed = grade_all().notices
+    kept, removed, changed = grade_all(require="any").notices
     assert kept.startswith(maximum)
     assert re.search(rf"of 1 student: \w+ {count + 0.5} -> {count - 0.5}$", removed)
     # Both numbers are without the removed question.
@@ -1345,7 +1413,7 @@ def test_a_removed_question_about_the_weights_had_no_points_for_another_network(
     stored = json.loads(path.read_text())
     stored["answers"].append({**stored["answers"][-1], "question": "old_one"})
     path.write_text(json.dumps(stored))
-    (entry,) = grade_all(require="assigned").graded
+    (entry,) = grade_all().graded
     assert (entry.before.points, entry.grade.points) == (4, 4)
 
 
@@ -1361,6 +1429,21 @@ def test_upper_and_lower_case_of_the_course_code_make_no_difference(
     assert {*(outputs / "grades" / ".cache").iterdir()} == cached  # nothing is new
     with pytest.raises(ConfigError, match="course must not be empty"):
         grade(submissions=place, **{**typed, "course": "  "})
+
+
+def test_grades_for_another_course_code_do_not_replace_those_of_the_first(
+    course, grade_all, outputs, place, tmp_path
+):
+    course.write(place / "ana", "ana")
+    grade_all()
+    before = page(outputs), table(outputs), page(outputs, "feedback/ana.html")
+    answers = course.write(tmp_path / "second" / "ana", "ana") / FILE
+    answers.write_text(answers.read_text().replace(course.keys["course"], "../room"))
+    second = {**course.keys, "course": "../room"}
+    grades = grade(submissions=tmp_path / "second", **second)
+    assert grades.folder.parent == outputs / "grades"
+    assert re.fullmatch(r"_room-\w{8}", grades.folder.name)
+    assert (page(outputs), table(outputs), page(outputs, "feedback/ana.html")) == before
 
 
 def test_a_changed_submission_is_graded_again(course, grade_all, place):
@@ -1430,8 +1513,8 @@ def test_feedback_has_the_numbers_of_the_submitted_questions(
     course, grade_all, outputs, place
 ):
     folder = course.write(place / "ana", "ana")
-    sheet = "# Homework\n\n**3. `old_one`** (exact): Why?\n\n**12. `logit`**\n (...)"
-    (folder / "questions.md").write_text(sheet)
+    text = "# Homework\n\n**3. `old_one`** (exact): Why?\n\n**12. `logit`**\n (...)"
+    (folder / "questions.md").write_text(text)
     grade_all()
     shown = page(outputs, "feedback/ana.html")
     assert re.findall(r"<h3>(\d.*?)</h3>", shown) == ["12. logit"]
@@ -1441,12 +1524,12 @@ def test_feedback_has_the_hints_and_the_solutions_only_on_request(
     course, grade_all, outputs, place
 ):
     network = course.train("ana")
-    basis = course.basis("ana", network)
+    inputs = course.inputs("ana", network)
     question = next(each for each in QUESTIONS if each.name == "sum_of_neuron")
-    mistake = question.solution(basis).mistakes[0]
+    mistake = question.solution(inputs).mistakes[0]
     course.write(place / "ana", "ana", {question.name: mistake.value, "logit": "1,"})
     correct = [
-        f"{question.solution(basis).correct[0]:.6g}" for question in QUESTIONS[4:11]
+        f"{question.solution(inputs).correct[0]:.6g}" for question in QUESTIONS[4:11]
     ]
     grade_all()
     shown = page(outputs, "feedback/ana.html")
@@ -1462,14 +1545,14 @@ def test_feedback_has_the_hints_and_the_solutions_only_on_request(
 def test_feedback_says_why_an_answer_with_a_typical_mistake_gets_no_points(
     course, grade_all, outputs, place
 ):
-    basis = course.basis("ana", course.train("ana"))
-    changed = basis.mistaken[NO_BIAS]
+    inputs = course.inputs("ana", course.train("ana"))
+    changed = inputs.mistaken[NO_BIAS]
     by_name = {question.name: question for question in QUESTIONS}
     wrong = {
         name: by_name[name].solution(changed).correct[0]
         for name in ("sum_of_neuron", "logit")
     }
-    weight = float(f"{basis.weights[basis.pixel]:.0e}")  # one digit
+    weight = float(f"{inputs.weights[inputs.pixel]:.0e}")  # one digit
     course.write(place / "ana", "ana", {**wrong, "weight_of_pixel": weight})
     grade_all()
     shown = page(outputs, "feedback/ana.html")
@@ -1503,8 +1586,8 @@ def test_the_class_page_counts_mistakes_and_names_them(
     for index in range(5):
         student = f"s{index}"
         network = course.train(student)
-        topic = course.basis(student, network).topic
-        weights = topic.neurons * (784 + topic.classes)
+        values = course.inputs(student, network).values
+        weights = values.neurons * (784 + values.classes)
         answers = {"parameters": weights if index < 3 else 17, "bytes_of_weights": 8}
         course.write(place / student, student, answers)
     grades = grade_all()
@@ -1543,12 +1626,13 @@ def test_sync_copies_no_name_no_points_and_no_file_of_a_class_to_a_server(
     workspace.call("train", run_name=run_name, epochs=1, **keys)
     keys |= {"course": course, "epochs": 1}
     workspace.call("homework", student=student, **keys)
-    submissions, students = workspace.outputs / "homework", tmp_path / "list.csv"
+    submissions = workspace.outputs / "homework" / course
+    students = tmp_path / "list.csv"
     students.write_text(f"name,id\n{name},{student}\n")
     workspace.call("grade", submissions=submissions, students=students, **keys)
     shown = {student, name, course}  # on the page for the instructor
     assert found_in(workspace.outputs / "grades", secrets) == shown
-    feedback = workspace.outputs / "grades" / "feedback"
+    feedback = workspace.outputs / "grades" / course / "feedback"
     assert found_in(feedback, secrets) == {student, course}
     workspace.call("sync", server=server.url)
     for folder in (workspace.outputs / "mlflow-artifacts", server.folder):
@@ -1584,7 +1668,7 @@ def test_in_a_browser_the_ids_stay_in_view_and_link_to_feedback(
     grade_all()
     for width in (1366, 390):
         browser_page.set_viewport_size({"width": width, "height": 768})
-        browser_page.goto((outputs / "grades" / "class.html").as_uri())
+        browser_page.goto((outputs / GRADES / "class.html").as_uri())
         shown = browser_page.locator("#table .scroll").bounding_box()
         reason = browser_page.locator("#table tbody div").bounding_box()
         assert reason["x"] + reason["width"] <= shown["x"] + shown["width"]
@@ -1618,7 +1702,7 @@ def test_in_a_browser_the_table_has_names_and_is_sorted_with_the_keyboard(
     errors = []
     browser_page.on("console", lambda message: errors.append(message.text))
     browser_page.set_viewport_size({"width": 1366, "height": 768})
-    browser_page.goto((outputs / "grades" / "class.html").as_uri())
+    browser_page.goto((outputs / GRADES / "class.html").as_uri())
 
     def ids():
         return browser_page.locator("#table tbody th").all_inner_texts()
@@ -1667,7 +1751,7 @@ def test_in_a_browser_hostile_texts_are_text(
     browser_page.on("request", lambda request: requests.append(request.url))
     browser_page.on("console", lambda message: errors.append(message.text))
     for file in ("class.html", "feedback/ana.html"):
-        browser_page.goto((outputs / "grades" / file).as_uri())
+        browser_page.goto((outputs / GRADES / file).as_uri())
         assert "run" not in browser_page.title()
         scripts = 1 if file == "class.html" else 0
         assert browser_page.locator("script").count() == scripts
@@ -1679,7 +1763,7 @@ def test_in_a_browser_hostile_texts_are_text(
                 size = "document.documentElement.scrollWidth"
                 assert browser_page.evaluate(size) <= width, (file, width)
     assert ATTACK[:40] in browser_page.inner_text("body")  # of the malformed answer
-    browser_page.goto((outputs / "grades" / "class.html").as_uri())
+    browser_page.goto((outputs / GRADES / "class.html").as_uri())
     assert name in browser_page.inner_text("#look")
     assert [url for url in requests if not url.startswith("file:")] == []
     assert errors == []

@@ -26,7 +26,7 @@ TWICE = "2 submissions have the id a1: only one can be graded, so delete the oth
 def graded(place, student, training=Training.SAME):
     grade = SubmissionGrade(training, 0.0, 0.0, 0.0, 0.9, 0.9, (), "")
     given = Answers(student, "course", {})
-    others = dict.fromkeys(("torch", "sheet", "sha256"), "")
+    others = dict.fromkeys(("torch", "questions", "sha256"), "")
     others |= {"is_as_written": True, "grade": grade, "before": None}
     return Graded(place, student, given, {}, {}, **others)
 
@@ -155,10 +155,10 @@ def test_two_students_with_the_same_name_can_have_a_folder_each():
 def test_an_unreadable_submission_has_the_id_in_questions_md_if_nobody_else_has_it(
     others, ids
 ):
-    entry = Rejected("Jo Doe_3", "", "unreadable", sheet_id="j7")
+    entry = Rejected("Jo Doe_3", "", "unreadable", id_in_questions="j7")
     found = one_for_each_id(with_owners([entry, *others], LISTED))
     assert sorted(x.student for x in found) == ids
-    owned = Rejected("Ana Ruiz_1", "", "unreadable", sheet_id="a1")
+    owned = Rejected("Ana Ruiz_1", "", "unreadable", id_in_questions="a1")
     (found,) = one_for_each_id(with_owners([owned], LISTED))
     assert (found.student, found.problem) == ("a1", "unreadable")
 

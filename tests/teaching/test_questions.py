@@ -18,8 +18,8 @@ from pipeline import UserError, datasets
 from pipeline.base.paths import data_dir
 from pipeline.core.network import network_from, snapshot
 from pipeline.model import save_model
-from pipeline.teaching import basis as basis_module
-from pipeline.teaching.basis import Basis, Topic
+from pipeline.teaching import answer_inputs
+from pipeline.teaching.answer_inputs import AnswerInputs, QuestionValues
 from pipeline.teaching.grading import ALONE, GUESS, grade_answers
 from pipeline.teaching.question import GROUPS, MAX_DECIMALS, ROUNDED, Correct
 from pipeline.teaching.questions import QUESTIONS, questions_for
@@ -219,12 +219,12 @@ def networks(trained_on_few, new_network):
 
 
 @pytest.fixture(scope="module")
-def new_basis(mnist, networks):
+def new_inputs(mnist, networks):
     @lru_cache
     def make(student, name="trained"):
         variant = Variant.of(student, "course")
-        topic = Topic.of(variant, 20, mnist.test, datasets.spec("mnist"))
-        return Basis.of(topic, snapshot(networks[name]), mnist.test)
+        values = QuestionValues.of(variant, 20, mnist.test, datasets.spec("mnist"))
+        return AnswerInputs.of(values, snapshot(networks[name]), mnist.test)
 
     return make
 
@@ -238,27 +238,27 @@ def new_basis(mnist, networks):
     ],
 )
 def test_a_student_with_numpy_and_the_files_gets_all_points(
-    student, name, new_basis, networks, mnist, tmp_path
+    student, name, new_inputs, networks, mnist, tmp_path
 ):
-    basis, path = new_basis(student, name), tmp_path / "model.safetensors"
+    inputs, path = new_inputs(student, name), tmp_path / "model.safetensors"
     save_model(path, networks[name])
     solver = Student(path, data_dir() / mnist.file.path.name)
-    for question in questions_for(basis.topic.variant):
-        answer = getattr(solver, question.name)(question.text(basis.topic))
+    for question in questions_for(inputs.values.variant):
+        answer = getattr(solver, question.name)(question.text(inputs.values))
         decimals = {0.001: 3, 0.0001: 4}.get(question.tolerance)
         typed = float(answer) if decimals is None else round(float(answer), decimals)
         if decimals and abs(answer) < 100 * question.tolerance:
             typed = float(f"{answer:.3g}")  # so few decimals can be too inexact
-        assert question.grade(typed, basis).points == question.points, question.name
+        assert question.grade(typed, inputs).points == question.points, question.name
 
 
 @EACH
-def test_typical_mistakes_get_a_hint_and_at_most_half_the_points(question, new_basis):
+def test_typical_mistakes_get_a_hint_and_at_most_half_the_points(question, new_inputs):
     hints = set()
     for student in STUDENTS:
-        basis = new_basis(student)
-        for mistake in question.solution(basis).mistakes:
-            grade = question.grade(mistake.value, basis)
+        inputs = new_inputs(student)
+        for mistake in question.solution(inputs).mistakes:
+            grade = question.grade(mistake.value, inputs)
             assert grade.hint and grade.points <= question.points / 2
             with suppress(ValueError):  # `check` raises it for a malformed answer
                 question.form.check(mistake.value)
@@ -266,28 +266,28 @@ def test_typical_mistakes_get_a_hint_and_at_most_half_the_points(question, new_b
             if grade.points:
                 question.form.check(mistake.value)
     # Hints are the same for all students, so that a class can be compared.
-    assert 2 <= len(hints) <= 7 + len(basis.mistaken)
+    assert 2 <= len(hints) <= 7 + len(inputs.mistaken)
 
 
-def test_bytes_with_the_biases_get_half_a_point_with_each_bit_width(new_basis):
+def test_bytes_with_the_biases_get_half_a_point_with_each_bit_width(new_inputs):
     (question,) = (each for each in QUESTIONS if each.name == "bytes_of_weights")
-    basis = new_basis("ana.ruiz")
+    inputs = new_inputs("ana.ruiz")
     for bits in range(2, 16):
-        topic = dataclasses.replace(basis.topic, bits=bits, stored_neurons=37)
+        values = dataclasses.replace(inputs.values, bits=bits, stored_neurons=37)
         answer = -(-785 * 37 * bits // 8)  # rounded up
         question.form.check(answer := float(answer))
-        grade = question.grade(answer, dataclasses.replace(basis, topic=topic))
+        grade = question.grade(answer, dataclasses.replace(inputs, values=values))
         assert (grade.points, grade.hint) == (0.5, "Do not count the biases.")
 
 
 @EACH
-def test_a_correct_answer_with_too_few_decimals_gets_a_hint(question, new_basis):
+def test_a_correct_answer_with_too_few_decimals_gets_a_hint(question, new_inputs):
     hints = set()
     for student in STUDENTS:
-        basis = new_basis(student)
+        inputs = new_inputs(student)
         for decimals in (1, 2):
-            exact = question.solution(basis).correct[0]
-            hints.add(question.grade(round(exact, decimals), basis).hint)
+            exact = question.solution(inputs).correct[0]
+            hints.add(question.grade(round(exact, decimals), inputs).hint)
     if 0 < question.tolerance < 1:
         assert {*ROUNDED[1:3]} <= hints
     else:
@@ -296,15 +296,15 @@ def test_a_correct_answer_with_too_few_decimals_gets_a_hint(question, new_basis)
 
 @EACH
 def test_an_answer_that_is_rounded_to_the_decimals_that_it_needs_is_correct(
-    question, new_basis
+    question, new_inputs
 ):
     for student in STUDENTS:
-        basis = new_basis(student)
-        exact = question.solution(basis).correct[0]
+        inputs = new_inputs(student)
+        exact = question.solution(inputs).correct[0]
         assert question.decimals(exact) <= MAX_DECIMALS
         for decimals in (question.decimals(exact), MAX_DECIMALS):
             typed = round(exact, decimals)
-            assert question.grade(typed, basis).points == question.points
+            assert question.grade(typed, inputs).points == question.points
         assert not question.is_coarse(exact)  # it ends with a digit other than 0
         coarse = round(exact, max(0, question.decimals(exact) - 1))
         assert question.is_coarse(coarse) == (0 < question.tolerance < 1)
@@ -332,17 +332,17 @@ def test_only_the_size_of_an_answer_determines_how_many_decimals_it_needs():
     assert Exact().decimals(6.25) == 0 and not Exact().is_coarse(6.25)
 
 
-def graded_by_name(answers, basis):
-    return {answer.question: answer for answer in grade_answers(answers, basis)}
+def graded_by_name(answers, inputs):
+    return {answer.question: answer for answer in grade_answers(answers, inputs)}
 
 
 @pytest.mark.parametrize("decimals", [0, 1, 2])
 def test_correct_answers_that_are_rounded_too_much_get_half_a_point_each_except_0(
-    decimals, new_basis
+    decimals, new_inputs
 ):
-    basis = new_basis("ana.ruiz")
-    typed = {q.name: round(q.solution(basis).correct[0], decimals) for q in QUESTIONS}
-    wrong = [x for x in grade_answers(typed, basis) if x.kind != "full"]
+    inputs = new_inputs("ana.ruiz")
+    typed = {q.name: round(q.solution(inputs).correct[0], decimals) for q in QUESTIONS}
+    wrong = [x for x in grade_answers(typed, inputs) if x.kind != "full"]
     assert len(wrong) >= 5
     for answer in wrong:
         if answer.answer:
@@ -352,46 +352,46 @@ def test_correct_answers_that_are_rounded_too_much_get_half_a_point_each_except_
 
 
 def test_rounding_on_top_of_another_mistake_gets_a_hint_if_other_answers_show_both(
-    new_basis,
+    new_inputs,
 ):
-    basis = new_basis("ana.ruiz")
+    inputs = new_inputs("ana.ruiz")
     found = {question.name: question for question in QUESTIONS}
-    without_relu = basis.mistaken[basis_module.NO_RELU]
+    without_relu = inputs.mistaken[answer_inputs.NO_RELU]
     typed = {
         name: round(question.solution(without_relu).correct[0], 2)
         for name, question in found.items()
     }
-    graded = graded_by_name(typed, basis)
-    both = f"{basis_module.NO_RELU} {ROUNDED[2]}"
+    graded = graded_by_name(typed, inputs)
+    both = f"{answer_inputs.NO_RELU} {ROUNDED[2]}"
     named = [x for x in graded.values() if x.hint == both]
     assert len(named) >= 2 and {x.points for x in named} == {0.5}
     # With only one of the two, it could be any wrong number: it gets a hint only.
-    for kept in (None, basis_module.NO_RELU, ROUNDED[2]):
+    for kept in (None, answer_inputs.NO_RELU, ROUNDED[2]):
         some = {x.question: x.answer for x in graded.values() if x.hint == kept}
         assert some or kept is None
         for shown in named:
             answers = {shown.question: shown.answer} | some
-            answer = graded_by_name(answers, basis)[shown.question]
+            answer = graded_by_name(answers, inputs)[shown.question]
             assert (answer.points, answer.hint) == (0, f"{both} {ALONE}")
     # Without decimals, it could be a guess.
     for guess in (0.0, 0.1, -2.0, 30.0):
-        assert found["logit"].rounded_mistakes(guess, basis) == []
+        assert found["logit"].rounded_mistakes(guess, inputs) == []
 
 
 def test_two_answers_with_the_same_mistake_and_rounding_support_each_other(
-    new_basis, monkeypatch
+    new_inputs, monkeypatch
 ):
-    basis = new_basis("1234567")
-    no_bias, no_relu = basis_module.NO_BIAS, basis_module.NO_RELU
+    inputs = new_inputs("1234567")
+    no_bias, no_relu = answer_inputs.NO_BIAS, answer_inputs.NO_RELU
     found = {question.name: question for question in QUESTIONS}
 
     def rounded(name, hint, decimals):
-        return {name: round(found[name].correct(basis.mistaken[hint])[0], decimals)}
+        return {name: round(found[name].correct(inputs.mistaken[hint])[0], decimals)}
 
     typed = rounded("sum_of_neuron", no_bias, 2)
     same = rounded("logit", no_bias, 2)
     both = f"{no_bias} {ROUNDED[2]}"
-    for answer in graded_by_name(typed | same, basis).values():
+    for answer in graded_by_name(typed | same, inputs).values():
         if answer.answer is not None:
             assert (answer.points, answer.hint) == (0.5, both)
     for other, hint in (
@@ -399,21 +399,21 @@ def test_two_answers_with_the_same_mistake_and_rounding_support_each_other(
         (rounded("logit", no_bias, 1), f"{no_bias} {ROUNDED[1]}"),
         (rounded("logit", no_relu, 2), f"{no_relu} {ROUNDED[2]}"),
     ):
-        for name, answer in graded_by_name(typed | other, basis).items():
+        for name, answer in graded_by_name(typed | other, inputs).items():
             if name in typed | other:
                 named = both if name in typed else hint
                 assert (answer.points, answer.hint) == (0, f"{named} {ALONE}")
     monkeypatch.setattr(type(found["logit"]), "is_void", True)  # it still supports
-    graded = graded_by_name(typed | same, basis)
+    graded = graded_by_name(typed | same, inputs)
     assert [graded[name].points for name in ("sum_of_neuron", "logit")] == [0.5, 1]
 
 
-def test_all_students_get_the_points_of_a_void_question(new_basis, monkeypatch):
-    basis = new_basis("ana.ruiz")
+def test_all_students_get_the_points_of_a_void_question(new_inputs, monkeypatch):
+    inputs = new_inputs("ana.ruiz")
     (question,) = (each for each in QUESTIONS if each.name == "logit")
     monkeypatch.setattr(type(question), "is_void", True)
-    for answers in ({}, {"logit": 4321.0}, {"logit": question.correct(basis)[0]}):
-        graded = graded_by_name(answers, basis)
+    for answers in ({}, {"logit": 4321.0}, {"logit": question.correct(inputs)[0]}):
+        graded = graded_by_name(answers, inputs)
         assert sum(answer.points for answer in graded.values()) == 1
         assert graded["logit"].points == 1
         # So the points remain if the network is not the assigned one.
@@ -424,19 +424,19 @@ def test_all_students_get_the_points_of_a_void_question(new_basis, monkeypatch):
 
 
 def test_an_answer_with_one_digit_gets_points_only_with_one_of_as_many_decimals(
-    new_basis,
+    new_inputs,
 ):
     # With a white pixel, the product would be the same number.
-    basis = next(x for x in map(new_basis, STUDENTS) if x.pixels[x.pixel] < 0.9)
-    kernel = basis.kernel_1 * 0.0803 / basis.weights[basis.pixel]
-    basis = dataclasses.replace(basis, kernel_1=kernel)
-    logit = basis.logits[basis.topic.digit]
+    inputs = next(x for x in map(new_inputs, STUDENTS) if x.pixels[x.pixel] < 0.9)
+    kernel = inputs.kernel_1 * 0.0803 / inputs.weights[inputs.pixel]
+    inputs = dataclasses.replace(inputs, kernel_1=kernel)
+    logit = inputs.logits[inputs.values.digit]
     assert abs(logit) > 1
     for decimals, points in ((None, 0), (1, 0), (2, 0.5)):
         answers = {"weight_of_pixel": 0.08}
         if decimals:
             answers["logit"] = round(logit, decimals)
-        graded = graded_by_name(answers, basis)
+        graded = graded_by_name(answers, inputs)
         hint = ROUNDED[2] if points else f"{ROUNDED[2]} {GUESS}"
         answer = graded["weight_of_pixel"]
         assert (answer.points, answer.hint) == (points, hint), decimals
@@ -444,32 +444,32 @@ def test_an_answer_with_one_digit_gets_points_only_with_one_of_as_many_decimals(
 
 
 @pytest.mark.parametrize("constant", [0.0, 0.1, -0.1, 0.5, 1.0, 10.0, 100.0])
-def test_the_same_guess_for_all_questions_gets_no_points(constant, new_basis):
+def test_the_same_guess_for_all_questions_gets_no_points(constant, new_inputs):
     guesses = dict.fromkeys([question.name for question in QUESTIONS], constant)
-    graded = grade_answers(guesses, new_basis("ana.ruiz"))
+    graded = grade_answers(guesses, new_inputs("ana.ruiz"))
     assert sum(answer.points for answer in graded) == 0
     for student in STUDENTS:  # one of the other mistakes can lead to this number
-        graded = grade_answers(guesses, new_basis(student))
+        graded = grade_answers(guesses, new_inputs(student))
         assert not any(answer.points for answer in graded if answer.hint in ROUNDED)
 
 
 @pytest.fixture(scope="module")
-def class_bases(mnist, trained_on_few):
+def class_inputs(mnist, trained_on_few):
     """What the answers of 30 students depend on; each has a different network."""
-    bases = []
+    found = []
     for seed in range(30):
         variant = Variant.of(f"s{seed}", "course")
-        topic = Topic.of(variant, 20, mnist.test, datasets.spec("mnist"))
+        values = QuestionValues.of(variant, 20, mnist.test, datasets.spec("mnist"))
         network = trained_on_few(seed=seed).network
-        bases.append(Basis.of(topic, snapshot(network), mnist.test))
-    return bases
+        found.append(AnswerInputs.of(values, snapshot(network), mnist.test))
+    return found
 
 
 @EACH
-def test_no_constant_gets_points_from_more_than_a_few_students(question, class_bases):
+def test_no_constant_gets_points_from_more_than_a_few_students(question, class_inputs):
     accepted = []  # the answers with points of each student
-    for basis in class_bases:
-        solution = question.solution(basis)
+    for inputs in class_inputs:
+        solution = question.solution(inputs)
         mistakes = [each.value for each in solution.mistakes if each.points]
         accepted.append(np.array(solution.correct + mistakes))
     # If a constant is accepted, the upper end of an accepted interval is, too.
@@ -479,25 +479,25 @@ def test_no_constant_gets_points_from_more_than_a_few_students(question, class_b
         for values in accepted
     ]
     most = np.sum(points, axis=0).max()
-    assert most <= len(class_bases) / 5, most
+    assert most <= len(class_inputs) / 5, most
 
 
 @EACH
 @pytest.mark.parametrize("name", ["untrained", "zeros"])
-def test_no_typical_mistake_is_a_correct_answer(question, name, new_basis):
-    basis = new_basis("ana.ruiz", name)
-    solution = question.solution(basis)
+def test_no_typical_mistake_is_a_correct_answer(question, name, new_inputs):
+    inputs = new_inputs("ana.ruiz", name)
+    solution = question.solution(inputs)
     for value in (solution.correct[0], solution.correct[-1]):
-        assert question.grade(value, basis).points == question.points
+        assert question.grade(value, inputs).points == question.points
     for mistake in solution.mistakes:
-        assert question.grade(mistake.value, basis).points < question.points
+        assert question.grade(mistake.value, inputs).points < question.points
 
 
-def test_mistakes_of_a_student_are_recognized(new_basis, mnist, networks, tmp_path):
-    basis, path = new_basis("ana.ruiz"), tmp_path / "model.safetensors"
+def test_mistakes_of_a_student_are_recognized(new_inputs, mnist, networks, tmp_path):
+    inputs, path = new_inputs("ana.ruiz"), tmp_path / "model.safetensors"
     save_model(path, networks["trained"])
     solver = Student(path, data_dir() / mnist.file.path.name)
-    text = {question.name: question.text(basis.topic) for question in QUESTIONS}
+    text = {question.name: question.text(inputs.values) for question in QUESTIONS}
     neuron = neuron_of(text["sum_of_neuron"])
     row, column = find(PLACE, text["weight_of_pixel"])
     weights = solver.arrays["layer_1.weight"].reshape(-1, 28, 28)
@@ -518,34 +518,34 @@ def test_mistakes_of_a_student_are_recognized(new_basis, mnist, networks, tmp_pa
     for question in QUESTIONS:
         if question.name in answers:
             answer, hint = answers[question.name]
-            assert hint in (question.grade(float(answer), basis).hint or "")
+            assert hint in (question.grade(float(answer), inputs).hint or "")
 
 
 @pytest.mark.parametrize(
     ("solver", "hint", "least"),
     [
-        (WithoutScaling, basis_module.NOT_SCALED, 5),
-        (WithoutRelu, basis_module.NO_RELU, 7),
-        (WithoutBiases, basis_module.NO_BIAS, 7),
-        (WithReshapedKernels, basis_module.RESHAPED, 8),
-        (WithImagesByColumns, basis_module.TRANSPOSED, 9),
+        (WithoutScaling, answer_inputs.NOT_SCALED, 5),
+        (WithoutRelu, answer_inputs.NO_RELU, 7),
+        (WithoutBiases, answer_inputs.NO_BIAS, 7),
+        (WithReshapedKernels, answer_inputs.RESHAPED, 8),
+        (WithImagesByColumns, answer_inputs.TRANSPOSED, 9),
     ],
 )
 def test_one_mistake_in_the_whole_computation_costs_half_a_point_each_time(
-    solver, hint, least, new_basis, networks, mnist, tmp_path
+    solver, hint, least, new_inputs, networks, mnist, tmp_path
 ):
-    basis, path = new_basis("ana.ruiz"), tmp_path / "model.safetensors"
+    inputs, path = new_inputs("ana.ruiz"), tmp_path / "model.safetensors"
     save_model(path, networks["trained"])
     student = solver(path, data_dir() / mnist.file.path.name)
     with np.errstate(divide="ignore"):  # a probability of 0
         found = {
             question.name: float(
-                getattr(student, question.name)(question.text(basis.topic))
+                getattr(student, question.name)(question.text(inputs.values))
             )
             for question in QUESTIONS
         }
     answers = {name: x for name, x in found.items() if np.isfinite(x)}
-    graded = [x for x in grade_answers(answers, basis) if x.answer is not None]
+    graded = [x for x in grade_answers(answers, inputs) if x.answer is not None]
     wrong = [answer for answer in graded if answer.kind != "full"]
     assert len(wrong) >= least
     assert {answer.hint for answer in wrong} == {hint}
@@ -553,66 +553,68 @@ def test_one_mistake_in_the_whole_computation_costs_half_a_point_each_time(
     # Alone, each of these answers gets at most half a point.
     for question in QUESTIONS:
         if question.name in [answer.question for answer in wrong]:
-            alone = grade_answers({question.name: answers[question.name]}, basis)
+            alone = grade_answers({question.name: answers[question.name]}, inputs)
             assert sum(answer.points for answer in alone) <= 0.5
 
 
-def test_a_neuron_that_is_switched_off_except_for_its_bias_gets_a_hint(new_basis):
+def test_a_neuron_that_is_switched_off_except_for_its_bias_gets_a_hint(new_inputs):
     (question,) = (each for each in QUESTIONS if each.name == "switched_off")
-    basis = new_basis("ana.ruiz")
-    neuron = basis.topic.neuron
-    biases, kernel = basis.bias_1.copy(), basis.kernel_1.copy()
+    inputs = new_inputs("ana.ruiz")
+    neuron = inputs.values.neuron
+    biases, kernel = inputs.bias_1.copy(), inputs.kernel_1.copy()
     kernel[:, neuron] = 0
     for bias, hint in ((5.0, "The bias of the neuron remains"), (-5.0, None)):
         biases[neuron] = bias
-        given = dataclasses.replace(basis, bias_1=biases)
-        inputs = basis.images.reshape(-1, 784) / 255
-        outputs = np.maximum(inputs @ kernel + biases, 0)
-        logits = outputs @ basis.kernel_2 + basis.bias_2
-        answer = float((logits.argmax(axis=1) == basis.labels).sum())
+        given = dataclasses.replace(inputs, bias_1=biases)
+        pixels = inputs.images.reshape(-1, 784) / 255
+        outputs = np.maximum(pixels @ kernel + biases, 0)
+        logits = outputs @ inputs.kernel_2 + inputs.bias_2
+        answer = float((logits.argmax(axis=1) == inputs.labels).sum())
         grade = question.grade(answer, given)
         assert (grade.points, bool(grade.hint)) == (0.5 if hint else 1, bool(hint))
         assert (grade.hint or "").startswith(hint or "")
 
 
-def test_two_wrong_answers_with_different_mistakes_do_not_get_more_points(new_basis):
-    basis = new_basis("ana.ruiz")
+def test_two_wrong_answers_with_different_mistakes_do_not_get_more_points(new_inputs):
+    inputs = new_inputs("ana.ruiz")
     by_name = {question.name: question for question in QUESTIONS}
     answers = {
-        "sum_of_neuron": basis.mistaken[basis_module.NO_BIAS].sums[basis.topic.neuron],
-        "logit": basis.mistaken[basis_module.NO_RELU].logits[basis.topic.digit],
+        "sum_of_neuron": inputs.mistaken[answer_inputs.NO_BIAS].sums[
+            inputs.values.neuron
+        ],
+        "logit": inputs.mistaken[answer_inputs.NO_RELU].logits[inputs.values.digit],
         "parameters": 1.0,
     }
-    for graded in grade_answers(answers, basis):
-        alone = by_name[graded.question].grade(graded.answer, basis)
+    for graded in grade_answers(answers, inputs):
+        alone = by_name[graded.question].grade(graded.answer, inputs)
         assert graded == alone and graded.points <= 0.5
 
 
 @pytest.mark.parametrize("name", ["sum_of_neuron", "weight_of_pixel", "upper_half"])
-def test_a_correct_answer_near_0_must_be_exact_relative_to_it(name, new_basis):
+def test_a_correct_answer_near_0_must_be_exact_relative_to_it(name, new_inputs):
     (question,) = (each for each in QUESTIONS if each.name == name)
     assert question.exactness.endswith(" and 1%")
-    basis = new_basis("ana.ruiz")
-    scale = 0.002 / question.solution(basis).correct[0]
+    inputs = new_inputs("ana.ruiz")
+    scale = 0.002 / question.solution(inputs).correct[0]
     small = dataclasses.replace(
-        basis, kernel_1=scale * basis.kernel_1, bias_1=scale * basis.bias_1
+        inputs, kernel_1=scale * inputs.kernel_1, bias_1=scale * inputs.bias_1
     )
     for answer, points in (
         (0.002, 1), (0.0020199, 1), (0.00205, 0), (0.0025, 0), (-0.0, 0), (0.0, 0)
     ):  # fmt: skip
         assert question.grade(answer, small).points == points, answer
     zero = dataclasses.replace(
-        basis, kernel_1=0 * basis.kernel_1, bias_1=0 * basis.bias_1
+        inputs, kernel_1=0 * inputs.kernel_1, bias_1=0 * inputs.bias_1
     )
     for answer in (0.0, -0.0, 5e-6):  # such as a sum that float32 does not make 0
         assert question.grade(answer, zero).points == 1
 
 
-def test_a_loss_near_0_gives_no_points_for_0(new_basis):
-    basis = new_basis("ana.ruiz")
-    wrong = np.arange(10) == basis.topic.wrong_label
-    logits = basis.logits - basis.bias_2
-    sure = dataclasses.replace(basis, bias_2=6.2 * wrong - logits)
+def test_a_loss_near_0_gives_no_points_for_0(new_inputs):
+    inputs = new_inputs("ana.ruiz")
+    wrong = np.arange(10) == inputs.values.wrong_label
+    logits = inputs.logits - inputs.bias_2
+    sure = dataclasses.replace(inputs, bias_2=6.2 * wrong - logits)
     (question,) = (each for each in QUESTIONS if each.name == "loss_of_wrong_label")
     (correct,) = question.solution(sure).correct
     assert 0.01 < correct < 0.02
@@ -620,46 +622,46 @@ def test_a_loss_near_0_gives_no_points_for_0(new_basis):
     assert question.grade(-np.log10(np.exp(-correct)), sure).points == 0.5
 
 
-def test_a_question_whose_answer_is_not_finite_is_reported_in_one_line(new_basis):
+def test_a_question_whose_answer_is_not_finite_is_reported_in_one_line(new_inputs):
     class Broken(type(QUESTIONS[4])):
         name = "broken"
 
-        def _answers(self, basis):
-            return [Correct(np.nan * basis.logits[0])]
+        def _answers(self, inputs):
+            return [Correct(np.nan * inputs.logits[0])]
 
     message = "the correct answer to the question broken is nan instead of a finite num"
     with pytest.raises(UserError, match=message) as error:
-        Broken().grade(1.0, new_basis("ana.ruiz"))
+        Broken().grade(1.0, new_inputs("ana.ruiz"))
     assert "\n" not in str(error.value)
 
 
-def test_every_pixel_is_correct_if_all_products_are_equal(new_basis):
-    basis = new_basis("ana.ruiz", "zeros")
+def test_every_pixel_is_correct_if_all_products_are_equal(new_inputs):
+    inputs = new_inputs("ana.ruiz", "zeros")
     (question,) = (each for each in QUESTIONS if each.name == "largest_product")
-    assert question.solution(basis).correct == [*range(784)]
-    grades = [question.grade(float(pixel), basis) for pixel in (-1, 0, 500, 783, 784)]
+    assert question.solution(inputs).correct == [*range(784)]
+    grades = [question.grade(float(pixel), inputs) for pixel in (-1, 0, 500, 783, 784)]
     assert [grade.points for grade in grades] == [0, 1, 1, 1, 0]
 
 
 @EACH
 @pytest.mark.parametrize("answer", [1e308, -1e308, 1e-308])
-def test_any_number_can_be_graded(question, answer, new_basis):
-    assert question.grade(answer, new_basis("ana.ruiz")).points in (0, question.points)
+def test_any_number_can_be_graded(question, answer, new_inputs):
+    assert question.grade(answer, new_inputs("ana.ruiz")).points in (0, question.points)
 
 
 def test_the_questions_make_sense_for_a_network_with_one_neuron(new_network, mnist):
     variant = Variant.of("ana.ruiz", "course")
-    topic = Topic.of(variant, 1, mnist.test, datasets.spec("mnist"))
-    basis = Basis.of(topic, snapshot(new_network(1)), mnist.test)
+    values = QuestionValues.of(variant, 1, mnist.test, datasets.spec("mnist"))
+    inputs = AnswerInputs.of(values, snapshot(new_network(1)), mnist.test)
     for question in QUESTIONS:
-        assert question.grade(question.solution(basis).correct[0], basis).points == 1
+        assert question.grade(question.solution(inputs).correct[0], inputs).points == 1
 
 
 def test_the_texts_of_a_variant_stay_the_same(mnist):
     # Golden values: a student who asks again after an update gets the same questions.
     variant = Variant.of("ana.ruiz", "embedded 2026")
-    topic = Topic.of(variant, 20, mnist.test, datasets.spec("mnist"))
-    texts = {question.name: question.text(topic) for question in QUESTIONS}
+    values = QuestionValues.of(variant, 20, mnist.test, datasets.spec("mnist"))
+    texts = {question.name: question.text(values) for question in QUESTIONS}
     assert "images of 22x27 pixels" in texts["weights_for_small_images"]
     assert "in 4 bits, without gaps. How many" in texts["bytes_of_weights"]
     assert "weight of N13 for the pixel in row 8 and col" in texts["weight_of_pixel"]
@@ -672,25 +674,29 @@ def test_the_texts_of_a_variant_stay_the_same(mnist):
 
 def test_students_have_different_numbers_and_a_different_order(mnist):
     variants = [Variant.of(f"s{number}", "course") for number in range(60)]
-    topics = [Topic.of(v, 20, mnist.test, datasets.spec("mnist")) for v in variants]
+    all_values = [
+        QuestionValues.of(v, 20, mnist.test, datasets.spec("mnist")) for v in variants
+    ]
     orders = {tuple(q.name for q in questions_for(v)) for v in variants}
     assert len(orders) > 50
     for question in QUESTIONS:
-        texts = [question.text(topic) for topic in topics]
+        texts = [question.text(values) for values in all_values]
         assert len({*texts}) > 4 + 40 * (question.group == GROUPS[0])
         assert all("{" not in text and text == text.strip() for text in texts)
 
 
 def test_the_answers_that_do_not_depend_on_the_weights_differ_between_students(
-    new_basis, mnist
+    new_inputs, mnist
 ):
     variants = [Variant.of(f"s{number}", "course") for number in range(300)]
-    topics = [Topic.of(v, 20, mnist.test, datasets.spec("mnist")) for v in variants]
-    basis = new_basis("ana.ruiz")
-    bases = [dataclasses.replace(basis, topic=topic) for topic in topics]
+    all_values = [
+        QuestionValues.of(v, 20, mnist.test, datasets.spec("mnist")) for v in variants
+    ]
+    inputs = new_inputs("ana.ruiz")
+    different = [dataclasses.replace(inputs, values=values) for values in all_values]
     for question in QUESTIONS:
         if question.group == GROUPS[0]:
-            counts = Counter(question.correct(each)[0] for each in bases)
+            counts = Counter(question.correct(each)[0] for each in different)
             assert len(counts) >= 60, question.name
             assert max(counts.values()) <= 10, question.name
 
@@ -704,7 +710,7 @@ def test_a_variant_keeps_the_order_of_the_groups():
 def test_pixels_and_labels_of_all_variants_are_valid(mnist):
     for number in range(500):
         variant = Variant.of(f"s{number}", "course")
-        topic = Topic.of(variant, 20, mnist.test, datasets.spec("mnist"))
-        assert topic.row != topic.column and topic.wrong_label != topic.label
-        assert {topic.row, topic.column} <= {*range(8, 20)}
-        assert 0 <= topic.wrong_label <= 9
+        values = QuestionValues.of(variant, 20, mnist.test, datasets.spec("mnist"))
+        assert values.row != values.column and values.wrong_label != values.label
+        assert {values.row, values.column} <= {*range(8, 20)}
+        assert 0 <= values.wrong_label <= 9

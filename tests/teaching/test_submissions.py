@@ -191,9 +191,7 @@ def test_a_folder_without_the_files_says_what_it_contains(place):
     assert problem(place / "ana").startswith(expected[:-12])
 
 
-def test_a_sheet_of_questions_alone_is_not_a_submission_and_hides_no_zip_file(
-    copy, pack, place
-):
+def test_questions_alone_are_not_a_submission_and_hide_no_zip_file(copy, pack, place):
     (place / "ben").mkdir()
     (place / "ben" / "questions.md").write_text("1")
     expected = "answers.json is missing: the folder contains questions.md"

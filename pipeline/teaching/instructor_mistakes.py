@@ -20,8 +20,8 @@ def check_course(entries: Sequence[Submission | Rejected]) -> None:
         raise ConfigError(f"{number} cannot be graded: {problem}")
 
 
-def forgotten_settings(assignment: Assignment, entries: Sequence[Submission]) -> str:
-    """Return a message if most networks have other settings than the assigned ones.
+def other_settings_notice(assignment: Assignment, entries: Sequence[Submission]) -> str:
+    """Return a message if most networks were trained with other settings.
 
     Otherwise, return "".
     """
@@ -35,8 +35,8 @@ def forgotten_settings(assignment: Assignment, entries: Sequence[Submission]) ->
     return ""
 
 
-def other_pytorch(entries: Sequence[Submission]) -> list[str]:
-    """Return a line if most networks record the same different version of PyTorch."""
+def other_pytorch_notice(entries: Sequence[Submission]) -> list[str]:
+    """Return a message if most networks record the same other version of PyTorch."""
     found = Counter(entry.other_torch for entry in entries)
     total = counted(len(entries), "network")
     return [

@@ -19,7 +19,8 @@ BATCH = 500  # images; as floating-point numbers, all 10,000 would take 63 MB
 MIDDLE = range(8, 20)
 
 # Mistakes that change the answers to several questions, as hints. The questions and
-# `Basis.mistaken` use the same texts, so that a repeated mistake can be recognized.
+# `AnswerInputs.mistaken` use the same texts, so that a repeated mistake can be
+# recognized.
 NO_BIAS = "The bias is missing: it is added once to the sum of the products."
 NO_RELU = (
     "ReLU is missing: a negative sum of layer 1 becomes 0 before layer 2 multiplies it."
@@ -37,8 +38,8 @@ RESHAPED = (
 
 
 @dataclass(frozen=True)
-class Topic:
-    """The numbers in the questions of a student, which do not depend on the weights.
+class QuestionValues:
+    """The numbers in a student's questions, which do not depend on the weights.
 
     All neurons, classes, images, pixels, rows and columns are counted from 0.
     """
@@ -68,8 +69,8 @@ class Topic:
     @classmethod
     def of(
         cls, variant: Variant, hidden: int, test: LabeledImages, spec: DatasetSpec
-    ) -> "Topic":
-        """Return the topic of a variant for a data set with these test images."""
+    ) -> "QuestionValues":
+        """Return the values of a variant for a data set with these test images."""
         pick, others = variant.pick, len(MIDDLE) - 1
         image = pick("image", len(test))
         label = int(test.labels[image])
@@ -110,15 +111,15 @@ class Topic:
 
 
 @dataclass(frozen=True, eq=False)  # arrays cannot be compared as a whole
-class Basis:
-    """Everything that determines the answers: a topic, a network, the test images.
+class AnswerInputs:
+    """What determines the answers: the question values, a network, the test images.
 
     The network is in float64 and in Keras's layout, so that this implementation
     is independent of the class `Network`. PyTorch computes in float32; the results
     differ in the sixth digit.
     """
 
-    topic: Topic
+    values: QuestionValues
     kernel_1: Float[np.ndarray, "784 hidden"]
     bias_1: Float[np.ndarray, " hidden"]
     kernel_2: Float[np.ndarray, "hidden 10"]
@@ -131,14 +132,14 @@ class Basis:
     @classmethod
     def of(
         cls,
-        topic: Topic,
+        values: QuestionValues,
         tensors: Mapping[str, Float[np.ndarray, "..."]],
         test: LabeledImages,
-    ) -> "Basis":
-        """Return the basis for tensors of the assigned shapes; see `snapshot`."""
+    ) -> "AnswerInputs":
+        """Return the inputs for tensors of the assigned shapes; see `snapshot`."""
         arrays = {name: tensor.astype(np.float64) for name, tensor in tensors.items()}
         return cls(
-            topic=topic,
+            values=values,
             kernel_1=arrays["layer_1.weight"].T,
             bias_1=arrays["layer_1.bias"],
             kernel_2=arrays["layer_2.weight"].T,
@@ -148,39 +149,39 @@ class Basis:
         )
 
     @cached_property
-    def mistaken(self) -> dict[str, "Basis"]:
-        """The basis that leads to the wrong answers of each typical mistake.
+    def mistaken(self) -> dict[str, "AnswerInputs"]:
+        """The inputs that lead to the wrong answers of each typical mistake, by hint.
 
-        The keys are hints. The correct answer for such a basis is the wrong answer to
-        which the mistake leads.
+        The correct answer for such inputs is the wrong answer to which the mistake
+        leads.
         """
-        topic, kernels = self.topic, (self.kernel_1, self.kernel_2)
+        values, kernels = self.values, (self.kernel_1, self.kernel_2)
         one, two = (kernel.T.reshape(kernel.shape) for kernel in kernels)
-        next_neuron = (topic.neuron + 1) % topic.hidden
-        other_topics = {
-            NEXT_NEURON: replace(topic, neuron=next_neuron),
-            FROM_ONE: replace(topic, row=topic.row - 1, column=topic.column - 1),
+        next_neuron = (values.neuron + 1) % values.hidden
+        other_values = {
+            NEXT_NEURON: replace(values, neuron=next_neuron),
+            FROM_ONE: replace(values, row=values.row - 1, column=values.column - 1),
         }
-        swapped = replace(topic, row=topic.column, column=topic.row)
+        swapped = replace(values, row=values.column, column=values.row)
         by_columns = np.swapaxes(self.images, 1, 2)
         return {
-            TRANSPOSED: replace(self, topic=swapped, images=by_columns),
+            TRANSPOSED: replace(self, values=swapped, images=by_columns),
             NOT_SCALED: replace(self, white=1),
             NO_BIAS: replace(self, bias_1=0 * self.bias_1, bias_2=0 * self.bias_2),
             NO_RELU: replace(self, has_relu=False),
             RESHAPED: replace(self, kernel_1=one, kernel_2=two),
-            **{hint: replace(self, topic=x) for hint, x in other_topics.items()},
+            **{hint: replace(self, values=x) for hint, x in other_values.items()},
         }
 
     @cached_property
     def pixels(self) -> Float[np.ndarray, "784"]:
         """The pixels of the test image, 0 to 1."""
-        return np.asarray(self.images[self.topic.image].reshape(PIXELS) / self.white)
+        return np.asarray(self.images[self.values.image].reshape(PIXELS) / self.white)
 
     @cached_property
     def weights(self) -> Float[np.ndarray, "784"]:
         """The weights of the neuron of layer 1."""
-        return np.asarray(self.kernel_1[:, self.topic.neuron])
+        return np.asarray(self.kernel_1[:, self.values.neuron])
 
     @cached_property
     def products(self) -> Float[np.ndarray, "784"]:
@@ -236,8 +237,8 @@ class Basis:
 
     @property
     def pixel(self) -> int:
-        """The index of the pixel in the row and the column of the topic."""
-        return SIDE * self.topic.row + self.topic.column
+        """The index of the pixel in the row and the column of the question values."""
+        return SIDE * self.values.row + self.values.column
 
     def _after_relu(
         self, sums: Float[np.ndarray, "*n hidden"]
