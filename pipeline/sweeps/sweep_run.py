@@ -18,7 +18,7 @@ from pipeline.sweeps.report import Report
 from pipeline.sweeps.report_text import print_report
 from pipeline.sweeps.result import SweepResult, give_to_caller
 from pipeline.sweeps.start import SweepStart
-from pipeline.tracking import new_tracker
+from pipeline.tracking import Run, new_tracker
 
 
 @contextmanager
@@ -44,6 +44,7 @@ def open_run(
         tags=_tags(jobs, recorded),
         resume=recorded.run.run_id if recorded.run else None,
     ) as run:
+        assert isinstance(run, Run)  # `new_tracker` records in this process
         run.delete_unfinished_children()
         children = Children(run, folder, recorded, start.code)
         yield children, Report(run, folder, plan, title=start.name)

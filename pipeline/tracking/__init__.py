@@ -6,12 +6,12 @@ MLflow; most of its modules do not import it.
 
 from pipeline.tracking import provenance
 from pipeline.tracking.copies.mirror import mirror_run
-from pipeline.tracking.helper_tracker import start_tracker
 from pipeline.tracking.interface import (
     EpochPoint,
     OpenRun,
     Run,
     RunStart,
+    announce_kept_name,
     viewing_hint,
 )
 from pipeline.tracking.runs import (
@@ -20,11 +20,6 @@ from pipeline.tracking.runs import (
     find_training_run,
     newest_trained,
 )
-from pipeline.tracking.selection import (
-    announce_kept_name,
-    experiment_of,
-    new_tracker,
-)
 from pipeline.tracking.store.database import (
     RecordedRun,
     children_of,
@@ -32,4 +27,10 @@ from pipeline.tracking.store.database import (
     tagged_runs,
 )
 from pipeline.tracking.store.locks import store_lock
-from pipeline.tracking.tracker import Tracker, end_transactions
+from pipeline.tracking.tracker import (
+    Tracker,
+    end_transactions,
+    experiment_of,
+    new_tracker,
+    start_tracker,
+)

@@ -1,16 +1,15 @@
 """The methods of an open run, with which other packages record data.
 
-The classes are abstract. Other packages use only the methods that are documented here,
-so they do not depend on MLflow. A tracker opens and closes runs (see `tracker`).
-`RecordedRun`, which is not one of these classes, describes a run that is read from the
-store.
+Other packages use only the methods that are documented here, so they do not depend on
+MLflow. A `Tracker` opens and closes runs. `RecordedRun`, which is not one of these
+classes, describes a run that is read from the store.
 
-    class            defined in         a run that is             opened by
-    OpenRun          here               open in any process
-    ├─ HelperRun     helper_tracker     open in another process   HelperTracker
-    └─ Run           here               open in this process
-       ├─ MlflowRun  mlflow_run         recorded with MLflow      MlflowTracker
-       └─ NullRun    null               not recorded              NullTracker
+    class            defined in     a run that is
+    OpenRun          here           open in any process
+    ├─ HelperRun     recorder       recorded by another process, the recording process
+    └─ Run           here           open in this process
+       ├─ MlflowRun  mlflow_run     recorded with MLflow
+       └─ NullRun    null           not recorded (tracking=none)
 """
 
 from abc import ABC, abstractmethod
@@ -23,6 +22,8 @@ from typing import Any, Concatenate, NamedTuple, ParamSpec
 
 from PIL import Image
 
+from pipeline.base.printing import say
+from pipeline.base.tags import Status
 from pipeline.base.terminal import wrap
 
 Params = Mapping[str, Any]  # see `base.params`; MLflow stores them as text
@@ -109,9 +110,26 @@ class OpenRun(ABC):
     def wait(self) -> None:
         """Wait until all calls of `submit` are made; raise their first error."""
 
+    @abstractmethod
+    def close(self, status: Status, error: str | None) -> str | None:
+        """Close the run, record its error, if any, and return its id, if any.
+
+        A tracker calls this method. It prints a message if the run cannot be closed.
+
+        Raises:
+            UserError, OSError: If the run cannot be marked FINISHED.
+        """
+
     def viewing_hint(self) -> str:
         """Return lines with the run, and the command that shows it."""
         return viewing_hint(self.label)
+
+
+def announce_kept_name(name: str, run_name: str | None) -> None:
+    """Print a message if the continued run `name` is not named `run_name`."""
+    # A run can have the name "<run_name> #2".
+    if run_name and not f"{name} #".startswith(f"{run_name} #"):
+        say("run_name has no effect: this run was started under a different name")
 
 
 def viewing_hint(label: str) -> str:

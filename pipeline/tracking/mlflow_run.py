@@ -1,6 +1,6 @@
 """A run in MLflow: metrics, images, files, models, and the children of a sweep.
 
-`mlflow_tracker` opens and closes runs in the same process.
+`run_opener` opens runs in the same process.
 """
 
 import json
@@ -16,9 +16,11 @@ from mlflow.entities import Metric, Param, RunTag
 from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_IMAGES
 from PIL import Image
 
+from pipeline import UserError
 from pipeline.base import files
 from pipeline.base.paths import DIFF_FILE
 from pipeline.base.tags import ERROR_TAG, PARENT_TAG, PROJECT_TAG, Status
+from pipeline.base.terminal import print_error
 from pipeline.core import SIDE
 from pipeline.tracking import description, provenance
 from pipeline.tracking.interface import (
@@ -33,7 +35,7 @@ from pipeline.tracking.logged_model import write_model
 from pipeline.tracking.store import pages
 from pipeline.tracking.store.client import StoreClient, model_outputs
 from pipeline.tracking.store.database import children_of, new_name, run_label
-from pipeline.tracking.store.locks import write_lock
+from pipeline.tracking.store.locks import store_lock, write_lock
 from pipeline.tracking.store.mlflow_internals import image_files
 from pipeline.tracking.store.sqlite import path_from_uri
 
@@ -46,7 +48,7 @@ class MlflowRun(Run):
     def __init__(
         self, client: StoreClient, run: entities.Run, lock: FileLock | None = None
     ) -> None:
-        """Wrap a run of the store; `lock` is its lock, if this process holds it."""
+        """Wrap a run of the store; `lock` is its lock, if `close` sets its status."""
         self._client, self._info, self._lock = client, run.info, lock
         self._experiment_id: str = run.info.experiment_id
 
@@ -62,13 +64,6 @@ class MlflowRun(Run):
     def artifacts(self) -> Path:
         return path_from_uri(self._info.artifact_uri)
 
-    def release(self) -> None:
-        """Release and remove the lock of the run, which must be closed."""
-        if self._lock:
-            Path(self._lock.lock_file).unlink(missing_ok=True)
-            self._lock.release()
-            self._lock = None
-
     def submit(
         self,
         function: Callable[Concatenate[Run, Arguments], None],
@@ -76,6 +71,28 @@ class MlflowRun(Run):
         **options: Arguments.kwargs,
     ) -> None:
         function(self, *arguments, **options)
+
+    def close(self, status: Status, error: str | None) -> str:
+        if self._lock is None:  # opened to add results: the status does not change
+            return self.run_id
+        client, failed = self._client, f"run {self.run_id} could not be marked {status}"
+        try:
+            try:
+                client.set_terminated(self.run_id, status)
+                if error:
+                    client.set_tag(self.run_id, ERROR_TAG, error)
+            finally:  # before this process waits for the store's lock
+                Path(self._lock.lock_file).unlink(missing_ok=True)
+                self._lock.release()
+            if status != Status.FINISHED:  # its incomplete children were killed, too
+                failed = f"killed runs could not be marked {Status.KILLED}"
+                with store_lock(client.store):
+                    client.mark_killed_runs()
+        except (UserError, OSError) as problem:
+            if status == Status.FINISHED:
+                raise
+            print_error(f"{failed}: {problem}")
+        return self.run_id
 
     def log_start(self, params: Params, tags: Tags, diff: str) -> None:
         """Record the data that is known when the run starts; see `log_diff`."""

@@ -4,7 +4,6 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from pipeline.tracking.interface import Run, RunStart
-from pipeline.tracking.tracker import LocalTracker
 
 
 def _discard(run: Run, *arguments: Any, **options: Any) -> None:  # noqa: ANN401
@@ -19,7 +18,7 @@ class NullRun(Run):
     artifacts = None
     submit = log_points = log_image = log_text = log_files = log_model = _discard
     log_dataset = set_tags = describe = add_links = add_results = _discard
-    fail_child = delete_unfinished_children = _discard
+    fail_child = delete_unfinished_children = close = _discard
 
     def viewing_hint(self) -> str:
         return "run    not recorded (tracking=none)\n"
@@ -37,16 +36,3 @@ class NullRun(Run):
 
     def compare_children(self, params: object) -> dict[str, str]:
         return {}
-
-
-class NullTracker(LocalTracker):
-    """Opens runs that record nothing."""
-
-    def open_run(self, start: RunStart) -> Run:
-        return NullRun()
-
-    def _find_or_create(self, *arguments: object) -> Run:
-        return NullRun()
-
-    def close_run(self, *arguments: object) -> None:
-        return None

@@ -6,7 +6,7 @@
 1. A command that trains reads the commit and the uncommitted changes when it starts,
    because files can change later. The result is the `code` of the tracker.
    Test: "an edit after a training run has started".
-2. `open_run` creates a run, or opens a run again. `open_run` acquires the lock of the
+2. `RunOpener.open_run` creates a run, or opens a run again. It acquires the lock of the
    run before it releases the lock of the store. Otherwise, another process would mark
    the run as KILLED (`store/locks.py`). Test: "a running run whose lock is free".
    If the run is resumed, the status and the error of its earlier end are removed.
@@ -19,8 +19,8 @@
    ended. Test: "a call that fails when the block has ended".
 6. After an interrupt, the frames of a transaction are cleared, because the frames keep
    the database locked. Test: "an interrupt inside a transaction".
-7. `close_run` sets the status and the error, then releases the run's lock. After an
-   error or an interrupt, it then marks killed runs as KILLED, such as the incomplete
+7. `MlflowRun.close` sets the status and the error, then releases the run's lock. After
+   an error or an interrupt, it then marks killed runs as KILLED, such as the incomplete
    children of this run. Test: "a child is complete or removed".
    This order prevents the deadlock that `base/locking.py` describes.
    If an error ended the run and the run cannot be closed, the first error is raised.
@@ -28,18 +28,20 @@
 8. `Mirror.finish` completes the copy, even after an error. This step is the last step,
    because the copy gets the status. Test: "results that an error ended".
 
-`LocalTracker.reopen_run` adds results to a run that is closed: `_find_or_create`
-returns the run. Steps 3 and 7 are skipped, because the status and the end time of the
+`reopen_run` adds results to a run that is closed: `RunOpener.find_or_create` returns
+the run. Step 3 is skipped, and so is step 7, because the status and the end time of the
 run do not change.
 
-`MlflowTracker` performs steps 2 and 7. With `HelperTracker`, a helper process performs
-these steps and calls the functions of step 4.
+The steps are the same for all runs. `Tracker._open` chooses between three kinds of run:
+a run that is not recorded, a run of this process, and a run of the recording process,
+which then performs steps 2 and 7 and calls the functions of step 4 (see `recorder`).
 """
 
 import gc
+import os
+import sys
 import traceback
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import (
     AbstractContextManager,
     closing,
@@ -47,19 +49,29 @@ from contextlib import (
     nullcontext,
     suppress,
 )
-from functools import partial
+from functools import cached_property
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING
 
 from pipeline import UserError
+from pipeline.base.printing import say
+from pipeline.base.process import disable_telemetry
 from pipeline.base.tags import Status
-from pipeline.execution.helper_process import Channel
+from pipeline.base.terminal import busy, wrap
+from pipeline.base.urls import database_path, names_another_store
+from pipeline.execution.helper_process import HelperProcess
 from pipeline.tracking import provenance
 from pipeline.tracking.copies.mirror import Mirror
 from pipeline.tracking.interface import OpenRun, Params, Run, RunStart, Tags
+from pipeline.tracking.null import NullRun
 from pipeline.tracking.provenance import CodeState
+from pipeline.tracking.recorder import HelperRun, start_recorder
+from pipeline.tracking.store.sqlite import require_store
 
-RunType = TypeVar("RunType", bound=OpenRun, covariant=True)
+if TYPE_CHECKING:  # importing MLflow takes a second
+    from pipeline.tracking.run_opener import RunOpener
+
+DEFAULT_EXPERIMENT = "digits"
 
 
 def final_status(error: BaseException) -> tuple[Status, str | None]:
@@ -77,11 +89,19 @@ def end_transactions(error: BaseException) -> None:
         gc.collect()
 
 
-class Tracker(ABC, Generic[RunType]):
-    """Opens and closes runs in a store; a server, if any, receives copies."""
+def experiment_of(name: str | None, default: str = DEFAULT_EXPERIMENT) -> str:
+    """Return the experiment of new runs, for the value of the key experiment_name."""
+    return name or os.environ.get("MLFLOW_EXPERIMENT_NAME") or default
 
-    # A channel for copies to the server; None if copies need another process.
-    copying_channel: Channel | None = None
+
+class Tracker:
+    """Opens runs, and closes and copies each run when its block ends.
+
+    Attributes:
+        store: The folder of the store.
+        server: The URL of the server that receives copies; None if there is none.
+        experiment: The experiment of new runs; None if runs are not recorded.
+    """
 
     def __init__(
         self,
@@ -90,13 +110,12 @@ class Tracker(ABC, Generic[RunType]):
         server: str | None = None,
         experiment: str | None = None,
         code: CodeState | None = None,
+        recorder: HelperProcess | None = None,
     ) -> None:
-        """Keep the arguments, which `new_tracker` describes.
-
-        `experiment` is None if runs are not recorded.
-        """
+        """Keep the arguments; `recorder` is the recording process, if there is one."""
         self.store, self.server, self.experiment = store, server, experiment
-        self._code = code
+        self._code, self._recorder = code, recorder
+        self._is_used = False
 
     @property
     def code(self) -> CodeState:
@@ -104,10 +123,19 @@ class Tracker(ABC, Generic[RunType]):
         self._code = self._code or provenance.code_state()
         return self._code
 
+    @cached_property
+    def opener(self) -> "RunOpener":
+        """Opens runs in this process; making it imports MLflow and opens the store."""
+        assert self.experiment
+        disable_telemetry()
+        with busy("importing MLflow"):
+            from pipeline.tracking.run_opener import RunOpener
+        return RunOpener(self.store, self.experiment)
+
     @contextmanager
     def start_run(
         self, *, name: str, params: Params, tags: Tags, resume: str | None = None
-    ) -> Iterator[RunType]:
+    ) -> Iterator[OpenRun]:
         """Open a run, or resume the run with this id; close it when the block ends.
 
         The steps are in the docstring of this module. The final status is FINISHED,
@@ -119,67 +147,27 @@ class Tracker(ABC, Generic[RunType]):
         with self._mirror() as mirror:
             all_tags = dict(tags) | provenance.tags(self.code)
             start = RunStart(name, params, all_tags, self.code.diff, resume=resume)
-            run = self.open_run(start)  # step 2
+            run = self._open(start)  # step 2
             if mirror:  # step 3
                 mirror.follow(lambda: run.run_id)
-            with self._recorded(run, mirror, partial(self.close_run, run)):
+            with self._recorded(run, mirror):
                 yield run
 
-    def _mirror(self) -> AbstractContextManager[Mirror | None]:
-        """Return a context with a run's `Mirror`, or with None without a server."""
-        if self.server is None:
-            return nullcontext()
-        return closing(Mirror(self.store, self.server, self.copying_channel))
-
-    @contextmanager
-    def _recorded(
-        self,
-        run: OpenRun,
-        mirror: Mirror | None,
-        close: Callable[[Status, str | None], str | None],
-    ) -> Iterator[None]:
-        """Record a run in the block, then close and copy the run: steps 4 to 8.
-
-        `close` gets the status and the error, like `close_run`.
-        """
-        try:
-            yield
-            run.wait()  # step 5
-            error = run.failure
-            status = Status.FAILED if error else Status.FINISHED
-        except BaseException as exception:
-            status, error = final_status(exception)
-            if isinstance(run, Run):  # a run of this process
-                end_transactions(exception)  # step 6
-            raise
-        finally:
-            closed_id = close(status, error)  # step 7
-            if mirror and closed_id:  # step 8
-                is_killed = status == Status.KILLED
-                run.copied = mirror.finish(closed_id, is_killed=is_killed)
-
-    @abstractmethod
-    def open_run(self, start: RunStart) -> RunType:
-        """Create a run, or open a run again; `close_run` closes the run."""
-
-    @abstractmethod
-    def close_run(self, run: OpenRun, status: Status, error: str | None) -> str | None:
-        """Close a run, record its error, if any, and return its id, if any.
-
-        Raises:
-            UserError, OSError: If a run cannot be marked FINISHED. For another status,
-                a message is printed.
-        """
-
-
-class LocalTracker(Tracker[Run]):
-    """Opens runs of this process."""
+    def _open(self, start: RunStart) -> OpenRun:
+        """Create or resume a run in the process that records it."""
+        if self.experiment is None:
+            return NullRun()
+        if self._recorder is None:
+            return self.opener.open_run(start)
+        assert not self._is_used, "the recording process records only one run"
+        self._is_used = True
+        return HelperRun(self._recorder, self.store, self.experiment, start)
 
     @contextmanager
     def reopen_run(
         self, *, run_id: str | None, weights_sha256: str | None
     ) -> Iterator[Run]:
-        """Open the run that trained a network, to add results.
+        """Open the run that trained a network, in this process, to add results.
 
         The status and the end time of the run do not change. The run is found by the
         hash of its weights. If several runs have these weights, the run `run_id` is
@@ -191,10 +179,103 @@ class LocalTracker(Tracker[Run]):
             if mirror:
                 with suppress(UserError):  # `finish` tries again, and reports an error
                     mirror.start()  # its process imports MLflow during the block
-            run = self._find_or_create(run_id, weights_sha256)
-            with self._recorded(run, mirror, lambda *_: run.run_id):
+            run: Run = NullRun()
+            if self.experiment:
+                run = self.opener.find_or_create(run_id, weights_sha256)
+            with self._recorded(run, mirror):
                 yield run
 
-    @abstractmethod
-    def _find_or_create(self, run_id: str | None, weights_sha256: str | None) -> Run:
-        """Return the run of a network or sweep, or create it; see `reopen_run`."""
+    def _mirror(self) -> AbstractContextManager[Mirror | None]:
+        """Return a context with a run's `Mirror`, or with None without a server."""
+        if self.server is None:
+            return nullcontext()
+        # The recording process has a second channel, because it imports MLflow, too.
+        channel = self._recorder.channels[1] if self._recorder else None
+        return closing(Mirror(self.store, self.server, channel))
+
+    @contextmanager
+    def _recorded(self, run: OpenRun, mirror: Mirror | None) -> Iterator[None]:
+        """Record a run in the block, then close and copy the run: steps 4 to 8."""
+        try:
+            yield
+            run.wait()  # step 5
+            error = run.failure
+            status = Status.FAILED if error else Status.FINISHED
+        except BaseException as exception:
+            status, error = final_status(exception)
+            if isinstance(run, Run):  # a run of this process
+                end_transactions(exception)  # step 6
+            raise
+        finally:
+            closed_id = run.close(status, error)  # step 7
+            if mirror and closed_id:  # step 8
+                is_killed = status == Status.KILLED
+                run.copied = mirror.finish(closed_id, is_killed=is_killed)
+
+    def close(self) -> None:
+        """End the recording process, if there is one."""
+        if self._recorder:
+            self._recorder.close()
+
+
+def _check_store(store: Path) -> None:
+    """Reject an unusable store; print a message if a variable selects another store."""
+    if database_path(store).exists():
+        require_store(store)
+    if names_another_store(store):
+        other = "the store of MLFLOW_TRACKING_URI or mlflow.set_tracking_uri"
+        say(wrap(f"runs are recorded in {database_path(store)}, not in {other}"))
+
+
+def new_tracker(
+    store: Path,
+    *,
+    server: str | None,
+    experiment: str | None = None,
+    code: CodeState | None = None,
+    is_recorded: bool = True,
+) -> Tracker:
+    """Return a tracker that records in this process; see `RecordedConfig.is_recorded`.
+
+    The store in the folder `store` is opened now, so that an unusable store is rejected
+    before any work. If there is no store, the first run creates it. A server receives
+    copies of the runs. New runs belong to `experiment`; None means the default
+    experiment. The runs record `code`. If `code` is None, the state of the code is read
+    when a run needs it.
+
+    Raises:
+        UserError, OSError: If the store cannot be used.
+    """
+    if not is_recorded:
+        return Tracker(store, code=code)
+    _check_store(store)
+    name = experiment_of(experiment)
+    tracker = Tracker(store, server=server, experiment=name, code=code)
+    _ = tracker.opener  # imports MLflow
+    return tracker
+
+
+@contextmanager
+def start_tracker(
+    store: Path, *, server: str | None, experiment: str | None, is_recorded: bool = True
+) -> Iterator[Tracker]:
+    """Start a recording process, which records one run and ends with the block.
+
+    If this process has already imported MLflow, another process would save no time and
+    is not started. `new_tracker` describes the arguments.
+    """
+    if not is_recorded or "mlflow" in sys.modules:
+        tracker = new_tracker(
+            store, server=server, experiment=experiment, is_recorded=is_recorded
+        )
+    else:
+        _check_store(store)
+        tracker = Tracker(
+            store,
+            server=server,
+            experiment=experiment_of(experiment),
+            recorder=start_recorder(is_copying=server is not None),
+        )
+    with closing(tracker):
+        _ = tracker.code  # now, because files may change later
+        yield tracker

@@ -14,10 +14,10 @@ from pipeline.base.terminal import busy, wrap
 from pipeline.base.urls import database_path, sqlite_uri
 from pipeline.tracking import mlflow_server
 from pipeline.tracking.runs import find_run
-from pipeline.tracking.selection import experiment_of
 from pipeline.tracking.store import mlflow_internals, pages
 from pipeline.tracking.store.client import StoreClient, open_store
 from pipeline.tracking.store.sqlite import artifact_root, require_store
+from pipeline.tracking.tracker import experiment_of
 
 PORT = 5000  # unless another program uses this port
 # MLflow's message is above the list of runs, and looks like a warning.

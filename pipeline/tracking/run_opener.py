@@ -1,40 +1,46 @@
-"""Opens and closes runs in the store: steps 2 and 7 in the docstring of `tracker`.
+"""Opens runs in the store: step 2 in the docstring of `tracker`.
 
-`mlflow_run` records the data of a run in the same process, which can be a helper
-process; see `helper_tracker`.
+`mlflow_run` records the data of a run and closes it, in the same process, which can be
+the recording process; see `recorder`.
 """
 
 from functools import cached_property
+from pathlib import Path
 
 from mlflow import entities
 
-from pipeline import UserError
 from pipeline.base import locking, terminal
 from pipeline.base.printing import say
 from pipeline.base.tags import ERROR_TAG, KIND_TAG, WEIGHTS_TAG, Kind, Status
+from pipeline.base.urls import database_path
 from pipeline.tracking import provenance
-from pipeline.tracking.interface import OpenRun, RunStart, Tags
+from pipeline.tracking.interface import RunStart, Tags
 from pipeline.tracking.mlflow_run import MlflowRun
 from pipeline.tracking.store.client import StoreClient, open_store
 from pipeline.tracking.store.database import new_name, run_label, tagged_runs
 from pipeline.tracking.store.locks import run_lock_file, store_lock
-from pipeline.tracking.tracker import LocalTracker, final_status
+from pipeline.tracking.tracker import final_status
 
 OPEN_SECONDS = 10.0  # maximum wait until a killed process releases a run; see `locks`
 
 
-class MlflowTracker(LocalTracker):
-    """Records runs in the store; a server, if any, receives copies."""
+class RunOpener:
+    """Opens the runs of one experiment in the store."""
 
-    experiment: str
+    def __init__(self, store: Path, experiment: str) -> None:
+        """Open the store, unless it is missing: the first run creates it."""
+        self.store, self.experiment = store, experiment
+        if database_path(store).exists():
+            _ = self.client
 
     @cached_property
     def client(self) -> StoreClient:
-        """The client of the store, which the first run creates."""
+        """The client of the store."""
         with terminal.busy("opening the store"):
             return open_store(self.store)
 
     def open_run(self, start: RunStart) -> MlflowRun:
+        """Create a run, or open a run again; the caller closes the run."""
         client, store = self.client, self.store
         with store_lock(store):
             client.mark_killed_runs()
@@ -55,46 +61,14 @@ class MlflowTracker(LocalTracker):
             new = {k: v for k, v in start.params.items() if k not in known}
             opened.log_start(new, start.tags if start.resume else {}, start.diff)
         except BaseException as error:
-            self.close_run(opened, *final_status(error))
+            opened.close(*final_status(error))
             raise
         return opened
 
-    def close_run(self, run: OpenRun, status: Status, error: str | None) -> str:
-        assert isinstance(run, MlflowRun)
-        try:
-            is_marked = self._set_final_status(run.run_id, status, error)
-        finally:
-            run.release()  # before this process waits for the store's lock
-        if is_marked and status != Status.FINISHED:
-            self._mark_killed_runs()
-        return run.run_id
-
-    def _set_final_status(self, run_id: str, status: Status, error: str | None) -> bool:
-        """Set the status; return whether this succeeded. See `Tracker.close_run`."""
-        try:
-            self.client.set_terminated(run_id, status)
-            if error:
-                self.client.set_tag(run_id, ERROR_TAG, error)
-        except (UserError, OSError) as problem:
-            if status == Status.FINISHED:
-                raise
-            message = f"run {run_id} could not be marked {status}: {problem}"
-            terminal.print_error(message)
-            return False
-        return True
-
-    def _mark_killed_runs(self) -> None:
-        """Mark killed runs, with the children that this run has not finished."""
-        try:
-            with store_lock(self.store):
-                self.client.mark_killed_runs()
-        except (UserError, OSError) as problem:
-            message = f"killed runs could not be marked {Status.KILLED}: {problem}"
-            terminal.print_error(message)
-
-    def _find_or_create(
+    def find_or_create(
         self, run_id: str | None, weights_sha256: str | None
     ) -> MlflowRun:
+        """Return the run of a network or sweep, or create it: `Tracker.reopen_run`."""
         client, store = self.client, self.store
         with store_lock(store):
             client.mark_killed_runs()
@@ -116,11 +90,10 @@ class MlflowTracker(LocalTracker):
         ids = [recorded.run_id for recorded in found]
         if ids:
             return client.get_run(run_id if run_id in ids else ids[0])
+        code = provenance.code_state()
         tags = {WEIGHTS_TAG: sha256, KIND_TAG: Kind.EVALUATION}
-        run = self._create(
-            f"network {sha256[:8]}", {**provenance.tags(self.code), **tags}
-        )
-        MlflowRun(client, run).log_diff(self.code.diff)
+        run = self._create(f"network {sha256[:8]}", provenance.tags(code) | tags)
+        MlflowRun(client, run).log_diff(code.diff)
         created = f"created {run_label(run.info.run_name, run.info.run_id)}"
         say(terminal.wrap(f"the store has no run of this network; {created}"))
         return run
