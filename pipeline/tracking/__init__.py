@@ -5,7 +5,6 @@ MLflow; most of its modules do not import it.
 """
 
 from pipeline.tracking import provenance
-from pipeline.tracking.copies.mirror import mirror_run
 from pipeline.tracking.interface import (
     EpochPoint,
     OpenRun,
@@ -14,6 +13,7 @@ from pipeline.tracking.interface import (
     announce_kept_name,
     viewing_hint,
 )
+from pipeline.tracking.mirror import mirror_run
 from pipeline.tracking.runs import (
     find_run,
     find_sweep,

@@ -69,10 +69,18 @@ class RunOpener:
         self, run_id: str | None, weights_sha256: str | None
     ) -> MlflowRun:
         """Return the run of a network or sweep, or create it: `Tracker.reopen_run`."""
-        client, store = self.client, self.store
-        with store_lock(store):
+        client = self.client
+        with store_lock(self.store):
             client.mark_killed_runs()
-            run = self._run_of_network(run_id, weights_sha256)
+            if weights_sha256:
+                found = tagged_runs(self.store, WEIGHTS_TAG, [weights_sha256])
+                ids = [recorded.run_id for recorded in found]
+                run_id = run_id if run_id in ids else next(iter(ids), None)
+            if run_id:
+                run = client.get_run(run_id)
+            else:
+                assert weights_sha256
+                run = self._create_for_network(weights_sha256)
             # A run that was created for a network is closed before data is added, so
             # that a killed process leaves no open run.
             is_created = run.data.tags.get(KIND_TAG) == Kind.EVALUATION
@@ -80,20 +88,11 @@ class RunOpener:
                 client.set_terminated(run.info.run_id)
         return MlflowRun(client, run)
 
-    def _run_of_network(self, run_id: str | None, sha256: str | None) -> entities.Run:
-        """Return the run `run_id` if it has these weights, else the newest such run."""
-        client = self.client
-        if sha256 is None:
-            assert run_id
-            return client.get_run(run_id)
-        found = tagged_runs(client.store, WEIGHTS_TAG, [sha256])
-        ids = [recorded.run_id for recorded in found]
-        if ids:
-            return client.get_run(run_id if run_id in ids else ids[0])
+    def _create_for_network(self, sha256: str) -> entities.Run:
         code = provenance.code_state()
         tags = {WEIGHTS_TAG: sha256, KIND_TAG: Kind.EVALUATION}
         run = self._create(f"network {sha256[:8]}", provenance.tags(code) | tags)
-        MlflowRun(client, run).log_diff(code.diff)
+        MlflowRun(self.client, run).log_diff(code.diff)
         created = f"created {run_label(run.info.run_name, run.info.run_id)}"
         say(terminal.wrap(f"the store has no run of this network; {created}"))
         return run
@@ -103,9 +102,10 @@ class RunOpener:
     ) -> entities.Run:
         experiment = self.client.find_or_create_experiment(self.experiment)
         experiment_id = experiment.experiment_id
-        return self.client.create_run(
+        run: entities.Run = self.client.create_run(
             experiment_id,
             start_time=time,
             tags=dict(tags),
-            run_name=new_name(self.client.store, name, experiment_id),
+            run_name=new_name(self.store, name, experiment_id),
         )
+        return run

@@ -12,13 +12,15 @@ from pipeline.base.paths import store_dir
 from pipeline.base.printing import say
 from pipeline.base.terminal import wrap
 from pipeline.execution.helper_process import HelperProcess
-from pipeline.tracking.copies.copying_functions import (
+from pipeline.tracking.copies.copying import (
     COPIER,
+    CopyStatus,
+    copy_in_order,
     copy_run,
+    describe_failed,
     import_mlflow,
     mark_killed_runs,
 )
-from pipeline.tracking.copies.order import CopyStatus, copy_in_order, describe_failed
 from pipeline.tracking.runs import MAX_LISTED, find_run
 from pipeline.tracking.store.database import RecordedRun, runs_to_copy
 from pipeline.tracking.store.locks import server_lock, store_lock

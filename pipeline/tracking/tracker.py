@@ -61,8 +61,8 @@ from pipeline.base.terminal import busy, wrap
 from pipeline.base.urls import database_path, names_another_store
 from pipeline.execution.helper_process import HelperProcess
 from pipeline.tracking import provenance
-from pipeline.tracking.copies.mirror import Mirror
 from pipeline.tracking.interface import OpenRun, Params, Run, RunStart, Tags
+from pipeline.tracking.mirror import Mirror
 from pipeline.tracking.null import NullRun
 from pipeline.tracking.provenance import CodeState
 from pipeline.tracking.recorder import HelperRun, start_recorder

@@ -9,8 +9,7 @@ from pipeline import tracking
 from pipeline.execution.helper_process import HelperProcess
 from pipeline.model import storage
 from pipeline.model.program import export_network
-from pipeline.tracking import RunStart, sync
-from pipeline.tracking.copies import mirror
+from pipeline.tracking import RunStart, mirror, sync
 from pipeline.tracking.copies.server_copies import copies_on
 from pipeline.tracking.store.client import open_store
 

@@ -19,10 +19,9 @@ from filelock import FileLock
 from pipeline import UserError
 from pipeline.execution.helper_process import Channel, HelperKilled
 from pipeline.sync import sync
-from pipeline.tracking import new_tracker, tagged_runs
+from pipeline.tracking import mirror, new_tracker, tagged_runs
 from pipeline.tracking import sync as sync_module
-from pipeline.tracking.copies import mirror
-from pipeline.tracking.copies.copying_functions import copy_run, copy_with_children
+from pipeline.tracking.copies.copying import copy_run, copy_with_children
 
 UNREADABLE = (
     "{url} rejected the copy: ParseError: Failed to parse experiments field: "

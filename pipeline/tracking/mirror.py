@@ -15,7 +15,7 @@ from pipeline.base.printing import say, warn
 from pipeline.base.terminal import busy, command_line, wrap
 from pipeline.base.text import printable
 from pipeline.execution.helper_process import Channel, HelperKilled, HelperProcess
-from pipeline.tracking.copies.copying_functions import (
+from pipeline.tracking.copies.copying import (
     COPIER,
     copy_with_children,
     import_mlflow,
