@@ -7,14 +7,13 @@ classes, describes a run that is read from the store.
     class            defined in     a run that is
     OpenRun          here           open in any process
     ├─ HelperRun     recorder       recorded by another process, the recording process
-    └─ Run           here           open in this process
-       ├─ MlflowRun  mlflow_run     recorded with MLflow
-       └─ NullRun    null           not recorded (tracking=none)
+    └─ Run           here           open in this process; it records nothing
+       └─ MlflowRun  mlflow_run     recorded with MLflow
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import time_ns
@@ -122,6 +121,8 @@ class OpenRun(ABC):
 
     def viewing_hint(self) -> str:
         """Return lines with the run, and the command that shows it."""
+        if self.run_id is None:
+            return "run    not recorded (tracking=none)\n"
         return viewing_hint(self.label)
 
 
@@ -145,10 +146,29 @@ class Run(OpenRun):
 
     Callers can call the methods directly. `submit` is for functions that also record a
     run of another process, such as the functions of `training/log.py`.
+
+    The methods of this class record nothing, for tracking=none. `MlflowRun` overrides
+    them.
     """
+
+    run_id: str | None = None
+    label = "the training run"
+    artifacts: Path | None = None
+
+    def submit(
+        self,
+        function: "Callable[Concatenate[Run, Arguments], None]",
+        *arguments: Arguments.args,
+        **options: Arguments.kwargs,
+    ) -> None:
+        """Call function(run, ...) before this method returns, if runs are recorded."""
 
     def wait(self) -> None:
         """Return at once, because all calls are made."""
+
+    def close(self, status: Status, error: str | None) -> str | None:
+        """Close the run; see `OpenRun.close`."""
+        return None
 
     def log_metrics(
         self, metrics: Metrics, *, step: int, time: int | None = None
@@ -161,18 +181,15 @@ class Run(OpenRun):
         time = now() if time is None else time
         self.log_points([EpochPoint(step, time, metrics)])
 
-    @abstractmethod
     def log_points(self, points: Sequence[EpochPoint]) -> None:
         """Record the metrics of many epochs at once.
 
         One call takes less than a tenth of the time of a `log_metrics` call per epoch.
         """
 
-    @abstractmethod
     def log_image(self, name: str, image: Image.Image, *, step: int) -> None:
         """Record an image of an epoch; it replaces an earlier image of this epoch."""
 
-    @abstractmethod
     def log_text(self, name: str, text: str) -> None:
         """Record text as an artifact with this name.
 
@@ -180,11 +197,9 @@ class Run(OpenRun):
         written as the original bytes.
         """
 
-    @abstractmethod
     def log_files(self, folder: str, paths: Iterable[Path]) -> None:
         """Record files in a folder of the run's artifacts."""
 
-    @abstractmethod
     def log_model(
         self,
         network_path: Path,
@@ -201,7 +216,6 @@ class Run(OpenRun):
         model gets both.
         """
 
-    @abstractmethod
     def log_dataset(
         self, name: str, sha256: str, source: str, counts: Mapping[str, int], use: str
     ) -> None:
@@ -211,11 +225,9 @@ class Run(OpenRun):
         "evaluation".
         """
 
-    @abstractmethod
     def set_tags(self, tags: Tags) -> None:
         """Set tags, which can be used to search for runs."""
 
-    @abstractmethod
     def describe(self, text: str, links: Mapping[str, str]) -> None:
         """Set the text and links of the description, which is Markdown.
 
@@ -223,22 +235,19 @@ class Run(OpenRun):
         page shows the first lines, and the rest on demand. See `add_links`.
         """
 
-    @abstractmethod
     def add_links(self, links: Mapping[str, str]) -> None:
         """Add links to the description, or replace the links with the same keys."""
 
-    @abstractmethod
     def add_results(self, results: Mapping[str, str]) -> None:
         """Add results to the description, or replace results with the same titles."""
 
-    @abstractmethod
     def link(self, text: str, page: str) -> str:
         """Return a Markdown link to a page of the run.
 
         `page` is "model-metrics", or "artifacts/" and the name of an artifact.
         """
+        return text
 
-    @abstractmethod
     def child(
         self, start: RunStart, *, end: int | None = None
     ) -> "AbstractContextManager[Run]":
@@ -248,20 +257,18 @@ class Run(OpenRun):
         child becomes FINISHED, or FAILED after `OpenRun.fail`. If the block fails, or
         if this process is killed in it, `delete_unfinished_children` removes the child.
         """
+        return nullcontext(Run())
 
-    @abstractmethod
     def reopen_child(self, run_id: str) -> "Run":
         """Return a finished child to record more data; its status does not change."""
+        return Run()
 
-    @abstractmethod
     def fail_child(self, run_id: str, error: str) -> None:
         """Mark a finished child whose files are damaged as FAILED."""
 
-    @abstractmethod
     def delete_unfinished_children(self) -> None:
         """Delete the incomplete children; keep the failed children."""
 
-    @abstractmethod
     def compare_children(self, params: Sequence[str]) -> dict[str, str]:
         """Return Markdown links, by name, to pages with the children, best first.
 
@@ -269,3 +276,4 @@ class Run(OpenRun):
         chart plots the validation accuracy against the first of `params`. The other
         chart shows all `params` as parallel coordinates.
         """
+        return {}

@@ -14,10 +14,10 @@ from pipeline.base.printing import say
 from pipeline.base.tags import ERROR_TAG, KIND_TAG, WEIGHTS_TAG, Kind, Status
 from pipeline.base.urls import database_path
 from pipeline.tracking import provenance
-from pipeline.tracking.interface import RunStart, Tags
+from pipeline.tracking.interface import RunStart
 from pipeline.tracking.mlflow_run import MlflowRun
 from pipeline.tracking.store.client import StoreClient, open_store
-from pipeline.tracking.store.database import new_name, run_label, tagged_runs
+from pipeline.tracking.store.database import run_label, tagged_runs
 from pipeline.tracking.store.locks import run_lock_file, store_lock
 from pipeline.tracking.tracker import final_status
 
@@ -44,10 +44,8 @@ class RunOpener:
         client, store = self.client, self.store
         with store_lock(store):
             client.mark_killed_runs()
-            if start.resume:
-                run = client.get_run(start.resume)
-            else:
-                run = self._create(start.name, start.tags, time=start.time)
+            resumed = start.resume and client.get_run(start.resume)
+            run = resumed or self._create(start)
             path = run_lock_file(store, run.info.run_id)
             lock = locking.acquire(path, seconds=OPEN_SECONDS)
         opened = MlflowRun(client, run, lock)
@@ -56,10 +54,11 @@ class RunOpener:
                 client.update_run(opened.run_id, Status.RUNNING)
                 if ERROR_TAG in run.data.tags:  # an earlier attempt failed
                     client.delete_tag(opened.run_id, ERROR_TAG)
+                opened.set_tags(start.tags)
             # A resumed run keeps its params, because MLflow rejects changed values.
             known = run.data.params
-            new = {k: v for k, v in start.params.items() if k not in known}
-            opened.log_start(new, start.tags if start.resume else {}, start.diff)
+            opened.log_params({k: v for k, v in start.params.items() if k not in known})
+            opened.log_diff(start.diff)
         except BaseException as error:
             opened.close(*final_status(error))
             raise
@@ -91,21 +90,15 @@ class RunOpener:
     def _create_for_network(self, sha256: str) -> entities.Run:
         code = provenance.code_state()
         tags = {WEIGHTS_TAG: sha256, KIND_TAG: Kind.EVALUATION}
-        run = self._create(f"network {sha256[:8]}", provenance.tags(code) | tags)
+        tags |= provenance.tags(code)
+        run = self._create(RunStart(f"network {sha256[:8]}", {}, tags))
         MlflowRun(self.client, run).log_diff(code.diff)
         created = f"created {run_label(run.info.run_name, run.info.run_id)}"
         say(terminal.wrap(f"the store has no run of this network; {created}"))
         return run
 
-    def _create(
-        self, name: str, tags: Tags, *, time: int | None = None
-    ) -> entities.Run:
+    def _create(self, start: RunStart) -> entities.Run:
         experiment = self.client.find_or_create_experiment(self.experiment)
-        experiment_id = experiment.experiment_id
-        run: entities.Run = self.client.create_run(
-            experiment_id,
-            start_time=time,
-            tags=dict(tags),
-            run_name=new_name(self.store, name, experiment_id),
+        return self.client.create_named_run(
+            experiment.experiment_id, start.name, start.tags, start.time
         )
-        return run

@@ -47,13 +47,11 @@ from contextlib import (
     closing,
     contextmanager,
     nullcontext,
-    suppress,
 )
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline import UserError
 from pipeline.base.printing import say
 from pipeline.base.process import disable_telemetry
 from pipeline.base.tags import Status
@@ -63,7 +61,6 @@ from pipeline.execution.helper_process import HelperProcess
 from pipeline.tracking import provenance
 from pipeline.tracking.interface import OpenRun, Params, Run, RunStart, Tags
 from pipeline.tracking.mirror import Mirror
-from pipeline.tracking.null import NullRun
 from pipeline.tracking.provenance import CodeState
 from pipeline.tracking.recorder import HelperRun, start_recorder
 from pipeline.tracking.store.sqlite import require_store
@@ -156,7 +153,7 @@ class Tracker:
     def _open(self, start: RunStart) -> OpenRun:
         """Create or resume a run in the process that records it."""
         if self.experiment is None:
-            return NullRun()
+            return Run()
         if self._recorder is None:
             return self.opener.open_run(start)
         assert not self._is_used, "the recording process records only one run"
@@ -177,9 +174,8 @@ class Tracker:
         """
         with self._mirror() as mirror:
             if mirror:
-                with suppress(UserError):  # `finish` tries again, and reports an error
-                    mirror.start()  # its process imports MLflow during the block
-            run: Run = NullRun()
+                mirror.prepare()  # its process imports MLflow during the block
+            run = Run()
             if self.experiment:
                 run = self.opener.find_or_create(run_id, weights_sha256)
             with self._recorded(run, mirror):

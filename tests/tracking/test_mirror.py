@@ -148,9 +148,10 @@ def test_a_timeout_of_a_disk_is_not_blamed_on_the_server(
 
 def test_a_closed_copy_starts_no_process(recorded):
     copy = mirror.Mirror(recorded, broken_server("refuses"))
+    copy.follow(lambda: "0" * 32)  # its thread may notice the end late
     copy.close()
     with pytest.raises(HelperKilled, match="has ended"):
-        copy.start()
+        copy.prepare()
 
 
 def test_sync_stops_if_nothing_is_recorded_or_a_server_refuses(

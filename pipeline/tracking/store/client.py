@@ -6,7 +6,7 @@ The store needs no server and no network. Several processes can write at the sam
 import errno
 import re
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from pipeline.base import files, locking
 from pipeline.base.tags import OPEN, PARENT_TAG, PROJECT_TAG, Status
 from pipeline.base.urls import database_path, sqlite_uri
 from pipeline.tracking.store import mlflow_internals, pages
-from pipeline.tracking.store.database import open_runs
+from pipeline.tracking.store.database import new_name, open_runs
 from pipeline.tracking.store.locks import run_lock_file, write_lock
 from pipeline.tracking.store.sqlite import (
     artifact_root,
@@ -84,6 +84,18 @@ class StoreClient:
             f"restore it ({mlflow_command(store, restore)}), or set "
             "experiment_name to a different name"
         )
+
+    def create_named_run(
+        self, experiment_id: str, name: str, tags: Mapping[str, str], start: int
+    ) -> entities.Run:
+        """Create a run, whose name gets a number if another run has this name."""
+        run: entities.Run = self.create_run(
+            experiment_id,
+            start_time=start,
+            tags=dict(tags),
+            run_name=new_name(self.store, name, experiment_id),
+        )
+        return run
 
     def mark_killed_runs(self) -> None:
         """Mark the open runs of this project whose process has ended as KILLED.
