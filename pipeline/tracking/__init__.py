@@ -1,7 +1,18 @@
 """Records runs: the store, copies on a server, and provenance.
 
 The store is MLflow's database and artifacts, in `outputs/`. Only this package uses
-MLflow; most of its modules do not import it.
+MLflow. Importing MLflow takes a second, so processes share the work:
+
+    process                modules                   objects of an open run
+    main process           tracker, recorder, sync   Tracker, HelperRun, Mirror
+    process that records   run_opener, mlflow_run    RunOpener, MlflowRun
+    copying process        copies/                   Copies, Sender
+
+The process that records is the recording process for `train`, and otherwise the main
+process. The recording process is also the copying process of its run, in a second
+thread. The other modules belong to no process. They do not import MLflow, except
+`logged_model.py`, the modules of the command `ui`, and in `store/` the modules
+`client.py`, `pages.py` and `mlflow_internals.py`.
 """
 
 from pipeline.tracking import provenance

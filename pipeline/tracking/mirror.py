@@ -1,6 +1,7 @@
 """Copies a run in progress to a server, through a channel to a helper process.
 
-The main process holds the `Mirror`. The helper process runs `copying_functions`.
+The main process holds the `Mirror`. The helper process, which is the copying process,
+runs the functions of `copies.copying`.
 """
 
 import threading

@@ -33,7 +33,7 @@ from pipeline.tracking import (
     mirror,
     tagged_runs,
 )
-from pipeline.tracking.copies.copying import copy_in_order, describe_failed
+from pipeline.tracking.copies.copying import describe_failed, runs_in_order
 from pipeline.tracking.copies.server_copies import Copies
 from pipeline.tracking.mirror import Mirror
 from pipeline.tracking.store.client import open_store
@@ -66,7 +66,8 @@ def copy(server):
 
     def copy(folder, run_id=None):
         copies = Copies(open_store(folder), server.url)
-        done = copy_in_order(folder, server.url, run_id, copies.try_update)
+        runs = runs_in_order(folder, run_id)
+        done = {run.run_id: s for run in runs if (s := copies.try_update(run))}
         if failed := describe_failed(done, server.url):
             raise UserError(failed)
         return {run_id: copied.url for run_id, copied in done.items() if copied.url}

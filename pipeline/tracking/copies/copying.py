@@ -6,13 +6,12 @@ functions import `server_copies`, which imports MLflow, only when they are calle
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from pipeline import UserError
-from pipeline.base.console import progress
 from pipeline.base.printing import output
 from pipeline.base.tags import PARENT_TAG, REUSED_TAG
 from pipeline.tracking.store.database import RecordedRun, runs_to_copy
@@ -35,30 +34,17 @@ DELETED = CopyStatus(
 )
 
 
-def copy_in_order(
-    store: Path,
-    server: str,
-    run_id: str | None,
-    copy: Callable[[RecordedRun], CopyStatus | None],
-) -> dict[str, CopyStatus]:
-    """Copy a run and its children, or all runs, to a server.
+def runs_in_order(store: Path, run_id: str | None) -> list[RecordedRun]:
+    """Return a run and its children, or all runs, in the order of copying.
 
-    `copy` copies a run and returns None if the run was deleted.
-
-    Returns:
-        The status of each run that was not deleted, by the id; `run_id` is last.
+    Parents are last, because a description links to the copies of children. A run that
+    reuses another run comes after it, because a tag refers to the copy of the reused
+    run. Both runs can have the same start.
     """
     runs = runs_to_copy(store, run_id)
-    # Parents are last, because a description links to the copies of children. A run
-    # that reuses another run comes after it, because a tag refers to the copy of the
-    # reused run. Both runs can have the same start.
     parents = {recorded.tags.get(PARENT_TAG) for recorded in runs}
     runs.sort(key=lambda x: (x.run_id in parents, x.start, REUSED_TAG in x.tags))
-    return {
-        recorded.run_id: copied
-        for recorded in progress(f"copying runs to {server}")(runs)
-        if (copied := copy(recorded))
-    }
+    return runs
 
 
 def describe_failed(done: Mapping[str, CopyStatus], server: str) -> str:
@@ -86,14 +72,15 @@ def copy_with_children(
         UserError: If not all runs were copied, or if another process holds the lock of
             the copies until `end`, in seconds since 1970. The message says why.
     """
-
-    def copy(recorded: RecordedRun) -> CopyStatus | None:
-        seconds = max(0.0, end - time.time())
-        is_now_open = is_open and recorded.run_id == run_id
-        return copy_run(store, server, recorded, seconds=seconds, is_open=is_now_open)
-
+    done: dict[str, CopyStatus] = {}
     with output(quiet=True):  # the process of a training run has its own channel
-        done = copy_in_order(store, server, run_id, copy)
+        for recorded in runs_in_order(store, run_id):
+            seconds = max(0.0, end - time.time())
+            is_now_open = is_open and recorded.run_id == run_id
+            if copied := copy_run(
+                store, server, recorded, seconds=seconds, is_open=is_now_open
+            ):
+                done[recorded.run_id] = copied
     if failed := describe_failed(done, server):
         raise UserError(failed)
     if run_id not in done:
@@ -112,6 +99,8 @@ def copy_run(
     is_open: bool = False,
 ) -> CopyStatus | None:
     """Copy a run while this process holds the lock of the copies.
+
+    The result is None if the run was deleted.
 
     If the main process is killed, no other process gets the lock before this process
     ends.
