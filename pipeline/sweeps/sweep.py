@@ -37,7 +37,6 @@ from pipeline.sweeps.start import SweepStart
 from pipeline.tracking import (
     RecordedRun,
     announce_kept_name,
-    experiment_of,
     mirror_run,
     provenance,
     viewing_hint,
@@ -68,7 +67,7 @@ def train_sweep(
         raise UserError(f"{rule}: call it when the other sweep has ended")
     cfg = command.config
     code = provenance.code_state()  # for all training runs; files may change later
-    experiment = experiment_of(cfg.experiment_name) if cfg.is_recorded else None
+    experiment = cfg.recorded_in  # the variable may change later, too
     jobs, identifier = _identify(command, experiment)
     store, own = store_dir(), own_folder()
     folder = store / "sweeps" / identifier

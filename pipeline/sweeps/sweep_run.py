@@ -36,7 +36,6 @@ def open_run(
         server=cfg.server,
         experiment=start.experiment,
         code=start.code,
-        is_recorded=cfg.is_recorded,
     )
     with tracker.start_run(
         name=start.name,

@@ -41,7 +41,6 @@ from pipeline.tracking.store.locks import store_lock
 from pipeline.tracking.tracker import (
     Tracker,
     end_transactions,
-    experiment_of,
     new_tracker,
     start_tracker,
 )

@@ -38,7 +38,6 @@ which then performs steps 2 and 7 and calls the functions of step 4 (see `record
 """
 
 import gc
-import os
 import sys
 import traceback
 from collections.abc import Iterator
@@ -68,8 +67,6 @@ from pipeline.tracking.store.sqlite import require_store
 if TYPE_CHECKING:  # importing MLflow takes a second
     from pipeline.tracking.run_opener import RunOpener
 
-DEFAULT_EXPERIMENT = "digits"
-
 
 def final_status(error: BaseException) -> tuple[Status, str | None]:
     """Return the status of a run after an error, and the error; None if KILLED."""
@@ -84,11 +81,6 @@ def end_transactions(error: BaseException) -> None:
         # Only the garbage collector frees Python's connections.
         traceback.clear_frames(error.__traceback__)
         gc.collect()
-
-
-def experiment_of(name: str | None, default: str = DEFAULT_EXPERIMENT) -> str:
-    """Return the experiment of new runs, for the value of the key experiment_name."""
-    return name or os.environ.get("MLFLOW_EXPERIMENT_NAME") or default
 
 
 class Tracker:
@@ -110,7 +102,8 @@ class Tracker:
         recorder: HelperProcess | None = None,
     ) -> None:
         """Keep the arguments; `recorder` is the recording process, if there is one."""
-        self.store, self.server, self.experiment = store, server, experiment
+        self.store, self.experiment = store, experiment
+        self.server = server if experiment else None
         self._code, self._recorder = code, recorder
         self._is_used = False
 
@@ -227,50 +220,43 @@ def new_tracker(
     store: Path,
     *,
     server: str | None,
-    experiment: str | None = None,
+    experiment: str | None,
     code: CodeState | None = None,
-    is_recorded: bool = True,
 ) -> Tracker:
-    """Return a tracker that records in this process; see `RecordedConfig.is_recorded`.
+    """Return a tracker that records in this process.
 
     The store in the folder `store` is opened now, so that an unusable store is rejected
     before any work. If there is no store, the first run creates it. A server receives
-    copies of the runs. New runs belong to `experiment`; None means the default
-    experiment. The runs record `code`. If `code` is None, the state of the code is read
+    copies of the runs. New runs belong to `experiment`; if it is None, runs are not
+    recorded. The runs record `code`. If `code` is None, the state of the code is read
     when a run needs it.
 
     Raises:
         UserError, OSError: If the store cannot be used.
     """
-    if not is_recorded:
-        return Tracker(store, code=code)
-    _check_store(store)
-    name = experiment_of(experiment)
-    tracker = Tracker(store, server=server, experiment=name, code=code)
-    _ = tracker.opener  # imports MLflow
+    tracker = Tracker(store, server=server, experiment=experiment, code=code)
+    if experiment:
+        _check_store(store)
+        _ = tracker.opener  # imports MLflow
     return tracker
 
 
 @contextmanager
 def start_tracker(
-    store: Path, *, server: str | None, experiment: str | None, is_recorded: bool = True
+    store: Path, *, server: str | None, experiment: str | None
 ) -> Iterator[Tracker]:
     """Start a recording process, which records one run and ends with the block.
 
     If this process has already imported MLflow, another process would save no time and
     is not started. `new_tracker` describes the arguments.
     """
-    if not is_recorded or "mlflow" in sys.modules:
-        tracker = new_tracker(
-            store, server=server, experiment=experiment, is_recorded=is_recorded
-        )
+    if experiment is None or "mlflow" in sys.modules:
+        tracker = new_tracker(store, server=server, experiment=experiment)
     else:
         _check_store(store)
+        recorder = start_recorder(is_copying=server is not None)
         tracker = Tracker(
-            store,
-            server=server,
-            experiment=experiment_of(experiment),
-            recorder=start_recorder(is_copying=server is not None),
+            store, server=server, experiment=experiment, recorder=recorder
         )
     with closing(tracker):
         _ = tracker.code  # now, because files may change later

@@ -1,5 +1,6 @@
 """The command `ui`: serves MLflow's UI to this machine."""
 
+import os
 import socket
 import threading
 import webbrowser
@@ -17,7 +18,6 @@ from pipeline.tracking.runs import find_run
 from pipeline.tracking.store import mlflow_internals, pages
 from pipeline.tracking.store.client import StoreClient, open_store
 from pipeline.tracking.store.sqlite import artifact_root, require_store
-from pipeline.tracking.tracker import experiment_of
 
 PORT = 5000  # unless another program uses this port
 # MLflow's message is above the list of runs, and looks like a warning.
@@ -74,7 +74,7 @@ def newest_list(client: StoreClient) -> str:
         UserError: If there is no such experiment, or no run.
     """
     database = displayed(database_path(client.store))
-    if name := experiment_of(None, default=""):
+    if name := os.environ.get("MLFLOW_EXPERIMENT_NAME"):
         names = {each.name: each for each in client.search_experiments()}
         if name not in names:
             rule = f"MLFLOW_EXPERIMENT_NAME must be an experiment of {database}"

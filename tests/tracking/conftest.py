@@ -63,7 +63,7 @@ def client(store):
 @pytest.fixture
 def tracker(store):
     """A tracker that records in that store."""
-    return tracking.new_tracker(store, server=None)
+    return tracking.new_tracker(store, server=None, experiment="digits")
 
 
 @pytest.fixture
@@ -96,8 +96,9 @@ def network_files(tmp_path_factory, new_network):
 def start_run():
     """Return a function that starts a run in a store."""
 
-    def start(folder, *, name="a name", resume=None, tags=None, server=None):
-        tracker = tracking.new_tracker(folder, server=server)
+    def start(folder, *, name="a name", resume=None, tags=None, server=None, **options):
+        options = {"experiment": "digits", **options}
+        tracker = tracking.new_tracker(folder, server=server, **options)
         return tracker.start_run(
             name=name, params={"hidden": 20}, tags=tags or {}, resume=resume
         )

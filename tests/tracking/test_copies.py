@@ -171,13 +171,9 @@ def test_all_runs_are_copied_once_and_the_copied_model_predicts(
     assert model.predict(pixels).sum(axis=1) == pytest.approx(1, abs=1e-5)
 
 
-def test_a_copy_is_in_an_experiment_with_the_same_name(
-    store, start_run, server, copy, monkeypatch
-):
-    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "a team")
-    with start_run(store) as run:
+def test_a_copy_is_in_an_experiment_with_the_same_name(store, start_run, server, copy):
+    with start_run(store, experiment="a team") as run:
         pass
-    monkeypatch.delenv("MLFLOW_EXPERIMENT_NAME")
     client = MlflowClient(server.url)
     client.create_experiment("a team", tags={"mlflow.note.content": "Ours."})
     address = copy(store)[run.run_id]

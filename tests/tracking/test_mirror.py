@@ -180,7 +180,7 @@ def test_a_call_of_sync_that_fails_in_a_thread_leaves_the_process_as_it_was(
 
 def test_results_that_an_error_ended_are_copied(recorded, same_helper, capsys):
     url = broken_server("refuses")
-    tracker = new_tracker(recorded, server=url)
+    tracker = new_tracker(recorded, server=url, experiment="digits")
     (sweep,) = tagged_runs(recorded, "kind", ["sweep"])
     reopened = tracker.reopen_run(run_id=sweep.run_id, weights_sha256=None)
     with suppress(OSError), reopened as run:

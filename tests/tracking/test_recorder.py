@@ -128,7 +128,7 @@ def test_the_command_itself_says_that_another_store_is_not_used(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///other.db")
     with (
         redirect_stdout(io.StringIO()) as printed,  # of this process only
-        tracking.start_tracker(store, server=None, experiment=None) as tracker,
+        tracking.start_tracker(store, server=None, experiment="digits") as tracker,
         tracker.start_run(**RUN) as run,
     ):
         run.wait()
@@ -230,7 +230,7 @@ def test_a_training_run_that_is_terminated_as_soon_as_its_run_exists_is_killed(p
 
 def test_a_process_without_a_run_ends_when_training_fails(store, monkeypatch):
     monkeypatch.delitem(sys.modules, "mlflow")  # otherwise, no process is started
-    prepared = tracking.start_tracker(store, server=None, experiment=None)
+    prepared = tracking.start_tracker(store, server=None, experiment="digits")
     with suppress(OSError), prepared as tracker:
         raise OSError("no data")
     assert tracker._recorder._process.returncode is not None
@@ -276,7 +276,7 @@ def test_a_call_that_fails_when_the_block_has_ended_marks_the_run_as_failed(
 ):
     monkeypatch.delitem(sys.modules, "mlflow")
     with (
-        tracking.start_tracker(store, server=None, experiment=None) as tracker,
+        tracking.start_tracker(store, server=None, experiment="digits") as tracker,
         pytest.raises(FileNotFoundError),
         tracker.start_run(name="a name", params={}, tags={}) as run,
     ):
@@ -293,6 +293,6 @@ def test_training_has_a_higher_priority_than_a_process_that_also_copies(
 ):
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
     monkeypatch.delitem(sys.modules, "mlflow")  # otherwise, no process is started
-    with tracking.start_tracker(store, server=server, experiment=None) as tracker:
+    with tracking.start_tracker(store, server=server, experiment="digits") as tracker:
         added = tracker._recorder.submit(niceness).result() - os.nice(0)
     assert added == (recorder.COPYING_NICENESS if server else 0)
