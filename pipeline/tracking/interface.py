@@ -1,17 +1,17 @@
 """The methods of an open run, with which other packages record data.
 
 Other packages use only the methods that are documented here, so they do not depend on
-MLflow. A `Tracker` opens and closes runs. `RecordedRun`, which is not one of these
-classes, describes a run that is read from the store.
+MLflow. The methods of these classes record nothing, for tracking=none, and subclasses
+override them. A `Tracker` opens and closes runs. `RecordedRun`, which is not one of
+these classes, describes a run that is read from the store.
 
     class            defined in     a run that is
     OpenRun          here           open in any process
     ├─ HelperRun     recorder       recorded by another process, the recording process
-    └─ Run           here           open in this process; it records nothing
+    └─ Run           here           open in this process
        └─ MlflowRun  mlflow_run     recorded with MLflow
 """
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -60,36 +60,35 @@ class EpochPoint(NamedTuple):
     metrics: Metrics
 
 
-class OpenRun(ABC):
+class OpenRun:
     """An open run in this or another process; `submit` passes functions to it."""
 
     # Whether the server has a complete copy, when the run is closed; None: no server.
     copied: bool | None = None
     failure: str | None = None  # see `fail`
 
-    def fail(self, reason: str) -> None:
-        """Mark the run as FAILED if the block of `Tracker.start_run` ends normally."""
-        self.failure = reason
-
     @property
-    @abstractmethod
     def run_id(self) -> str | None:
         """The id of the run in MLflow; None if the run is not recorded.
 
         Callers that must know whether runs are recorded use `is_recorded` of `cfg`.
         """
+        return None
 
     @property
-    @abstractmethod
     def label(self) -> str:
         """Name and id of the run, for messages."""
+        return "the training run"
 
     @property
-    @abstractmethod
     def artifacts(self) -> Path | None:
         """The folder of the artifacts; None if the run is not recorded."""
+        return None
 
-    @abstractmethod
+    def fail(self, reason: str) -> None:
+        """Mark the run as FAILED if the block of `Tracker.start_run` ends normally."""
+        self.failure = reason
+
     def submit(
         self,
         function: "Callable[Concatenate[Run, Arguments], None]",
@@ -105,11 +104,9 @@ class OpenRun(ABC):
             UserError, OSError: If the run, or data of an earlier call, is lost.
         """
 
-    @abstractmethod
     def wait(self) -> None:
         """Wait until all calls of `submit` are made; raise their first error."""
 
-    @abstractmethod
     def close(self, status: Status, error: str | None) -> str | None:
         """Close the run, record its error, if any, and return its id, if any.
 
@@ -118,6 +115,7 @@ class OpenRun(ABC):
         Raises:
             UserError, OSError: If the run cannot be marked FINISHED.
         """
+        return None
 
     def viewing_hint(self) -> str:
         """Return lines with the run, and the command that shows it."""
@@ -146,29 +144,7 @@ class Run(OpenRun):
 
     Callers can call the methods directly. `submit` is for functions that also record a
     run of another process, such as the functions of `training/log.py`.
-
-    The methods of this class record nothing, for tracking=none. `MlflowRun` overrides
-    them.
     """
-
-    run_id: str | None = None
-    label = "the training run"
-    artifacts: Path | None = None
-
-    def submit(
-        self,
-        function: "Callable[Concatenate[Run, Arguments], None]",
-        *arguments: Arguments.args,
-        **options: Arguments.kwargs,
-    ) -> None:
-        """Call function(run, ...) before this method returns, if runs are recorded."""
-
-    def wait(self) -> None:
-        """Return at once, because all calls are made."""
-
-    def close(self, status: Status, error: str | None) -> str | None:
-        """Close the run; see `OpenRun.close`."""
-        return None
 
     def log_metrics(
         self, metrics: Metrics, *, step: int, time: int | None = None

@@ -50,11 +50,20 @@ class MlflowRun(Run):
         self, client: StoreClient, run: entities.Run, lock: FileLock | None = None
     ) -> None:
         """Wrap a run of the store; `lock` is its lock, if `close` sets its status."""
-        self._client, self._lock = client, lock
+        self._client, self._info, self._lock = client, run.info, lock
         self._experiment_id: str = run.info.experiment_id
-        self.run_id: str = run.info.run_id
-        self.label = run_label(run.info.run_name, self.run_id)
-        self.artifacts: Path = path_from_uri(run.info.artifact_uri)
+
+    @property
+    def run_id(self) -> str:
+        return str(self._info.run_id)
+
+    @property
+    def label(self) -> str:
+        return run_label(self._info.run_name, self.run_id)
+
+    @property
+    def artifacts(self) -> Path:
+        return path_from_uri(self._info.artifact_uri)
 
     def submit(
         self,
