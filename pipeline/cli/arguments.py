@@ -62,7 +62,7 @@ def _make_command(
         parts = [*compose_all(given, schema, flags)]
     except ConfigError as error:
         problems += error.problems
-        parts = [_without_files(given)]  # so that the given values are checked, too
+        parts = [_without_files(given)]  # so that the given values are checked too
     problems += _unknown_keys(parts, schema, flags.folders)
     combinations = list[Combination]()
     with collected(problems):  # an error means that the combinations cannot be listed

@@ -1,6 +1,6 @@
 """The types of a parsed command line: flags, intervals, and a valid command.
 
-Hydra is not imported, because --help reads the flags, too.
+Hydra is not imported, because --help reads the flags too.
 """
 
 import os

@@ -30,7 +30,7 @@ class File(NamedTuple):
     path: Path
     group: str
     values: dict[str, Any]
-    listed: list[Any]  # its defaults list
+    listed: list[Any]  # the defaults list of the file
 
 
 class CheckedFiles(ConfigSource):
@@ -102,7 +102,7 @@ def ordered_files(
         except DefaultsCycle:
             raise ConfigError(_describe_cycle([*loaded.values()])) from None
     found = [(loaded[name], package) for name, package in listed if name in loaded]
-    line = "# @package _global_"  # without it, the package is the name of the group
+    line = "# @package _global_"  # the default is the name of the group
     reject(
         located(f"its package must be _global_, got {package}: add {line!r}", file.path)
         for file, package in found

@@ -37,7 +37,7 @@ class Part:
 
     For `train -m hidden=5,10 lr=interval(0.001,0.1) trials=8`, `several` has the two
     values of hidden and the interval of lr. Each of the two combinations has a value of
-    hidden and a bound of the interval. A search replaces it by its suggestions.
+    hidden and a bound of the interval. A search replaces the bound with suggestions.
     """
 
     by_key: Mapping[str, Setting]

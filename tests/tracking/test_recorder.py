@@ -54,7 +54,7 @@ def new_recorder(*, is_copying=False):
 def tracker(store, monkeypatch):
     """A tracker that records one run in another process, in the experiment "mine"."""
     folder = str(Path(__file__).parent)
-    monkeypatch.setenv("PYTHONPATH", folder)  # where it finds the functions above
+    monkeypatch.setenv("PYTHONPATH", folder)  # with the functions above
     with new_recorder() as helper:
         yield Tracker(store, experiment="mine", recorder=helper)
 
@@ -127,7 +127,7 @@ def test_the_command_itself_says_that_another_store_is_not_used(
     monkeypatch.delitem(sys.modules, "mlflow")  # otherwise, no process is started
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///other.db")
     with (
-        redirect_stdout(io.StringIO()) as printed,  # of this process only
+        redirect_stdout(io.StringIO()) as printed,  # only of this process
         tracking.start_tracker(store, server=None, experiment="digits") as tracker,
         tracker.start_run(**RUN) as run,
     ):
@@ -141,7 +141,7 @@ def test_a_recording_that_fails_in_the_other_process_is_an_error_of_the_run(
 ):
     (store / "mlflow.db").write_bytes(b"no database" * 1000)
     with (
-        pytest.raises(UserError, match=r"cannot read .*mlflow.db: .*not a database"),
+        pytest.raises(UserError, match=r"mlflow.db cannot be read: .*not a database"),
         shared_tracker.start_run(**RUN) as run,
     ):
         run.submit(log, "a", "b")
@@ -172,7 +172,7 @@ def test_a_killed_recording_process_is_an_error_with_a_remedy(
         run.wait()
     assert client.get_run(run.run_id).info.status == "RUNNING"
     assert run_lock_file(store, run.run_id).exists()
-    with start_run(store):  # the next process closes it
+    with start_run(store):  # closed by the next process
         pass
     assert client.get_run(run.run_id).info.status == "KILLED"
     assert not run_lock_file(store, run.run_id).exists()
@@ -265,7 +265,7 @@ with quiet():
 
 def test_mlflow_sends_no_telemetry():
     root = Path(tracking.__file__).parents[2]
-    # Without the variables of the tests, some of which disable telemetry, too.
+    # Without the variables of the tests, some of which disable telemetry too.
     environment = {"PYTHONPATH": str(root)}
     code = IMPORTED_BY_THE_PROCESS_AND_BY_A_USER
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)

@@ -47,7 +47,7 @@ class StoreClient:
     def __getattr__(self, name: str) -> Callable[..., Any]:
         """Return a method of MLflow's client whose errors are translated."""
         method = getattr(self._client, name)
-        action = "read" if name.startswith(("get_", "search_")) else "write to"
+        action = "read" if name.startswith(("get_", "search_")) else "written"
 
         def call(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401
             with translate_errors(self.store, action):
@@ -115,7 +115,7 @@ class StoreClient:
 
 
 @contextmanager
-def translate_errors(store: Path, action: str = "write to") -> Iterator[None]:
+def translate_errors(store: Path, action: str = "written") -> Iterator[None]:
     """Silence MLflow, and turn its errors into an error with one line."""
     try:
         with mlflow_internals.quiet():
@@ -123,7 +123,7 @@ def translate_errors(store: Path, action: str = "write to") -> Iterator[None]:
     except STORE_ERRORS as error:
         lines = str(error).splitlines() or [type(error).__name__]
         reason = next((line for line in lines if "Error) " in line), lines[0])
-        message = f"cannot {action} {database_path(store)}: {reason}"
+        message = f"{database_path(store)} cannot be {action}: {reason}"
         if "disk is full" in str(error):
             raise OSError(errno.ENOSPC, message) from error
         raise UserError(message) from error
@@ -138,7 +138,7 @@ def open_store(store: Path) -> StoreClient:
         UserError: If the artifacts are elsewhere, or the database cannot be opened.
     """
     database = database_path(store)
-    with translate_errors(store, "open"):
+    with translate_errors(store, "opened"):
         if not database.exists():
             _create(database)
         require_store(store)
