@@ -124,10 +124,7 @@ def run_train(
 
     cfg = command.config
     with start_tracker(
-        store_dir(),
-        server=cfg.server,
-        experiment=cfg.experiment_name,
-        is_recorded=cfg.is_recorded,
+        store_dir(), server=cfg.server, experiment=cfg.recorded_in
     ) as tracker:
         with busy("loading PyTorch"):  # while another process imports MLflow
             from pipeline.training.train import train_or_reproduce

@@ -4,6 +4,7 @@ The defaults are in `conf/config.yaml`; `config.validate` applies these models. 
 about several settings are in `rules.py`.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args, get_origin
 
@@ -14,6 +15,8 @@ from pipeline.base.student_ids import course_code, student_id
 from pipeline.base.text import printable
 from pipeline.base.urls import server_url
 from pipeline.core.hyperparameters import HyperparameterFields, Hyperparameters, Seed
+
+DEFAULT_EXPERIMENT = "digits"
 
 
 def _dataset(value: str) -> str:
@@ -81,6 +84,12 @@ class RecordedConfig(StageConfig):
         """Whether runs are recorded; otherwise, an open run has no `run_id`."""
         return self.tracking != "none"
 
+    @property
+    def recorded_in(self) -> str | None:
+        """The MLflow experiment of new runs; None if runs are not recorded."""
+        default = os.environ.get("MLFLOW_EXPERIMENT_NAME") or DEFAULT_EXPERIMENT
+        return default if self.is_recorded else None
+
 
 class CommonSweepConfig(RecordedConfig):
     """The settings that all training runs of a sweep have in common."""
@@ -91,6 +100,12 @@ class CommonSweepConfig(RecordedConfig):
     executor: Literal["local", "ray"]
     again: bool
     trials: int | None = Field(ge=1)
+
+    @property
+    def recorded_in(self) -> str | None:
+        """The MLflow experiment of new runs; None if runs are not recorded."""
+        default = super().recorded_in
+        return default and (self.experiment_name or default)
 
 
 class TrainConfig(CommonSweepConfig, DataConfig, HyperparameterFields):

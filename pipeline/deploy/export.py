@@ -47,7 +47,7 @@ def export(cfg: ExportConfig, bits: Sequence[int | str]) -> ExportResult:
     jobs = deploy.export_jobs(networks, numbers)
     # The tracker is made before the exports, to reject a store that cannot be used.
     tracker = tracking.new_tracker(
-        store_dir(), server=cfg.server, is_recorded=cfg.is_recorded
+        store_dir(), server=cfg.server, experiment=cfg.recorded_in
     )
     results, failed = deploy.run_jobs(
         jobs, dataset, workers=cfg.workers, finetuning_epochs=cfg.finetune

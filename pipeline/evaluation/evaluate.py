@@ -66,9 +66,7 @@ def evaluate(cfg: EvaluateConfig) -> Evaluation:
             expected=expected_params(),
         )
     dataset = load_training_data(trained, folder=data_dir())
-    tracker = tracking.new_tracker(
-        store, server=cfg.server, is_recorded=cfg.is_recorded
-    )
+    tracker = tracking.new_tracker(store, server=cfg.server, experiment=cfg.recorded_in)
     detector = load_detector(trained, folder=data_dir())
     results, problems = _evaluate_sets(cfg, trained, dataset, detector)
     metrics = {result.source.name: score(result) for result in results}

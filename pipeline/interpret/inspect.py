@@ -108,7 +108,7 @@ def _other_network(against: str, server: str | None) -> TrainedModel:
 def _analyze(cfg: InspectConfig, trained: TrainedModel, dataset: Dataset) -> Inspection:
     """Write and log all results; the text is the tutorial."""
     tracker = tracking.new_tracker(
-        store_dir(), server=cfg.server, is_recorded=cfg.is_recorded
+        store_dir(), server=cfg.server, experiment=cfg.recorded_in
     )
     with busy("analyzing the network"):
         analysis = interpret.ModelAnalysis(trained, dataset)

@@ -17,7 +17,6 @@ from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.recorded import RecordedSweep, ReusableRuns
 from pipeline.tracking import (
     announce_kept_name,
-    experiment_of,
     provenance,
     recorded_params,
 )
@@ -70,7 +69,7 @@ def start_sweep(
     """
     cfg = command.config
     code = provenance.code_state()  # for all training runs; files may change later
-    experiment = experiment_of(cfg.experiment_name) if cfg.is_recorded else None
+    experiment = cfg.recorded_in  # the variable may change later too
     jobs = list_jobs(command, lambda name: datasets.prepare(name, folder=data).file)
     identifier = sweep_id(
         jobs, command.intervals, experiment=experiment, again=cfg.again

@@ -1,29 +1,35 @@
 """Records runs: the store, copies on a server, and provenance.
 
 The store is MLflow's database and artifacts, in `outputs/`. Only this package uses
-MLflow; most of its modules do not import it.
+MLflow. Importing MLflow takes a second, so processes share the work:
+
+    process                modules                   objects of an open run
+    main process           tracker, recorder, sync   Tracker, HelperRun, Mirror
+    process that records   run_opener, mlflow_run    RunOpener, MlflowRun
+    copying process        copies/                   Copies, Sender
+
+The process that records is the recording process for `train`, and otherwise the main
+process. The recording process is also the copying process of its run, in a second
+thread. The other modules belong to no process. They do not import MLflow, except
+`logged_model.py`, the modules of the command `ui`, and in `store/` the modules
+`client.py`, `pages.py` and `mlflow_internals.py`.
 """
 
 from pipeline.tracking import provenance
-from pipeline.tracking.copies.mirror import mirror_run
-from pipeline.tracking.helper_tracker import start_tracker
 from pipeline.tracking.interface import (
     EpochPoint,
     OpenRun,
     Run,
     RunStart,
+    announce_kept_name,
     viewing_hint,
 )
+from pipeline.tracking.mirror import mirror_run
 from pipeline.tracking.runs import (
     find_run,
     find_sweep,
     find_training_run,
     newest_trained,
-)
-from pipeline.tracking.selection import (
-    announce_kept_name,
-    experiment_of,
-    new_tracker,
 )
 from pipeline.tracking.store.database import (
     RecordedRun,
@@ -33,4 +39,9 @@ from pipeline.tracking.store.database import (
     tagged_runs,
 )
 from pipeline.tracking.store.locks import store_lock
-from pipeline.tracking.tracker import Tracker, end_transactions
+from pipeline.tracking.tracker import (
+    Tracker,
+    end_transactions,
+    new_tracker,
+    start_tracker,
+)

@@ -1,21 +1,19 @@
 """The methods of an open run, with which other packages record data.
 
-The classes are abstract. Other packages use only the methods that are documented here,
-so they do not depend on MLflow. A tracker opens and closes runs (see `tracker`).
-`RecordedRun`, which is not one of these classes, describes a run that is read from the
-store.
+Other packages use only the methods that are documented here, so they do not depend on
+MLflow. The methods of these classes record nothing, for tracking=none, and subclasses
+override them. A `Tracker` opens and closes runs. `RecordedRun`, which is not one of
+these classes, describes a run that is read from the store.
 
-    class            defined in         a run that is             opened by
-    OpenRun          here               open in any process
-    ├─ HelperRun     helper_tracker     open in another process   HelperTracker
-    └─ Run           here               open in this process
-       ├─ MlflowRun  mlflow_run         recorded with MLflow      MlflowTracker
-       └─ NullRun    null               not recorded              NullTracker
+    class            defined in     a run that is
+    OpenRun          here           open in any process
+    ├─ HelperRun     recorder       recorded by another process, the recording process
+    └─ Run           here           open in this process
+       └─ MlflowRun  mlflow_run     recorded with MLflow
 """
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import time_ns
@@ -23,6 +21,8 @@ from typing import Any, Concatenate, NamedTuple, ParamSpec
 
 from PIL import Image
 
+from pipeline.base.printing import say
+from pipeline.base.tags import Status
 from pipeline.base.terminal import wrap
 
 Params = Mapping[str, Any]  # see `base.params`; MLflow stores them as text
@@ -60,36 +60,35 @@ class EpochPoint(NamedTuple):
     metrics: Metrics
 
 
-class OpenRun(ABC):
+class OpenRun:
     """An open run in this or another process; `submit` passes functions to it."""
 
     # Whether the server has a complete copy, when the run is closed; None: no server.
     copied: bool | None = None
     failure: str | None = None  # see `fail`
 
-    def fail(self, reason: str) -> None:
-        """Mark the run as FAILED if the block of `Tracker.start_run` ends normally."""
-        self.failure = reason
-
     @property
-    @abstractmethod
     def run_id(self) -> str | None:
         """The id of the run in MLflow; None if the run is not recorded.
 
         Callers that must know whether runs are recorded use `is_recorded` of `cfg`.
         """
+        return None
 
     @property
-    @abstractmethod
     def label(self) -> str:
         """Name and id of the run, for messages."""
+        return "the training run"
 
     @property
-    @abstractmethod
     def artifacts(self) -> Path | None:
         """The folder of the artifacts; None if the run is not recorded."""
+        return None
 
-    @abstractmethod
+    def fail(self, reason: str) -> None:
+        """Mark the run as FAILED if the block of `Tracker.start_run` ends normally."""
+        self.failure = reason
+
     def submit(
         self,
         function: "Callable[Concatenate[Run, Arguments], None]",
@@ -105,13 +104,31 @@ class OpenRun(ABC):
             UserError, OSError: If the run, or data of an earlier call, is lost.
         """
 
-    @abstractmethod
     def wait(self) -> None:
         """Wait until all calls of `submit` are made; raise their first error."""
 
+    def close(self, status: Status, error: str | None) -> str | None:
+        """Close the run, record its error, if any, and return its id, if any.
+
+        A tracker calls this method. It prints a message if the run cannot be closed.
+
+        Raises:
+            UserError, OSError: If the run cannot be marked FINISHED.
+        """
+        return None
+
     def viewing_hint(self) -> str:
         """Return lines with the run, and the command that shows it."""
+        if self.run_id is None:
+            return "run    not recorded (tracking=none)\n"
         return viewing_hint(self.label)
+
+
+def announce_kept_name(name: str, run_name: str | None) -> None:
+    """Print a message if the continued run `name` is not named `run_name`."""
+    # A run can have the name "<run_name> #2".
+    if run_name and not f"{name} #".startswith(f"{run_name} #"):
+        say("run_name has no effect: this run was started under a different name")
 
 
 def viewing_hint(label: str) -> str:
@@ -129,9 +146,6 @@ class Run(OpenRun):
     run of another process, such as the functions of `training/log.py`.
     """
 
-    def wait(self) -> None:
-        """Return at once, because all calls are made."""
-
     def log_metrics(
         self, metrics: Metrics, *, step: int, time: int | None = None
     ) -> None:
@@ -143,18 +157,15 @@ class Run(OpenRun):
         time = now() if time is None else time
         self.log_points([EpochPoint(step, time, metrics)])
 
-    @abstractmethod
     def log_points(self, points: Sequence[EpochPoint]) -> None:
         """Record the metrics of many epochs at once.
 
         One call takes less than a tenth of the time of a `log_metrics` call per epoch.
         """
 
-    @abstractmethod
     def log_image(self, name: str, image: Image.Image, *, step: int) -> None:
         """Record an image of an epoch; it replaces an earlier image of this epoch."""
 
-    @abstractmethod
     def log_text(self, name: str, text: str) -> None:
         """Record text as an artifact with this name.
 
@@ -162,11 +173,9 @@ class Run(OpenRun):
         written as the original bytes.
         """
 
-    @abstractmethod
     def log_files(self, folder: str, paths: Iterable[Path]) -> None:
         """Record files in a folder of the run's artifacts."""
 
-    @abstractmethod
     def log_model(
         self,
         network_path: Path,
@@ -183,7 +192,6 @@ class Run(OpenRun):
         model gets both.
         """
 
-    @abstractmethod
     def log_dataset(
         self, name: str, sha256: str, source: str, counts: Mapping[str, int], use: str
     ) -> None:
@@ -193,11 +201,9 @@ class Run(OpenRun):
         "evaluation".
         """
 
-    @abstractmethod
     def set_tags(self, tags: Tags) -> None:
         """Set tags, which can be used to search for runs."""
 
-    @abstractmethod
     def describe(self, text: str, links: Mapping[str, str]) -> None:
         """Set the text and links of the description, which is Markdown.
 
@@ -205,22 +211,19 @@ class Run(OpenRun):
         page shows the first lines, and the rest on demand. See `add_links`.
         """
 
-    @abstractmethod
     def add_links(self, links: Mapping[str, str]) -> None:
         """Add links to the description, or replace the links with the same keys."""
 
-    @abstractmethod
     def add_results(self, results: Mapping[str, str]) -> None:
         """Add results to the description, or replace results with the same titles."""
 
-    @abstractmethod
     def link(self, text: str, page: str) -> str:
         """Return a Markdown link to a page of the run.
 
         `page` is "model-metrics", or "artifacts/" and the name of an artifact.
         """
+        return text
 
-    @abstractmethod
     def child(
         self, start: RunStart, *, end: int | None = None
     ) -> "AbstractContextManager[Run]":
@@ -230,20 +233,18 @@ class Run(OpenRun):
         child becomes FINISHED, or FAILED after `OpenRun.fail`. If the block fails, or
         if this process is killed in it, `delete_unfinished_children` removes the child.
         """
+        return nullcontext(Run())
 
-    @abstractmethod
     def reopen_child(self, run_id: str) -> "Run":
         """Return a finished child to record more data; its status does not change."""
+        return Run()
 
-    @abstractmethod
     def fail_child(self, run_id: str, error: str) -> None:
         """Mark a finished child whose files are damaged as FAILED."""
 
-    @abstractmethod
     def delete_unfinished_children(self) -> None:
         """Delete the incomplete children; keep the failed children."""
 
-    @abstractmethod
     def compare_children(self, params: Sequence[str]) -> dict[str, str]:
         """Return Markdown links, by name, to pages with the children, best first.
 
@@ -251,3 +252,4 @@ class Run(OpenRun):
         chart plots the validation accuracy against the first of `params`. The other
         chart shows all `params` as parallel coordinates.
         """
+        return {}

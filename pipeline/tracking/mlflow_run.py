@@ -1,14 +1,15 @@
 """A run in MLflow: metrics, images, files, models, and the children of a sweep.
 
-`mlflow_tracker` opens and closes runs in the same process.
+`run_opener` opens runs in the same process.
 """
 
 import json
 import shutil
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Concatenate
+from typing import Any, Concatenate
 
 from filelock import FileLock
 from mlflow import entities
@@ -16,9 +17,11 @@ from mlflow.entities import Metric, Param, RunTag
 from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_IMAGES
 from PIL import Image
 
+from pipeline import UserError
 from pipeline.base import files
 from pipeline.base.paths import DIFF_FILE
 from pipeline.base.tags import ERROR_TAG, PARENT_TAG, PROJECT_TAG, Status
+from pipeline.base.terminal import print_error
 from pipeline.core import SIDE
 from pipeline.tracking import description, provenance
 from pipeline.tracking.interface import (
@@ -32,8 +35,8 @@ from pipeline.tracking.interface import (
 from pipeline.tracking.logged_model import write_model
 from pipeline.tracking.store import pages
 from pipeline.tracking.store.client import StoreClient, model_outputs
-from pipeline.tracking.store.database import children_of, new_name, run_label
-from pipeline.tracking.store.locks import write_lock
+from pipeline.tracking.store.database import children_of, run_label
+from pipeline.tracking.store.locks import store_lock, write_lock
 from pipeline.tracking.store.mlflow_internals import image_files
 from pipeline.tracking.store.sqlite import path_from_uri
 
@@ -46,7 +49,7 @@ class MlflowRun(Run):
     def __init__(
         self, client: StoreClient, run: entities.Run, lock: FileLock | None = None
     ) -> None:
-        """Wrap a run of the store; `lock` is its lock, if this process holds it."""
+        """Wrap a run of the store; `lock` is its lock, if `close` sets its status."""
         self._client, self._info, self._lock = client, run.info, lock
         self._experiment_id: str = run.info.experiment_id
 
@@ -62,13 +65,6 @@ class MlflowRun(Run):
     def artifacts(self) -> Path:
         return path_from_uri(self._info.artifact_uri)
 
-    def release(self) -> None:
-        """Release and remove the lock of the run, which must be closed."""
-        if self._lock:
-            Path(self._lock.lock_file).unlink(missing_ok=True)
-            self._lock.release()
-            self._lock = None
-
     def submit(
         self,
         function: Callable[Concatenate[Run, Arguments], None],
@@ -77,14 +73,35 @@ class MlflowRun(Run):
     ) -> None:
         function(self, *arguments, **options)
 
-    def log_start(self, params: Params, tags: Tags, diff: str) -> None:
-        """Record the data that is known when the run starts; see `log_diff`."""
-        self._client.log_batch(
-            self.run_id,
-            params=[Param(key, str(value)) for key, value in params.items()],
-            tags=[RunTag(*tag) for tag in tags.items()],
-        )
-        self.log_diff(diff)
+    def close(self, status: Status, error: str | None) -> str:
+        if self._lock is None:  # opened to add results: the status does not change
+            return self.run_id
+        client, failed = self._client, f"run {self.run_id} could not be marked {status}"
+        try:
+            try:
+                client.set_terminated(self.run_id, status)
+                if error:
+                    client.set_tag(self.run_id, ERROR_TAG, error)
+            finally:  # before this process waits for the store's lock
+                Path(self._lock.lock_file).unlink(missing_ok=True)
+                self._lock.release()
+            if status != Status.FINISHED:  # its incomplete children were killed, too
+                failed = f"killed runs could not be marked {Status.KILLED}"
+                with store_lock(client.store):
+                    client.mark_killed_runs()
+        except (UserError, OSError) as problem:
+            if status == Status.FINISHED:
+                raise
+            print_error(f"{failed}: {problem}")
+        return self.run_id
+
+    def _log(self, **batch: Sequence[Metric | Param | RunTag]) -> None:
+        """Record metrics, params or tags."""
+        self._client.log_batch(self.run_id, **batch)
+
+    def log_params(self, params: Params) -> None:
+        """Record params, which cannot be changed later."""
+        self._log(params=[Param(key, str(value)) for key, value in params.items()])
 
     def log_diff(self, diff: str) -> None:
         """Record the `code_diff`, whose hash is a tag of the run.
@@ -96,12 +113,7 @@ class MlflowRun(Run):
             self.log_text(DIFF_FILE, diff)
 
     def log_points(self, points: Sequence[EpochPoint]) -> None:
-        metrics = [
-            Metric(name, value, time, step)
-            for step, time, values in points
-            for name, value in values.items()
-        ]
-        self._log(metrics=metrics)  # MLflow writes 1,000 at a time
+        self._log(metrics=_metrics(points))  # MLflow writes 1,000 at a time
 
     def log_image(self, name: str, image: Image.Image, *, step: int) -> None:
         """Record an image, which the UI displays on a slider over the steps.
@@ -159,21 +171,8 @@ class MlflowRun(Run):
             output = entities.LoggedModelOutput(model.model_id, step=0)
             client.log_outputs(self.run_id, [output])
         client.finalize_logged_model(model.model_id, entities.LoggedModelStatus.READY)
-        metrics = [
-            Metric(
-                key,
-                x,
-                time,
-                step,
-                model_id=model.model_id,
-                dataset_name=name,
-                dataset_digest=digest(sha256),
-                run_id=self.run_id,
-            )
-            for step, time, values in points
-            for key, x in values.items()
-        ]
-        client.log_batch(self.run_id, metrics=metrics)
+        measured = {"dataset_name": name, "dataset_digest": digest(sha256)}
+        self._log(metrics=_metrics(points, **ids, **measured))
 
     def log_dataset(
         self, name: str, sha256: str, source: str, counts: Mapping[str, int], use: str
@@ -197,12 +196,6 @@ class MlflowRun(Run):
 
     def set_tags(self, tags: Tags) -> None:
         self._log(tags=[RunTag(*tag) for tag in tags.items()])
-
-    def _log(
-        self, *, metrics: Sequence[Metric] = (), tags: Sequence[RunTag] = ()
-    ) -> None:
-        """Record metrics or tags."""
-        self._client.log_batch(self.run_id, metrics=metrics, tags=tags)
 
     def describe(self, text: str, links: Mapping[str, str]) -> None:
         with write_lock(self._client.store):  # no other stage adds entries now
@@ -232,16 +225,15 @@ class MlflowRun(Run):
         self, start: RunStart, *, end: int | None = None
     ) -> Iterator["MlflowRun"]:
         project = {PROJECT_TAG: provenance.version(provenance.PROJECT)}
-        run = self._client.create_run(
-            self._experiment_id,
-            start_time=start.time,
-            tags={**project, **start.tags, PARENT_TAG: self.run_id},
-            run_name=new_name(self._client.store, start.name, self._experiment_id),
+        tags = {**project, **start.tags, PARENT_TAG: self.run_id}
+        run = self._client.create_named_run(
+            self._experiment_id, start.name, tags, start.time
         )
         child = NewChild(self._client, run)
+        child.log_params(start.params)
         child.log_diff(start.diff)
         yield child
-        child.complete(start.params, end)
+        child.complete(end)
 
     def reopen_child(self, run_id: str) -> "MlflowRun":
         return MlflowRun(self._client, self._client.get_run(run_id))
@@ -278,27 +270,31 @@ class NewChild(MlflowRun):
     def __init__(self, client: StoreClient, run: entities.Run) -> None:
         """Wrap a run of the store."""
         super().__init__(client, run)
-        self._kept_metrics: list[Metric] = []
-        self._kept_tags: list[RunTag] = []
+        self._kept = defaultdict[str, list[Any]](list)  # by the keyword of `_log`
 
-    def _log(
-        self, *, metrics: Sequence[Metric] = (), tags: Sequence[RunTag] = ()
-    ) -> None:
-        self._kept_metrics += metrics
-        self._kept_tags += tags
+    def _log(self, **batch: Sequence[Metric | Param | RunTag]) -> None:
+        for kind, data in batch.items():
+            self._kept[kind] += data
 
     def _tags(self) -> Tags:
-        return {tag.key: tag.value for tag in self._kept_tags}
+        return {tag.key: tag.value for tag in self._kept["tags"]}
 
-    def complete(self, params: Params, end: int | None) -> None:
+    def complete(self, end: int | None) -> None:
         """Record everything, and close the run."""
         if self.failure:
-            # MLflow truncates long values.
-            self._kept_tags.append(RunTag(ERROR_TAG, self.failure))
-        logged = [Param(key, str(value)) for key, value in params.items()]
-        self._client.log_batch(self.run_id, self._kept_metrics, logged, self._kept_tags)
+            self.set_tags({ERROR_TAG: self.failure})  # MLflow truncates long values
+        self._client.log_batch(self.run_id, **self._kept)
         status = Status.FAILED if self.failure else Status.FINISHED
         self._client.set_terminated(self.run_id, status, end)
+
+
+def _metrics(points: Iterable[EpochPoint], **options: str) -> list[Metric]:
+    """Return each value as MLflow's type, with options such as its data set."""
+    return [
+        Metric(name, value, time, step, **options)
+        for step, time, values in points
+        for name, value in values.items()
+    ]
 
 
 def digest(sha256: str) -> str:

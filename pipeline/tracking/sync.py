@@ -4,21 +4,23 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import wait
 from contextlib import closing
-from functools import partial
 from pathlib import Path
 
 from pipeline import PartlyFailed, UserError
+from pipeline.base.console import progress
 from pipeline.base.paths import store_dir
 from pipeline.base.printing import say
 from pipeline.base.terminal import wrap
 from pipeline.execution.helper_process import HelperProcess
-from pipeline.tracking.copies.copying_functions import (
+from pipeline.tracking.copies.copying import (
     COPIER,
+    CopyStatus,
     copy_run,
+    describe_failed,
     import_mlflow,
     mark_killed_runs,
+    runs_in_order,
 )
-from pipeline.tracking.copies.order import CopyStatus, copy_in_order, describe_failed
 from pipeline.tracking.runs import MAX_LISTED, find_run
 from pipeline.tracking.store.database import RecordedRun, runs_to_copy
 from pipeline.tracking.store.locks import server_lock, store_lock
@@ -46,8 +48,12 @@ def sync(server: str, *, run: str | None) -> dict[str, str]:
         helper.submit(import_mlflow).result()
         with store_lock(store):
             helper.submit(mark_killed_runs, store).result()
-        copy = partial(_copy_run, helper, store, server)
-        done = copy_in_order(store, server, run_id, copy)
+        shown = progress(f"copying runs to {server}")
+        done = {
+            recorded.run_id: copied
+            for recorded in shown(runs_in_order(store, run_id))
+            if (copied := _copy_run(helper, store, server, recorded))
+        }
     runs = [each for each in runs_to_copy(store, run_id) if each.run_id in done]
     say(f"copies on {server}")
     for experiment in sorted({each.experiment for each in runs}):

@@ -6,7 +6,7 @@
 1. A command that trains reads the commit and the uncommitted changes when it starts,
    because files can change later. The result is the `code` of the tracker.
    Test: "an edit after a training run has started".
-2. `open_run` creates a run, or opens a run again. `open_run` acquires the lock of the
+2. `RunOpener.open_run` creates a run, or opens a run again. It acquires the lock of the
    run before it releases the lock of the store. Otherwise, another process would mark
    the run as KILLED (`store/locks.py`). Test: "a running run whose lock is free".
    If the run is resumed, the status and the error of its earlier end are removed.
@@ -19,8 +19,8 @@
    ended. Test: "a call that fails when the block has ended".
 6. After an interrupt, the frames of a transaction are cleared, because the frames keep
    the database locked. Test: "an interrupt inside a transaction".
-7. `close_run` sets the status and the error, then releases the run's lock. After an
-   error or an interrupt, it then marks killed runs as KILLED, such as the incomplete
+7. `MlflowRun.close` sets the status and the error, then releases the run's lock. After
+   an error or an interrupt, it then marks killed runs as KILLED, such as the incomplete
    children of this run. Test: "a child is complete or removed".
    This order prevents the deadlock that `base/locking.py` describes.
    If an error ended the run and the run cannot be closed, the first error is raised.
@@ -28,38 +28,44 @@
 8. `Mirror.finish` completes the copy, even after an error. This step is the last step,
    because the copy gets the status. Test: "results that an error ended".
 
-`LocalTracker.reopen_run` adds results to a run that is closed: `_find_or_create`
-returns the run. Steps 3 and 7 are skipped, because the status and the end time of the
+`reopen_run` adds results to a run that is closed: `RunOpener.find_or_create` returns
+the run. Step 3 is skipped, and so is step 7, because the status and the end time of the
 run do not change.
 
-`MlflowTracker` performs steps 2 and 7. With `HelperTracker`, a helper process performs
-these steps and calls the functions of step 4.
+The steps are the same for all runs. `Tracker._open` chooses between three kinds of run:
+a run that is not recorded, a run of this process, and a run of the recording process,
+which then performs steps 2 and 7 and calls the functions of step 4 (see `recorder`).
 """
 
 import gc
+import sys
 import traceback
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import (
     AbstractContextManager,
     closing,
     contextmanager,
     nullcontext,
-    suppress,
 )
-from functools import partial
+from functools import cached_property
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING
 
-from pipeline import UserError
+from pipeline.base.printing import say
+from pipeline.base.process import disable_telemetry
 from pipeline.base.tags import Status
-from pipeline.execution.helper_process import Channel
+from pipeline.base.terminal import busy, wrap
+from pipeline.base.urls import database_path, names_another_store
+from pipeline.execution.helper_process import HelperProcess
 from pipeline.tracking import provenance
-from pipeline.tracking.copies.mirror import Mirror
 from pipeline.tracking.interface import OpenRun, Params, Run, RunStart, Tags
+from pipeline.tracking.mirror import Mirror
 from pipeline.tracking.provenance import CodeState
+from pipeline.tracking.recorder import HelperRun, start_recorder
+from pipeline.tracking.store.sqlite import require_store
 
-RunType = TypeVar("RunType", bound=OpenRun, covariant=True)
+if TYPE_CHECKING:  # importing MLflow takes a second
+    from pipeline.tracking.run_opener import RunOpener
 
 
 def final_status(error: BaseException) -> tuple[Status, str | None]:
@@ -77,11 +83,14 @@ def end_transactions(error: BaseException) -> None:
         gc.collect()
 
 
-class Tracker(ABC, Generic[RunType]):
-    """Opens and closes runs in a store; a server, if any, receives copies."""
+class Tracker:
+    """Opens runs, and closes and copies each run when its block ends.
 
-    # A channel for copies to the server; None if copies need another process.
-    copying_channel: Channel | None = None
+    Attributes:
+        store: The folder of the store.
+        server: The URL of the server that receives copies; None if there is none.
+        experiment: The experiment of new runs; None if runs are not recorded.
+    """
 
     def __init__(
         self,
@@ -90,13 +99,13 @@ class Tracker(ABC, Generic[RunType]):
         server: str | None = None,
         experiment: str | None = None,
         code: CodeState | None = None,
+        recorder: HelperProcess | None = None,
     ) -> None:
-        """Keep the arguments, which `new_tracker` describes.
-
-        `experiment` is None if runs are not recorded.
-        """
-        self.store, self.server, self.experiment = store, server, experiment
-        self._code = code
+        """Keep the arguments; `recorder` is the recording process, if there is one."""
+        self.store, self.experiment = store, experiment
+        self.server = server if experiment else None
+        self._code, self._recorder = code, recorder
+        self._is_used = False
 
     @property
     def code(self) -> CodeState:
@@ -104,10 +113,19 @@ class Tracker(ABC, Generic[RunType]):
         self._code = self._code or provenance.code_state()
         return self._code
 
+    @cached_property
+    def opener(self) -> "RunOpener":
+        """Opens runs in this process; making it imports MLflow and opens the store."""
+        assert self.experiment
+        disable_telemetry()
+        with busy("importing MLflow"):
+            from pipeline.tracking.run_opener import RunOpener
+        return RunOpener(self.store, self.experiment)
+
     @contextmanager
     def start_run(
         self, *, name: str, params: Params, tags: Tags, resume: str | None = None
-    ) -> Iterator[RunType]:
+    ) -> Iterator[OpenRun]:
         """Open a run, or resume the run with this id; close it when the block ends.
 
         The steps are in the docstring of this module. The final status is FINISHED,
@@ -119,29 +137,54 @@ class Tracker(ABC, Generic[RunType]):
         with self._mirror() as mirror:
             all_tags = dict(tags) | provenance.tags(self.code)
             start = RunStart(name, params, all_tags, self.code.diff, resume=resume)
-            run = self.open_run(start)  # step 2
+            run = self._open(start)  # step 2
             if mirror:  # step 3
                 mirror.follow(lambda: run.run_id)
-            with self._recorded(run, mirror, partial(self.close_run, run)):
+            with self._recorded(run, mirror):
+                yield run
+
+    def _open(self, start: RunStart) -> OpenRun:
+        """Create or resume a run in the process that records it."""
+        if self.experiment is None:
+            return Run()
+        if self._recorder is None:
+            return self.opener.open_run(start)
+        assert not self._is_used, "the recording process records only one run"
+        self._is_used = True
+        return HelperRun(self._recorder, self.store, self.experiment, start)
+
+    @contextmanager
+    def reopen_run(
+        self, *, run_id: str | None, weights_sha256: str | None
+    ) -> Iterator[Run]:
+        """Open the run that trained a network, in this process, to add results.
+
+        The status and the end time of the run do not change. The run is found by the
+        hash of its weights. If several runs have these weights, the run `run_id` is
+        used or, if it is not among them, the newest run. If no run has these weights,
+        as in a fresh clone, a run is created and a message is printed. A sweep has no
+        weights, so it is found by its id. A server gets a copy when the block ends.
+        """
+        with self._mirror() as mirror:
+            if mirror:
+                mirror.prepare()  # its process imports MLflow during the block
+            run = Run()
+            if self.experiment:
+                run = self.opener.find_or_create(run_id, weights_sha256)
+            with self._recorded(run, mirror):
                 yield run
 
     def _mirror(self) -> AbstractContextManager[Mirror | None]:
         """Return a context with a run's `Mirror`, or with None without a server."""
         if self.server is None:
             return nullcontext()
-        return closing(Mirror(self.store, self.server, self.copying_channel))
+        # The recording process has a second channel, because it imports MLflow, too.
+        channel = self._recorder.channels[1] if self._recorder else None
+        return closing(Mirror(self.store, self.server, channel))
 
     @contextmanager
-    def _recorded(
-        self,
-        run: OpenRun,
-        mirror: Mirror | None,
-        close: Callable[[Status, str | None], str | None],
-    ) -> Iterator[None]:
-        """Record a run in the block, then close and copy the run: steps 4 to 8.
-
-        `close` gets the status and the error, like `close_run`.
-        """
+    def _recorded(self, run: OpenRun, mirror: Mirror | None) -> Iterator[None]:
+        """Record a run in the block, then close and copy the run: steps 4 to 8."""
         try:
             yield
             run.wait()  # step 5
@@ -153,48 +196,68 @@ class Tracker(ABC, Generic[RunType]):
                 end_transactions(exception)  # step 6
             raise
         finally:
-            closed_id = close(status, error)  # step 7
+            closed_id = run.close(status, error)  # step 7
             if mirror and closed_id:  # step 8
                 is_killed = status == Status.KILLED
                 run.copied = mirror.finish(closed_id, is_killed=is_killed)
 
-    @abstractmethod
-    def open_run(self, start: RunStart) -> RunType:
-        """Create a run, or open a run again; `close_run` closes the run."""
-
-    @abstractmethod
-    def close_run(self, run: OpenRun, status: Status, error: str | None) -> str | None:
-        """Close a run, record its error, if any, and return its id, if any.
-
-        Raises:
-            UserError, OSError: If a run cannot be marked FINISHED. For another status,
-                a message is printed.
-        """
+    def close(self) -> None:
+        """End the recording process, if there is one."""
+        if self._recorder:
+            self._recorder.close()
 
 
-class LocalTracker(Tracker[Run]):
-    """Opens runs of this process."""
+def _check_store(store: Path) -> None:
+    """Reject an unusable store; print a message if a variable selects another store."""
+    if database_path(store).exists():
+        require_store(store)
+    if names_another_store(store):
+        other = "the store of MLFLOW_TRACKING_URI or mlflow.set_tracking_uri"
+        say(wrap(f"runs are recorded in {database_path(store)}, not in {other}"))
 
-    @contextmanager
-    def reopen_run(
-        self, *, run_id: str | None, weights_sha256: str | None
-    ) -> Iterator[Run]:
-        """Open the run that trained a network, to add results.
 
-        The status and the end time of the run do not change. The run is found by the
-        hash of its weights. If several runs have these weights, the run `run_id` is
-        used or, if it is not among them, the newest run. If no run has these weights,
-        as in a fresh clone, a run is created and a message is printed. A sweep has no
-        weights, so it is found by its id. A server gets a copy when the block ends.
-        """
-        with self._mirror() as mirror:
-            if mirror:
-                with suppress(UserError):  # `finish` tries again, and reports an error
-                    mirror.start()  # its process imports MLflow during the block
-            run = self._find_or_create(run_id, weights_sha256)
-            with self._recorded(run, mirror, lambda *_: run.run_id):
-                yield run
+def new_tracker(
+    store: Path,
+    *,
+    server: str | None,
+    experiment: str | None,
+    code: CodeState | None = None,
+) -> Tracker:
+    """Return a tracker that records in this process.
 
-    @abstractmethod
-    def _find_or_create(self, run_id: str | None, weights_sha256: str | None) -> Run:
-        """Return the run of a network or sweep, or create it; see `reopen_run`."""
+    The store in the folder `store` is opened now, so that an unusable store is rejected
+    before any work. If there is no store, the first run creates it. A server receives
+    copies of the runs. New runs belong to `experiment`; if it is None, runs are not
+    recorded. The runs record `code`. If `code` is None, the state of the code is read
+    when a run needs it.
+
+    Raises:
+        UserError, OSError: If the store cannot be used.
+    """
+    tracker = Tracker(store, server=server, experiment=experiment, code=code)
+    if experiment:
+        _check_store(store)
+        _ = tracker.opener  # imports MLflow
+    return tracker
+
+
+@contextmanager
+def start_tracker(
+    store: Path, *, server: str | None, experiment: str | None
+) -> Iterator[Tracker]:
+    """Start a recording process, which records one run and ends with the block.
+
+    If this process has already imported MLflow, another process would save no time and
+    is not started. `new_tracker` describes the arguments.
+    """
+    if experiment is None or "mlflow" in sys.modules:
+        tracker = new_tracker(store, server=server, experiment=experiment)
+    else:
+        _check_store(store)
+        recorder = start_recorder(is_copying=server is not None)
+        tracker = Tracker(
+            store, server=server, experiment=experiment, recorder=recorder
+        )
+    with closing(tracker):
+        _ = tracker.code  # now, because files may change later
+        yield tracker

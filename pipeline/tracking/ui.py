@@ -1,5 +1,6 @@
 """The command `ui`: serves MLflow's UI to this machine."""
 
+import os
 import socket
 import threading
 import webbrowser
@@ -14,7 +15,6 @@ from pipeline.base.terminal import busy, wrap
 from pipeline.base.urls import database_path, sqlite_uri
 from pipeline.tracking import mlflow_server
 from pipeline.tracking.runs import find_run
-from pipeline.tracking.selection import experiment_of
 from pipeline.tracking.store import mlflow_internals, pages
 from pipeline.tracking.store.client import StoreClient, open_store
 from pipeline.tracking.store.sqlite import artifact_root, require_store
@@ -74,7 +74,7 @@ def newest_list(client: StoreClient) -> str:
         UserError: If there is no such experiment, or no run.
     """
     database = displayed(database_path(client.store))
-    if name := experiment_of(None, default=""):
+    if name := os.environ.get("MLFLOW_EXPERIMENT_NAME"):
         names = {each.name: each for each in client.search_experiments()}
         if name not in names:
             rule = f"MLFLOW_EXPERIMENT_NAME must be an experiment of {database}"

@@ -32,7 +32,7 @@ from pipeline.cli.config import validate
 from pipeline.cli.default_values import committed_defaults, defaults
 from pipeline.cli.entry import from_python, help_text, sweep_from_python
 from pipeline.cli.rules import SINGLE_RUN_KEYS
-from pipeline.cli.schema import TrainConfig
+from pipeline.cli.schema import EvaluateConfig, TrainConfig
 from pipeline.cli.source import read
 
 STAGES = {stage: getattr(cli, f"{stage.title()}Config") for stage in __main__.STAGES}
@@ -299,3 +299,16 @@ def test_a_broken_committed_file_does_not_change_the_names_of_runs(
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))  # the clone whose commit is read
     expected = defaults() | ({"hidden": 5} if "5" in committed else {})
     assert committed_defaults.__wrapped__() == expected
+
+
+def test_a_setting_or_a_variable_names_the_experiment_of_recorded_runs(monkeypatch):
+    def recorded_in(stage, **values):
+        return from_python(stage, values).config.recorded_in
+
+    monkeypatch.delenv("MLFLOW_EXPERIMENT_NAME", raising=False)
+    assert recorded_in(TrainConfig) == recorded_in(EvaluateConfig) == "digits"
+    assert recorded_in(TrainConfig, experiment_name="a team") == "a team"
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "others")
+    assert recorded_in(TrainConfig) == recorded_in(EvaluateConfig) == "others"
+    assert recorded_in(TrainConfig, experiment_name="a team") == "a team"
+    assert recorded_in(TrainConfig, tracking="none") is None

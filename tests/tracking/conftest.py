@@ -9,8 +9,7 @@ from pipeline import tracking
 from pipeline.execution.helper_process import HelperProcess
 from pipeline.model import storage
 from pipeline.model.program import export_network
-from pipeline.tracking import RunStart, sync
-from pipeline.tracking.copies import mirror
+from pipeline.tracking import RunStart, mirror, sync
 from pipeline.tracking.copies.server_copies import copies_on
 from pipeline.tracking.store.client import open_store
 
@@ -64,7 +63,7 @@ def client(store):
 @pytest.fixture
 def tracker(store):
     """A tracker that records in that store."""
-    return tracking.new_tracker(store, server=None)
+    return tracking.new_tracker(store, server=None, experiment="digits")
 
 
 @pytest.fixture
@@ -97,8 +96,9 @@ def network_files(tmp_path_factory, new_network):
 def start_run():
     """Return a function that starts a run in a store."""
 
-    def start(folder, *, name="a name", resume=None, tags=None, server=None):
-        tracker = tracking.new_tracker(folder, server=server)
+    def start(folder, *, name="a name", resume=None, tags=None, server=None, **options):
+        options = {"experiment": "digits", **options}
+        tracker = tracking.new_tracker(folder, server=server, **options)
         return tracker.start_run(
             name=name, params={"hidden": 20}, tags=tags or {}, resume=resume
         )

@@ -30,12 +30,12 @@ from pipeline.tracking import (
     find_run,
     find_sweep,
     find_training_run,
+    mirror,
     tagged_runs,
 )
-from pipeline.tracking.copies import mirror
-from pipeline.tracking.copies.mirror import Mirror
-from pipeline.tracking.copies.order import copy_in_order, describe_failed
+from pipeline.tracking.copies.copying import describe_failed, runs_in_order
 from pipeline.tracking.copies.server_copies import Copies
+from pipeline.tracking.mirror import Mirror
 from pipeline.tracking.store.client import open_store
 from pipeline.tracking.store.mlflow_internals import VIEW_TAG
 from pipeline.tracking.store.pages import VIEW
@@ -66,7 +66,8 @@ def copy(server):
 
     def copy(folder, run_id=None):
         copies = Copies(open_store(folder), server.url)
-        done = copy_in_order(folder, server.url, run_id, copies.try_update)
+        runs = runs_in_order(folder, run_id)
+        done = {run.run_id: s for run in runs if (s := copies.try_update(run))}
         if failed := describe_failed(done, server.url):
             raise UserError(failed)
         return {run_id: copied.url for run_id, copied in done.items() if copied.url}
@@ -170,13 +171,9 @@ def test_all_runs_are_copied_once_and_the_copied_model_predicts(
     assert model.predict(pixels).sum(axis=1) == pytest.approx(1, abs=1e-5)
 
 
-def test_a_copy_is_in_an_experiment_with_the_same_name(
-    store, start_run, server, copy, monkeypatch
-):
-    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "a team")
-    with start_run(store) as run:
+def test_a_copy_is_in_an_experiment_with_the_same_name(store, start_run, server, copy):
+    with start_run(store, experiment="a team") as run:
         pass
-    monkeypatch.delenv("MLFLOW_EXPERIMENT_NAME")
     client = MlflowClient(server.url)
     client.create_experiment("a team", tags={"mlflow.note.content": "Ours."})
     address = copy(store)[run.run_id]
@@ -442,12 +439,25 @@ def test_a_copy_refers_to_the_copy_of_a_run_that_is_copied_later(store, server, 
 
     original = closed_run()
     reproduction = closed_run(reproduces=original)
-    copy(store, reproduction)
+    copies = Copies(source, server.url)  # in the process that sent the first copy, too
+
+    def update(run_id):
+        return copies.update(find_run(run_id, store=store)).state
+
+    assert (update(reproduction), update(reproduction)) == ("copied", "complete")
     assert copies_on(server)[reproduction].data.tags["reproduces"] == original
+    assert (update(original), update(reproduction)) == ("copied", "copied")
+    copied = copies_on(server)[original].info.run_id
+    assert copies_on(server)[reproduction].data.tags["reproduces"] == copied
+    assert update(reproduction) == "complete"
+
+    another = closed_run()
+    later = closed_run(reproduces=another)
+    copy(store, later)
+    assert copies_on(server)[later].data.tags["reproduces"] == another
     copy(store)
-    copies = copies_on(server)
-    copied = copies[original].info.run_id
-    assert copies[reproduction].data.tags["reproduces"] == copied
+    copied = copies_on(server)[another].info.run_id
+    assert copies_on(server)[later].data.tags["reproduces"] == copied
 
 
 def test_a_server_that_stores_artifacts_in_a_folder_receives_no_runs(

@@ -19,10 +19,9 @@ from filelock import FileLock
 from pipeline import UserError
 from pipeline.execution.helper_process import Channel, HelperKilled
 from pipeline.sync import sync
-from pipeline.tracking import new_tracker, tagged_runs
+from pipeline.tracking import mirror, new_tracker, tagged_runs
 from pipeline.tracking import sync as sync_module
-from pipeline.tracking.copies import mirror
-from pipeline.tracking.copies.copying_functions import copy_run, copy_with_children
+from pipeline.tracking.copies.copying import copy_run, copy_with_children
 
 UNREADABLE = (
     "{url} rejected the copy: ParseError: Failed to parse experiments field: "
@@ -149,9 +148,10 @@ def test_a_timeout_of_a_disk_is_not_blamed_on_the_server(
 
 def test_a_closed_copy_starts_no_process(recorded):
     copy = mirror.Mirror(recorded, broken_server("refuses"))
+    copy.follow(lambda: "0" * 32)  # its thread may notice the end late
     copy.close()
     with pytest.raises(HelperKilled, match="has ended"):
-        copy.start()
+        copy.prepare()
 
 
 def test_sync_stops_if_nothing_is_recorded_or_a_server_refuses(
@@ -180,7 +180,7 @@ def test_a_call_of_sync_that_fails_in_a_thread_leaves_the_process_as_it_was(
 
 def test_results_that_an_error_ended_are_copied(recorded, same_helper, capsys):
     url = broken_server("refuses")
-    tracker = new_tracker(recorded, server=url)
+    tracker = new_tracker(recorded, server=url, experiment="digits")
     (sweep,) = tagged_runs(recorded, "kind", ["sweep"])
     reopened = tracker.reopen_run(run_id=sweep.run_id, weights_sha256=None)
     with suppress(OSError), reopened as run:

@@ -124,7 +124,7 @@ def test_an_edit_after_a_training_run_has_started_is_not_recorded(
     monkeypatch.setattr(paths, "PACKAGE", tmp_path / "clone" / "pipeline")
     if in_helper:
         monkeypatch.delitem(sys.modules, "mlflow")
-    prepared = start_tracker(store, server=None, experiment=None)
+    prepared = start_tracker(store, server=None, experiment="digits")
     with prepared as tracker:
         with settings.open("a") as stream:
             stream.write("# an edit\n")
@@ -145,7 +145,7 @@ def test_a_later_command_of_a_process_records_edits_of_settings_but_not_of_modul
         if edited:
             with (root / edited).open("a") as stream:
                 stream.write("# an edit\n")
-        with start_tracker(store, server=None, experiment=None) as tracker:
+        with start_tracker(store, server=None, experiment="digits") as tracker:
             states.append(tracker.code)
     first, second, third = states
     assert not first.diff and "b/conf/config.yaml" in second.diff and second == third
@@ -154,7 +154,7 @@ def test_a_later_command_of_a_process_records_edits_of_settings_but_not_of_modul
     subprocess.run(commit, cwd=root, check=True)
     # The modules of the process are those of the first commit, so the patch must be
     # relative to it.
-    with start_tracker(store, server=None, experiment=None) as tracker:
+    with start_tracker(store, server=None, experiment="digits") as tracker:
         assert tracker.code == second
 
 
@@ -165,7 +165,7 @@ def test_a_command_keeps_the_settings_it_started_with_when_another_one_starts(
     use_repository(tmp_path / "clone")
 
     def start():
-        return start_tracker(store, server=None, experiment=None)
+        return start_tracker(store, server=None, experiment="digits")
 
     with start() as first:
         with settings.open("a") as stream:

@@ -35,14 +35,13 @@ def test_a_store_that_cannot_be_used_is_rejected_with_the_remedy(store, tmp_path
 def test_a_deleted_experiment_gets_no_runs_but_those_of_others_can_be_read(
     store, client, start_run, run_command, monkeypatch, records
 ):
-    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "another")
-    with start_run(store, tags={"weights.sha256": "f00d"}) as run:
+    tags = {"weights.sha256": "f00d"}
+    with start_run(store, tags=tags, experiment="another") as run:
         run.log_text("train/model.safetensors", "")
     client.delete_experiment("1")
-    monkeypatch.delenv("MLFLOW_EXPERIMENT_NAME")
     found = tracking.find_training_run(run.run_id, store=store)
     assert (found.run_id, found.experiment) == (run.run_id, "another")
-    tracker = tracking.new_tracker(store, server=None)
+    tracker = tracking.new_tracker(store, server=None, experiment="digits")
     with tracker.reopen_run(run_id=None, weights_sha256="f00d") as reopened:
         assert reopened.run_id == run.run_id
     assert newest_list(client).startswith("#/experiments/2/")
@@ -50,7 +49,7 @@ def test_a_deleted_experiment_gets_no_runs_but_those_of_others_can_be_read(
         monkeypatch.delitem(sys.modules, "mlflow")
     with (
         pytest.raises(UserError, match=r"'digits' .* was deleted: rest") as rejected,
-        tracking.start_tracker(store, server=None, experiment=None) as tracker,
+        tracking.start_tracker(store, server=None, experiment="digits") as tracker,
         tracker.start_run(name="a name", params={}, tags={}) as run,
     ):
         run.wait()
@@ -107,9 +106,9 @@ def test_an_error_of_mlflow_without_a_text_is_reported_with_its_type(store):
 def test_a_store_that_cannot_be_used_is_rejected_before_the_work(store, monkeypatch):
     (store / "mlflow.db").write_bytes(b"not a database" * 1000)
     with pytest.raises(UserError, match=r"mlflow\.db cannot be read"):
-        tracking.new_tracker(store, server=None)
+        tracking.new_tracker(store, server=None, experiment="digits")
     monkeypatch.delitem(sys.modules, "mlflow")  # another process would record the run
-    prepared = tracking.start_tracker(store, server=None, experiment=None)
+    prepared = tracking.start_tracker(store, server=None, experiment="digits")
     with pytest.raises(UserError, match=r"mlflow\.db cannot be read"), prepared:
         pass
 
@@ -160,11 +159,11 @@ def test_a_tracking_uri_of_another_store_is_reported_as_not_used(
     own = f"{store}/mlflow.db"
     for address in ("", "http://127.0.0.1:9", own, f"sqlite:///{own}"):
         monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
-        tracking.new_tracker(store, server=None)
+        tracking.new_tracker(store, server=None, experiment="digits")
     assert not capsys.readouterr().out
     for address in ("sqlite:///other.db", "postgresql://me:secret@host/x"):
         monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
-        tracking.new_tracker(store, server=None)
+        tracking.new_tracker(store, server=None, experiment="digits")
         printed = " ".join(capsys.readouterr().out.split())
         assert printed.startswith(f"runs are recorded in {own}, not in")
         assert "secret" not in printed
@@ -175,8 +174,7 @@ def test_the_experiment_can_be_named_and_moves_with_its_store(
 ):
     with start_run(store) as default:
         default.log_text("a.txt", "")
-    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "../a team's digits")
-    with start_run(store):
+    with start_run(store, experiment="../a team's digits"):
         pass
     shutil.copytree(store, tmp_path / "moved")
     for name in ("", "digits"):
@@ -192,7 +190,8 @@ def test_the_experiment_can_be_named_and_moves_with_its_store(
         with pytest.raises(UserError, match=r"got 'a third': choose from .*digits"):
             newest_list(moved)
         # The name of another experiment changes no run that is resumed.
-        with start_run(tmp_path / "moved", resume=default.run_id) as resumed:
+        other = {"resume": default.run_id, "experiment": "a third"}
+        with start_run(tmp_path / "moved", **other) as resumed:
             assert resumed.run_id == default.run_id
 
 
@@ -237,11 +236,8 @@ def test_a_store_without_an_experiment_has_no_runs(store):
         tracking.find_run("a", store=store)
 
 
-def test_a_run_of_a_deleted_experiment_has_its_own_message(
-    store, start_run, monkeypatch
-):
-    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "a team")
-    with start_run(store) as run:
+def test_a_run_of_a_deleted_experiment_has_its_own_message(store, start_run):
+    with start_run(store, experiment="a team") as run:
         pass
     client = open_store(store)
     client.delete_experiment(client.get_experiment_by_name("a team").experiment_id)

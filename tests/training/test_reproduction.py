@@ -175,8 +175,7 @@ def test_the_report_compares_the_code_with_which_the_command_started(
     project.call("train", **DIGITS)
     values = {"reproduce": project.run_id(), "tracking": tracking}
     command = from_python(TrainConfig, values)
-    is_recorded = command.config.is_recorded
-    start = {"server": None, "experiment": None, "is_recorded": is_recorded}
+    start = {"server": None, "experiment": command.config.recorded_in}
     with (
         project.captured() as printed,
         start_tracker(project.outputs, **start) as tracker,

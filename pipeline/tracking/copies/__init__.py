@@ -1,7 +1,6 @@
-"""Copies of runs on an MLflow server.
+"""Copies runs to an MLflow server, in a helper process: the copying process.
 
-`mirror` copies one run in progress, and the command `sync` copies all runs of the
-store. A helper process, which can be the process that records a training run, runs
-the functions of `copying_functions`. `order` determines the order of the runs,
-`server_copies` finds or creates the copies, and `sender` sends the data of one run.
+`copying` determines the order of the runs and copies one by one. `server_copies` finds
+or creates the copy of a run. `sender` sends the data of the run. In the main process,
+`tracking.mirror` copies one run in progress, and the command `sync` all runs.
 """

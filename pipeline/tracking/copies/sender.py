@@ -5,16 +5,8 @@ did not change in the last second. When the run is closed, the remaining data an
 models are sent, then the tag `copy.sha256`, then the status. All data can be sent
 again: MLflow stores equal points once, a file replaces an earlier file with the same
 name, and models have the tag `copy.of`.
-
-Two comparisons say whether the copy of a closed run is complete. The first comparison
-needs no request. The second comparison also works in a new process.
-
-- `_local_state` of the original equals `_sent_state`, which this process remembers.
-- `_sha256` of the original, with the tags for the copy, equals the tag `copy.sha256`
-  of the copy, and the copy has the status of the original.
 """
 
-import hashlib
 import json
 import time
 from collections.abc import Mapping
@@ -26,12 +18,7 @@ from mlflow import MlflowClient, entities
 
 from pipeline.base.tags import COPIED_TAG, COPY_TAG, ERROR_TAG, OPEN, Status
 from pipeline.tracking.store.client import StoreClient, model_outputs
-from pipeline.tracking.store.database import (
-    MetricPoint,
-    RecordedRun,
-    content_counts,
-    metric_points,
-)
+from pipeline.tracking.store.database import metric_points
 from pipeline.tracking.store.mlflow_internals import VIEW_TAG
 from pipeline.tracking.store.sqlite import path_from_uri
 
@@ -39,7 +26,7 @@ CONNECTIONS = 4  # files that are sent at a time
 WRITING_NS = 1_000_000_000  # age below which a file may be incomplete
 Name = TypeVar("Name")
 Value = TypeVar("Value")
-Key = tuple[str, str, int, int]  # a `MetricPoint` with the value as text
+Point = tuple[str, str, int, int]  # a `MetricPoint` with the value as text
 FileStats = dict[Path, tuple[int, int]]  # size and time of each file
 
 
@@ -53,57 +40,48 @@ class Sender:
         self._source, self._server = source, server
         self.copy_id: str = copy.info.run_id
         self.experiment_id: str = copy.info.experiment_id
+        self.sha256 = ""  # the tag copy.sha256 of the copy, as soon as it is complete
         # The data that was sent.
         self._params: dict[str, str] = {}
         self._tags: dict[str, str] = {}
-        self._points: set[Key] = set()
+        self._points: set[Point] = set()
         self._inputs: set[str] = set()  # each data set with its use, as JSON
         self._files: FileStats = {}
-        self._sent_state: object = None  # see the docstring of this module
-
-    def is_complete(self, recorded: RecordedRun) -> bool:
-        """Return whether this process has sent everything in a closed run.
-
-        The process that copies an open sweep calls this repeatedly.
-        """
-        return self._sent_state == self._local_state(recorded)
 
     def send(
         self,
-        recorded: RecordedRun,
         original: entities.Run,
         copy: entities.Run,
-        tags: dict[str, str],
+        tags: Mapping[str, str],
+        sha256: str,
     ) -> bool:
         """Send the new data of a run and, if the run is closed, complete the copy.
 
         Tags that users added to the copy remain.
 
         Args:
-            recorded: The run, which was read before `original`.
             original: The run as MLflow describes it now.
             copy: The copy as MLflow describes it now.
             tags: The tags for the copy.
+            sha256: The value of the tag copy.sha256 for a complete copy.
 
         Returns:
             Whether data was sent: False if the copy of a closed run was complete.
         """
-        server, info, state = self._server, original.info, self._local_state(recorded)
-        points = metric_points(self._source.store, info.run_id)
+        server, info = self._server, original.info
         if is_running(original):
             if copy.info.status != Status.RUNNING:  # the run was resumed
                 if COPIED_TAG in copy.data.tags:  # first: the copy is not complete
                     server.delete_tag(self.copy_id, COPIED_TAG)
                 server.update_run(self.copy_id, status=Status.RUNNING)
-            self._send(original, copy, tags, points)
+            self._send(original, copy, tags)
             return True
-        sha256 = _sha256(original, points, tags)
         is_marked = copy.data.tags.get(COPIED_TAG) == sha256
         is_new = not (is_marked and copy.info.status == info.status)
         if is_new:
             with ThreadPoolExecutor(1) as thread:  # each request takes 3 to 25 ms
                 models = thread.submit(self._send_models, original, copy)
-                self._send(original, copy, tags, points)
+                self._send(original, copy, tags)
                 metrics = models.result()
             views = self._source.get_experiment(info.experiment_id).tags
             if view := views.get(VIEW_TAG + info.run_id):  # view of a sweep's children
@@ -112,28 +90,26 @@ class Sender:
             complete = entities.RunTag(COPIED_TAG, sha256)
             server.log_batch(self.copy_id, metrics=metrics, tags=[complete])
             server.set_terminated(self.copy_id, info.status, info.end_time)
-        self._sent_state = state
+        self.sha256 = sha256
         return is_new
 
     def _send(
-        self,
-        original: entities.Run,
-        copy: entities.Run,
-        tags: dict[str, str],
-        points: list[MetricPoint],
+        self, original: entities.Run, copy: entities.Run, tags: Mapping[str, str]
     ) -> None:
         """Send the params, points, tags, data sets and files that are new."""
-        server = self._server
+        server, store = self._server, self._source.store
         if ERROR_TAG in copy.data.tags and ERROR_TAG not in tags:  # resumed
             server.delete_tag(self.copy_id, ERROR_TAG)
         new_params = _changed(original.data.params, self._params)
         new_tags = _changed(tags, self._tags)
         new_points = {
-            key: point for point in points if (key := _key(point)) not in self._points
+            (name, str(value), time, step): entities.Metric(name, value, time, step)
+            for name, value, time, step in metric_points(store, original.info.run_id)
+            if (name, str(value), time, step) not in self._points  # NaN as text
         }
         server.log_batch(
             self.copy_id,
-            metrics=[entities.Metric(*point) for point in new_points.values()],
+            metrics=[*new_points.values()],
             params=[entities.Param(*param) for param in new_params.items()],
             tags=[entities.RunTag(*tag) for tag in new_tags.items()],
         )
@@ -156,7 +132,7 @@ class Sender:
         now = time.time_ns()
         new = {
             path: stat
-            for path, stat in _changed(_files(artifacts), self._files).items()
+            for path, stat in _changed(file_stats(artifacts), self._files).items()
             # A file that is being written has a more recent time.
             if not is_open or now - stat[1] > WRITING_NS
         }
@@ -169,15 +145,6 @@ class Sender:
         with ThreadPoolExecutor(CONNECTIONS) as threads:
             for path, _ in zip(new, threads.map(send, new), strict=True):
                 self._files[path] = new[path]
-
-    def _local_state(self, recorded: RecordedRun) -> object:
-        """Return a value that changes when a closed run changes; see `is_complete`.
-
-        The points and data sets of a closed run never change, but commands can add
-        points and data sets. Therefore, their numbers are sufficient.
-        """
-        counts = content_counts(self._source.store, recorded.run_id)
-        return counts, recorded.status, dict(recorded.tags), _files(recorded.artifacts)
 
     def _send_models(
         self, original: entities.Run, copy: entities.Run
@@ -229,13 +196,7 @@ def _changed(
     return {key: value for key, value in entries.items() if sent.get(key) != value}
 
 
-def _key(point: MetricPoint) -> Key:
-    """Return a point with its value as text, because NaN differs from itself."""
-    name, value, time, step = point
-    return name, str(value), time, step
-
-
-def _files(folder: Path) -> FileStats:
+def file_stats(folder: Path) -> FileStats:
     """Return size and time of each file in a folder, without hidden files.
 
     Hidden files are incomplete.
@@ -243,22 +204,3 @@ def _files(folder: Path) -> FileStats:
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     stats = {path: path.stat() for path in paths if path.name[0] != "."}
     return {path: (stat.st_size, stat.st_mtime_ns) for path, stat in stats.items()}
-
-
-def _sha256(
-    run: entities.Run, points: list[MetricPoint], tags: Mapping[str, str]
-) -> str:
-    """Return a hash of all data that the copy gets.
-
-    `tags` are the tags of the copy, which change when a run that a tag refers to is
-    copied. Unlike `_local_state`, the hash is the same in another process and in a
-    moved store.
-    """
-    entries = run.to_dictionary()
-    entries["data"]["tags"] = tags
-    # The path is not part of the hash, because the project may move.
-    artifacts = path_from_uri(entries["info"].pop("artifact_uri"))
-    stats = _files(artifacts).items()
-    sizes = [(str(path.relative_to(artifacts)), *stat) for path, stat in stats]
-    content = json.dumps([entries, points, sizes], sort_keys=True, default=str)
-    return hashlib.sha256(content.encode()).hexdigest()

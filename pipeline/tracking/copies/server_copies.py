@@ -4,16 +4,22 @@ A copy is a run with its own id in the experiment with the same name. The tag `c
 of the copy is the id of the original. Nothing else identifies the copy, so two
 processes could create two copies. Therefore, `copy_run` holds `server_lock`. In tags
 and links of a copy, the ids of runs are replaced by the ids of their copies, so the
-runs that a run refers to are copied first (see `order`). The id of a run without a copy
-is replaced as soon as the run has a copy.
+runs that a run refers to are copied first (see `copying`). The id of a run without a
+copy is replaced as soon as the run has a copy.
+
+The copy of a closed run is complete if it has the status of the run, and if its tag
+`copy.sha256` is `Copies._sha256` of the run. A process that has completed the copy
+remembers the tag, so it needs no request to see that nothing has changed since.
 
 The helper process can be killed at any point. The next helper process continues, and
 nothing is lost or stored twice. `sender` sends the data of each run.
 """
 
+import json
 import os
 import re
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -30,11 +36,11 @@ from pipeline.base.tags import (
     Status,
 )
 from pipeline.base.text import printable
-from pipeline.tracking.copies.order import DELETED, RUNNING, CopyStatus
-from pipeline.tracking.copies.sender import Sender, is_running
+from pipeline.tracking.copies.copying import DELETED, RUNNING, CopyStatus
+from pipeline.tracking.copies.sender import Sender, file_stats, is_running
 from pipeline.tracking.store import pages
 from pipeline.tracking.store.client import StoreClient, complete_experiment, open_store
-from pipeline.tracking.store.database import RecordedRun, named_runs
+from pipeline.tracking.store.database import RecordedRun, content_of, named_runs
 
 # Errors of a run or of the server with a clear text. If a server sends a response that
 # MLflow cannot read, any other error can be raised.
@@ -91,7 +97,10 @@ class Copies:
         is False. The result is None if the run itself was deleted.
         """
         sender = self._senders.get(recorded.run_id)
-        if sender and sender.is_complete(recorded):
+        # The content is read before the run, so that data that is added in the meantime
+        # is sent by the next call.
+        content = self._content(recorded)
+        if sender and sender.sha256 == self._sha256(recorded, content):
             return CopyStatus("complete", self._url(sender))
         run = self._source.get_run(recorded.run_id)
         copy = self._find(run)
@@ -107,7 +116,8 @@ class Copies:
         self._find_related(run)
         copy = copy or self._create(run)
         sender = self._sender(run, copy)
-        is_sent = sender.send(recorded, run, copy, self._tags_of_copy(run))
+        complete = self._sha256(recorded, content)  # with all ids that are known now
+        is_sent = sender.send(run, copy, self._tags_of_copy(run), complete)
         return CopyStatus("copied" if is_sent else "complete", self._url(sender))
 
     def _url(self, sender: Sender) -> str:
@@ -124,35 +134,36 @@ class Copies:
 
     def _experiment_of(self, run: entities.Run) -> str:
         """Return the experiment of a copy; create the experiment if necessary."""
-        if known := self._find_experiment(run):
-            return known
-        name = self._source.get_experiment(run.info.experiment_id).name
-        created = self._server.create_experiment(name)
-        return self._remember(run, self._server.get_experiment(created))
+        if self._find_experiment(run) is None:
+            name = self._source.get_experiment(run.info.experiment_id).name
+            self._server.create_experiment(name)
+        experiment_id = self._find_experiment(run)
+        assert experiment_id
+        return experiment_id
 
     def _find_experiment(self, run: entities.Run) -> str | None:
-        """Return the experiment on the server with the name of the run's experiment."""
-        original_id = run.info.experiment_id
-        if original_id not in self._experiments:
-            name = self._source.get_experiment(original_id).name
-            if experiment := self._server.get_experiment_by_name(name):
-                self._remember(run, experiment)
-        return self._experiments.get(original_id)
+        """Return the experiment on the server with the name of the run's experiment.
 
-    def _remember(self, run: entities.Run, experiment: entities.Experiment) -> str:
-        """Add a missing note or view to an experiment; cache and return its id.
+        A missing note or view is added to the experiment.
 
         Raises:
             UserError: If the server would write artifacts to a folder of this machine.
         """
-        complete_experiment(self._server, experiment)
-        if urlparse(experiment.artifact_location).scheme in ("", "file"):
-            raise UserError(
-                f"it stores artifacts in {experiment.artifact_location}, which other "
-                "machines cannot reach: start it with --artifacts-destination"
-            )
-        self._experiments[run.info.experiment_id] = str(experiment.experiment_id)
-        return self._experiments[run.info.experiment_id]
+        original_id = run.info.experiment_id
+        if original_id not in self._experiments:
+            name = self._source.get_experiment(original_id).name
+            experiment = self._server.get_experiment_by_name(name)
+            if experiment is None:
+                return None
+            complete_experiment(self._server, experiment)
+            location = experiment.artifact_location
+            if urlparse(location).scheme in ("", "file"):
+                raise UserError(
+                    f"it stores artifacts in {location}, which other machines cannot "
+                    "reach: start it with --artifacts-destination"
+                )
+            self._experiments[original_id] = str(experiment.experiment_id)
+        return self._experiments[original_id]
 
     def _find(self, run: entities.Run) -> entities.Run | None:
         """Return the copy of a run, even if it was deleted."""
@@ -193,15 +204,38 @@ class Copies:
     def _tags_of_copy(self, run: entities.Run) -> dict[str, str]:
         """Return the tags of the copy, with the ids of all copies that exist."""
         tags = dict(run.data.tags)
+        ids = run.info.experiment_id, self._experiment_of(run)
         for tag in ID_TAGS & tags.keys():
-            ids = run.info.experiment_id, self._experiment_of(run)
             tags[tag] = pages.move_links(tags[tag], *ids)
-            # In a link, hexadecimal digits can precede an id: %22<id>.
-            found = {*re.findall("(?=([0-9a-f]{32}))", tags[tag])}
-            for run_id in found & self._senders.keys():
-                copy_id = self._senders[run_id].copy_id
-                tags[tag] = tags[tag].replace(run_id, copy_id)
+            for original, copy in self._copied_ids(tags[tag]).items():
+                tags[tag] = tags[tag].replace(original, copy)
         return {**tags, COPY_TAG: run.info.run_id}
+
+    def _copied_ids(self, text: str) -> dict[str, str]:
+        """Return the ids in a text of runs that have a copy, with the ids of copies."""
+        # In a link, hexadecimal digits can precede an id: %22<id>.
+        found = {*re.findall("(?=([0-9a-f]{32}))", text)} & self._senders.keys()
+        return {run_id: self._senders[run_id].copy_id for run_id in sorted(found)}
+
+    def _content(self, recorded: RecordedRun) -> list[object]:
+        """Return values that change whenever a closed run changes, except its tags.
+
+        They are the same in a store that was moved.
+        """
+        folder = recorded.artifacts
+        stats = file_stats(folder).items()
+        sizes = [(path.relative_to(folder).as_posix(), *stat) for path, stat in stats]
+        return [content_of(self._source.store, recorded.run_id), sizes]
+
+    def _sha256(self, recorded: RecordedRun, content: list[object]) -> str:
+        """Return the tag copy.sha256 for a copy that has all data of a closed run.
+
+        It changes when the run changes, and when a run that a tag refers to is copied.
+        """
+        tags = recorded.tags
+        ids = [self._copied_ids(tags[tag]) for tag in sorted(ID_TAGS & tags.keys())]
+        text = json.dumps([content, tags, ids], sort_keys=True)
+        return sha256(text.encode()).hexdigest()
 
 
 def _is_deleted(run: entities.Run) -> bool:

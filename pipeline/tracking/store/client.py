@@ -4,10 +4,9 @@ The store needs no server and no network. Several processes can write at the sam
 """
 
 import errno
-import functools
 import re
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from pipeline.base import files, locking
 from pipeline.base.tags import OPEN, PARENT_TAG, PROJECT_TAG, Status
 from pipeline.base.urls import database_path, sqlite_uri
 from pipeline.tracking.store import mlflow_internals, pages
-from pipeline.tracking.store.database import open_runs
+from pipeline.tracking.store.database import new_name, open_runs
 from pipeline.tracking.store.locks import run_lock_file, write_lock
 from pipeline.tracking.store.sqlite import (
     artifact_root,
@@ -33,16 +32,28 @@ from pipeline.tracking.store.sqlite import (
 STORE_ERRORS = (MlflowException, SQLAlchemyError, sqlite3.Error)
 
 
-class StoreClient(MlflowClient):
-    """A client that knows the folder of its store.
+class StoreClient:
+    """MLflow's client for the store in a folder; it has all methods of `MlflowClient`.
 
-    If a method of MLflow fails, it raises a `UserError` of one line; see `_translated`.
+    If a method of MLflow fails, it raises a `UserError` of one line, and does not print
+    a traceback.
     """
 
     def __init__(self, store: Path) -> None:
         """Connect to the store."""
         self.store = store
-        super().__init__(sqlite_uri(database_path(store)))
+        self._client = MlflowClient(sqlite_uri(database_path(store)))
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        """Return a method of MLflow's client whose errors are translated."""
+        method = getattr(self._client, name)
+        action = "read" if name.startswith(("get_", "search_")) else "written"
+
+        def call(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401
+            with translate_errors(self.store, action):
+                return method(*arguments, **options)
+
+        return call
 
     def newest_experiment(self) -> Experiment | None:
         """Return the experiment of the newest run; None if there is no run."""
@@ -58,7 +69,7 @@ class StoreClient(MlflowClient):
         """
         store = self.store
         with write_lock(store):
-            experiment = self.get_experiment_by_name(name)
+            experiment: Experiment | None = self.get_experiment_by_name(name)
             if experiment is None:
                 subfolder = re.sub("[^a-zA-Z0-9-]", "_", name)[:100]
                 location = f"{artifact_root(store)}/{subfolder}"
@@ -73,6 +84,18 @@ class StoreClient(MlflowClient):
             f"restore it ({mlflow_command(store, restore)}), or set "
             "experiment_name to a different name"
         )
+
+    def create_named_run(
+        self, experiment_id: str, name: str, tags: Mapping[str, str], start: int
+    ) -> entities.Run:
+        """Create a run, whose name gets a number if another run has this name."""
+        run: entities.Run = self.create_run(
+            experiment_id,
+            start_time=start,
+            tags=dict(tags),
+            run_name=new_name(self.store, name, experiment_id),
+        )
+        return run
 
     def mark_killed_runs(self) -> None:
         """Mark the open runs of this project whose process has ended as KILLED.
@@ -106,26 +129,6 @@ def translate_errors(store: Path, action: str = "written") -> Iterator[None]:
         raise UserError(message) from error
 
 
-def _translated(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a method of MLflow's client whose errors are translated."""
-    is_reading = method.__name__.startswith(("get_", "search_"))
-
-    @functools.wraps(method)
-    def call(client: StoreClient, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401
-        with translate_errors(client.store, "read" if is_reading else "written"):
-            return method(client, *arguments, **options)
-
-    return call
-
-
-# All methods of MLflow's client are wrapped, so that no call prints MLflow's traceback.
-# Methods that StoreClient defines are not replaced, even if a new version of MLflow has
-# a method with the same name.
-for _name, _method in vars(MlflowClient).items():
-    if _name[0] != "_" and callable(_method) and _name not in vars(StoreClient):
-        setattr(StoreClient, _name, _translated(_method))
-
-
 def open_store(store: Path) -> StoreClient:
     """Open the store in the folder `store`.
 
@@ -147,7 +150,9 @@ def model_outputs(run: entities.Run) -> list[entities.LoggedModelOutput]:
     return run.outputs.model_outputs if run.outputs else []
 
 
-def complete_experiment(client: MlflowClient, experiment: Experiment) -> None:
+def complete_experiment(
+    client: MlflowClient | StoreClient, experiment: Experiment
+) -> None:
     """Add the note and the saved view to an experiment if they are missing."""
     tags = pages.experiment_tags(experiment.experiment_id)
     for key in tags.keys() - experiment.tags.keys():

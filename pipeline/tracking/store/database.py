@@ -59,11 +59,17 @@ POINTS = """
     SELECT key, value, is_nan, timestamp, step FROM metrics WHERE run_uuid = ?
     ORDER BY key, timestamp, step, value
 """
-
-COUNTS = """
-    SELECT (SELECT COUNT(*) FROM metrics WHERE run_uuid = :run_id),
+# What can change in a closed run, besides its tags and files. Its points and params can
+# only be added, so their numbers are sufficient.
+CONTENT = """
+    SELECT name, status, start_time, end_time, lifecycle_stage,
+        (SELECT COUNT(*) FROM metrics WHERE run_uuid = :run_id),
+        (SELECT COUNT(*) FROM params WHERE run_uuid = :run_id),
         (SELECT COUNT(*) FROM inputs WHERE destination_type = 'RUN'
-            AND destination_id = :run_id)
+            AND destination_id = :run_id),
+        (SELECT COUNT(*) FROM inputs WHERE source_type = 'RUN_OUTPUT'
+            AND source_id = :run_id)
+    FROM runs WHERE run_uuid = :run_id
 """
 
 
@@ -208,12 +214,10 @@ def metric_points(store: Path, run_id: str) -> list[MetricPoint]:
     ]
 
 
-def content_counts(store: Path, run_id: str) -> tuple[int, int]:
-    """Return the number of points and of data sets of a run."""
+def content_of(store: Path, run_id: str) -> list[tuple[str | int, ...]]:
+    """Return values that change whenever a closed run changes; see `CONTENT`."""
     with open_database(store) as connection:
-        row = connection.execute(COUNTS, {"run_id": run_id}).fetchone()
-    points, datasets = row
-    return points, datasets
+        return connection.execute(CONTENT, {"run_id": run_id}).fetchall()
 
 
 def named_runs(

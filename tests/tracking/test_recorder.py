@@ -13,9 +13,7 @@ import pytest
 
 from pipeline import UserError, tracking
 from pipeline.execution.helper_process import HelperKilled
-from pipeline.tracking import EpochPoint, helper_tracker, provenance
-from pipeline.tracking.helper_tracker import HelperTracker
-from pipeline.tracking.null import NullRun
+from pipeline.tracking import EpochPoint, Tracker, provenance, recorder
 from pipeline.tracking.store.locks import run_lock_file
 from pipeline.tracking.store.mlflow_internals import quiet
 from pipeline.training.log import log_files
@@ -37,7 +35,7 @@ def fail(run):
 
 
 def forget():
-    helper_tracker._tracker, helper_tracker._run = None, NullRun()
+    recorder._run = None
 
 
 def imported_modules():
@@ -48,23 +46,26 @@ def niceness():
     return os.nice(0)
 
 
+def new_recorder(*, is_copying=False):
+    return closing(recorder.start_recorder(is_copying=is_copying))
+
+
 @pytest.fixture
 def tracker(store, monkeypatch):
     """A tracker that records one run in another process, in the experiment "mine"."""
     folder = str(Path(__file__).parent)
     monkeypatch.setenv("PYTHONPATH", folder)  # with the functions above
-    with closing(HelperTracker(store, None, "mine")) as tracker:
-        yield tracker
+    with new_recorder() as helper:
+        yield Tracker(store, experiment="mine", recorder=helper)
 
 
 @pytest.fixture
 def shared_tracker(store, lasting_helper, monkeypatch):
     """A tracker like `tracker`, but in a process that several tests share."""
     lasting_helper.submit(forget)  # a new process has no run
-    monkeypatch.setattr(
-        helper_tracker, "HelperProcess", lambda *_, **__: lasting_helper
-    )
-    return HelperTracker(store, None, "mine")
+    monkeypatch.setattr(recorder, "HelperProcess", lambda *_, **__: lasting_helper)
+    helper = recorder.start_recorder(is_copying=False)
+    return Tracker(store, experiment="mine", recorder=helper)
 
 
 @pytest.fixture
@@ -105,7 +106,7 @@ def test_the_process_that_records_does_not_import_pytorch(
     shared_tracker, lasting_helper
 ):
     modules = lasting_helper.submit(imported_modules).result()
-    assert {"pipeline.training.log", "pipeline.tracking.mlflow_tracker"} <= modules
+    assert {"pipeline.training.log", "pipeline.tracking.run_opener"} <= modules
     assert "torch" not in modules
 
 
@@ -127,7 +128,7 @@ def test_the_command_itself_says_that_another_store_is_not_used(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///other.db")
     with (
         redirect_stdout(io.StringIO()) as printed,  # only of this process
-        tracking.start_tracker(store, server=None, experiment=None) as tracker,
+        tracking.start_tracker(store, server=None, experiment="digits") as tracker,
         tracker.start_run(**RUN) as run,
     ):
         run.wait()
@@ -166,7 +167,7 @@ def test_a_killed_recording_process_is_an_error_with_a_remedy(
     ):
         run.submit(log, "a", "b")
         run.wait()
-        tracker._helper._process.kill()
+        tracker._recorder._process.kill()
         run.submit(log, "a", "c")
         run.wait()
     assert client.get_run(run.run_id).info.status == "RUNNING"
@@ -182,7 +183,7 @@ def test_a_killed_process_does_not_hide_the_error_of_the_training_run(tracker, c
         pytest.raises(FloatingPointError, match="loss is NaN"),
         tracker.start_run(**RUN),
     ):
-        tracker._helper._process.kill()
+        tracker._recorder._process.kill()
         raise FloatingPointError("loss is NaN")
     assert "the run could not be marked FAILED" in capsys.readouterr().err
 
@@ -196,13 +197,13 @@ def test_a_run_that_is_interrupted_before_it_is_open_is_killed(shared_tracker, r
 
 
 def test_a_further_interrupt_does_not_wait_until_the_run_is_open(tracker, runs):
-    tracker._helper._process.send_signal(signal.SIGSTOP)  # which never opens the run
+    tracker._recorder._process.send_signal(signal.SIGSTOP)  # it never opens the run
     interrupt = [threading.main_thread().ident, signal.SIGINT]
     with pytest.raises(KeyboardInterrupt), tracker.start_run(**RUN):
         threading.Timer(0.2, signal.pthread_kill, interrupt).start()
         raise SystemExit
     tracker.close()
-    assert tracker._helper._process.returncode == -signal.SIGKILL
+    assert tracker._recorder._process.returncode == -signal.SIGKILL
     assert not runs()
 
 
@@ -229,10 +230,10 @@ def test_a_training_run_that_is_terminated_as_soon_as_its_run_exists_is_killed(p
 
 def test_a_process_without_a_run_ends_when_training_fails(store, monkeypatch):
     monkeypatch.delitem(sys.modules, "mlflow")  # otherwise, no process is started
-    prepared = tracking.start_tracker(store, server=None, experiment=None)
+    prepared = tracking.start_tracker(store, server=None, experiment="digits")
     with suppress(OSError), prepared as tracker:
         raise OSError("no data")
-    assert tracker._helper._process.returncode is not None
+    assert tracker._recorder._process.returncode is not None
 
 
 def test_silencing_mlflow_leaves_the_environment_to_other_threads():
@@ -275,7 +276,7 @@ def test_a_call_that_fails_when_the_block_has_ended_marks_the_run_as_failed(
 ):
     monkeypatch.delitem(sys.modules, "mlflow")
     with (
-        tracking.start_tracker(store, server=None, experiment=None) as tracker,
+        tracking.start_tracker(store, server=None, experiment="digits") as tracker,
         pytest.raises(FileNotFoundError),
         tracker.start_run(name="a name", params={}, tags={}) as run,
     ):
@@ -291,6 +292,7 @@ def test_training_has_a_higher_priority_than_a_process_that_also_copies(
     store, server, monkeypatch
 ):
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
-    with closing(HelperTracker(store, server, "mine")) as tracker:
-        added = tracker._helper.submit(niceness).result() - os.nice(0)
-    assert added == (helper_tracker.COPYING_NICENESS if server else 0)
+    monkeypatch.delitem(sys.modules, "mlflow")  # otherwise, no process is started
+    with tracking.start_tracker(store, server=server, experiment="digits") as tracker:
+        added = tracker._recorder.submit(niceness).result() - os.nice(0)
+    assert added == (recorder.COPYING_NICENESS if server else 0)

@@ -1,6 +1,7 @@
 """Copies a run in progress to a server, through a channel to a helper process.
 
-The main process holds the `Mirror`. The helper process runs `copying_functions`.
+The main process holds the `Mirror`. The helper process, which is the copying process,
+runs the functions of `copies.copying`.
 """
 
 import threading
@@ -15,7 +16,7 @@ from pipeline.base.printing import say, warn
 from pipeline.base.terminal import busy, command_line, wrap
 from pipeline.base.text import printable
 from pipeline.execution.helper_process import Channel, HelperKilled, HelperProcess
-from pipeline.tracking.copies.copying_functions import (
+from pipeline.tracking.copies.copying import (
     COPIER,
     copy_with_children,
     import_mlflow,
@@ -36,34 +37,30 @@ class Mirror:
     def __init__(
         self, store: Path, server: str, channel: Channel | None = None
     ) -> None:
-        """Keep the folder of the store and the URL of the server.
+        """Start the copying process, which does not import MLflow yet.
 
         Args:
             store: The folder of the store.
             server: The URL of the server.
-            channel: A channel to a process that imports MLflow too. The caller closes
-                this process. With None, a process is started when it is needed.
+            channel: A channel to another process that imports MLflow, which is then the
+                copying process. The caller closes this process.
         """
         self._store, self._server, self._channel = store, server, channel
-        self._ended, self._starting = threading.Event(), threading.Lock()
+        self._ended, self._is_idle = threading.Event(), channel is None
         self._helper: HelperProcess | None = None
-        self._is_closed = False
+        if channel is None:
+            with suppress(UserError, OSError):  # `finish` tries again, with a message
+                self._start()
 
-    def start(self) -> Channel:
-        """Start the copying process, which imports MLflow, unless it is running.
+    def _start(self) -> None:
+        self._helper = HelperProcess(COPIER, niceness=NICENESS, quiet=True)
+        self._channel = self._helper.channels[0]
 
-        Raises:
-            HelperKilled: If this object was closed. The thread of `follow` can notice
-                this late, but must not start a process that remains.
-        """
-        with self._starting:
-            if self._is_closed:
-                raise HelperKilled(f"{COPIER} has ended")
-            if self._channel is None:
-                self._helper = HelperProcess(COPIER, niceness=NICENESS, quiet=True)
-                self._channel = self._helper.channels[0]
-                self._channel.submit(import_mlflow)
-            return self._channel
+    def prepare(self) -> None:
+        """Import MLflow in the copying process, without waiting."""
+        self._is_idle = False
+        if self._channel:
+            self._channel.submit(import_mlflow)
 
     def follow(self, run_id: Callable[[], str | None]) -> None:
         """Copy an open run every three seconds; `run_id` waits until the run is open.
@@ -90,16 +87,18 @@ class Mirror:
         """Copy a closed run, and return whether the copy is complete.
 
         This method prints the URL of the copy, or why the copy is incomplete and a
-        remedy. If an interrupt ended the run before the copying process was started,
-        nothing is copied.
+        remedy. If an interrupt ended the run before the copying process had imported
+        MLflow, nothing is copied.
 
         The process is killed after a timeout. MLflow's own timeout applies to each
         read, so a server that responds in small pieces would never exceed that timeout.
         """
         self._ended.set()
-        if is_killed and self._channel is None:
+        if is_killed and self._is_idle:
             return False
         try:
+            if self._channel is None:
+                self._start()
             with busy(f"copying the run to {self._server}"):
                 # The process responds in time, even if the process waits for a lock.
                 end = time.time() + FINISH_SECONDS - ANSWER_SECONDS
@@ -128,14 +127,14 @@ class Mirror:
     def close(self) -> None:
         """End the process that this object started."""
         self._ended.set()
-        with self._starting:
-            self._is_closed = True
         if self._helper:
             self._helper.close()
 
     def _copy(self, run_id: str, end: float, *, is_open: bool) -> "Future[str]":
+        assert self._channel
+        self._is_idle = False
         arguments = self._store, self._server, run_id, end
-        return self.start().submit(copy_with_children, *arguments, is_open=is_open)
+        return self._channel.submit(copy_with_children, *arguments, is_open=is_open)
 
 
 def mirror_run(store: Path, server: str, run_id: str) -> bool:

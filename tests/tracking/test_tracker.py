@@ -156,7 +156,7 @@ def test_a_running_run_whose_lock_is_free_was_killed(
 def test_results_are_recorded_even_if_the_copying_process_cannot_start(
     store, monkeypatch, capsys
 ):
-    tracker = new_tracker(store, server="http://127.0.0.1:1")
+    tracker = new_tracker(store, server="http://127.0.0.1:1", experiment="digits")
     monkeypatch.setattr(sys, "executable", "/missing/python")
     with tracker.reopen_run(run_id=None, weights_sha256="f00d") as run:
         run.log_metrics({"with_test_set/mnist/accuracy": 0.9}, step=20)
