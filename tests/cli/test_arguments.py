@@ -11,7 +11,7 @@ from pipeline import ConfigError, cli
 from pipeline.base import paths
 from pipeline.cli import Interval
 from pipeline.cli.arguments import parse
-from pipeline.cli.entry import from_python, sweep_from_python
+from pipeline.cli.stages import from_python, sweep_from_python
 from pipeline.core.dataset import DataFile
 from pipeline.datasets import REGISTRY
 from pipeline.sweeps.jobs import folder_name

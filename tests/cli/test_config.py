@@ -25,15 +25,15 @@ import torch
 
 from pipeline import ConfigError, UserError, __main__, cli
 from pipeline.base import paths
-from pipeline.cli import source
+from pipeline.cli import yaml_files
 from pipeline.cli.arguments import parse
-from pipeline.cli.command import Flags
-from pipeline.cli.config import validate
 from pipeline.cli.default_values import committed_defaults, defaults
-from pipeline.cli.entry import from_python, help_text, sweep_from_python
+from pipeline.cli.flags import Flags
 from pipeline.cli.rules import SINGLE_RUN_KEYS
 from pipeline.cli.schema import TrainConfig
-from pipeline.cli.source import read
+from pipeline.cli.stages import from_python, help_text, sweep_from_python
+from pipeline.cli.validation import validate
+from pipeline.cli.yaml_files import read
 
 STAGES = {stage: getattr(cli, f"{stage.title()}Config") for stage in __main__.STAGES}
 
@@ -64,13 +64,13 @@ def test_a_file_of_a_group_can_have_the_name_of_the_defaults(tmp_path):
 def test_a_file_is_parsed_again_only_if_it_has_changed(tmp_path, monkeypatch):
     shutil.copytree(paths.conf_dir(), tmp_path / "conf")
     monkeypatch.setattr(paths, "PACKAGE", tmp_path)
-    path, parse_file, parsed = paths.conf_dir() / "config.yaml", source.parse, []
+    path, parse_file, parsed = paths.conf_dir() / "config.yaml", yaml_files.parse, []
 
     def count(text, path):
         parsed.append(path)
         return parse_file(text, path)
 
-    monkeypatch.setattr(source, "parse", count)
+    monkeypatch.setattr(yaml_files, "parse", count)
     for lr in (0.5, 0.25):
         path.write_text(re.sub("(?m)^lr: .*", f"lr: {lr}", path.read_text()))
         command = parse(["-m", "seed=1,2,3", "hidden=0,5"], TrainConfig)
