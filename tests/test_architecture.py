@@ -177,8 +177,8 @@ def test_the_implementations_of_the_stages_close_no_cycle_of_packages():
             | {"base.call.new_results", "base.paths.store_dir"},
             {"sweeps/sweep.py", "base/errors.py"},
         ),
-        # registry checks a setting.
-        ({"base.paths.data_dir"}, {"sweeps/sweep.py", "datasets/registry.py"}),
+        # schema checks a setting.
+        ({"base.paths.data_dir"}, {"sweeps/sweep.py", "cli/schema.py"}),
         # call decides where results go, errors explains errors, and selection finds the
         # last network.
         (
