@@ -3,7 +3,7 @@
 See `_make_command` for the steps.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -71,14 +71,12 @@ def _make_command(
         compositions = [*compose_all(given, schema, flags)]
     problems += _unknown_keys(compositions, schema, flags.folders)
     if not problems:
-        firsts = [next(_combinations(each, schema)) for each in compositions]
+        firsts = [next(_combinations([each], schema)) for each in compositions]
         problems += broken_rules(compositions, firsts, schema, flags)
     combinations = list[Combination]()
     with collected(problems):
         _check_number(compositions)
-        combinations += (
-            x for each in compositions for x in _combinations(each, schema)
-        )
+        combinations += _combinations(compositions, schema)
     problems += _rejected(combinations, compositions, schema)
     reject(problems)
     valid = next(each for each in combinations if not each.error)
@@ -131,15 +129,17 @@ def _check_number(compositions: Sequence[Composition]) -> None:
         raise ConfigError(f"{rule}: give fewer values of {', '.join(keys) or 'trials'}")
 
 
-def _combinations(composition: Composition, schema: Schema) -> Iterator[Combination]:
+def _combinations(
+    compositions: Iterable[Composition], schema: Schema
+) -> Iterator[Combination]:
     """Check and yield all combinations, with the lower bound of each interval."""
-    lows, highs = (composition.combinations(high=high) for high in (False, True))
-    for low, high in zip(lows, highs, strict=True):
-        checked = _check(low, composition, schema)
-        if composition.intervals:
-            other = _check(high, composition, schema)
-            checked = _check_interval(checked, other, composition)
-        yield checked
+    for each in compositions:
+        lows, highs = (each.combinations(high=high) for high in (False, True))
+        for low, high in zip(lows, highs, strict=True):
+            checked = _check(low, each, schema)
+            if each.intervals:
+                checked = _check_interval(checked, _check(high, each, schema), each)
+            yield checked
 
 
 def _check(

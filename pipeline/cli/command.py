@@ -7,6 +7,7 @@ import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Generic, NamedTuple
 
@@ -78,12 +79,12 @@ class Composition:
     options: Mapping[str, str]  # by group
     is_sweep: bool
 
-    @property
+    @cached_property
     def files(self) -> dict[str, Path]:
         """The file with the value of each key; keys of given values are missing."""
         return {key: x.path for key, x in self.settings.items() if x.path}
 
-    @property
+    @cached_property
     def intervals(self) -> dict[str, Interval]:
         """The intervals of the keys that a search varies."""
         values = ((key, each.value) for key, each in self.settings.items())

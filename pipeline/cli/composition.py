@@ -87,8 +87,7 @@ def compose(
     starts_sweep = hydra.get("mode") == "MULTIRUN"
     _check_stage(schema, flags, starts_sweep=starts_sweep)
     settings = _with_paths(values, files, overrides)
-    paths = {key: x.path for x in files for key in _saved(x.values.get("hydra"))}
-    saved = {key: (each, paths[key]) for key, each in _saved(hydra).items()}
+    saved = {key: (x, file.path) for file in files for key, x in _saved(file).items()}
     return Composition(settings, options, flags.multirun or starts_sweep), saved
 
 
@@ -193,7 +192,8 @@ def _explain(error: Exception, overrides: Sequence[str], flags: Flags) -> str:
     return f"cannot compose {displayed(path)}: {problem}"
 
 
-def _saved(hydra: Mapping[str, Any] | None) -> dict[str, str]:
+def _saved(file: File) -> dict[str, str]:
     """Return the overrides of a saved sweep by key, such as +seed=1,2 for seed."""
-    params = ((hydra or {}).get("sweeper") or {}).get("params") or {}
+    hydra = file.values.get("hydra") or {}
+    params = (hydra.get("sweeper") or {}).get("params") or {}
     return {str(k).lstrip("+"): f"{k}={as_text(value)}" for k, value in params.items()}

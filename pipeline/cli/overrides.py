@@ -161,7 +161,7 @@ def _read_keyword(key: str, value: Any, schema: Schema) -> object:  # noqa: ANN4
     if isinstance(value, str) and (has_several or key not in TEXT_KEYS):
         return parse_value(key, value, schema)  # as on a command line
     if not has_several or not _is_list(value):
-        return value
+        return _without_arrays(value)
     items = itertools.islice(value, MAX_VALUES + 1)
     values = [_read_item(key, item, schema) for item in items]
     if not values and not has_list:
@@ -177,11 +177,16 @@ def _is_list(value: object) -> bool:
 def _read_item(key: str, item: Any, schema: Schema) -> object:  # noqa: ANN401
     """Return a value of a list; the text of a number is parsed like a single value."""
     if not isinstance(item, str) or key in TEXT_KEYS:
-        return _builtin(item)
+        return _without_arrays(_builtin(item))
     value = parse_value(key, item, schema)
     if isinstance(value, Several | Interval):
         raise ConfigError(f"{key} has a list with several values in {item!r}: use one")
     return value
+
+
+def _without_arrays(value: Any) -> Any:  # noqa: ANN401
+    """Convert an array to a list: an array cannot be compared with a value."""
+    return value.tolist() if hasattr(value, "tolist") else value
 
 
 def _builtin(value: Any) -> Any:  # noqa: ANN401

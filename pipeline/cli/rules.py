@@ -51,7 +51,7 @@ def _rules_of_values(
 ) -> Iterator[str]:
     """Yield the problems of the values of a composition."""
     values = {key: first.values.get(key) for key in schema.model_fields}
-    valid = valid_values(schema, first.values)
+    valid = valid_values(schema, first.values) if schema.required else {}
     missing = {key for key, value in valid.items() if value is None}
     for key, example in schema.required.items():
         if key in missing:
@@ -60,11 +60,12 @@ def _rules_of_values(
         paths = (composition.files[key] for key in keys if key in composition.files)
         yield located(problem, next(paths, None))
     reasons = _without_effect(values, schema, flags, composition)
-    default_values = valid_values(schema, defaults())
+    default_values = defaults()
     for key, setting in composition.settings.items():
         if key not in values:  # a setting of other stages
             continue
-        is_default = values[key] == default_values.get(key)
+        # A value can differ after validation: the server null is that of a variable.
+        is_default = default_values[key] in (setting.value, values[key])
         # A value that equals the default changes nothing, so it is accepted (the output
         # of --cfg job contains all defaults). `reproduce` replaces even such a value,
         # so the value is rejected there.

@@ -203,6 +203,10 @@ def test_a_keyword_can_be_an_array_without_axes_but_not_one_with_two(array):
         from_python(TrainConfig, {"hidden": array([[5, 6]])})
     with pytest.raises(ConfigError, match="hidden must be a valid integer, got"):
         sweep_from_python(TrainConfig, {"hidden": array([[5, 6]])})
+    with pytest.raises(
+        ConfigError, match=r"workers must be a valid integer, got \[1, "
+    ):
+        from_python(TrainConfig, {"workers": array([1, 2])})
 
 
 @pytest.mark.parametrize("kind", ["float16", "float32", "float64"])
@@ -236,6 +240,20 @@ def test_a_stage_also_runs_without_its_dot(words, status, text):
     command = [sys.executable, "-m", "pipeline", *words.split()]
     done = subprocess.run(command, cwd=paths.ROOT, capture_output=True, text=True)
     assert done.returncode == status and text in done.stdout + done.stderr
+
+
+def test_a_setting_is_rejected_without_an_import_of_numpy(empty_project):
+    project = empty_project("rejected")
+    command = [sys.executable, "-X", "importtime", "-m", "pipeline.train"]
+    done = subprocess.run(
+        [*command, "dataset=digits", "hidden=0"],
+        env=os.environ | {"PIPELINE_OUTPUTS": str(project.outputs)},
+        cwd=paths.ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert "hidden must be at least 1" in done.stderr and "hydra" in done.stderr
+    assert "numpy" not in done.stderr
 
 
 @pytest.mark.parametrize("words", [[], ["--help"]])
