@@ -54,19 +54,21 @@ def _make_command(
     """Return the command that a user has given.
 
     1. The files are composed with each option of the groups, such as team=small,large,
-       and given settings replace the values of files.
+       and given settings replace the values of files. Without files, the given
+       settings are still checked.
     2. The rules about several settings are checked if everything could be read;
        otherwise, settings may be missing.
     3. Each combination of the values is checked against the schema.
-    4. The command has all combinations, and the keys that they vary.
+    4. The command is rejected with all problems of these steps. If there is none, a
+       sweep keeps combinations that break a bound.
 
     Raises:
         ConfigError: If a setting or a file is invalid; the message has one line per
-            problem of all steps.
+            problem.
     """
     _check_groups(flags.folders)
     problems = [*given.problems]
-    compositions = [_without_files(given)]  # so that given values are always checked
+    compositions = [_without_files(given)]
     with collected(problems):
         compositions = [*compose_all(given, schema, flags)]
     problems += _unknown_keys(compositions, schema, flags.folders)
@@ -77,8 +79,10 @@ def _make_command(
     with collected(problems):
         _check_number(compositions)
         combinations += _combinations(compositions, schema)
-    problems += _rejected(combinations, compositions, schema)
-    reject(problems)
+    errors = [each.error for each in combinations if each.error]
+    if not problems and _keeps_invalid(combinations, compositions, schema):
+        errors = [each for each in errors if isinstance(each, WrongType)]
+    reject([*problems, *(line for each in errors for line in each.problems)])
     valid = next(each for each in combinations if not each.error)
     return Command(
         config=validate(schema, valid.values),
@@ -174,24 +178,19 @@ def _check_interval(
     return replace(low, error=error)
 
 
-def _rejected(
+def _keeps_invalid(
     combinations: Sequence[Combination],
     compositions: Sequence[Composition],
     schema: Schema,
-) -> Iterator[str]:
-    """Yield the problems of the combinations that are rejected.
+) -> bool:
+    """Return whether a sweep keeps invalid combinations, whose jobs then fail.
 
-    If only some combinations of a recorded sweep break a bound, or name something that
-    does not exist, these combinations are kept, and their jobs fail. A search suggests
-    its own values, so all its combinations must be valid.
+    A recorded sweep keeps those that break a bound, or name something that does not
+    exist, unless all combinations are invalid. A search keeps none.
     """
-    errors = [each.error for each in combinations if each.error]
+    has_valid = not all(each.error for each in combinations)
     is_search = any(each.intervals for each in compositions)
-    has_valid = len(errors) < len(combinations)
-    if has_valid and schema.has_recorded_sweeps and not is_search:
-        errors = [error for error in errors if isinstance(error, WrongType)]
-    for error in errors:
-        yield from error.problems
+    return has_valid and schema.has_recorded_sweeps and not is_search
 
 
 def _varied(

@@ -1,4 +1,7 @@
-"""The default values, from conf/config.yaml, and names, which say what differs."""
+"""The default values, from conf/config.yaml, and the names of runs, which list others.
+
+Names are for display only.
+"""
 
 import os
 from collections.abc import Iterable, Mapping
