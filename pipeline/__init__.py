@@ -5,7 +5,7 @@ Every run is tracked.
 
 from typing import Any
 
-from pipeline.core import UserError as UserError  # `as` exports it
+from pipeline.core import UserError as UserError  # `as` exports the name
 
 
 class ConfigError(UserError):

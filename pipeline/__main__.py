@@ -21,9 +21,9 @@ LIST = "\n".join(f"python -m pipeline.{k:9} {text}" for k, text in STAGES.items(
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Run the first stage that `arguments` contain; without a name, list all stages.
+    """Run the stage that `arguments` name; without a name, list all stages.
 
-    Any other name is an error. --help can precede the name.
+    An unknown name is an error. --help can precede the name.
     """
     stage = next(
         (argument for argument in arguments if argument not in ("-h", "--help")), None

@@ -1,11 +1,11 @@
 """Downloads a data set, verifies it, and plots its images.
 
-Downloads or reads a data set, or imports a folder with IDX files as a new data set and
-prints its name. Later commands accept this name as dataset=. Writes
+Downloads or reads a data set, or imports a folder with IDX files as a new data set.
+Prints the name of the data set, which later commands accept as dataset=. Writes
 <dataset>.safetensors, <dataset>.json, <dataset>-components.safetensors,
 <dataset>-means.png and <dataset>-samples.png to outputs/data/. MNIST is downloaded once
-(at most 20 MB; its files take 110 MB on disk). It has 60,000 training and 10,000 test
-images. The mean of the training pixels is 0.1307. Of the 784 pixels, 67 are always
+(at most 20 MB; its files take 110 MB on disk). MNIST has 60,000 training and 10,000
+test images. The mean of the training pixels is 0.1307. Of the 784 pixels, 67 are always
 zero.
 """
 

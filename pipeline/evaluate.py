@@ -2,14 +2,16 @@
 
 Reads outputs/train/ (or the network of run=<id> or model=<file>) and the test sets. The
 default is the validation images of the training run, usually MNIST's 10,000 test
-images. The default network classifies 95.9% of these correctly, with a loss of 0.147. A
-folder can contain images with a labels.csv, images in subfolders 0 to 9, images with
+images. The default network classifies 95.9% of these images correctly, with a loss of
+0.147. Writes metrics.json, predictions.csv, classes.csv, confusion.csv,
+calibration.csv, scores.png and mistakes.png (the most confident mistakes) to
+outputs/evaluate/, and records them in the MLflow run that trained the network. Takes
+about 4 s.
+
+A folder can contain images with a labels.csv, images in subfolders 0 to 9, images with
 the label in their name, or a pair of IDX files. The label is the first number in the
 name if this number has one digit: 7_a.png and scan7.png have the label 7, and
-IMG_2026.png has no label. Writes metrics.json, predictions.csv, classes.csv,
-confusion.csv, calibration.csv, scores.png and mistakes.png (the most confident
-mistakes) to outputs/evaluate/, and records them in the MLflow run that trained the
-network. Takes about 4 s.
+IMG_2026.png has no label.
 
 For each set, the table shows the accuracy and its 95% confidence interval (CI), which
 says how much the accuracy may vary by chance. The loss is in nats. The confidence is

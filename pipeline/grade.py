@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pipeline.teaching.class_grades import ClassGrades
 
 
-@documented(GradeKeywords)
+@documented(GradeKeywords, required=GradeConfig.required)
 def grade(
     *,
     folder: str | os.PathLike[str] | None = None,

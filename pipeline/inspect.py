@@ -2,15 +2,15 @@
 
 Analyzes the network in outputs/train/ (or the network of run=<id> or model=<file>) on
 its data set. Prints a tutorial: how many parameters there are and why, how
-y = m·x + c leads to the whole network, which weights are frozen (training never changed
-them), and what each neuron responds to. Writes a summary, tables, plots and an
-interactive page, report.html, to outputs/inspect/ and to the network's MLflow run.
-Takes about 5 s.
+y = m·x + c leads to the whole network, which weights are frozen, and what each neuron
+responds to. Frozen weights are weights that training never changed. Writes a summary,
+tables, plots and an interactive page, report.html, to outputs/inspect/ and to the
+network's MLflow run. Takes about 5 s.
 
-To print one result instead of the tutorial, use one of these settings: neuron= shows
-how a neuron computes its sum for an image, weight= shows the history of a parameter,
-and against= compares the network with another network. These results are also written
-to outputs/details/. arrays=true prints the four arrays in NumPy's abbreviated form, and
+Four settings print one result instead of the tutorial. neuron= shows how a neuron
+computes its sum for an image. weight= shows the history of a parameter. against=
+compares the network with another network. These three results are also written to
+outputs/details/. arrays=true prints the four arrays in NumPy's abbreviated form, and
 the path of the file with all values. After python -m pipeline.export, integers=true
 together with neuron= shows the sum in integers, as a microcontroller computes it, and
 in floating point.

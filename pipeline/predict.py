@@ -2,14 +2,16 @@
 
 Reads outputs/train/ (or the network of run=<id> or model=<file>) and the images of
 images=: indices of test images, a file, or a folder. Images can have any size, and pen
-and paper can have any color. Images are preprocessed in the same way as MNIST. For a
-network trained on Fashion-MNIST, images are only resized to 28x28 pixels. If the first
-number in a file name has one digit, this digit is the label: draw0.png is labeled 0. A
-letter can be classified as a digit without being reported as unsure, because some
-letters look like digits. Writes predictions.json, predictions.csv and preparation.png,
-which shows each preprocessing step, to outputs/predict/. For more than 20 images, there
-are several such plots, named preparation-2.png and so on. Takes about 2 s; test image 0
-is a 7 with a probability of 99.8%.
+and paper can have any color, but pale ink can be too faint. Images are preprocessed in
+the same way as MNIST's images. For a network trained on Fashion-MNIST, images are only
+resized to 28x28 pixels. If the first number in a file name has one digit, this digit is
+the label: draw0.png is labeled 0. A letter can be classified as a digit without being
+reported as unsure, because some letters look like digits.
+
+Writes predictions.json, predictions.csv and preparation.png, which shows each
+preprocessing step, to outputs/predict/. For more than 20 images, there are several such
+plots, named preparation-2.png and so on. Takes about 2 s. Test image 0 is classified as
+a 7, with a probability of 99.8%.
 """
 
 import os

@@ -1,10 +1,10 @@
 """Copies recorded runs to an MLflow server, unless they are already there.
 
 Reads the tracking store in outputs/. Marks runs whose process was killed as KILLED,
-then copies. Copying takes 1 to 2 s per run, 0.1 to 0.3 s per training run of a sweep,
-and 0.1 s if an unchanged copy is already on the server. A copy has the tag `copy.of`
-with the id of its original; metrics, files and times are the same. With run=, the
-command copies only this run and, if the run is a sweep, its training runs. For each
+then copies all runs. With run=<id>, copies only this run and, if the run is a sweep,
+its training runs. Copying takes 1 to 2 s per run, 0.1 to 0.3 s per training run of a
+sweep, and 0.1 s if an unchanged copy is already on the server. A copy has the tag
+`copy.of` with the id of its original; metrics, files and times are the same. For each
 experiment, the command prints how many runs were copied, how many copies were already
 complete, and which runs were skipped and why.
 """
@@ -22,7 +22,7 @@ from pipeline.cli import (
 )
 
 
-@documented(SyncKeywords)
+@documented(SyncKeywords, required=SyncConfig.required)
 def sync(*, quiet: bool = False, **settings: Unpack[SyncKeywords]) -> dict[str, str]:
     """Copy recorded runs to an MLflow server, like `python -m pipeline.sync`.
 
@@ -48,7 +48,7 @@ def run_sync(command: Command[SyncConfig]) -> dict[str, str]:
     from pipeline.tracking.sync import sync
 
     cfg = command.config
-    assert cfg.server  # it is required
+    assert cfg.server  # a required setting
     return sync(cfg.server, run=cfg.run)
 
 

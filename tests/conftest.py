@@ -42,11 +42,12 @@ BROWSER_TIMEOUT = 180_000  # milliseconds, for a busy machine
 
 
 def pytest_collection():
-    """Prepare a process for tests; the controller of pytest-xdist does not call this.
+    """Import the package and large libraries, and prepare the process for tests.
 
-    For the same reason, this file does not import the package and large libraries.
+    The controller of pytest-xdist does not call this function, because it runs no test.
+    Therefore, no module-level import of this file is slow.
     """
-    gc.disable()  # it would take a third of the time of the imports
+    gc.disable()  # otherwise, a third of the time of the imports
     with first_alone():
         # While jaxtyping imports the package, it hides the bytecode of all others.
         for name in LIBRARIES:
@@ -123,7 +124,7 @@ def do_not_flush(connection, _):
 
 def pytest_collection_finish():
     gc.freeze()  # Python need not search the many objects of libraries again and again
-    gc.set_threshold(10_000)  # with the default, it took 9% of the time of the tests
+    gc.set_threshold(10_000)  # the default took 9% of the time of the tests
     gc.enable()
 
 
@@ -271,23 +272,38 @@ def small_dataset(few):
 
 
 @pytest.fixture(scope="session")
-def trained_on_few(few):
-    """Return a function that trains a network on 600 images, in 0.1 s."""
-    from pipeline.base.tensors import tensors_sha256
+def metadata_of():
+    """Return a function that makes the metadata of a network with these settings."""
     from pipeline.cli import defaults
     from pipeline.core.hyperparameters import Hyperparameters
+    from pipeline.model import Metadata
+
+    def make(*, dataset="mnist", data_sha256="0" * 64, **options):
+        return Metadata(
+            dataset=dataset,
+            data_sha256=data_sha256,
+            hyperparameters=Hyperparameters(**defaults() | options),
+            min_margin=0.25,
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def trained_on_few(few, metadata_of):
+    """Return a function that trains a network on 600 images, in 0.1 s."""
+    from pipeline.base.tensors import tensors_sha256
     from pipeline.core.loop import train_network
     from pipeline.core.network import snapshot
-    from pipeline.model import Metadata, TrainedModel
+    from pipeline.model import TrainedModel
 
     @lru_cache
     def make(hidden=20, seed=1):
         options = {"hidden": hidden, "seed": seed, "epochs": 5, "lr": 0.003}
-        chosen = Hyperparameters(**defaults() | options)
-        network, _ = train_network(few, chosen)
+        metadata = metadata_of(**options)
+        network, _ = train_network(few, metadata.hyperparameters)
         sha256 = tensors_sha256(snapshot(network))
         path = Path("model.safetensors")
-        metadata = Metadata(recorded=dict(chosen))
         return TrainedModel(network, metadata, path, sha256, run_id=None)
 
     return make
@@ -446,7 +462,7 @@ def clone_project():
         find = ["git", "rev-parse", "--git-path", "index"]
         index = ROOT / subprocess.check_output(find, cwd=ROOT, text=True).strip()
         folder.parent.mkdir(parents=True, exist_ok=True)
-        # Git would lock the index of this project, which other tests clone, too.
+        # Git would lock the index of this project, which other tests clone too.
         copy = shutil.copyfile(index, folder.with_name(f"{folder.name}.index"))
         stash = subprocess.check_output(
             ["git", *name, "stash", "create"],
@@ -465,10 +481,7 @@ def clone_project():
 
 @pytest.fixture
 def use_repository(monkeypatch):
-    """Return a function that selects another repository, as a new process would.
-
-    Its commit and its uncommitted changes are then those that runs record.
-    """
+    """Return a function that selects the repository whose state runs record."""
     from pipeline.tracking import provenance
 
     def use(root):

@@ -8,8 +8,8 @@
     python tests/docs.py --stored  run nothing, write from the stored results
 
 A document contains markers, `<!-- docs:NAME -->...<!-- /docs -->`; the macro NAME of
-docs.jinja says what is written between them. The results are in docs.json; test_docs.py
-compares them.
+docs.jinja says what is written between them. The results are in docs.json, and
+test_docs.py compares the documents with these results.
 """
 
 import csv

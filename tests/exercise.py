@@ -3,7 +3,7 @@
     python tests/exercise.py
 
 All other outputs are removed, because they would answer the questions. test_exercise.py
-executes the notebook, too.
+executes the notebook too.
 """
 
 import base64

@@ -74,7 +74,7 @@ def imports(path):
 
 
 def place_of(path):
-    """Return the path of a module in pipeline/, because two can have the same name."""
+    """Return the path of a module in pipeline/; two modules can have the same name."""
     return path.relative_to(PIPELINE).as_posix()
 
 
@@ -171,7 +171,7 @@ def test_the_implementations_of_the_stages_close_no_cycle_of_packages():
 @pytest.mark.parametrize(
     ("names", "exceptions"),
     [
-        # sweeps has a command, too, and errors compares paths.
+        # sweeps has a command too, and errors compares paths.
         (
             {"base.call.own_folder", "base.call.results_dir", "base.call.lasting_dir"}
             | {"base.call.new_results", "base.paths.store_dir"},
@@ -220,7 +220,7 @@ def test_dataclasses_with_arrays_are_compared_by_identity():
         )
     dataclasses = {x for x in options if options[x].startswith("dataclass")}
     while more := {x for x in dataclasses if arrays & types[x]} - arrays:
-        arrays |= more  # the fields of a field, or of a base, are compared, too
+        arrays |= more  # the fields of a field, or of a base, are compared too
     assert {"Epoch", "TrainResult"} <= arrays
     assert not {x for x in dataclasses & arrays if "eq=False" not in options[x]}
 
@@ -239,7 +239,7 @@ def test_packages_only_re_export_names():
     for path in PIPELINE.glob("*/**/__init__.py"):
         docstring, *others = ast.parse(path.read_text()).body
         assert isinstance(docstring, ast.Expr)
-        if path.parent.name != "core":  # it has the constants and an error
+        if path.parent.name != "core":  # core has the constants and an error
             assert all(isinstance(node, ast.ImportFrom) for node in others), path
 
 

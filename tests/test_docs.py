@@ -67,9 +67,9 @@ def anchors(text):
 
 
 def readable_texts():
-    """Yield each file with what people read in it.
+    """Yield the path of each file, and the text in it that people read.
 
-    This is its text. In code, it is the strings with a space and the names of tests.
+    Of code, these are the strings with a space and the names of tests.
     """
     yield from DOCUMENTS.items()
     string = re.compile(r'"""(?s:.*?)"""|"[^"\n]*"|`[^`]*`')

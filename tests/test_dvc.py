@@ -48,7 +48,7 @@ def imports(path):
 
 
 def imported_packages(stage):
-    """Return the packages that the implementation of a stage imports, and theirs."""
+    """Return the packages that a stage imports, directly or through other packages."""
     without = NO_OUTPUT | NO_OUTPUT_OF.get(stage, set())
     waiting, reached, packages = [f"pipeline.{stage}"], set(), set()
     while waiting:

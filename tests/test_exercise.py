@@ -1,4 +1,4 @@
-"""The notebook of the exercise asks before it tells, and records homework."""
+"""The notebook shows no answer before the student answers, and records homework."""
 
 import ast
 import re

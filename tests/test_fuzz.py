@@ -33,8 +33,12 @@ from pipeline.model import OodDetector, load_trained_model, storage
 from pipeline.training.checkpoints import Checkpoint
 
 HYPERPARAMETERS = Hyperparameters(**defaults() | {"epochs": 1})
-RECORDED = {**dict(HYPERPARAMETERS), "hidden": 2}
-TRAINED = storage.Metadata(min_margin=0.25, recorded=RECORDED)
+TRAINED = storage.Metadata(
+    dataset="digits",
+    data_sha256="00ff",
+    hyperparameters=HYPERPARAMETERS.model_copy(update={"hidden": 2}),
+    min_margin=0.25,
+)
 
 fuzz = settings(
     max_examples=int(os.environ.get("FUZZ", "30")),
@@ -148,7 +152,7 @@ def files(tmp_path, network):
     images = LabeledImages(np.ones((10, 28, 28), np.uint8), np.arange(10, dtype="u1"))
     storage.save_model(paths["model"], network, TRAINED)
     tensors = [snapshot(network)] * 2
-    storage.save_weight_history(paths["history"], tensors, storage.Metadata())
+    storage.save_weight_history(paths["history"], tensors, TRAINED)
     file = DataFile(tmp_path / "data.safetensors", "00ff")
     components.write_components(Dataset(file, images, images))
     return paths, {key: path.read_bytes() for key, path in paths.items()}

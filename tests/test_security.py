@@ -30,7 +30,7 @@ def test_no_module_can_unpickle_data_or_run_code_from_text():
         names = {ast.unparse(node) for node in used}
         names |= {str(node.arg) for node in nodes if isinstance(node, ast.keyword)}
         names |= {*re.findall(r"^\s*(?:from|import) (\w+)", text, re.MULTILINE)}
-        if path.stem == "helper_process":  # its messages come from this program
+        if path.stem == "helper_process":  # whose messages come from this program
             names.remove("pickle")
         assert not names & FORBIDDEN, path
         # MLflow's function runs what is pickled in a model.
@@ -38,7 +38,7 @@ def test_no_module_can_unpickle_data_or_run_code_from_text():
 
 
 def test_mlflow_does_not_unpickle_in_a_command():
-    variable = "MLFLOW_ALLOW_PICKLE_DESERIALIZATION"  # a command may have set it here
+    variable = "MLFLOW_ALLOW_PICKLE_DESERIALIZATION"  # set by other tests
     environment = {key: x for key, x in os.environ.items() if key != variable}
     command = [sys.executable, "-c", MAY_UNPICKLE]
     printed = subprocess.check_output(command, env=environment, text=True)

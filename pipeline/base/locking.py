@@ -7,10 +7,9 @@ delete the file, and a third process can create and lock a new file. Since versi
 filelock detects a deleted file and opens the new file.
 
 A thread that holds locks waits only for a lock of a later `Level`, so processes cannot
-wait for each other in a cycle. This rule ignores the locks of runs and
-checkpoints that a thread holds, because `on_epoch` may call a stage, which acquires the
-lock of the store. The locks of runs and checkpoints cause no deadlock for these
-reasons:
+wait for each other in a cycle. This rule ignores the locks of runs and checkpoints that
+a thread holds, because `on_epoch` may call a stage, which acquires the lock of the
+store. The locks of runs and checkpoints cause no deadlock for these reasons:
 
 - No process waits for the lock of a checkpoint, because a locked checkpoint belongs to
   another training run.

@@ -16,7 +16,7 @@ def params_of(
 ) -> dict[str, Any]:
     """Return the name of the data set and the hyperparameters, without other keys.
 
-    The `options` of config groups, by group, come first; a run records them, too.
+    The `options` of config groups, by group, come first; a run records them too.
     """
     hyperparameters = {key: values[key] for key in Hyperparameters.model_fields}
     return {**(options or {}), "dataset": values["dataset"], **hyperparameters}

@@ -55,7 +55,7 @@ def warn(text: str) -> None:
     """Print a warning, which begins with "warning: ", at the end; see `output`."""
     current = _output.get()
     if current is None:
-        sys.stdout.flush()  # so that the warning is last in a file with both
+        sys.stdout.flush()  # the warning is last if both outputs are a file
         print(text, file=sys.stderr)
     elif not current.is_quiet:
         current.warnings.append(text)

@@ -25,9 +25,13 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 def run_command(function: Callable[[], object], *, name: str) -> None:
     """Call the function of a command, and end the process if there is an error.
 
-    Exit statuses: 2, before anything is written, if the command line is invalid; 1,
-    with one line, if a file, the network or the disk causes an error; 130 after Ctrl-C;
-    143 after SIGTERM. Output that cannot be written is an error, too.
+    Exit statuses:
+
+    - 2, before anything is written, if the command line is invalid
+    - 1, with one line, after an error of the user, of files, of the network connection
+      or of the system, or if output cannot be written
+    - 1, with a traceback, after an error in the program
+    - 130 after Ctrl-C, and 143 after SIGTERM
 
     `name` is the command, such as "python -m pipeline.train".
     """

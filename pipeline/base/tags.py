@@ -22,7 +22,7 @@ COPIED_TAG = "copy.sha256"  # a hash of the complete copy; see `copies.sender`
 ERROR_TAG = "error"  # why a run failed
 MAX_TAG_LENGTH = 8000  # characters; MLflow truncates a longer text
 NOTE_TAG = "mlflow.note.content"  # the description of a run or an experiment
-ENTRIES_TAG = "description.entries"  # the links and results in it, as JSON
+ENTRIES_TAG = "description.entries"  # the links and results of the description
 # The tags that contain ids of runs. In a copy, these are the ids of copies.
 RUN_TAGS = (PARENT_TAG, REUSED_TAG, REPRODUCES_TAG)  # tags with a single id
 ID_TAGS = frozenset({*RUN_TAGS, NOTE_TAG, ENTRIES_TAG})
@@ -31,7 +31,7 @@ DIFF_TAG = "git.diff"  # the sha256 of code.diff, or "none"
 PYTHON_TAG = "version.python"
 TORCH_TAG = "version.torch"
 COMMAND_TAG = "command"
-NO_OPTION = "null"  # the option of a job without one, in a sweep over a config group
+NO_OPTION = "null"  # stands for no option of a config group
 DVC_TAG = "dvc.experiment"  # the name of the DVC experiment
 # Names that a config group must not have, because its option is a tag and a column.
 TAGS = frozenset(text for name, text in vars().copy().items() if name.endswith("_TAG"))
@@ -59,7 +59,7 @@ class Kind(StrEnum):
 class Status(StrEnum):
     """The status of a run, which is not a tag."""
 
-    SCHEDULED = "SCHEDULED"  # only other programs set it
+    SCHEDULED = "SCHEDULED"  # set only by other programs
     RUNNING = "RUNNING"
     FINISHED = "FINISHED"
     FAILED = "FAILED"  # after an error, or with failed children

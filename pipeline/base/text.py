@@ -40,8 +40,13 @@ def alternatives(names: Sequence[str]) -> str:
 
 def broken_rule(message: str) -> str:
     """Reword a message of pydantic like our own, such as "must be a number"."""
-    rule = message.removeprefix("Value error, ").replace("Field required", "is missing")
+    if message.startswith("Value error, "):  # our own message
+        return message.removeprefix("Value error, ")
+    rule = re.sub("'(\\w+)'", r"\1", message)  # 'local' or 'ray'
+    rule = rule.replace("Field required", "is missing")
     rule = rule.replace("Input should be", "must be")
+    rule = rule.replace("a valid boolean", "true or false")
+    rule = rule.replace("a valid integer", "an integer").replace("a valid ", "a ")
     rule = rule.replace("greater than or equal to", "at least")
     rule = rule.replace("less than or equal to", "at most")
     rule = rule.replace("String should have at least 1 character", "must not be empty")

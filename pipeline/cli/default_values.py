@@ -44,7 +44,7 @@ def committed_defaults() -> Mapping[str, Any]:
     text = git(project_dir(), "show", f"HEAD:./{name}") or ""  # without a commit
     try:
         return {**defaults(), **parse(text, Path(f"HEAD:{name}"))}
-    except ConfigError:  # a broken file was committed; names can do without it
+    except ConfigError:  # a broken file was committed
         return defaults()
 
 

@@ -26,7 +26,7 @@ class File(NamedTuple):
     path: Path
     group: str
     values: dict[str, Any]
-    listed: list[Any]  # its defaults list
+    listed: list[Any]  # the defaults list of the file
 
 
 class CheckedFiles(ConfigSource):
@@ -89,8 +89,12 @@ def ordered_files(
         listed, options = list_files(flags.name, overrides, source)
     except DefaultsCycle:
         raise ConfigError(_describe_cycle([*source.loaded.values()])) from None
-    found = [(source.loaded[name], package) for name, package in listed if name]
-    line = "# @package _global_"  # without it, the package is the name of the group
+    found = [
+        (source.loaded[name], package)
+        for name, package in listed
+        if name in source.loaded
+    ]
+    line = "# @package _global_"  # the default is the name of the group
     reject(
         located(f"its package must be _global_, got {package}: add {line!r}", file.path)
         for file, package in found

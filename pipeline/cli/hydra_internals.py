@@ -75,7 +75,8 @@ def parse_names(argument: str, names: Sequence[str]) -> list[str]:
     As in Hydra, glob selects some of the names, but searches no subfolder.
 
     Raises:
-        HydraException, NotImplementedError, ValueError: If Hydra cannot parse it.
+        HydraException, NotImplementedError, ValueError: If Hydra cannot parse the
+            override.
     """
     override = OverridesParser.create().parse_override(argument)
     value = override.value()
@@ -93,7 +94,8 @@ def parse_values(argument: str, limit: int) -> tuple[list[Any], bool]:
     list the numbers of a range together with other values; see `has_range`.
 
     Raises:
-        HydraException, NotImplementedError, ValueError: If Hydra cannot parse it.
+        HydraException, NotImplementedError, ValueError: If Hydra cannot parse the
+            override.
     """
     override = OverridesParser.create().parse_override(argument)
     value, is_sweep = override.value(), override.is_sweep_override()

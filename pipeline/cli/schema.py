@@ -32,7 +32,7 @@ def _dataset(value: str) -> str:
 
 def _bit_width(value: object) -> object:
     if type(value) not in (int, str):  # `Literal` would accept true as 1, and 8.0
-        raise ValueError("must be 8, 4, 2, 1 or 'all'")
+        raise ValueError("must be 8, 4, 2, 1 or all")
     return value
 
 
@@ -86,7 +86,7 @@ class RecordedConfig(StageConfig):
 
     @property
     def is_recorded(self) -> bool:
-        """Whether runs are recorded. An open run that is not has no `run_id`."""
+        """Whether runs are recorded; otherwise, an open run has no `run_id`."""
         return self.tracking != "none"
 
 

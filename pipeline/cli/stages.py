@@ -6,7 +6,7 @@ package. For calls from Python, settings are keywords, and `help` shows them.
 
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from contextlib import suppress
 from inspect import cleandoc
 from pathlib import Path
@@ -75,14 +75,16 @@ def help_text(name: str, doc: str, schema: Schema, folders: ConfigFolders) -> st
     return template.format(
         name=name,
         doc="\n\n".join(paragraphs),
-        settings=settings_help(schema.model_fields),
+        settings=settings_help(schema.model_fields, schema.required),
         groups="\n".join([title, *groups, "", ""]) if groups else "",
         sweeps=sweeps if schema.has_recorded_sweeps else "",
     )
 
 
-def settings_help(keys: Iterable[str]) -> str:
+def settings_help(keys: Iterable[str], required: Container[str]) -> str:
     """Return lines with settings, and their defaults and comments in conf/config.yaml.
+
+    The comments of the keys in `required` begin with "required:".
 
     Raises:
         UserError: If conf/config.yaml cannot be read.
@@ -92,8 +94,12 @@ def settings_help(keys: Iterable[str]) -> str:
     try:
         lines = line.findall(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read {displayed(path)}: {error}") from None
-    comments = {f"{key}={value}": text for key, value, text in lines if key in keys}
+        raise UserError(f"{displayed(path)} cannot be read: {error}") from None
+    comments = {
+        f"{key}={value}": f"required: {text}" if key in required else text
+        for key, value, text in lines
+        if key in keys
+    }
     column = max(map(len, comments), default=0) + 4
     return "\n".join(
         wrap(text, indent=column, start=f"  {setting}".ljust(column))
@@ -124,7 +130,7 @@ def sweep_from_python(
     """Return the command of a sweep for settings that were passed as keywords.
 
     A list, tuple, range or array has several values. As on a command line, text such as
-    "4,5" or "interval(4,128)" has several values, too. The keyword of a group, such as
+    "4,5" or "interval(4,128)" has several values too. The keyword of a group, such as
     experiment, has one option or several options.
 
     Raises:
@@ -141,17 +147,20 @@ def _command(
     return parse_keywords(settings, schema, is_sweep=is_sweep)
 
 
-def documented(settings: type) -> Callable[[Function], Function]:
+def documented(
+    settings: type, *, required: Container[str] = ()
+) -> Callable[[Function], Function]:
     """Return a decorator that adds the keywords in `settings` to a docstring.
 
-    Only `help()` shows the docstring, so the decorator does nothing in a command.
+    The keys in `required` are marked as required. Only `help()` shows the docstring, so
+    the decorator does nothing in a command.
     """
 
     def add(function: Function) -> Function:
         if function.__module__ != "__main__" and function.__doc__:
             title = "Settings, with their defaults in conf/config.yaml (null is None):"
             with suppress(UserError):  # a call reports the error
-                listed = settings_help(settings.__annotations__)
+                listed = settings_help(settings.__annotations__, required)
                 doc = cleandoc(function.__doc__)
                 function.__doc__ = f"{doc}\n\n{title}\n{listed}\n"
         return function

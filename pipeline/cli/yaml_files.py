@@ -52,9 +52,9 @@ def read(path: Path) -> tuple[dict[str, Any], str | None]:
     try:
         text = path.read_text("utf-8-sig")  # some editors write a byte order mark
     except UnicodeDecodeError:
-        raise ConfigError(f"cannot read {displayed(path)}: it is not text") from None
+        raise ConfigError(f"{displayed(path)} must be text in UTF-8") from None
     except OSError as error:
-        raise ConfigError(f"cannot read {displayed(path)}: {error}") from None
+        raise ConfigError(f"{displayed(path)} cannot be read: {error}") from None
     is_read_by_dvc = path == conf_dir() / "config.yaml"
     values, package = _checked(text, path, is_read_by_dvc=is_read_by_dvc)
     return {**values}, package
@@ -80,10 +80,9 @@ def parse(text: str, path: Path) -> dict[str, Any]:
     except AssertionError:  # raised by OmegaConf if the file is a number
         content = None
     except (OmegaConfBaseException, YAMLError) as error:
-        message = f"cannot read {displayed(path)}: {one_line(error)}"
-        raise ConfigError(message) from None
+        raise ConfigError(located(one_line(error), path)) from None
     if not isinstance(content, dict):
-        raise ConfigError(f"cannot read {displayed(path)}: it must contain key: value")
+        raise ConfigError(f"{displayed(path)} must contain lines such as hidden: 20")
     return {str(key): value for key, value in content.items()}
 
 

@@ -104,9 +104,9 @@ class Dataset:
 
         Args:
             how: `exercise` validates on the test images, as in the Keras exercise.
-                `holdout` does not use them: it validates on the last training images of
-                each class, the same number for each (500 of MNIST's 60,000). The
-                division does not depend on the seed.
+                `holdout` does not use the test images: it validates on the last
+                training images of each class, the same number for each (500 of MNIST's
+                60,000). The division does not depend on the seed.
 
         Raises:
             UserError: If there are too few images for `holdout`, in all or in a class.

@@ -124,7 +124,7 @@ def processor() -> str:
     The last bits of the weights depend on both. The name alone does not distinguish the
     processors of virtual machines. On ARM, Linux gives only numbers, and no name.
     """
-    import torch  # takes a second, and the other functions do not need it
+    import torch  # takes a second; no other function needs PyTorch
 
     fields: dict[str, str] = {}
     with suppress(OSError), open("/proc/cpuinfo") as lines:

@@ -52,8 +52,8 @@ class TrainingState:
     def __reduce__(self) -> NoReturn:
         """Reject `copy` and `pickle`.
 
-        An optimizer shares memory with its network. Copies of the two would not, so the
-        copied optimizer would not change the copied network.
+        An optimizer shares memory with its network. Copies would not share memory, so
+        the copied optimizer would not change the copied network.
         """
         raise TypeError(
             "a TrainingState cannot be copied: to return to an epoch, keep its "

@@ -217,7 +217,7 @@ class Network(nn.Module):
 
         Raises:
             UserError: If the images are not uint8 with the shape (n, 28, 28).
-                `hidden_sums`, `predict` and `classify` raise this error, too.
+                `hidden_sums`, `predict` and `classify` raise this error too.
         """
         array = check_images(images)
         with torch.no_grad():

@@ -66,7 +66,7 @@ class SourceError(Exception):
 class Source:
     """Where raw files come from."""
 
-    name: str  # its name in messages
+    name: str  # the name in messages
     # The argument is the sha256 of each missing file by its name. The function yields
     # the files that the source has, and raises one of UNUSABLE if the source fails.
     read: Callable[[Mapping[str, str]], RawContents]
@@ -76,7 +76,7 @@ class Source:
 class RawFiles:
     """Four IDX files, and the sources from which they can be downloaded."""
 
-    folder: str  # as in torchvision; the files are in its subfolder raw
+    folder: str  # as in torchvision; the files are in the subfolder raw
     sha256: tuple[str, str, str, str]  # of each file in RAW_FILES, uncompressed
     sources: tuple[Source, ...] = ()  # tried in this order
 

@@ -208,7 +208,7 @@ def _write_images(path: Path, train: LabeledImages, test: LabeledImages) -> Data
         for part, data in (("train", train), ("test", test))
         for kind, array in (("images", data.images), ("labels", data.labels))
     }
-    files_beside(path).summary.unlink(missing_ok=True)  # it describes the previous file
+    files_beside(path).summary.unlink(missing_ok=True)  # of the previous file
     with busy(f"writing {path.name}"):
         content = safetensors.save(tensors)
         files.write_atomic(path, content)

@@ -39,7 +39,7 @@ def write_source(model: QuantizedModel, folder: Path) -> None:
         "pipeline.deploy", "c", *filters, keep_trailing_newline=True
     )
     metadata = model.trained.metadata
-    settings = metadata.recorded if metadata.params else {}
+    settings = dict(metadata.hyperparameters) if metadata else {}
     dataset = model.trained.spec
     names = dataset.class_names
     values = {

@@ -106,7 +106,7 @@ def describe_checks(exports: Sequence[Sequence[Check]]) -> str:
         start = "  not run  " if skipped else "  equal    "
         text += "" if skipped else f" of {sum(counts):,} images"
         if len(exports) > 1:
-            text += "" if skipped else " in all"
+            text += "" if skipped else " in total"
             text += f" ({len(counts):,} of {len(exports):,} exports)"
         lines.append(wrap(text, indent=len(start), start=start))
     return "\n".join(lines)

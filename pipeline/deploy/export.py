@@ -81,8 +81,8 @@ def _select_networks(
     """Select the networks and the run that records the whole export.
 
     Returns:
-        The networks with their varied values; the id of the run of the sweep or of the
-        network; and the hash of the weights, which is None for a sweep.
+        The networks with their varied values, the id of the run of the sweep or of the
+        network, and the hash of the weights, which is None for a sweep.
     """
     if cfg.sweep:
         sweep, networks = read_networks(cfg.sweep, store=store_dir(), server=cfg.server)
@@ -150,7 +150,7 @@ def _write_page(results: ExportsByJob, dataset: Dataset, folder: Path, run: Run)
     """
     trained = next(iter(results)).trained
     name = network_name(
-        trained.metadata.params, dataset=dataset.name, sha256=trained.weights_sha256
+        trained.params, dataset=dataset.name, sha256=trained.weights_sha256
     )
     integers = [(exported.integers, exported.report) for exported in results.values()]
     with busy("drawing the page"):

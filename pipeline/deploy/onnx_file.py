@@ -33,9 +33,9 @@ network (float[n, 28, 28] pixels) => (float[n, 10] logits, float[n, 10] probabil
 }
 """
 # Tolerance of probabilities and logits. For logits, the tolerance is relative to the
-# largest logit of the image if this logit is above 1, because a small logit can be a
-# sum of large terms that cancel. The predicted class is the same unless two logits are
-# closer than twice the tolerance.
+# largest logit of the image if this logit is above 1. A small logit can be a sum of
+# large terms that cancel. The predicted class is the same unless two logits are closer
+# than twice the tolerance.
 TOLERANCE = 1e-4
 
 
@@ -80,7 +80,7 @@ def _difference(
         # The softmax of the file's logits, so that their errors are not counted twice.
         ("probabilities", probabilities, softmax(logits, axis=1), TOLERANCE),
     ):
-        wrong = np.argwhere(~(np.abs(actual - wanted) <= limit))  # nan is wrong, too
+        wrong = np.argwhere(~(np.abs(actual - wanted) <= limit))  # nan is wrong too
         if len(wrong):
             row, column = wrong[0].tolist()
             values = f"{actual[row, column]:.6g}, not {wanted[row, column]:.6g}"

@@ -71,9 +71,10 @@ def prepare_for(
 ) -> PreparedImages:
     """Prepare images for a network that was trained on a data set.
 
-    Raw images are preprocessed as in MNIST if the data set was preprocessed like this,
-    unless `as_mnist` says otherwise. If the network was trained on straightened images,
-    all images that are not from its data set are then straightened.
+    Raw images are preprocessed as in MNIST if the network needs such images (see
+    `DatasetSpec.prepared_as_mnist`), unless `as_mnist` says otherwise. If the network
+    was trained on straightened images, all images that are not from its data set are
+    then straightened.
     """
     if as_mnist is None:
         as_mnist = spec.prepared_as_mnist and source.kind == "raw"

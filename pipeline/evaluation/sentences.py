@@ -16,24 +16,26 @@ MAX_DESCRIBED = 3  # classes, confusions, and images without ink
 
 
 def describe_prediction(predictions: Predictions, row: int) -> str:
-    """Return the predicted class, the reason if it is unsure, and the label."""
+    """Return the predicted class, the reason if it is unsure, and the label.
+
+    The text begins with a small letter, because it follows the name of the image.
+    """
     names, predicted = predictions.spec.class_names, predictions.classes[row]
     reason, doubt = predictions.reasons[row], predictions.doubt(row)
     prediction = f"{names[predicted]} ({predictions.confidence[row]:.1%})"
-    text = f"The network predicts {prediction}"
+    text = f"the network predicts {prediction}"
     if reason in WITHOUT_INK:
-        doubt = doubt[0].upper() + doubt[1:]
         text = f"{doubt}. For a blank image, the network predicts {prediction}"
     elif reason:
         text += f", but {doubt}"
-    label = predictions.source.labels[row]
+    label, is_correct = predictions.source.labels[row], predictions.is_correct[row]
     if label is None:
         return f"{text}."
-    if reason in WITHOUT_INK and not predictions.is_correct[row]:
-        return f"{text}, which is wrong: the label is {predictions.label_names[label]}."
-    if predictions.is_correct[row]:
-        return f"{text}. {'The prediction is correct' if reason else 'Correct'}."
-    return f"{text}. Wrong: the label is {predictions.label_names[label]}."
+    wrong = f"the label is {predictions.label_names[label]}"
+    if reason and reason not in WITHOUT_INK:  # the sentence already has a "but"
+        verdict = "correct" if is_correct else f"wrong: {wrong}"
+        return f"{text}. The prediction is {verdict}."
+    return f"{text}, which is correct." if is_correct else f"{text}, but {wrong}."
 
 
 def describe_result(result: Predictions) -> list[str]:

@@ -9,6 +9,7 @@ import copy
 import functools
 import logging
 import os
+import platform
 import signal
 import tempfile
 import threading
@@ -25,6 +26,7 @@ from pipeline import UserError
 from pipeline.base.errors import AGAIN
 from pipeline.base.printing import say
 from pipeline.base.process import ONE_THREAD
+from pipeline.base.tags import HOST_TAG, PROCESSOR_TAG
 from pipeline.base.terminal import busy, wrap
 from pipeline.core.dataset import DataFile, Dataset
 from pipeline.core.fingerprint import (
@@ -94,7 +96,8 @@ class RayExecutor(Executor):
     def _result(self, call: Any, task: Task, *, final: bool) -> TaskResult:  # noqa: ANN401
         try:
             # The value is copied, because Ray's arrays are read-only.
-            return TaskResult(task, value=copy.deepcopy(ray.get(call)))
+            value, machine = copy.deepcopy(ray.get(call))
+            return TaskResult(task, value, machine)
         except exceptions.RayTaskError as error:  # an error of the function
             return failure(task, error.cause, traceback=error.traceback_str)
         except exceptions.NodeDiedError:
@@ -194,12 +197,16 @@ def _run_on_node(
     stored: Stored,
     arguments: Mapping[str, Any],
     software: Software,
-) -> Any:  # noqa: ANN401
-    """Check this node, which may have joined late, and call a function."""
-    _check(software)
+) -> tuple[Any, dict[str, str]]:
+    """Check this node, which may have joined late, and call a function.
+
+    Returns:
+        What the function returned, and the tags of this node.
+    """
+    tags = {HOST_TAG: platform.node(), PROCESSOR_TAG: _check(software)}
     # Ray's arrays are read-only, and training does not write to the images.
     warnings.filterwarnings("ignore", "The given NumPy array is not writable")
-    return function(_load(*stored), **arguments)
+    return function(_load(*stored), **arguments), tags
 
 
 @functools.lru_cache(2)

@@ -9,7 +9,7 @@ from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline import UserError
@@ -36,6 +36,8 @@ class TaskResult:
 
     task: Task
     value: Any = None  # what the function returned
+    # The tags of the machine that computed the value; empty if it is this machine.
+    machine: Mapping[str, str] = field(default_factory=dict)
     error: str | None = None  # one line: why the task or attempt failed
     traceback: str = ""  # set for an error in the program
     final: bool = True  # False if the task will be tried again
@@ -115,7 +117,7 @@ class Executor(AbstractContextManager["Executor"]):
     ) -> Iterator[TaskResult]:
         """Run a function for each task, and yield each result when its task ends.
 
-        An attempt whose worker is lost is yielded, too, and its task is tried again.
+        An attempt whose worker is lost is yielded too, and its task is tried again.
 
         Args:
             function: A function of a module that returns plain values and arrays.
@@ -214,7 +216,7 @@ def failure(task: Task, error: BaseException, *, traceback: str) -> TaskResult:
 
     Raises:
         OtherSoftware: If the error is an `OtherSoftware`, because other tasks would
-            fail, too.
+            fail too.
     """
     if isinstance(error, OtherSoftware):
         raise error from None

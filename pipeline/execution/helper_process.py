@@ -134,7 +134,7 @@ class HelperProcess:
 
     The helper ends when this process ends for any reason, even in the middle of a
     function. The processes that the function started end too, and their temporary
-    files are removed. Ctrl-C interrupts this process only. Libraries use one thread, as
+    files are removed. Ctrl-C interrupts only this process. Libraries use one thread, as
     in a command.
 
     Attributes:
@@ -239,7 +239,7 @@ def _traceback(error: BaseException) -> str:
 
 def _serve(first: Connection, others: Sequence[Connection], folder: Path) -> None:
     """Answer requests until the process that sends them ends."""
-    for connection in (first, *others):  # other programs do not inherit it
+    for connection in (first, *others):  # not inherited by other programs
         os.set_inheritable(connection.fileno(), False)
     limit_garbage_collection()
     requests = SimpleQueue[bytes]()
@@ -257,7 +257,7 @@ def _serve(first: Connection, others: Sequence[Connection], folder: Path) -> Non
         threading.Thread(target=_serve_channel, args=(connection,), daemon=True).start()
     while True:
         answer = _respond(requests.get())
-        with suppress(ConnectionError):  # `receive` notices the end, too
+        with suppress(ConnectionError):  # `receive` notices the end too
             first.send_bytes(answer)
 
 
@@ -273,7 +273,7 @@ def _respond(request: bytes) -> bytes:
     try:
         function, arguments, options = pickle.loads(request)
         return pickle.dumps((function(*arguments, **options), None, ""))
-    except BaseException as error:  # the other process raises it
+    except BaseException as error:  # raised again in the other process
         text = _traceback(error)
         try:
             pickle.loads(answer := pickle.dumps((None, error, text)))

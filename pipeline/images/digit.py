@@ -55,7 +55,7 @@ def remove_border_blobs(mask: Mask, outside: Mask | None = None) -> Mask:
     Args:
         mask: The strokes.
         outside: The pixels outside the sheet of paper, if there is a sheet. The edges
-            of the sheet are a border, too.
+            of the sheet are a border too.
     """
     labels, number = ndimage.label(mask, EIGHT_NEIGHBORS)
     border = {*np.concatenate(borders(labels))}

@@ -110,7 +110,7 @@ def _absorption(
 ) -> Ink:
     """Compare each pixel with the paper: a closing with a window wider than strokes.
 
-    At the corner of a shadow, a wide window contains lit paper only, and shaded paper
+    At the corner of a shadow, a wide window contains only lit paper, and shaded paper
     would count as ink. Therefore, if a shadow is at most a window away, the paper is as
     dark as the shadow, unless a narrow window shows lighter paper.
 

@@ -22,7 +22,7 @@ from pipeline.images.reading import FORMAT_NAMES
 
 EXTENSIONS = {".png", ".jpg", ".jpeg", ".jfif", ".gif", ".bmp", ".tif", ".tiff"}
 EXTENSIONS |= {".webp", ".ppm", ".pgm", ".pbm", ".pnm"}
-# Files of other formats are listed, too, so that `read_image` can reject each one.
+# Files of other formats are listed too, so that `read_image` can reject each one.
 EXTENSIONS |= {".svg", ".pdf", ".eps", ".ps", ".heic", ".heif", ".avif", ".psd", ".raw"}
 NO_IMAGES = f"contains no images ({FORMAT_NAMES}): only subfolders 0 to 9 are searched"
 

@@ -75,7 +75,7 @@ def _around_region(light: Light) -> Outside | None:
 
     The brightness of paper changes little, except at strokes, which become holes, and
     at the sharp edge of a shadow, which divides the sheet into two parts. The lit part,
-    or everything lit, can look like a sheet, too, but has a shorter edge or less area.
+    or everything lit, can look like a sheet too, but has a shorter edge or less area.
     """
     sheets = []  # for each possible sheet: the length of its edge, its area, its region
     for smooth in _smooth_pairs(light):
@@ -143,7 +143,7 @@ def edge_length(region: Bool[np.ndarray, "h w"], light: Light) -> int:
     is_edge = (light[tuple(nearest)] - light)[ring] > constants.REGION_MIN_STEP
     if is_edge.sum() <= constants.SHEET_MIN_DARK * ring.sum():
         return 0
-    # White strokes on black have edges, too, but their inside is not mostly light.
+    # White strokes on black have edges too, but their inside is not mostly light.
     table = ndimage.distance_transform_edt(
         distances < GAP, return_distances=False, return_indices=True
     )
@@ -162,7 +162,7 @@ def _beyond_edges(light: Light) -> Outside | None:
             outside |= np.rot90(rows < edge, -turns)
     if not outside.any() or outside.mean() > 1 - constants.EDGE_MIN_AREA:
         return None
-    # White strokes on black have edges, too, but the area between the edges is not
+    # White strokes on black have edges too, but the area between the edges is not
     # mostly light. In uneven light, one side can be lighter, but not near the edges.
     distance = ndimage.distance_transform_edt(outside)
     distance -= ndimage.distance_transform_edt(~outside)  # negative on the sheet

@@ -46,7 +46,7 @@ Reason = Literal[Finding, "unlike", "close"]
 
 # Groups of findings. A new finding belongs to each group whose description it fits.
 WITHOUT_INK: frozenset[Reason] = frozenset({"blank", "no ink"})  # there are no strokes
-ONE_OR_NONE: frozenset[Reason] = WITHOUT_INK | {""}  # one digit without any doubt
+ONE_OR_NONE: frozenset[Reason] = WITHOUT_INK | {""}  # no digit, or exactly one
 # A pen drew the strokes, even if they are several digits or only a part of a digit.
 DIGITS: frozenset[Reason] = frozenset({"", "shadow", "cut off", "several"})
 

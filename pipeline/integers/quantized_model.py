@@ -78,7 +78,7 @@ class QuantizedModel:
         if epochs is None:
             epochs = FINETUNING_EPOCHS if BIT_WIDTHS[bits].is_coarse else 0
         network, train = trained.network, dataset.split(trained.split).train
-        seed = trained.metadata.recorded.get("seed", 0)
+        seed = trained.params.get("seed", 0)
         check_weights(network, bits=bits)
         if epochs:
             states: Iterable[Network] = finetune(

@@ -115,7 +115,7 @@ def _analyze(cfg: InspectConfig, trained: TrainedModel, dataset: Dataset) -> Ins
         # Both calls reject damaged files, so they come before the run is opened.
         tutorial, _ = interpret.render_tutorial(analysis), analysis.history
         name = network_name(
-            trained.metadata.params, dataset=dataset.name, sha256=trained.weights_sha256
+            trained.params, dataset=dataset.name, sha256=trained.weights_sha256
         )
     folder = results_dir("inspect")
     with (
@@ -237,7 +237,7 @@ def _compare(a: TrainedModel, b: TrainedModel, dataset: Dataset) -> Inspection:
     with new_results(folder) as partial:
         interpret.write_comparison(comparison, frozen, partial)
     text = f"Both networks are tested on the test images of {dataset.name}."
-    if b.metadata.data_sha256 != dataset.file.sha256:
+    if b.data_sha256 != dataset.file.sha256:
         text += " B was trained on different data, or its data is not recorded."
     return Inspection(
         f"{wrap(text, indent=0)}\n\n{interpret.describe_comparison(comparison)}\n\n"

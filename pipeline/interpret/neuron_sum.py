@@ -22,7 +22,7 @@ class NeuronSum:
     """The sum that a neuron computes for an image: weights · inputs + bias."""
 
     layer: int  # 1: hidden, 2: one neuron for each class
-    neuron: int  # its index in the layer, from 0
+    neuron: int  # the index in the layer, from 0
     weights: Float[np.ndarray, " inputs"]
     inputs: Float[np.ndarray, " inputs"]  # pixels in [0, 1], or outputs of layer 1
     bias: float
@@ -57,8 +57,8 @@ class NeuronSum:
         """The absolute values of the terms, which determine their order.
 
         If the sum in integers is known, each size is the larger absolute value of the
-        term in the two networks, because after fine-tuning, a term can be 0 in only one
-        of the networks.
+        term in the two networks. After fine-tuning, a term can be 0 in only one of the
+        networks.
         """
         sizes = np.abs(self.terms)
         if self.in_integers is not None:

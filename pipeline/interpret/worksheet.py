@@ -2,7 +2,7 @@
 
 All numbers are rounded before they are added. The row `rest` of a sum includes the
 rounding error, so a reader who adds the printed numbers gets the printed sum. If the
-sum in integers is known, too, `integer_worksheet` adds columns and steps.
+sum in integers is known too, `integer_worksheet` adds columns and steps.
 """
 
 from collections.abc import Mapping, Sequence

@@ -66,7 +66,7 @@ def load_recorded_model(run: str, *, store: Path, server: str | None) -> Trained
 
 def _check_params(trained: TrainedModel, expected: Mapping[str, Any]) -> None:
     """Raise a UserError if the params of a network differ from the settings."""
-    found = trained.metadata.params  # {} if the file records none
+    found = trained.params  # {} if the file records none
     actual, wanted = differing_params(found, expected if found else {})
     if wanted:
         raise UserError(
@@ -83,8 +83,7 @@ def load_training_data(trained: TrainedModel, *, folder: Path) -> Dataset:
         UserError: If the data set is not available, or its hash is not the recorded
             hash.
     """
-    sha256 = trained.metadata.data_sha256
-    return datasets.load(trained.dataset, folder=folder, sha256=sha256)
+    return datasets.load(trained.dataset, folder=folder, sha256=trained.data_sha256)
 
 
 def load_detector(trained: TrainedModel, *, folder: Path) -> Detector:
@@ -93,13 +92,15 @@ def load_detector(trained: TrainedModel, *, folder: Path) -> Detector:
     The components are read from their file. If the file is missing, they are computed
     and written.
     """
-    margin, sha256 = trained.metadata.min_margin, trained.metadata.data_sha256
-    if margin is None or sha256 is None:
+    metadata = trained.metadata
+    if metadata is None:
         missing = "the file of the network does not record its training run"
         return MissingDetector(missing)
-    components = datasets.load_components(sha256, trained.split, folder=folder)
+    components = datasets.load_components(
+        metadata.data_sha256, trained.split, folder=folder
+    )
     if components:
-        return OodDetector(components, margin)
+        return OodDetector(components, metadata.min_margin)
     command = datasets.preparing_command(trained.dataset)
     missing = f"the training images are missing ({command} prepares them)"
     return MissingDetector(missing)

@@ -1,8 +1,8 @@
 """The files of trained networks: the weights, and the weight history.
 
 These files are safetensors files, which cannot contain code. The hyperparameters are
-stored with the weights, so loading needs no configuration. `text_files` reads all other
-files of a training run.
+stored with the weights, so loading needs no configuration. `text_files` reads and
+writes all other files of a training run.
 """
 
 import re
@@ -33,68 +33,54 @@ MAX_NETWORK_BYTES = 4 * parameter_count(MAX_HIDDEN) + MAX_METADATA_BYTES
 class Metadata(BaseModel):
     """The header of a network's file, which describes the training run.
 
-    The values are validated. Values are missing if another program wrote the file.
+    The values are validated. A file that another program wrote has no such header.
     """
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-    # The name of the data set, which may not be available on this machine. If another
-    # program wrote the file without this name, the network is treated as trained on
-    # MNIST. This default is unrelated to the setting `dataset`.
+    # The name of the data set, which may not be available on this machine.
     dataset: str = Field(
-        default="mnist", pattern=re.compile(rf"^[{NAME_CHARACTERS}]+\Z"), max_length=255
+        pattern=re.compile(rf"^[{NAME_CHARACTERS}]+\Z"), max_length=255
     )
-    data_sha256: str | None = None  # the hash of the file of the data set
-    min_margin: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    data_sha256: str  # the hash of the file of the data set
+    hyperparameters: Hyperparameters
+    min_margin: float = Field(ge=0, allow_inf_nan=False)  # see `core.margin`
     # The version of PyTorch, such as 2.13.0. Only `homework` records the version.
     torch: str | None = Field(default=None, pattern=re.compile(r"^[\w.]{1,40}\Z"))
     # The `tensors_sha256` of the network, which only `homework` records.
     weights_sha256: str | None = None
-    recorded: dict[str, Any] = {}  # the hyperparameters by key, with valid values
 
     @classmethod
-    def from_header(cls, header: Mapping[str, Any]) -> "Metadata":
+    def from_header(cls, header: Mapping[str, Any]) -> "Metadata | None":
         """Return the metadata in the header of a file; other keys are ignored.
 
+        The result is None if the header has none of the keys of the metadata.
+
         Raises:
-            ValidationError: If a value is invalid.
+            ValidationError: If only a part of the keys exists, or a value is invalid.
         """
-        own = {key: header[key] for key in cls.model_fields if key in header}
-        recorded = {k: header[k] for k in Hyperparameters.model_fields if k in header}
-        metadata = cls.model_validate({**own, "recorded": recorded})
-        try:
-            Hyperparameters.model_validate(recorded)
-        except ValidationError as invalid:
-            # A hyperparameter that was added after the training run can be missing.
-            if any(each["type"] != "missing" for each in invalid.errors()):
-                raise
-        return metadata
+        keys = {*cls.model_fields, *Hyperparameters.model_fields} - {"hyperparameters"}
+        known = {key: header[key] for key in keys if key in header}
+        if not known:
+            return None
+        hyperparameters = Hyperparameters.model_validate(known)
+        own = {key: x for key, x in known.items() if key in cls.model_fields}
+        return cls(**own, hyperparameters=hyperparameters)
 
     @property
     def header(self) -> dict[str, Any]:
         """The header of the file: the inverse of `from_header`."""
-        own = self.model_dump(exclude={"recorded"}, exclude_none=True)
-        return {**own, **self.recorded}
-
-    @property
-    def hyperparameters(self) -> Hyperparameters | None:
-        """The hyperparameters; None if the file is too old to contain all."""
-        is_complete = self.recorded.keys() >= Hyperparameters.model_fields.keys()
-        return Hyperparameters(**self.recorded) if is_complete else None
+        own = self.model_dump(exclude={"hyperparameters"}, exclude_none=True)
+        return {**own, **dict(self.hyperparameters)}
 
     @property
     def params(self) -> dict[str, Any]:
-        """The data set and the recorded hyperparameters; {} if none is recorded.
-
-        `hidden` alone does not count, because it follows from the shapes of the
-        weights.
-        """
-        is_recorded = self.recorded.keys() - {"hidden"}
-        return {"dataset": self.dataset, **self.recorded} if is_recorded else {}
+        """The data set and the hyperparameters."""
+        return {"dataset": self.dataset, **dict(self.hyperparameters)}
 
 
-def save_model(path: Path, network: Network, metadata: Metadata) -> None:
-    """Write a network and its metadata."""
-    write_tensors(path, snapshot(network), metadata.header)
+def save_model(path: Path, network: Network, metadata: Metadata | None = None) -> None:
+    """Write a network and its metadata, if any."""
+    write_tensors(path, snapshot(network), metadata.header if metadata else {})
 
 
 def save_weight_history(
@@ -106,16 +92,16 @@ def save_weight_history(
     """
     names = snapshots[0]
     stacked = {name: np.stack([s[name] for s in snapshots]) for name in names}
-    header = metadata.model_copy(update={"min_margin": None}).header
+    header = {key: x for key, x in metadata.header.items() if key != "min_margin"}
     write_tensors(path, stacked, header)
 
 
-def load_network(path: Path) -> tuple[Network, Metadata]:
-    """Read a network and its metadata; the file is not trusted.
+def load_network(path: Path) -> tuple[Network, Metadata | None]:
+    """Read a network and its metadata, if any; the file is not trusted.
 
     Raises:
         UserError: If the file is missing, or if names, shapes, types or values are not
-            those of a network.
+            those of a network, or if the metadata is incomplete or invalid.
     """
     with reading(path):
         size = path.stat().st_size if path.is_file() else 0
@@ -153,8 +139,8 @@ def _check_tensors(tensors: Mapping[str, np.ndarray], path: Path) -> None:
         raise UserError(f"{path} contains values that make the logits overflow")
 
 
-def _parse_metadata(stored: dict[str, Any], hidden: int, path: Path) -> Metadata:
-    """Return the metadata; raise a UserError if a value is invalid."""
+def _parse_metadata(stored: dict[str, Any], hidden: int, path: Path) -> Metadata | None:
+    """Return the metadata; raise a UserError if a value is missing or invalid."""
     if stored.get("hidden", hidden) != hidden:
         raise UserError(
             f"{path} has invalid metadata: hidden is {stored['hidden']!r:.40}, but its "
@@ -163,11 +149,11 @@ def _parse_metadata(stored: dict[str, Any], hidden: int, path: Path) -> Metadata
     try:
         return Metadata.from_header(stored)
     except ValidationError as invalid:
-        error = next(each for each in invalid.errors() if each["type"] != "missing")
+        error = invalid.errors()[0]
         key, rule = error["loc"][-1], broken_rule(error["msg"])
-        got = f"{error['input']!r:.40}"
-        message = f"{path} has invalid metadata: {key} {rule}, got {got}"
-        raise UserError(message) from None
+        if error["type"] != "missing":
+            rule += f", got {error['input']!r:.40}"
+        raise UserError(f"{path} has invalid metadata: {key} {rule}") from None
 
 
 def load_weight_history(path: Path, *, network: Network) -> WeightHistory:

@@ -1,19 +1,23 @@
-"""Reads the text files of a training run: run.json, metrics.json and history.csv.
+"""The text files of a training run: run.json, metrics.json and history.csv.
 
-`TrainingRun.write` writes them. `storage` reads and writes the networks themselves.
+`storage` reads and writes the networks themselves.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import FiniteFloat, StringConstraints, TypeAdapter
 
 from pipeline import UserError
-from pipeline.base.files import reading
+from pipeline.base.files import reading, write_json
 from pipeline.base.metric_names import REQUIRED
+from pipeline.base.tables import to_rows, write_csv
 from pipeline.model.storage import belongs_elsewhere
+
+History = dict[str, list[float]]  # the metrics after each epoch, from 1, by name
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,11 @@ class RunFile:
     run_id: Annotated[str, StringConstraints(pattern="^[0-9a-f]{32}$")] | None
     seconds: list[FiniteFloat]  # the duration of each epoch, from epoch 1
     times: list[int]  # the end of each epoch, from epoch 0, in ms since 1970
+
+
+def write_run_file(path: Path, run: RunFile) -> None:
+    """Write a `run.json`."""
+    write_json(path, asdict(run))
 
 
 def read_run_file(path: Path) -> RunFile:
@@ -39,6 +48,11 @@ def read_run_file(path: Path) -> RunFile:
     return run
 
 
+def write_metrics(path: Path, metrics: Mapping[str, float]) -> None:
+    """Write a `metrics.json`."""
+    write_json(path, metrics)
+
+
 def read_metrics(path: Path) -> dict[str, float]:
     """Read a `metrics.json`; raise a UserError if it cannot be read or is damaged."""
     content = _read(path)
@@ -52,8 +66,19 @@ def read_metrics(path: Path) -> dict[str, float]:
     return metrics
 
 
-def read_history(path: Path, *, epochs: int) -> dict[str, list[float]]:
-    """Read a `history.csv`: the metrics after each epoch, by name.
+def write_history(path: Path, history: History) -> None:
+    """Write a `history.csv`, with a row for each epoch."""
+    write_csv(path, to_rows(with_numbers(history)))
+
+
+def with_numbers(history: History) -> dict[str, list[Any]]:
+    """Return the columns of a `history.csv`, with the numbers of the epochs first."""
+    (count,) = {*map(len, history.values())}
+    return {"epoch": [*range(1, count + 1)], **history}
+
+
+def read_history(path: Path, *, epochs: int) -> History:
+    """Read a `history.csv`.
 
     Raises:
         UserError: If the file cannot be read, is damaged or has a different number of

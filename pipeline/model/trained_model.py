@@ -1,6 +1,7 @@
-"""A trained network together with the files in its folder.
+"""The file of a trained network, with the histories in the same folder.
 
-`storage` and `text_files` read the files.
+The folder of a training run has such a file, but a file from elsewhere can be a network
+as well. `training/training_run.py` writes and reads the whole folder.
 """
 
 from dataclasses import dataclass
@@ -14,7 +15,6 @@ from jaxtyping import Bool, Int
 from pipeline import UserError, datasets
 from pipeline.base.paths import (
     HISTORY_FILE,
-    METRICS_FILE,
     RUN_FILE,
     WEIGHT_HISTORY_FILE,
 )
@@ -25,24 +25,23 @@ from pipeline.core.network import Network, snapshot
 from pipeline.model.storage import (
     Metadata,
     WeightHistory,
-    belongs_elsewhere,
     load_network,
     load_weight_history,
 )
-from pipeline.model.text_files import RunFile, read_history, read_metrics, read_run_file
+from pipeline.model.text_files import History, read_history, read_run_file
 
 
 @dataclass(frozen=True, eq=False)  # networks cannot be compared as a whole
 class TrainedModel:
-    """A trained network, with the metadata of its training run.
+    """The file of a trained network.
 
-    A property that is read from another file is None if this file is missing. The
-    property raises a `UserError` if the file is damaged, or if the file has the
-    weights, the number of epochs or the last metrics of another training run.
+    A history is None if its file is missing. It raises a `UserError` if the file is
+    damaged, or if the file has the weights or the number of epochs of another training
+    run.
     """
 
     network: Network
-    metadata: Metadata
+    metadata: Metadata | None  # None if another program wrote the file
     path: Path  # the network's file
     weights_sha256: str  # `tensors_sha256` of the network
     # The id in run.json. `reopen_run` uses this run if it has the same weights.
@@ -60,8 +59,16 @@ class TrainedModel:
 
     @property
     def dataset(self) -> str:
-        """The name of the training run's data set; by default MNIST."""
-        return self.metadata.dataset
+        """The name of the data set; if it is not recorded, MNIST.
+
+        This default is unrelated to the setting `dataset`.
+        """
+        return self.metadata.dataset if self.metadata else "mnist"
+
+    @property
+    def data_sha256(self) -> str | None:
+        """The hash of the file of the data set; None if it is not recorded."""
+        return self.metadata.data_sha256 if self.metadata else None
 
     @property
     def spec(self) -> datasets.DatasetSpec:
@@ -74,8 +81,13 @@ class TrainedModel:
 
     @property
     def split(self) -> str:
-        """How the training run split the data set; by default, as in the exercise."""
-        return str(self.metadata.recorded.get("split", "exercise"))
+        """The split of the data set; if it is not recorded, that of the exercise."""
+        return self.metadata.hyperparameters.split if self.metadata else "exercise"
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The params of the training run; {} if they are not recorded."""
+        return self.metadata.params if self.metadata else {}
 
     # This is a method of the network, because with an augmentation, the result would
     # depend on the hyperparameters.
@@ -93,7 +105,7 @@ class TrainedModel:
     @property
     def planned_epochs(self) -> int:
         """The setting `epochs` of the training run; 0 if it is not recorded."""
-        return int(self.metadata.recorded.get("epochs", 0))
+        return self.metadata.hyperparameters.epochs if self.metadata else 0
 
     @property
     def epoch_count(self) -> int:
@@ -115,33 +127,10 @@ class TrainedModel:
         return load_weight_history(self.weight_history_path, network=self.network)
 
     @cached_property
-    def history(self) -> dict[str, list[float]] | None:
+    def history(self) -> History | None:
         """The metrics after each epoch, by name: the content of history.csv."""
         path = self.path.with_name(HISTORY_FILE)
         return read_history(path, epochs=self.epoch_count) if path.is_file() else None
-
-    @cached_property
-    def metrics(self) -> dict[str, float] | None:
-        """The content of metrics.json, with the last values of the history."""
-        path = self.path.with_name(METRICS_FILE)
-        if not path.is_file():
-            return None
-        metrics = read_metrics(path)
-        last = {name: values[-1] for name, values in (self.history or {}).items()}
-        if not metrics.items() >= last.items():
-            raise belongs_elsewhere(path)
-        return metrics
-
-    @cached_property
-    def run_file(self) -> RunFile | None:
-        """The content of run.json, with the times of all epochs."""
-        path = self.path.with_name(RUN_FILE)
-        if not path.is_file():
-            return None
-        run_file = read_run_file(path)
-        if len(run_file.seconds) != self.epoch_count:
-            raise belongs_elsewhere(path)
-        return run_file
 
     def require_two_layers(self) -> "TrainedModel":
         """Return this object, for explanations and exports that assume two layers.
@@ -153,7 +142,7 @@ class TrainedModel:
         if len(network.layers) != 2:
             raise UserError(
                 f"{self.path} has {len(network.layers)} layers ({network.sizes}): "
-                "inspect and export work with two layers only"
+                "inspect and export work only with two layers"
             )
         return self
 

@@ -31,7 +31,7 @@ from pipeline.plots.figures import (
 
 COLORS = (POSITIVE, NEGATIVE, SELECTED, INK, PALE)
 MAX_LINES = len(COLORS)
-MARKERS = "os^Dv"  # each line has its own marker, too
+MARKERS = "os^Dv"  # each line has its own marker too
 MAX_CAPTIONS = 10  # values of x that have a tick with a caption
 MAX_TICK_CHARACTERS = 100  # in all labels of ticks; longer labels would overlap
 MAX_NORMAL_DOTS = 200  # dots of normal size

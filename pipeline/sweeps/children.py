@@ -3,6 +3,7 @@
 Only the process of the sweep writes; its workers return arrays.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,9 +22,8 @@ from pipeline.sweeps.jobs import Job, Outcome, folder_name
 from pipeline.sweeps.recorded_sweep import RecordedSweep
 from pipeline.tracking import RecordedRun, Run, RunStart, find_run, provenance
 from pipeline.training.log import log_epochs, with_shown_tensors
-from pipeline.training.reading import read_training_run
 from pipeline.training.run_data import TrainingInputs, submit_model, submit_result
-from pipeline.training.training_run import TrainingRun
+from pipeline.training.training_run import TrainingRun, read_training_run
 
 
 @dataclass(frozen=True)
@@ -36,25 +36,33 @@ class Children:
     code: provenance.CodeState  # the code when the command started
 
     def record(
-        self, job: Job, training: TrainingRun, reused: RecordedRun | None = None
+        self,
+        job: Job,
+        training: TrainingRun,
+        *,
+        machine: Mapping[str, str] | None = None,
+        reused: RecordedRun | None = None,
     ) -> Outcome:
-        """Record a job that was trained now, or earlier by the run `reused`."""
+        """Record a job that was trained now, or earlier by the run `reused`.
+
+        `machine` is the `TaskResult.machine` of a job that was trained now.
+        """
         # The data set gets its name in this sweep. The tags name the machine and the
         # code that trained the network.
-        training = replace(training, dataset=job.data.name)
-        tags = provenance.tags_of(reused.tags) if reused else provenance.tags(self.code)
+        training = training.with_dataset(job.data.name)
+        if reused:
+            tags = provenance.tags_of(reused.tags)
+            tags[REUSED_TAG] = reused.tags.get(REUSED_TAG, reused.run_id)
+        else:
+            tags = provenance.tags(self.code) | dict(machine or {})
         inputs = TrainingInputs(
             job.data, job.values, job.options, fingerprint=job.fingerprint
         )
-        tags |= inputs.tags
-        tags |= {HOST_TAG: training.host, PROCESSOR_TAG: training.processor}
-        if reused:
-            tags[REUSED_TAG] = reused.tags.get(REUSED_TAG, reused.run_id)
         start = RunStart(
             job.name,
             inputs.params,
-            tags | self._child_tags(job),
-            diff="" if reused else self.code.diff,  # `log_inputs` copies it
+            tags | inputs.tags | self._child_tags(job),
+            diff="" if reused else self.code.diff,  # `log_inputs` copies the diff
             time=training.epochs[0].time,
         )
         with self.run.child(start, end=training.last.time) as child:

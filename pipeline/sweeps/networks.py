@@ -48,18 +48,17 @@ def read_networks(
     networks = []
     for child in children:
         trained = load_trained_model(child.network_path)
-        params = trained.metadata.params
-        if not params:
+        if trained.metadata is None:
             raise UserError(
                 f"{trained.path} does not record its hyperparameters: delete run "
                 f"{child.run_id}, and the command of the sweep trains it again"
             )
         values = {group: child.tags.get(group, NO_OPTION) for group in groups}
-        values |= {key: params[key] for key in keys}
+        values |= {key: trained.params[key] for key in keys}
         networks.append(SweptNetwork(values, trained, child.run_id))
     # Unlike `comparable`, this check ignores the split, because the test images are the
     # same with every split.
-    hashes = {each.trained.metadata.data_sha256 for each in networks}
+    hashes = {each.trained.data_sha256 for each in networks}
     if len(hashes) > 1:
         raise UserError(
             f"the networks of sweep {text} were trained on {len(hashes)} data sets, so "

@@ -19,8 +19,11 @@ from pipeline.sweeps.progress import Progress, show_progress
 from pipeline.sweeps.reuse import Processors, ReusableRuns
 from pipeline.sweeps.start import SweepStart
 from pipeline.tracking import RecordedRun
-from pipeline.training.reading import read_training_run
-from pipeline.training.training_run import TrainingRun, compute_training_run
+from pipeline.training.training_run import (
+    TrainingRun,
+    compute_training_run,
+    read_training_run,
+)
 
 
 def run_missing_jobs(
@@ -57,7 +60,7 @@ def _announce(plan: Plan, size: int, *, to_train: int, workers: int) -> None:
     """Print the number of training runs, and the disk space for all results.
 
     `size` is in bytes. `to_train` is the number of jobs that reuse no run. The results
-    of reused runs are recorded, too.
+    of reused runs are recorded too.
     """
     if to_train:
         runs = counted(to_train, "training run")
@@ -121,7 +124,8 @@ class Scheduler:
         """Record the result of a worker, or the loss of the worker, as a child."""
         job, children = self.plan.job(result.task.name), self.children
         if not result.error:
-            self._add(children.record(job, result.value))
+            outcome = children.record(job, result.value, machine=result.machine)
+            self._add(outcome)
         elif result.final:
             self._add(children.fail(job, result.error, result.traceback))
         else:

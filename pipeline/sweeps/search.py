@@ -168,7 +168,7 @@ def _new_study() -> optuna.Study:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
         return optuna.create_study(direction="maximize")
-    finally:  # the calling program may use Optuna, too
+    finally:  # the calling program may use Optuna too
         optuna.logging.set_verbosity(verbosity)
 
 

@@ -23,7 +23,7 @@ class SweepStart:
     reusable: ReusableRuns
     experiment: str | None  # the experiment of the run; None if nothing is recorded
     name: str  # the name of the run
-    folder: Path  # for table and plot; for networks, too, if nothing is recorded
+    folder: Path  # for table and plot; for networks too, if nothing is recorded
     own_folder: Path | None  # for copies of table and plot, in a call from Python
     code: CodeState  # the code when the command started
 

@@ -112,7 +112,8 @@ def _check_network(path: Path, params: Mapping[str, Any]) -> None:
         _, metadata = load_network(path)
     except UserError as error:
         raise UserError(f"{error}: delete it and run this command again") from None
-    _check_params(path, metadata.params, params)
+    _check_params(path, metadata.params if metadata else {}, params)
+    assert metadata, "without metadata, the params differ"
     _print_other_torch(metadata.torch or "")
 
 

@@ -251,11 +251,14 @@ def read_submission(path: Path, assignment: Assignment) -> Submission | Rejected
         if ONE_COUNTS in problem and path.suffix.lower() == ".zip":
             problem += "; if it contains several submissions, unzip it"
         return Rejected(**about, problem=problem, sheet_id=_sheet_id(_sheet(files)))
-    about |= {"answers": given, "network": network, "recorded": metadata.params}
+    written = metadata.weights_sha256 if metadata else None
     return Submission(
         **about,
-        torch=metadata.torch or "",
-        is_as_written=metadata.weights_sha256 == about["hashes"]["networks"],
+        answers=given,
+        network=network,
+        recorded=metadata.params if metadata else {},
+        torch=(metadata.torch if metadata else None) or "",
+        is_as_written=written == about["hashes"]["networks"],
         sheet=sheet,
         sha256=sha256,
     )
@@ -297,8 +300,8 @@ def _only(files: list[SubmittedFile], name: str) -> SubmittedFile:
     return found[0]
 
 
-def _read_network(content: bytes, hidden: int) -> tuple[Snapshot, Metadata]:
-    """Return the tensors of a network, and the metadata of its file.
+def _read_network(content: bytes, hidden: int) -> tuple[Snapshot, Metadata | None]:
+    """Return the tensors of a network, and the metadata of its file, if any.
 
     Raises:
         UserError: If it is not the file of a network with `hidden` neurons in layer 1.

@@ -72,7 +72,7 @@ def serving(uri: str, artifacts: str, listener: socket.socket) -> Iterator[None]
 
 @contextmanager
 def _environment(settings: Mapping[str, str]) -> Iterator[None]:
-    """Set environment variables for a block, and restore them afterwards."""
+    """Set environment variables for a block, and restore them when the block ends."""
     earlier = {name: os.environ[name] for name in settings if name in os.environ}
     os.environ.update(settings)
     try:

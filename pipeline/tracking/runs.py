@@ -122,7 +122,7 @@ def _tags_on(server: str, run_id: str) -> dict[str, str] | None:
 
 
 def _credentials() -> dict[str, str]:
-    """Return the header with the user's token or password, which MLflow sends, too."""
+    """Return the header with the user's token or password, which MLflow sends too."""
     keys = "USERNAME", "PASSWORD", "TOKEN"
     name, password, token = (os.environ.get(f"MLFLOW_TRACKING_{x}", "") for x in keys)
     if name and password:

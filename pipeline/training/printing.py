@@ -51,7 +51,7 @@ def print_summary(training: TrainingRun, images: LabeledImages) -> None:
     probabilities = training.network.predict(images.images[:1])[0]
     predicted, label = int(probabilities.argmax()), images.labels[0]
     kind = "test" if training.hyperparameters.split == "exercise" else "validation"
-    names = spec(training.dataset).class_names
+    names = spec(training.metadata.dataset).class_names
     text = (
         f"{kind} image 0 is classified as {names[predicted]} with a probability of "
         f"{probabilities[predicted]:.1%}; its label is {names[label]}"

@@ -54,13 +54,15 @@ def load_data(original: Original, folder: Path) -> Dataset:
         UserError: See `datasets.load`.
     """
     origin: dict[str, str] = {}
-    for recorded in (original.run.artifacts / DATA_FOLDER).glob("*.json"):
+    for path in (original.run.artifacts / DATA_FOLDER).glob("*.json"):
         try:
-            origin = json.loads(recorded.read_text("utf-8"))["origin"]
+            origin = json.loads(path.read_text("utf-8"))["origin"]
         except (ValueError, KeyError, TypeError):
-            raise UserError(f"{recorded} is damaged: choose another run") from None
-    name, sha256 = original.training.dataset, original.training.data_sha256
-    return datasets.load(name, folder=folder, sha256=sha256, origin=origin)
+            raise UserError(f"{path} is damaged: choose another run") from None
+    recorded = original.training.metadata
+    return datasets.load(
+        recorded.dataset, folder=folder, sha256=recorded.data_sha256, origin=origin
+    )
 
 
 def compare(original: Original, again: TrainingRun, tags: Mapping[str, str]) -> str:

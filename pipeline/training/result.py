@@ -6,6 +6,7 @@ from typing import Any
 
 from pipeline.base.metric_names import FINAL_ACCURACY, VAL_ACCURACY
 from pipeline.base.text import short_repr
+from pipeline.model.text_files import with_numbers
 from pipeline.training.training_run import TrainingRun
 
 
@@ -34,4 +35,4 @@ class TrainResult(TrainingRun):
         """
         from pandas import DataFrame  # takes 0.3 s
 
-        return DataFrame(self.history_rows)
+        return DataFrame(with_numbers(self.history))

@@ -85,7 +85,7 @@ def _describe(training: TrainingRun) -> str:
     best, epoch = training.best
     return (
         f"A {sizes} network with {network.parameter_count:,} parameters, trained on "
-        f"{training.dataset} for {epochs}. It classifies "
+        f"{training.metadata.dataset} for {epochs}. It classifies "
         f"**{final:.2%}** of the training images and "
         f"**{accuracy:.2%}** of the validation images "
         f"correctly (split={settings.split}). The highest validation accuracy was "
@@ -108,6 +108,6 @@ def submit_model(run: OpenRun, training: TrainingRun, path: Path) -> None:
             path,
             exported,
             metrics,
-            (training.dataset, training.data_sha256),
+            (training.metadata.dataset, training.metadata.data_sha256),
         )
         run.wait()  # the recording process reads `exported` before it is removed

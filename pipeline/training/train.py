@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -48,12 +47,15 @@ from pipeline.training.log import (
     with_shown_tensors,
 )
 from pipeline.training.printing import print_epochs, print_summary
-from pipeline.training.reading import read_training_run
 from pipeline.training.reproduction import Original, compare, load_data
 from pipeline.training.result import TrainResult
 from pipeline.training.run_data import TrainingInputs, submit_model, submit_result
 from pipeline.training.size import training_bytes, weight_history_bytes
-from pipeline.training.training_run import TrainingRun, finished_training_run
+from pipeline.training.training_run import (
+    TrainingRun,
+    finished_training_run,
+    read_training_run,
+)
 
 OnEpoch = Callable[[Epoch], object]
 
@@ -178,8 +180,14 @@ def _record_training(
     interrupt.check("stopped after training had finished")
     if cfg.is_recorded:  # another training run replaces `folder`
         folder = lasting_dir(TRAINING_FOLDER, run.artifacts)
-    known = {each.name: getattr(training, each.name) for each in fields(training)}
-    return TrainResult(**known, folder=folder, run_id=run.run_id, copied=run.copied)
+    return TrainResult(
+        training.metadata,
+        training.epochs,
+        training.final_metrics,
+        folder=folder,
+        run_id=run.run_id,
+        copied=run.copied,
+    )
 
 
 def _check_machine(cfg: TrainConfig, store: Path, folder: Path) -> None:
@@ -203,7 +211,7 @@ def _context(
 ) -> dict[str, Any]:
     """Return the values that must match, besides the fingerprint, to resume a run."""
     return {
-        "processor": processor(),  # a different one computes different weights
+        "processor": processor(),  # other processors compute different weights
         "experiment": experiment,  # contains the run
         # The run records the following values. The name is included because identical
         # images can have several names.

@@ -1,45 +1,53 @@
-"""A finished training run: the data and settings, the epochs, and the files.
+"""A training run that has ended: its metadata, epochs and scores, and its files.
 
 A single training run and the worker of a sweep make the same object with the functions
-of this module. A `TrainingRun` contains no PyTorch objects, so a worker can send it to
-another machine. It does not depend on where the run is recorded; `reading` reads it
-from there.
+of this module. The fields of a `TrainingRun` contain no PyTorch objects, so a worker
+can send it to another machine. It does not depend on where it was trained or is
+recorded.
 """
 
-import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-from pipeline.base import files, paths, tables
-from pipeline.base.metric_names import FINAL_TRAIN, VAL_ACCURACY, ordered
+from pipeline import UserError
+from pipeline.base import paths
+from pipeline.base.metric_names import (
+    EPOCH_METRICS,
+    FINAL_TRAIN,
+    VAL_ACCURACY,
+    ordered,
+)
+from pipeline.base.tables import to_rows
+from pipeline.base.tags import WEIGHTS_TAG
 from pipeline.base.tensors import tensors_sha256
 from pipeline.core.dataset import Dataset
 from pipeline.core.epoch import Epoch
-from pipeline.core.fingerprint import processor
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.loop import Track, measure, train_network
-from pipeline.core.network import Network, network_from
+from pipeline.core.network import Network, network_from, snapshot
 from pipeline.core.threads import one_thread
-from pipeline.model import Metadata, storage
-from pipeline.model.text_files import RunFile
+from pipeline.model import Metadata, storage, text_files
+from pipeline.model.storage import belongs_elsewhere
+from pipeline.tracking import RecordedRun
+
+RESTORE = "restore the files, or train the network again"
 
 
 @dataclass(frozen=True, eq=False)
 class TrainingRun:
-    """A finished training run."""
+    """A training run that has ended."""
 
-    dataset: str  # the name of the data set
-    data_sha256: str  # the hash of the file of the data set
-    hyperparameters: Hyperparameters
+    metadata: Metadata  # the data set, the hyperparameters and the `min_margin`
     epochs: Sequence[Epoch] = field(repr=False)  # epoch 0 is before training
     # The result of `measure`, with names such as with_final_weights/train_loss.
     final_metrics: Mapping[str, float]
-    min_margin: float  # see `core.margin.min_margin`
-    host: str
-    processor: str
+
+    @property
+    def hyperparameters(self) -> Hyperparameters:
+        """The hyperparameters in the metadata."""
+        return self.metadata.hyperparameters
 
     @property
     def last(self) -> Epoch:
@@ -49,9 +57,9 @@ class TrainingRun:
         """
         return self.epochs[-1]
 
-    @property
+    @cached_property
     def network(self) -> Network:
-        """The trained network; each access makes a new object."""
+        """The trained network."""
         return network_from(self.last.tensors)
 
     @cached_property
@@ -67,9 +75,8 @@ class TrainingRun:
     @property
     def best(self) -> tuple[float, int]:
         """The highest validation accuracy, and the first epoch with this accuracy."""
-        accuracies = {e.number: e.metrics[VAL_ACCURACY] for e in self.epochs[1:]}
-        first = max(accuracies, key=accuracies.__getitem__)  # the first such epoch
-        return accuracies[first], first
+        accuracies = self.history[VAL_ACCURACY]
+        return max(accuracies), accuracies.index(max(accuracies)) + 1
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -77,19 +84,16 @@ class TrainingRun:
         return ordered(self.last.metrics) | dict(self.final_metrics)
 
     @property
-    def history_rows(self) -> list[dict[str, Any]]:
-        """The rows of history.csv: the metrics after each epoch."""
-        return [{"epoch": e.number, **ordered(e.metrics)} for e in self.epochs[1:]]
+    def history(self) -> text_files.History:
+        """The content of history.csv: the metrics after each epoch, by name."""
+        trained = self.epochs[1:]
+        names = ordered(self.last.metrics)
+        return {name: [each.metrics[name] for each in trained] for name in names}
 
-    @property
-    def metadata(self) -> Metadata:
-        """The metadata of this training run in the files of the network."""
-        return Metadata(
-            dataset=self.dataset,
-            data_sha256=self.data_sha256,
-            min_margin=self.min_margin,
-            recorded=dict(self.hyperparameters),
-        )
+    def with_dataset(self, name: str) -> "TrainingRun":
+        """Return this training run with another name of the same data set."""
+        metadata = self.metadata.model_copy(update={"dataset": name})
+        return replace(self, metadata=metadata)
 
     def write_network(self, folder: Path, *, torch: str | None = None) -> None:
         """Write the network to an existing folder.
@@ -102,7 +106,7 @@ class TrainingRun:
         storage.save_model(folder / paths.MODEL_FILE, self.network, metadata)
 
     def write(self, folder: Path, *, run_id: str | None) -> None:
-        """Write the network, its weight history and its metrics to an existing folder.
+        """Write all files to an existing folder; `read_training_run` is the inverse.
 
         Equal training runs write equal files, except for run.json (id and times).
         """
@@ -110,14 +114,66 @@ class TrainingRun:
         tensors = [epoch.tensors for epoch in self.epochs]
         path = folder / paths.WEIGHT_HISTORY_FILE
         storage.save_weight_history(path, tensors, self.metadata)
-        tables.write_csv(folder / paths.HISTORY_FILE, self.history_rows)
-        files.write_json(folder / paths.METRICS_FILE, self.metrics)
-        run_file = RunFile(
+        text_files.write_history(folder / paths.HISTORY_FILE, self.history)
+        text_files.write_metrics(folder / paths.METRICS_FILE, self.metrics)
+        run_file = text_files.RunFile(
             run_id,
             seconds=[epoch.seconds for epoch in self.epochs[1:]],
             times=[epoch.time for epoch in self.epochs],
         )
-        files.write_json(folder / paths.RUN_FILE, asdict(run_file))
+        text_files.write_run_file(folder / paths.RUN_FILE, run_file)
+
+
+def read_training_run(run: RecordedRun) -> TrainingRun:
+    """Read the files of a recorded training run.
+
+    Raises:
+        UserError: If a file is missing, damaged or from another training run.
+    """
+    folder = run.network_path.parent
+    files = [folder / name for name in paths.TRAINING_FILES]
+    if missing := [path.name for path in files if not path.is_file()]:
+        rule = "must contain all files of a training run"
+        raise UserError(f"{folder} {rule}, but {missing[0]} is missing: {RESTORE}")
+    network_path, weights_path, history_path, metrics_path, run_path = files
+    network, metadata = storage.load_network(network_path)
+    _check_weights(network, run)
+    if metadata is None:
+        rule = "must record the data set and the hyperparameters of its training run"
+        raise UserError(f"{network_path} {rule}: {RESTORE}")
+    weights = storage.load_weight_history(weights_path, network=network)
+    count = len(weights["layer_1.bias"])  # with epoch 0
+    history = text_files.read_history(history_path, epochs=count - 1)
+    if lost := [name for name in EPOCH_METRICS if name not in history]:
+        raise UserError(f"{history_path} must have a column {lost[0]}: {RESTORE}")
+    metrics = [{}, *to_rows(history)]  # epoch 0 has neither metrics nor seconds
+    scores = text_files.read_metrics(metrics_path)
+    if not scores.items() >= metrics[-1].items():
+        raise belongs_elsewhere(metrics_path)
+    run_file = text_files.read_run_file(run_path)
+    if len(run_file.times) != count:
+        raise belongs_elsewhere(run_path)
+    measured = zip(metrics, [0.0, *run_file.seconds], run_file.times, strict=True)
+    return TrainingRun(
+        metadata,
+        epochs=[
+            Epoch({name: stacked[n] for name, stacked in weights.items()}, n, *values)
+            for n, values in enumerate(measured)
+        ],
+        final_metrics={
+            name: x for name, x in scores.items() if name.startswith(FINAL_TRAIN)
+        },
+    )
+
+
+def _check_weights(network: Network, run: RecordedRun) -> None:
+    """Raise a UserError unless a run recorded this network."""
+    recorded, sha256 = run.tags.get(WEIGHTS_TAG), tensors_sha256(snapshot(network))
+    if sha256 != recorded:
+        raise UserError(
+            f"{run.network_path} must have the weights that run {run.label} recorded, "
+            f"with {WEIGHTS_TAG} {recorded}, got {sha256}: {RESTORE}"
+        )
 
 
 def finished_training_run(
@@ -127,14 +183,14 @@ def finished_training_run(
     split = dataset.split(hyperparameters.split)
     score, min_margin = measure(network_from(epochs[-1].tensors), split.train)
     return TrainingRun(
-        dataset=dataset.name,
-        data_sha256=dataset.file.sha256,
-        hyperparameters=hyperparameters,
-        epochs=epochs,
+        Metadata(
+            dataset=dataset.name,
+            data_sha256=dataset.file.sha256,
+            hyperparameters=hyperparameters,
+            min_margin=min_margin,
+        ),
+        epochs,
         final_metrics={f"{FINAL_TRAIN}{name}": x for name, x in score.items()},
-        min_margin=min_margin,
-        host=platform.node(),
-        processor=processor(),
     )
 
 

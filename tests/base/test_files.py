@@ -85,7 +85,7 @@ PREVIOUS = ".train.pipeline-old"
 
 @pytest.mark.parametrize("left", [{PREVIOUS}, {"train", PREVIOUS}])
 def test_after_a_kill_at_a_rename_a_complete_folder_is_read(tmp_path, left):
-    for name in left:  # by a kill between the renames, and after them
+    for name in left:  # killed between the renames, or after both
         (tmp_path / name).mkdir()
         (tmp_path / name / "a").write_text(name)
     with files.folder_lock(tmp_path / "train"):

@@ -68,7 +68,7 @@ def test_a_process_that_waits_for_a_lock_file_that_is_removed_holds_a_new_one(tm
     first = locking.acquire(path)
     thread = threading.Thread(target=second)
     thread.start()
-    time.sleep(0.3)  # it waits
+    time.sleep(0.3)  # the thread waits
     path.unlink()
     first.release()
     thread.join(60)

@@ -6,7 +6,7 @@ from pipeline.base.console import progress, progress_bar
 from pipeline.base.terminal import busy, wrap
 
 
-def test_progress_is_shown_on_a_terminal_only(capsys, monkeypatch):
+def test_progress_is_shown_only_on_a_terminal(capsys, monkeypatch):
     with busy("reading"):
         assert [*progress("[red]reading[/red]")(range(5))] == [0, 1, 2, 3, 4]
     assert capsys.readouterr().out == ""

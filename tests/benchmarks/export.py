@@ -3,10 +3,10 @@
     python tests/benchmarks/export.py
 
 Trains the network of the exercise with seeds 1 to 3, exports it with each bit width,
-and compares all implementations with the reference; ends with status 1 if one differs
-or a bit width loses too much accuracy. Tests check the limits of flash, RAM and
-instructions. It takes five minutes on two cores, and needs the compilers and emulators
-that .ci/run installs.
+and compares all implementations with the reference. Ends with status 1 if an
+implementation differs or a bit width loses too much accuracy. Takes five minutes on two
+cores, and needs the compilers and emulators that .ci/run installs. Tests check the
+limits of flash, RAM and instructions.
 """
 
 import multiprocessing
@@ -25,13 +25,13 @@ from pipeline import datasets
 from pipeline.base.text import table
 from pipeline.cli import defaults
 from pipeline.core.hyperparameters import Hyperparameters
-from pipeline.core.loop import train_network
 from pipeline.core.threads import one_thread
 from pipeline.deploy import export_quantized
 from pipeline.deploy.checks import Outputs
 from pipeline.deploy.exported_network import compared_images
 from pipeline.integers import BIT_WIDTHS, QuantizedModel
-from pipeline.model import Metadata, load_trained_model, save_model
+from pipeline.model import load_trained_model
+from pipeline.training.training_run import compute_training_run
 
 TESTS = Path(__file__).resolve().parent.parent
 DATA = TESTS.parent / "outputs" / "data"
@@ -55,9 +55,9 @@ def measure(setting):
     mnist = datasets.load("mnist", folder=DATA)
     with one_thread(), tempfile.TemporaryDirectory() as name:
         hyperparameters = Hyperparameters(**defaults() | {"seed": seed})
-        network, _ = train_network(mnist.split("exercise"), hyperparameters)
+        trained = compute_training_run(mnist, hyperparameters=hyperparameters)
+        trained.write_network(Path(name))
         path = Path(name) / "model.safetensors"
-        save_model(path, network, Metadata(recorded=dict(hyperparameters)))
         model = QuantizedModel.of(load_trained_model(path), mnist, bits=bits)
         exported = export_quantized(model)
         exported.write(Path(name))

@@ -2,9 +2,9 @@
 
     python tests/benchmarks/images.py [--quick]
 
-Trains the network of the exercise with seeds 1 to 3, then prints tables; takes about
+Trains the network of the exercise with seeds 1 to 3, then prints tables. Takes about
 three minutes. With --quick, there are one seed and fewer images. Each kind is drawn
-from MNIST's test digits, as a pen or a camera would show them, with a fixed seed; the
+from MNIST's test digits, as a pen or a camera would show them, with a fixed seed. The
 preprocessing was not tuned to these images.
 """
 
@@ -123,7 +123,7 @@ def main():
         row(name, len(labels), *map(percent, measured), blank, several)
     print("\nWithout preprocessing")
     unprocessed = {"MNIST test": test.images, "Fashion-MNIST test": clothes}
-    known = models[0][1].components  # of the data, so all networks have the same
+    known = models[0][1].components  # of the data, not of a network
     for name, images in (unprocessed | {"noise": noise(28, number)}).items():
         classes = [network.predict(images).argmax(axis=1) for network, _ in models]
         unlike = [known.is_unlike(images, each) for each in classes]

@@ -10,8 +10,8 @@ differences between processors" and "a different training run" must be.
 PyTorch and Intel's MKL choose their instructions by the processor. Two environment
 variables make PyTorch and MKL use the instructions of an older processor. For each of
 ten seeds, the default network is trained with the instructions of this processor and
-with older instructions. It is also trained with 19 epochs, with lr=0.0011 and with the
-next seed, as different training runs.
+with older instructions. The network is also trained with 19 epochs, with lr=0.0011 and
+with the next seed, as different training runs.
 
 Emulated processors are 200 to 600 times slower. With --emulated, only the first steps
 are compared, including those with older instructions.
@@ -72,9 +72,9 @@ def start(folder, images, seeds, *, lr=0.001, epochs=20, qemu=(), variables=None
     """Start a process that trains networks, and return it.
 
     Args:
-        folder: Where it writes the weights.
+        folder: Where the process writes the weights.
         images: The file with the images.
-        seeds: A network is trained with each of them.
+        seeds: A network is trained with each seed.
         lr: The learning rate.
         epochs: The number of epochs.
         qemu: The command of an emulator.

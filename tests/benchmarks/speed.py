@@ -3,13 +3,15 @@
     python tests/benchmarks/speed.py [rounds]
 
 - A training run and one of its epochs: compared with the exercise's Keras code on
-  TensorFlow. An epoch includes validation and, here, logging to MLflow and the image of
-  the weights; the whole command is the time from the start of the process to its end.
+  TensorFlow. An epoch includes validation and, in this project, logging to MLflow and
+  the image of the weights. The time of the whole command is the time from the start of
+  the process to its end.
 - predict and inspect: compared with a process that only imports PyTorch and MLflow.
 
-The first run creates an environment for Keras (tests/benchmarks/.keras, 1.5 GB). The
-programs run in alternation; the medians, and the medians of the ratios of each round,
-are printed. Runs are recorded in a temporary folder. Three rounds take 4 minutes.
+The first run creates an environment for Keras (tests/benchmarks/.keras, 1.5 GB). In
+each round, the programs run one after another. The benchmark prints the medians of the
+times, and the medians of the ratios of each round. Runs are recorded in a temporary
+folder. Three rounds take 4 minutes.
 """
 
 import itertools

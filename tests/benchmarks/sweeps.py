@@ -2,8 +2,8 @@
 
     python tests/benchmarks/sweeps.py
 
-Each sweep runs with two workers and an empty store. The limits are goals for two cores
-that do nothing else; with other programs, the times are longer. It takes five minutes.
+Takes five minutes. Each sweep runs with two workers and an empty store. The limits are
+goals for two cores that do nothing else; with other programs, the times are longer.
 """
 
 import csv
@@ -105,6 +105,7 @@ def record(folder, count):
     from pipeline import datasets
     from pipeline.cli import TrainConfig, defaults
     from pipeline.cli.arguments import parse
+    from pipeline.core.fingerprint import processor
     from pipeline.core.hyperparameters import Hyperparameters
     from pipeline.sweeps import sweep
     from pipeline.training.training_run import compute_training_run
@@ -112,7 +113,7 @@ def record(folder, count):
     chosen = Hyperparameters(**defaults())
     data = datasets.load("mnist", folder=folder / "data")
     trained = compute_training_run(data, hyperparameters=chosen)
-    executor = Arrived(trained, trained.processor)
+    executor = Arrived(trained, processor())
     sweep._new_executor = lambda *_: nullcontext(executor)
     sizes = []
     with redirect_stdout(io.StringIO()):

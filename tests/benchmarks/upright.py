@@ -18,14 +18,14 @@ from pipeline import datasets
 from pipeline.base.text import table
 from pipeline.cli import defaults
 from pipeline.core.hyperparameters import Hyperparameters
-from pipeline.core.loop import train_network
 from pipeline.core.threads import one_thread
 from pipeline.deploy.c_source import write_source
 from pipeline.evaluation import prepare_for
 from pipeline.evaluation.test_sets import find_test_set
 from pipeline.integers import QuantizedModel
-from pipeline.model import Metadata, load_trained_model, save_model
+from pipeline.model import load_trained_model
 from pipeline.plots.accuracy import AccuracyPoint, accuracy_plot
+from pipeline.training.training_run import compute_training_run
 
 TESTS = Path(__file__).resolve().parent.parent
 DATA = TESTS.parent / "outputs" / "data"
@@ -37,20 +37,13 @@ SEEDS = (1, 2, 3, 4, 5)
 OTHER = "digits"  # not written by the writers of MNIST
 
 
-def metadata_of(dataset, hyperparameters):
-    """Return what a network's file records."""
-    return Metadata(dataset=dataset.name, recorded=dict(hyperparameters))
-
-
 def measure(dataset, other, hyperparameters):
     """Train and export a network; return its accuracies and its flash in bytes."""
-    network, _ = train_network(dataset.split("exercise"), hyperparameters)
-    predicted = network.classify(other.images)
+    trained = compute_training_run(dataset, hyperparameters=hyperparameters)
+    predicted = trained.network.classify(other.images)
     labels = np.array(other.source.labels)
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.safetensors"
-        save_model(path, network, metadata_of(dataset, hyperparameters))
-        model = QuantizedModel.of(load_trained_model(path), dataset, bits=8)
+        model = quantize(trained, dataset, Path(folder))
         write_source(model, Path(folder))
         flash = flash_of(CORTEX_M0_GCC, Path(folder))
     exported = model.integers.classify(dataset.test.images)
@@ -58,16 +51,20 @@ def measure(dataset, other, hyperparameters):
     return accuracy, float((predicted == labels).mean()), flash
 
 
+def quantize(trained, dataset, folder):
+    """Write a network to a folder, and return it with 8 bits."""
+    trained.write_network(folder)
+    path = folder / "model.safetensors"
+    return QuantizedModel.of(load_trained_model(path), dataset, bits=8)
+
+
 def straightening_flash(images):
     """Return the bytes of flash that the function `digits_straighten` takes."""
     with tempfile.TemporaryDirectory() as folder:
         dataset = datasets.load("mnist_upright", folder=DATA)
         hyperparameters = Hyperparameters(**defaults() | {"epochs": 1, "hidden": 1})
-        network, _ = train_network(dataset.split("exercise"), hyperparameters)
-        path = Path(folder) / "model.safetensors"
-        save_model(path, network, metadata_of(dataset, hyperparameters))
-        model = QuantizedModel.of(load_trained_model(path), dataset, bits=8)
-        write_source(model, Path(folder))
+        trained = compute_training_run(dataset, hyperparameters=hyperparameters)
+        write_source(quantize(trained, dataset, Path(folder)), Path(folder))
         return straighten_on(CORTEX_M0_GCC, Path(folder), images)[1]["flash"]
 
 

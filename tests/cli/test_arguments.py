@@ -41,7 +41,7 @@ DATASET = f"dataset must be {NAMES} or an existing folder"
 TRAIN_ONLY = "only python -m pipeline.train accepts experiment"
 INVALID = {
     "train hidden=0": "hidden must be at least 1, got 0",
-    "train hidden=abc": "hidden must be a valid integer, got 'abc'",
+    "train hidden=abc": "hidden must be an integer, got 'abc'",
     "train hidden=[1": "hidden has an invalid value '[1'",
     "train hidden=null": "hidden must have a value (the default is hidden=20)",
     "train hidden=[5,10]": "leave out the brackets: -m hidden=5,10",
@@ -61,7 +61,7 @@ INVALID = {
     "train dataset=" + "x" * 5000: DATASET,
     "train dataset=" + "x" * 300 + "-12345678": DATASET,
     "train dataset=mnist,digits": "has several values: add -m to run all of them",
-    "train split=x": "split must be 'exercise' or 'holdout', got 'x'",
+    "train split=x": "split must be exercise or holdout, got 'x'",
     "train hidden": "hidden has no value: write hidden=value",
     "train ~hidden": "~hidden would delete a setting, but every setting needs a value:",
     "train ~hiden": "`hiden` is not a setting: did you mean hidden?",
@@ -93,8 +93,8 @@ INVALID = {
     "train -m lr=interval(0.1,1) trials=0": "trials must be at least 1",
     "train -m lr=0.1 trials=4": "trials has no effect without an interval: add hidden=",
     "train -m lr=interval(0,1) trials=4": "lr must be greater than 0, got 0",
-    "train -m hidden=interval(4.5,9) trials=4": "must be a valid integer, got 4.5",
-    "train -m hidden=interval(4,9.5) trials=4": "must be a valid integer, got 9.5",
+    "train -m hidden=interval(4.5,9) trials=4": "must be an integer, got 4.5",
+    "train -m hidden=interval(4,9.5) trials=4": "must be an integer, got 9.5",
     "train -m hidden=10,": "hidden has an invalid value '10,' (the default is hidden=2",
     "train -m dataset=mnist,": "dataset has an invalid value 'mnist,' (the default is",
     "train -m split=choice()": "split has an invalid value 'choice()'",
@@ -117,7 +117,7 @@ INVALID = {
     "train trials=5": "a setting of searches: add -m and an interval such as hidden=",
     "train hidden=interval(4,128)": "is an interval: add -m and trials=40 to search it",
     "train -m workers=0": "workers must be at least 1, got 0",
-    "train -m executor=x": "executor must be 'local' or 'ray', got 'x'",
+    "train -m executor=x": "executor must be local or ray, got 'x'",
     "train -m resume=false": "has no effect in a sweep: use again=true",
     "train server=127.0.0.1:5000": "server must be a URL such",
     "train server=file:///etc": "server must be a URL such",
@@ -141,16 +141,16 @@ INVALID = {
     "predict photo.png": "did you mean images=photo.png?",
     "predict images=": "images must not be empty, got ''",
     "evaluate folder": "did you mean sets=folder?",
-    "export bits=3": "bits must be 8, 4, 2, 1 or 'all', got 3 (the default is bits=8)",
-    "export bits=true": "bits must be 8, 4, 2, 1 or 'all', got True",
-    "export bits=8.0": "bits must be 8, 4, 2, 1 or 'all', got 8.0",
+    "export bits=3": "bits must be 8, 4, 2, 1 or all, got 3 (the default is bits=8)",
+    "export bits=true": "bits must be 8, 4, 2, 1 or all, got True",
+    "export bits=8.0": "bits must be 8, 4, 2, 1 or all, got 8.0",
     "export finetune=-1": "finetune must be at least 0, got -1",
     "export 4": "did you mean bits=4?",
     "inspect weight=layer_1[300,5] neuron=N11": "neuron and weight cannot be combined",
     "inspect arrays=true against=a": "arrays and against cannot be combined: use",
     "inspect image=3": "image requires neuron: add neuron=N11, or leave out image",
     "inspect integers=true": "integers requires neuron: add neuron=N11, or leave out",
-    "inspect neuron=N11 integers=3": "integers must be a valid boolean, got 3",
+    "inspect neuron=N11 integers=3": "integers must be true or false, got 3",
     "inspect run=a model=b": "run and model both select a network",
     "inspect arrays=true tracking=none": "tracking has no effect with arrays",
     "inspect neuron=N11 server=http://h": "server has no effect with neuron",
@@ -359,7 +359,7 @@ def test_a_setting_that_is_normalized_is_not_varied_by_an_invalid_combination(
 @pytest.mark.parametrize("value", ["abc", "5.5", "true"])
 def test_a_value_of_a_sweep_with_another_type_is_rejected(value):
     (problem,) = problems("-m", f"hidden=-1,5,{value}", "seed=1,2")
-    assert problem.startswith("hidden must be a valid integer, got ")
+    assert problem.startswith("hidden must be an integer, got ")
     settings = {"hidden": [5, value], "seed": range(1, 3)}
     with pytest.raises(ConfigError) as error:
         sweep_from_python(cli.TrainConfig, settings)
@@ -415,7 +415,7 @@ def test_a_saved_sweep_has_keys_that_can_be_overridden(name, first, count):
 def save_experiment(tmp_path, monkeypatch):
     """Return a function that saves a sweep in a copy of conf/, as in a wheel.
 
-    It returns the argument that selects the experiment.
+    The function returns the argument that selects the experiment.
     """
     shutil.copytree(paths.conf_dir(), tmp_path / "conf")
     monkeypatch.setattr(paths, "PACKAGE", tmp_path)
@@ -460,7 +460,7 @@ SWEEP = "hydra: {mode: MULTIRUN, sweeper: {params: {%s}}}"
         ("imags: 5", "x.yaml: `imags` is not a setting of this stage: choose from "),
         ("hidden: ${nokey}", "conf/experiment/x.yaml: hidden=${nokey} cannot be reso"),
         ("hidden: -1", "conf/experiment/x.yaml: hidden must be at least 1, got -1"),
-        (SWEEP % "hidden: x y", "conf/experiment/x.yaml: hidden must be a valid integ"),
+        (SWEEP % "hidden: x y", "conf/experiment/x.yaml: hidden must be an integer"),
         (SWEEP % "hidden: '[1'", "conf/experiment/x.yaml: hidden has an invalid value"),
         (SWEEP % "hiden: 1", "x.yaml: `hiden` is not a setting: did you mean hidden?"),
         (SWEEP % "lr: '${x}'", "conf/experiment/x.yaml: lr=${x} cannot be resolved: "),

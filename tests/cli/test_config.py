@@ -93,7 +93,7 @@ def test_help_has_each_setting_with_its_default_and_fits_80_columns(stage):
         assert any(option.startswith(f"{key}=") for option in options)
     words = " ".join(text.split())
     for key in STAGES[stage].required:
-        assert re.search(rf" {key}=null .{{0,200}}?requires?d?\b", words)
+        assert f" {key}=null required: " in words
     experiments = "\n  experiment: hidden_sizes, learning_rates, search\n"
     assert (experiments in text) == (stage == "train")
     assert max(map(len, text.splitlines())) <= 80
@@ -102,7 +102,7 @@ def test_help_has_each_setting_with_its_default_and_fits_80_columns(stage):
 def test_help_names_a_missing_file(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "PACKAGE", tmp_path)
     (tmp_path / "conf").mkdir()
-    with pytest.raises(UserError, match=r"cannot read .*config\.yaml: .* No such file"):
+    with pytest.raises(UserError, match=r"\.yaml cannot be read: .* No such file"):
         help_text("python -m pipeline.train", "", TrainConfig, Flags().folders)
 
 
@@ -189,7 +189,7 @@ def test_a_keyword_can_be_a_number_of_any_type_and_becomes_an_int_or_a_float():
     for lr in (Fraction(10**400), Decimal("sNaN")):
         with pytest.raises(ConfigError, match=r"(Fraction|Decimal)\(.* cannot be conv"):
             from_python(TrainConfig, {"lr": lr})
-    with pytest.raises(ConfigError, match=r"hidden must be a valid integer, got 5\.0"):
+    with pytest.raises(ConfigError, match=r"hidden must be an integer, got 5\.0"):
         from_python(TrainConfig, {"hidden": Decimal(5)})
 
 
@@ -201,11 +201,9 @@ def test_a_keyword_can_be_an_array_without_axes_but_not_one_with_two(array):
     assert (command.config.hidden, command.config.seed) == (5, 1)
     with pytest.raises(ConfigError, match=r"hidden=.* is a list: call sweep"):
         from_python(TrainConfig, {"hidden": array([[5, 6]])})
-    with pytest.raises(ConfigError, match="hidden must be a valid integer, got"):
+    with pytest.raises(ConfigError, match="hidden must be an integer, got"):
         sweep_from_python(TrainConfig, {"hidden": array([[5, 6]])})
-    with pytest.raises(
-        ConfigError, match=r"workers must be a valid integer, got \[1, "
-    ):
+    with pytest.raises(ConfigError, match=r"workers must be an integer, got \[1, "):
         from_python(TrainConfig, {"workers": array([1, 2])})
 
 

@@ -366,7 +366,7 @@ def test_references_are_resolved_for_each_setting_of_a_sweep(conf):
 def test_several_saved_sweeps_are_one_sweep_but_searches_cannot_be_combined(conf):
     joined = names("-m", "experiment=hidden_sizes,learning_rates")
     sizes, rates = names("experiment=hidden_sizes"), names("experiment=learning_rates")
-    assert len(joined) == len({*joined}) == 15 + 18 - 3  # three are in both
+    assert len(joined) == len({*joined}) == 15 + 18 - 3  # three are equal
     assert {*joined} >= {*rates} and len(sizes) == 15
     error = problem("-m", "experiment=hidden_sizes,search")
     assert "a search cannot be combined with another sweep" in error
@@ -557,22 +557,22 @@ BAD_FILES = {
     "two types": (
         {"conf/team/x.yaml": GLOBAL + "hidden: {a: 1}"},
         "team=x",
-        "conf/team/x.yaml: hidden must be a valid integer, got {'a': 1}",
+        "conf/team/x.yaml: hidden must be an integer, got {'a': 1}",
     ),
     "a binary": (
         {"conf/team/x.yaml": bytes(range(256))},
         "team=x",
-        "cannot read conf/team/x.yaml: it is not text",
+        "conf/team/x.yaml must be text in UTF-8",
     ),
     "a list": (
         {"conf/team/x.yaml": "- 1"},
         "team=x",
-        "cannot read conf/team/x.yaml: it must contain key: value",
+        "conf/team/x.yaml must contain lines such as hidden: 20",
     ),
     "a number": (
         {"conf/team/x.yaml": "3"},
         "team=x",
-        "cannot read conf/team/x.yaml: it must contain key: value",
+        "conf/team/x.yaml must contain lines such as hidden: 20",
     ),
     "a mistyped group": ({}, "tem=x", "`tem` is not a setting: did you mean team?"),
     "a mistyped experiment": ({}, "experment=x", "did you mean experiment?"),
@@ -673,7 +673,7 @@ def test_a_bad_file_is_rejected_in_one_line(conf, kind):
     assert os.environ["HOME"] not in text
 
 
-def test_an_unknown_data_set_in_a_sweep_is_a_problem_of_its_jobs_only():
+def test_an_unknown_data_set_in_a_sweep_is_a_problem_only_of_its_jobs():
     jobs = jobs_of(read("-m", "dataset=mnist,nodata,digits,nodata"))
     assert [bool(job.error) for job in jobs] == [False, True, False]
 

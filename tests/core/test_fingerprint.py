@@ -25,7 +25,7 @@ def test_a_fingerprint_depends_on_hyperparameters_not_on_all_settings():
 
 def test_the_processor_includes_the_variant_of_matrix_products_that_mkl_is_set_to():
     print_it = "from pipeline.core.fingerprint import processor; print(processor())"
-    command = [sys.executable, "-c", print_it]  # a process, as it is computed once
+    command = [sys.executable, "-c", print_it]  # this process has cached the result
     names = []
     for variant in ({}, {"MKL_CBWR": "COMPATIBLE"}):
         environment = {k: v for k, v in os.environ.items() if k != "MKL_CBWR"}

@@ -21,7 +21,7 @@ from pipeline.core.threads import one_thread
 
 def train(split, *, lr=0.001, epochs=2, **options):
     chosen = Hyperparameters(**defaults() | {"epochs": epochs, **options})
-    chosen = chosen.model_copy(update={"lr": lr})  # beyond its bounds, too
+    chosen = chosen.model_copy(update={"lr": lr})  # beyond its bounds too
     network, (_, *history) = loop.train_network(split, chosen)
     return network, history
 
@@ -29,7 +29,7 @@ def train(split, *, lr=0.001, epochs=2, **options):
 def test_gradients_equal_autograd_and_finite_differences(few, new_network):
     trained, _ = train(few, epochs=1)
     network = new_network(20)
-    network.vector = trained.vector.double()  # its methods reject float64
+    network.vector = trained.vector.double()  # the methods of a network reject float64
     vector_to_parameters(network.vector, network.parameters())
     network.tensors = network.views(network.vector)
     images = torch.from_numpy(few.train.images[:32]).flatten(1).double()

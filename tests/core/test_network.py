@@ -97,7 +97,7 @@ def test_a_network_cannot_be_converted_to_another_type(new_network, few, convert
     with pytest.raises(UserError, match="must keep its tensors: leave out assign"):
         network.load_state_dict(new_network(20).state_dict(), assign=True)
     assert network.float() is network.to("cpu") is network
-    network.vector.mul_(2)  # the layers still share it
+    network.vector.mul_(2)  # the layers still share the vector
     assert not torch.equal(network.logits(images), before)
 
 

@@ -67,7 +67,7 @@ def test_many_images_need_little_memory(known, split):
     known.reconstruction_errors(many)
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert most < 30_000_000  # at once they would take 180 MB
+    assert most < 30_000_000  # all images at once would take 180 MB
 
 
 def test_both_splits_have_components_of_their_training_images(digits):
@@ -99,7 +99,7 @@ def test_equal_images_give_equal_bytes_with_any_number_of_threads(digits, tmp_pa
     with threadpool_limits(2):
         counts = {pool["num_threads"] for pool in threadpool_info()}
         datasets.prepare("digits", folder=tmp_path / "threads")
-    assert counts == {2}  # in the tests, it is 1
+    assert counts == {2}  # other tests use one thread
     for path in digits:
         assert (tmp_path / "threads" / path.name).read_bytes() == path.read_bytes()
 
@@ -133,7 +133,7 @@ def test_components_that_do_not_fit_are_computed_again_and_nothing_else(digits, 
     content, sha256 = path.read_bytes(), file_sha256(data)
     DAMAGES[damage](path)
     assert not path.exists() or path.read_bytes() != content
-    if damage == "truncated":  # the stages `data` and `train` repair them, too
+    if damage == "truncated":  # the stages `data` and `train` repair them too
         assert not datasets.prepare("digits", folder=data.parent).is_new
     else:
         assert datasets.load_components(sha256, split, folder=data.parent)

@@ -18,7 +18,7 @@ from pipeline.cli import DataConfig, validate
 from pipeline.core.dataset import DataFile
 from pipeline.core.source_code import modules_sha256
 from pipeline.datasets import REGISTRY, DatasetSpec
-from pipeline.model.storage import Metadata, load_network, save_model
+from pipeline.model.storage import load_network, save_model
 
 
 def test_a_damaged_file_or_summary_is_reported_and_created_again(tmp_path, capfd):
@@ -157,12 +157,13 @@ def test_a_folder_keeps_its_division_and_is_named_by_its_content(
 
 @pytest.mark.parametrize("name", ["a" * 235, "数" * 80])
 def test_a_folder_with_a_long_name_is_imported_and_networks_name_it(
-    idx_folder, imported, name, tmp_path, new_network
+    idx_folder, imported, name, tmp_path, new_network, metadata_of
 ):
     data = imported(idx_folder.rename(idx_folder.with_name(name)))
     start, _, sha256 = data.name.rpartition("-")
     assert name.startswith(start) and len(start.encode()) > 90 and len(sha256) == 8
-    save_model(tmp_path / "a.safetensors", new_network(3), Metadata(dataset=data.name))
+    recorded = metadata_of(hidden=3, dataset=data.name)
+    save_model(tmp_path / "a.safetensors", new_network(3), recorded)
     _, metadata = load_network(tmp_path / "a.safetensors")
     assert metadata.dataset == data.name
 

@@ -33,7 +33,7 @@ def test_an_entry_is_all_that_a_new_data_set_needs(empty_project, few, monkeypat
     printed["worksheet"] = workspace.call("inspect", neuron="N28")
     label = TOYS[few.val.labels[0]]
     assert f"its label is {label} " in " ".join(printed["train"].split())
-    assert f"toys test image 0: The network predicts {label} (" in printed["predict"]
+    assert f"toys test image 0: the network predicts {label} (" in printed["predict"]
     assert f"N28: neuron 8 of layer 2, for {TOYS[7]}" in printed["worksheet"]
     for stage in ("data", "predict", "inspect", "worksheet"):
         assert all(name in printed[stage] for name in TOYS)

@@ -4,7 +4,7 @@ from pipeline import datasets
 
 
 def test_digits_are_1500_and_297_upright_images_in_the_20_pixel_box(tmp_path):
-    from sklearn.datasets import load_digits  # slow: for this test only
+    from sklearn.datasets import load_digits  # slow: only for this test
 
     digits, original = datasets.load("digits", folder=tmp_path), load_digits()
     assert (len(digits.train), len(digits.test)) == (1500, 297)

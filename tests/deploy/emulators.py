@@ -49,7 +49,7 @@ class Core:
 
     name: str
     compiler: Tool  # of digits.c
-    flags: str  # of this compiler
+    flags: str  # of the compiler
     board: str  # names the files in boards/
     emulator: str  # the command that runs program.elf
     tools: tuple[Tool, ...]  # needed in addition
@@ -123,9 +123,10 @@ CORES = (CORTEX_M0, CORTEX_M0_GCC, RV32, AVR)
 class Measurement(Check):
     """A comparison with the reference on an emulated core, and the measured values.
 
-    The values are, in bytes: flash (code and tables of digits.c), ram (digits_t and
-    the logits) and stack (of one call); and for an image, the instructions, or the
-    cycles on AVR, in the functions of digits.h. QEMU does not count cycles.
+    The values flash (code and tables of digits.c), ram (digits_t and the logits) and
+    stack (of one call) are in bytes. The value for an image is the number of
+    instructions or, on an AVR, of cycles in the functions of digits.h. QEMU does not
+    count cycles.
     """
 
     values: Mapping[str, int] = field(default_factory=dict)
@@ -136,7 +137,7 @@ def check_core(core, folder, network, images, expected, *, measured=None):
 
     `folder` has the files of `write_source`; compiled files are added. `expected` is
     what the reference, `network`, computes for the images. The values are means over
-    the first `measured` images, or all.
+    the first `measured` images, or over all images.
     """
     compiler = core.compiler
     if skipped := missing((compiler, *core.tools)):
@@ -144,7 +145,7 @@ def check_core(core, folder, network, images, expected, *, measured=None):
     name = f"{core.name}, {compiler.program} {compiler.version}"
     state = 4 * network.hidden  # bytes
     if too_large := _too_large(core, flash=network.table_bytes, ram=state):
-        return Measurement(name, skipped=too_large)  # it may not even compile
+        return Measurement(name, skipped=too_large)  # the code may not even compile
     flash, ram = _compile(core, folder, "digits.c")
     selftest, _ = _compile(core, folder, "selftest.c")
     if too_large := _too_large(core, flash=flash + selftest, ram=ram + state):
@@ -260,7 +261,7 @@ def _run(core, folder, images, *, hidden, name):
 def memory(path, *, constants_in_ram):
     """Return the bytes of flash and of RAM that a 32-bit ELF file takes.
 
-    With `constants_in_ram`, those in .rodata take both, as on an AVR.
+    With `constants_in_ram`, the constants in .rodata take flash and RAM, as on an AVR.
     """
     data = path.read_bytes()
     assert data[:5] == b"\x7fELF\x01", f"{path} is not a 32-bit ELF file"

@@ -125,7 +125,7 @@ def test_an_error_in_the_code_is_detected(mutant, written, tmp_path):
     bits, original, changed = MUTANTS[mutant]
     network = written(bits).integers
     path = tmp_path / "digits.c"
-    before, after = path.read_text().split(original)  # it occurs once
+    before, after = path.read_text().split(original)  # `original` occurs once
     path.write_text(before + changed + after)
     assert difference(tmp_path, network)
 
@@ -162,6 +162,6 @@ def test_a_program_that_does_not_end_is_stopped(written, tmp_path, monkeypatch):
 
 
 def test_a_program_that_may_not_run_is_an_error_with_the_remedy(tmp_path):
-    (tmp_path / "program").touch()  # as with noexec, the system refuses to run it
+    (tmp_path / "program").touch()  # not executable, as with noexec
     with pytest.raises(UserError, match=f"cannot run in {tmp_path}: set TMPDIR to"):
         execute([tmp_path / "program"], folder=tmp_path, timeout=1.0)

@@ -1,4 +1,4 @@
-"""c/number_format.txt is the only description of the formulas; others repeat it."""
+"""All descriptions of the number format repeat the text of c/number_format.txt."""
 
 from pathlib import Path
 

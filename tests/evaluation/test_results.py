@@ -20,7 +20,7 @@ from pipeline.evaluation.test_sets import find_test_set
 from pipeline.images import ImageSet, PreparedImages, prepare_images
 from pipeline.interpret import ModelAnalysis
 from pipeline.interpret.page.rendering import select_data
-from pipeline.model import Metadata, load_detector, load_trained_model, save_model
+from pipeline.model import load_detector, load_trained_model, save_model
 
 
 def test_the_wilson_interval_agrees_with_a_published_value():
@@ -70,7 +70,7 @@ def test_the_worst_classes_confusions_and_mistakes_are_described():
         "3 as pullover (1)",
     ]
     # Not t-shirt/top, the name of the class in the network's data set.
-    assert describe_prediction(result, 1).endswith("Wrong: the label is 0.")
+    assert describe_prediction(result, 1).endswith(", but the label is 0.")
     captions = [caption for caption, _ in mistakes(result)]
     first, second, *others = captions  # the most confident ones first
     bag = "predicted: bag\nconfidence: 90.0%\nlabel: 1\n"  # named by both data sets
@@ -98,7 +98,7 @@ def test_a_set_in_which_an_image_has_no_label_is_not_scored():
 def test_without_a_detector_only_preprocessing_makes_a_prediction_unsure(
     new_network, tmp_path, few
 ):
-    save_model(tmp_path / "model.safetensors", new_network(5), Metadata())
+    save_model(tmp_path / "model.safetensors", new_network(5))
     trained = load_trained_model(tmp_path / "model.safetensors")
     images = few.val.images[:3]
     source = ImageSet("few", "", ["a", "b", "c"], [None] * 3, images, "ready")
@@ -107,7 +107,7 @@ def test_without_a_detector_only_preprocessing_makes_a_prediction_unsure(
     assert predictions.reasons == [None, "several", "blank"]
     assert predictions.sure == [None, False, False]
     assert predictions.doubt(1) == "there is more than one digit or object"
-    text = "The image is blank. For a blank image, the network predicts "
+    text = "the image is blank. For a blank image, the network predicts "
     assert describe_prediction(predictions, 2).startswith(text)
     assert scores.per_image(predictions)[1]["text"] == predictions.doubt(1)
 
@@ -130,7 +130,7 @@ def test_unsure_predictions_are_counted_even_among_the_wrong_ones():
 def test_without_a_detector_a_set_is_judged_if_all_its_images_are_blank(
     new_network, tmp_path
 ):
-    save_model(tmp_path / "model.safetensors", new_network(5), Metadata())
+    save_model(tmp_path / "model.safetensors", new_network(5))
     trained = load_trained_model(tmp_path / "model.safetensors")
     images = np.zeros((3, 28, 28), np.uint8)
     source = ImageSet("blank", "", ["a", "b", "c"], [0, 1, 2], images, "ready")
@@ -161,7 +161,7 @@ def test_training_evaluation_and_the_page_count_blank_images_alike(
     assert scores.confusion_matrix(result).sum() == 60
     named = ", ".join(result.source.files[:3])
     assert f"no ink was found in 30 images: {named}, \u2026" in describe_result(result)
-    assert describe_prediction(result, 0).startswith("The image is blank. ")
+    assert describe_prediction(result, 0).startswith("the image is blank. ")
     rows = scores.per_image(result)
     assert (rows[0]["reason"], rows[0]["text"]) == ("blank", "the image is blank")
     assert all(bool(row["reason"]) != row["sure"] for row in rows)

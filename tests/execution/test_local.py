@@ -97,7 +97,7 @@ def test_results_are_equal_to_those_of_a_training_run_in_this_process(
             assert epoch.metrics == expected.metrics
             for name, tensor in expected.tensors.items():
                 assert epoch.tensors[name].tobytes() == tensor.tobytes()
-        assert result.value.min_margin == alone.min_margin
+        assert result.value.metadata == alone.metadata  # with the `min_margin`
     assert not settings
 
 
@@ -236,7 +236,7 @@ def test_a_driver_that_is_killed_leaves_no_process(start_script, wait_for_end):
     assert not any(Path(path).parent.exists() for path, *_ in lines)
 
 
-def test_ctrl_c_is_for_the_driver_only_and_workers_do_not_run_its_script(start_script):
+def test_only_the_driver_gets_ctrl_c_and_workers_do_not_run_its_script(start_script):
     driver = start_script("sleep", seconds=2)
     workers = []
     while len(workers) < 2:
@@ -278,7 +278,7 @@ def test_a_stopped_executor_yields_the_results_that_have_arrived(data, functions
         for _ in executor.run(functions.pid, tasks(data, arguments)):
             count += 1
             executor.stop()
-    assert count <= 4  # of two workers, whose next tasks may have ended, too
+    assert count <= 4  # of two workers, whose next tasks may have ended too
 
 
 def test_a_worker_killed_after_a_stop_is_not_reported_as_tried_again(data, functions):

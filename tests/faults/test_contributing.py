@@ -32,7 +32,7 @@ SLOW += ("damaged_file_or_summary", "statistics_of_mnist", "imported_data_set")
 QUICK += ["-k", f"not ({' or '.join(SLOW)})"]
 TWO_LAYERS = (
     "model.safetensors has 3 layers (784 -> 20 -> 20 -> 10): "
-    "inspect and export work with two layers only"
+    "inspect and export work only with two layers"
 )
 
 
@@ -40,8 +40,8 @@ TWO_LAYERS = (
 class Change:
     """What CONTRIBUTING says about a change."""
 
-    tests: tuple[str, ...]  # of the packages that it concerns
-    training: str = ""  # settings that use it
+    tests: tuple[str, ...]  # tests of the changed packages
+    training: str = ""  # settings that use the change
     rejected: dict[str, str] = field(default_factory=dict)  # commands, ends of errors
     command: str = ""  # another command that works
 
@@ -164,7 +164,7 @@ def test_changes_pass_the_checks_of_contributing_and_their_stages_work(
     commands += ["inspect tracking=none"] * is_shifted
     rejected = dict(chain(*(change.rejected.items() for change in changes)))
     printed, errors = run(changed, *commands, rejected=rejected)
-    assert "The network predicts" in printed and "Traceback" not in errors
+    assert "the network predicts" in printed and "Traceback" not in errors
     messages = [*rejected.values()]
     for message in messages:
         lines = [line for line in errors.splitlines() if line.endswith(message)]

@@ -77,7 +77,7 @@ loop.fit = fit
 def start_and_pause(tmp_path):
     """Return a function that starts a training run and waits until it has paused.
 
-    It returns the process, and a function that lets it continue.
+    The function returns the process, and a function that lets the process continue.
     """
 
     def start(project, *, epoch, operations=0):
@@ -103,9 +103,9 @@ def kill(process):
 def kill_while_running(start, *, seconds, path=None):
     """Kill a process after it has used this many seconds of processor time.
 
-    Processor time does not depend on the load of the machine. It is counted from the
-    time when the process creates `path`, by default from its start. If the process has
-    ended by then, start another one, and kill it earlier.
+    Processor time does not depend on the load of the machine. The seconds begin when
+    the process creates `path`, by default when the process starts. If the process ends
+    earlier, another process is started and killed after fewer seconds.
     """
     process = start()
     while path and not path.exists() and process.poll() is None:
@@ -215,7 +215,7 @@ def test_ctrl_c_stops_after_the_epoch_and_the_same_command_resumes(
 ):
     project = empty_project("stopped")
     process, resume = start_and_pause(project, epoch=2)
-    while not project.runs():  # another process creates it
+    while not project.runs():  # created by the recording process
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
     resume()

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = ["data dataset=digits", "train dataset=digits epochs=1"]
 COMMANDS += ["evaluate", "inspect", "export"]
 RUN = """
-import mlflow, runpy, sys  # so train does not start a process that imports MLflow, too
+import mlflow, runpy, sys  # so train does not start a process that imports MLflow too
 for command in sys.argv[1:]:
     sys.argv = command.split()
     runpy.run_module(f"pipeline.{sys.argv[0]}", run_name="__main__")

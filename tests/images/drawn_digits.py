@@ -1,6 +1,6 @@
 """Digits like pen drawings and photographs, for the tests and the image benchmark.
 
-They are drawn from MNIST's digits, or from strokes, with a random generator.
+Digits are redrawn from MNIST's digits or drawn from strokes, with a random generator.
 """
 
 import io

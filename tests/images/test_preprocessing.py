@@ -36,7 +36,7 @@ def test_digits_fill_the_box_of_20_pixels_and_are_centered_by_mass(few):
         assert max(np.ptp(rows), np.ptp(columns)) + 1 == 20
         center = ndimage.center_of_mass(prepared)
         off_center += max(abs(14 - position) for position in center) > 0.51
-    assert off_center <= 1  # a 9 whose thin tail makes its box reach the border
+    assert off_center <= 1  # a 9 with a thin tail reaches the border
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
@@ -153,7 +153,7 @@ def test_nothing_is_found_on_an_empty_sheet_in_a_curved_shadow(blur):
     blank = in_curved_shadow(np.zeros((400, 300)), blur=blur)
     prepared, finding, steps = preprocess(blank)
     assert finding == "no ink" and not prepared.any()
-    assert list(steps) == ["gray levels", "ink"]  # not those of a shadow
+    assert list(steps) == ["gray levels", "ink"]  # without the steps for a shadow
 
 
 def test_the_shadow_of_a_blind_on_an_empty_sheet_is_a_shadow_or_no_ink():
@@ -289,7 +289,7 @@ def test_if_two_rules_apply_the_first_in_the_list_of_findings_is_the_reason(
     ("top", "bottom", "expected"),
     [
         (50, 750, "several"),  # a pen, which is larger than the digit
-        (50, 900, ""),  # it reaches the border, where photographs show a table
+        (50, 900, ""),  # at the border, where photographs show a table
         (350, 380, ""),  # as high as a line of text
     ],
 )

@@ -138,7 +138,7 @@ DARK_BELOW = np.where(np.arange(40)[:, None] < 20, 1, 0.4)
 @pytest.mark.parametrize("shadow", [1, DARK_BELOW], ids=["lit", "half in shadow"])
 def test_a_convex_region_with_an_edge_all_around_it_can_be_a_sheet(shadow):
     length = edge_length(SHEET, np.log(LIT * shadow).astype(np.float32))
-    assert length > 4 * 16  # measured a few pixels away, so that it is longer
+    assert length > 4 * 16  # measured a few pixels outside
 
 
 CROSS = SHEET.copy()

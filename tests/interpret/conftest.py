@@ -36,6 +36,7 @@ def clothes(mnist, tmp_path_factory):
     network, _ = train_network(dataset.split("exercise"), hyperparameters)
     path = tmp_path_factory.mktemp("clothes") / "model.safetensors"
     metadata = Metadata(
+        hyperparameters=hyperparameters,
         dataset="fashion_mnist",
         data_sha256=whole.file.sha256,
         min_margin=min_margin(network.predict(dataset.train.images)),
@@ -88,7 +89,7 @@ def draw_on_page():
             for position in others:
                 page.mouse.move(*position)
             page.mouse.up()
-        page.evaluate("new Promise(requestAnimationFrame)")  # it classifies the drawing
+        page.evaluate("new Promise(requestAnimationFrame)")  # which classifies
 
     return draw
 
@@ -141,7 +142,7 @@ def untrained(new_network, mnist, tmp_path_factory):
     @cache
     def analyze(hidden, count=None):
         path = tmp_path_factory.mktemp("untrained") / "model.safetensors"
-        save_model(path, new_network(hidden), Metadata())
+        save_model(path, new_network(hidden))
         dataset = mnist
         if count:
             few = [part.pick(np.arange(count)) for part in (mnist.train, mnist.test)]

@@ -66,7 +66,7 @@ DIGITS = {
 SIZES = {
     "usual": (0.5, 0.8),
     "tiny": (0.2, 0.3),
-    "huge": (0.8, 0.95),  # the border of the board can flatten it
+    "huge": (0.8, 0.95),  # can be flattened at the border of the board
     "shifted": (0.3, 0.5),
     "trembling": (0.5, 0.8),
     "with stray taps": (0.4, 0.75),

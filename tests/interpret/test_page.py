@@ -15,7 +15,6 @@ from pipeline.base.templates import template_environment
 from pipeline.interpret.page import render_page, rendering
 from pipeline.interpret.page.page_data import PageData
 from pipeline.interpret.page.rendering import scripts, select_data
-from pipeline.model import Metadata
 
 NAME = "hidden=20 seed=1"
 
@@ -62,7 +61,7 @@ def test_a_page_that_is_not_loaded_says_why(
 
 
 def test_without_metadata_the_history_gives_the_number_of_epochs(analysis):
-    trained = replace(analysis.trained, metadata=Metadata())
+    trained = replace(analysis.trained, metadata=None)
     assert (trained.planned_epochs, trained.epoch_count) == (0, 20)
 
 
@@ -123,7 +122,7 @@ def test_a_class_without_stored_test_images_has_an_accuracy_of_0(open_page, untr
     figures = page.locator("#class-accuracies figure")
     labels = [each.get_attribute("aria-label") for each in figures.all()]
     assert labels[7] == "digit 7: 0.0% of 0 images before, 0.0% after"
-    assert "NaN" not in page.inner_html("#page")  # without its data, in base64
+    assert "NaN" not in page.inner_html("#page")  # without the data in base64
     page.close()
 
 
@@ -219,9 +218,7 @@ def test_the_second_class_is_shown_unless_it_has_0_percent(page):
 
 
 def test_without_a_detector_the_network_before_training_guesses(open_page, analysis):
-    trained = analysis.trained
-    metadata = trained.metadata.model_copy(update={"min_margin": None})
-    without = replace(trained, metadata=metadata)
+    without = replace(analysis.trained, metadata=None)
     page = open_page(render_page(replace(analysis, trained=without), name=NAME))
     rule = "The file of the network does not record its training run, so this page can"
     assert rule in page.inner_text("#prediction")

@@ -60,7 +60,7 @@ def test_a_weight_above_the_largest_float16_is_stored_as_the_largest(analysis, c
 
 
 def test_epochs_are_evenly_spaced_from_the_first():
-    assert select_epochs(21, capacity=99) == [*range(20)]  # without the final one
+    assert select_epochs(21, capacity=99) == [*range(20)]  # without the final epoch
     assert select_epochs(101, capacity=99) == [*range(0, 100, 5)]
     assert select_epochs(21, capacity=2) == [0, 10]
     assert select_epochs(21, capacity=1) == [0] and select_epochs(0, capacity=99) == []

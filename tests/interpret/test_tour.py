@@ -171,7 +171,7 @@ def test_an_answer_is_not_on_the_page_before_the_guess(tour):
     assert tour.locator("#tour-feedback").is_hidden()
     for key in ("ArrowLeft", "ArrowRight"):
         tour.keyboard.press(key)
-    assert tour.locator("#tour-answer").is_visible()  # it is not asked again
+    assert tour.locator("#tour-answer").is_visible()  # the question is not asked again
     tour.keyboard.press("ArrowRight")
     output = tour.locator("#neurons .name span").first
     assert not output.is_visible()
@@ -190,7 +190,7 @@ def test_the_softmax_step_is_about_the_selected_class_and_points_at_it(tour):
             "(label) => percent(currentResult().probabilities[label])", label
         )
         assert f"digit {label} gets {share}." in tour.inner_text("#tour-text")
-    # When the user closes the panel, too, the card points at something displayed.
+    # When the user closes the panel too, the card points at something displayed.
     assert tour.inner_text("#tour-title").startswith("Softmax")
     tour.evaluate("select(1, 5)")
     tour.locator("#close").click()

@@ -54,7 +54,7 @@ def test_the_tutorial_goes_from_the_parameters_to_the_neurons_by_ablation_cost(
     ("weights", "count", "text"),
     [
         ([], "0 weights", "bit for bit. Dead neurons, which output"),
-        ([(300, 4)], "1 weight", "is above 0 in at most {} training images. For such"),
+        ([(300, 4)], "1 weight", "is above 0 in at most {} training images. For these"),
         (
             [(300, 4), (300, 5)],
             "2 weights",

@@ -37,7 +37,7 @@ def test_unsure_predictions_contain_more_than_their_share_of_the_errors(
 
 def test_the_first_rule_that_applies_is_the_reason(detector):
     noise = np.random.default_rng(1).integers(0, 256, (1, 28, 28), dtype=np.uint8)
-    logits = torch.zeros(1, 10)  # all classes are equally probable, so it is close
+    logits = torch.zeros(1, 10)  # all classes are equally probable: close
     assert detector.reasons(noise, logits) == ["unlike"]
 
 

@@ -48,7 +48,7 @@ def test_dvc_gets_no_results_of_a_network_with_other_settings(
             project.call(stage, tracking="none")
         assert not (project.outputs / stage).exists()
     model = str(project.trained(MODEL_FILE))
-    project.call("inspect", model=model, arrays=True)  # it was selected
+    project.call("inspect", model=model, arrays=True)  # model= accepts any network
 
 
 def test_stages_that_assume_two_layers_reject_others(finished):

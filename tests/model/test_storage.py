@@ -6,6 +6,7 @@ import pytest
 import torch
 from safetensors.numpy import load_file, save
 
+from pipeline import UserError
 from pipeline.base.tensors import tensors_sha256
 from pipeline.cli import defaults, network_name
 from pipeline.core.hyperparameters import Hyperparameters
@@ -14,7 +15,12 @@ from pipeline.model import load_trained_model, storage
 
 TRAINED = {**defaults(), "hidden": 7, "split": "holdout", "epochs": 2}
 HYPERPARAMETERS = Hyperparameters(**TRAINED)
-METADATA = storage.Metadata(recorded=dict(HYPERPARAMETERS))
+METADATA = storage.Metadata(
+    dataset="digits",
+    data_sha256="0" * 64,
+    hyperparameters=HYPERPARAMETERS,
+    min_margin=0.25,
+)
 
 
 @pytest.fixture(scope="module")
@@ -33,33 +39,39 @@ def path(tmp_path, network):
 def test_a_loaded_network_is_the_saved_one_and_has_no_run(path, network, few):
     trained, images = load_trained_model(path), few.val.images
     assert torch.equal(trained.network.logits(images), network.logits(images))
-    assert trained.run_id is None and trained.metadata.params == {
-        "dataset": "mnist",
-        **METADATA.recorded,
-    }
+    assert trained.run_id is None and trained.metadata == METADATA
+    assert trained.params == {"dataset": "digits", **dict(HYPERPARAMETERS)}
 
 
 def test_the_header_of_a_network_is_read_as_it_was_written(tmp_path, network):
-    hash_and_margin = {"data_sha256": "0" * 64, "min_margin": 0.25}
-    metadata = METADATA.model_copy(update={"dataset": "digits", **hash_and_margin})
     path = tmp_path / "model.safetensors"
-    storage.save_model(path, network, metadata)
-    assert storage.load_network(path)[1] == metadata
+    storage.save_model(path, network, METADATA)
+    assert storage.load_network(path)[1] == METADATA
     # As in the files of earlier versions, byte for byte.
+    hash_and_margin = {"data_sha256": "0" * 64, "min_margin": 0.25}
     expected = {"dataset": "digits", **dict(HYPERPARAMETERS), **hash_and_margin}
     about = json.dumps(expected | {"version": 1}, sort_keys=True)
     assert path.read_bytes() == save(snapshot(network), {"about": about})
 
 
-def test_a_network_from_before_a_hyperparameter_was_added_can_be_loaded(path, network):
-    earlier = {key: x for key, x in METADATA.recorded.items() if key != "lr"}
-    storage.save_model(path, network, storage.Metadata(recorded=earlier))
+def test_a_network_without_metadata_has_the_defaults_of_the_exercise(path, network):
+    storage.save_model(path, network)
     trained = load_trained_model(path)
-    assert trained.metadata.hyperparameters is None
-    assert trained.metadata.params == {"dataset": "mnist", **earlier}
-    assert (trained.split, trained.planned_epochs) == ("holdout", 2)
-    name = network_name(trained.metadata.params, dataset="mnist", sha256="")
-    assert name == "hidden=7 seed=1 split=holdout epochs=2"
+    assert trained.metadata is None and trained.data_sha256 is None
+    assert (trained.dataset, trained.split) == ("mnist", "exercise")
+    assert (trained.params, trained.planned_epochs) == ({}, 0)
+    name = network_name(trained.params, dataset="mnist", sha256="0123456789")
+    assert name == "01234567"
+
+
+@pytest.mark.parametrize("missing", sorted(METADATA.header))
+def test_incomplete_metadata_is_rejected_with_what_is_missing(path, network, missing):
+    header = {key: x for key, x in METADATA.header.items() if key != missing}
+    about = json.dumps({**header, "version": 1})
+    path.write_bytes(save(snapshot(network), {"about": about}))
+    rule = f"has invalid metadata: {missing} is missing"
+    with pytest.raises(UserError, match=rf"model\.safetensors {rule}$"):
+        storage.load_network(path)
 
 
 def test_a_loaded_network_can_be_in_a_set(path):
@@ -105,7 +117,7 @@ def test_a_missing_network_is_rejected_by_name(tmp_path):
         storage.load_network(tmp_path)
 
 
-WHOLE = {**METADATA.recorded, "version": 1}
+WHOLE = {**METADATA.header, "version": 1}
 DAMAGED = {
     "another shape": ({"layer_1.bias": np.zeros(3, np.float32)}, "{}"),
     "NaN": ({"layer_2.bias": np.full(10, np.nan, np.float32)}, "{}"),
@@ -114,12 +126,15 @@ DAMAGED = {
     "logits that overflow": ({"layer_1.bias": np.full(7, 3e38, np.float32)}, "{}"),
     "a setting out of bounds": ({}, json.dumps(WHOLE | {"epochs": -1})),
     "a setting of another type": ({}, json.dumps(WHOLE | {"lr": "x"})),
-    "a data set that is no text": ({}, '{"dataset": 1, "version": 1}'),
-    "a data set with a control character": ({}, r'{"dataset": "x\u001b[2J"}'),
-    "a data set that is a path": ({}, '{"dataset": "../mnist", "version": 1}'),
+    "a data set that is no text": ({}, json.dumps(WHOLE | {"dataset": 1})),
+    "a control character": ({}, json.dumps(WHOLE | {"dataset": "x\x1b[2J"})),
+    "a data set that is a path": ({}, json.dumps(WHOLE | {"dataset": "../mnist"})),
     "hidden that differs": ({}, '{"hidden": 8, "version": 1}'),
-    "a negative margin": ({}, '{"min_margin": -0.1, "version": 1}'),
-    "a version of PyTorch with a control character": ({}, r'{"torch": "2\u001b"}'),
+    "a negative margin": ({}, json.dumps(WHOLE | {"min_margin": -0.1})),
+    "a version of PyTorch with a control character": (
+        {},
+        json.dumps(WHOLE | {"torch": "2\x1b"}),
+    ),
     "metadata that are a list": ({}, "[]"),
     "metadata that are nested too deeply": ({}, "[" * 10_000),
 }

@@ -10,7 +10,7 @@ import torch
 from pipeline import UserError, datasets
 from pipeline.base.paths import HISTORY_FILE, WEIGHT_HISTORY_FILE
 from pipeline.integers.integers_file import load_integers
-from pipeline.model import Metadata, load_trained_model, save_model
+from pipeline.model import load_trained_model, save_model
 
 SOURCES = {"digits.c", "digits.h", "example.c", "selftest.c", "selftest.h"}
 NETWORKS = {"integers.safetensors", "network.onnx"}
@@ -99,7 +99,7 @@ def test_the_output_names_the_missing_programs_with_their_packages(
 
 def test_a_damaged_history_does_not_stop_an_export(exported, worker, tmp_path):
     copy = exported.copy(tmp_path / "outputs")
-    for name in (WEIGHT_HISTORY_FILE, HISTORY_FILE):  # its page shows neither
+    for name in (WEIGHT_HISTORY_FILE, HISTORY_FILE):  # neither is on the page
         copy.trained(name).write_bytes(b"damaged")
     printed = copy.call("export", bits="all", finetune=0, tracking="none")
     assert "page   " in printed
@@ -112,11 +112,11 @@ def save_edited(exported, tmp_path):
     """Return a function that edits the network and saves it; it returns the path."""
 
     def save(edit):
-        network = load_trained_model(exported.trained("model.safetensors")).network
+        trained = load_trained_model(exported.trained("model.safetensors"))
         with torch.no_grad():
-            edit(network)
+            edit(trained.network)
         path = tmp_path / "edited.safetensors"
-        save_model(path, network, Metadata(dataset="digits"))
+        save_model(path, trained.network, trained.metadata)
         return str(path)
 
     return save

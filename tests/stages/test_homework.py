@@ -100,7 +100,7 @@ def test_the_commands_in_the_questions_work_and_train_the_same_network(workspace
     ]
     done = workspace.run_all(dict.fromkeys(moved, 0), cwd=old)
     tensors, about = read_tensors(workspace.outputs / FOLDER / "model.safetensors")
-    torch = about.pop("torch")  # only `homework` records it, and the hash
+    torch = about.pop("torch")  # recorded only by `homework`, like the hash
     assert about.pop("weights_sha256") == tensors_sha256(tensors)
     assert torch == version("torch").partition("+")[0]
     write_tensors(workspace.outputs / "trained", tensors, about)
@@ -109,7 +109,7 @@ def test_the_commands_in_the_questions_work_and_train_the_same_network(workspace
     neuron = re.search(r"inspect neuron=(N1\d+) image=(\d+)", questions(workspace))
     assert f"{neuron[1]}: neuron" in done.stdout
     assert f"digits test image {neuron[2]}" in done.stdout
-    assert "shows its history" not in done.stdout  # the network was saved without it
+    assert "shows its history" not in done.stdout  # saved without the history
 
 
 def test_the_program_in_the_questions_reads_the_network_and_the_images(written):
@@ -260,7 +260,7 @@ def test_the_check_does_not_say_whether_an_answer_is_correct(workspace):
     basis = Basis.of(course.topic("ana.ruiz", data), network, data.test)
     (question,) = (each for each in QUESTIONS if each.name == "scaled_layer")
     (right,) = question.solution(basis).correct
-    for decimals in (2, 5):  # one of them is coarse
+    for decimals in (2, 5):  # rounding to 2 decimals is too coarse
         typed = [round(right, decimals), round(right + 2, decimals)]
         assert [question.grade(x, basis).kind == "full" for x in typed] == [
             decimals == 5,
@@ -320,8 +320,9 @@ def test_the_check_says_what_is_wrong_with_the_network_after_the_answers(
     path = workspace.outputs / FOLDER / "model.safetensors"
     if content == "another":
         network, metadata = load_network(path)
-        other = {"recorded": metadata.recorded | {"seed": 1}}
-        save_model(path, network, metadata.model_copy(update=other))
+        other = metadata.hyperparameters.model_copy(update={"seed": 1})
+        other = metadata.model_copy(update={"hyperparameters": other})
+        save_model(path, network, other)
     elif content in ("edited", "saved"):
         tensors, about = read_tensors(path)
         tensors["layer_1.weight"][2] = 0.0

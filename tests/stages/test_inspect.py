@@ -16,7 +16,7 @@ from pipeline.cli import defaults
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.interpret import ModelAnalysis, render_tutorial, write_analysis
 from pipeline.interpret.page import rendering
-from pipeline.model import Metadata, load_trained_model, save_model
+from pipeline.model import load_trained_model, save_model
 
 TABLES = {"summary.json", "neurons.csv", "pixels.csv"}
 PLOTS = {"neurons.png", "exciting.png", "pixels.png"}
@@ -34,11 +34,11 @@ def summary(finished):
 
 
 @pytest.fixture
-def analyzed(mnist, tmp_path):
+def analyzed(mnist, tmp_path, metadata_of):
     """Return a function that analyzes a network, with the words of its tutorial."""
 
-    def analyze(network, **recorded):
-        metadata = Metadata(recorded=recorded)
+    def analyze(network, **options):
+        metadata = metadata_of(**options) if options else None
         save_model(tmp_path / "model.safetensors", network, metadata)
         trained = load_trained_model(tmp_path / "model.safetensors")
         analysis = ModelAnalysis(trained, mnist)
@@ -151,9 +151,8 @@ def test_a_question_about_neurons_does_not_change_the_analysis(
 ):
     before = finished.hashes("inspect")
     text = finished.call("inspect", neuron="N28,N15", image="0")
-    assert re.search(
-        r"^mnist test image 0: The network predicts 7 .* Correct\.$", text, re.M
-    )
+    line = r"^mnist test image 0: the network predicts 7 .*, which is correct\.$"
+    assert re.search(line, text, re.M)
     assert "N28: neuron 8 of layer 2, for digit 7" in text
     assert "Softmax" in text and "ReLU: N15 = max(0, y)" in text
     assert finished.hashes("inspect") == before
@@ -162,7 +161,7 @@ def test_a_question_about_neurons_does_not_change_the_analysis(
     assert len(finished.read(details / "terms.csv")) == 21 + 785
     draw(0, tmp_path / "7.png")
     text = finished.call("inspect", neuron="N28", image=f"{tmp_path / '7.png'}")
-    assert "7.png, preprocessed as in MNIST: The network" in " ".join(text.split())
+    assert "7.png, preprocessed as in MNIST: the network" in " ".join(text.split())
     (predicted,) = re.findall(r"(.*)the prediction$", text, re.MULTILINE)
     assert predicted.split()[:2] == ["7", "N28"]
 
@@ -179,10 +178,10 @@ def test_a_question_about_a_weight_shows_its_history_and_its_pixel(workspace, mn
 
 
 def test_networks_are_compared_on_the_test_images_of_the_first(
-    workspace, new_network, tmp_path
+    workspace, new_network, metadata_of, tmp_path
 ):
     path = tmp_path / "other.safetensors"
-    save_model(path, new_network(20), Metadata(data_sha256="0"))
+    save_model(path, new_network(20), metadata_of(data_sha256="0"))
     text = " ".join(workspace.call("inspect", against=f"{path}").split())
     warning = "mnist. B was trained on different data, or its data is not recorded."
     assert f"Both networks are tested on the test images of {warning}" in text

@@ -24,8 +24,8 @@ def test_a_test_image_gets_ten_probabilities_even_from_a_copied_network(
 ):
     (record,), printed = predict(workspace, 0)
     seven = record["probabilities"][7]
-    line = f"mnist test image 0: The network predicts 7 ({seven:.1%}). Correct. 0 "
-    assert printed.startswith(line) and seven >= 0.98
+    text = f"the network predicts 7 ({seven:.1%}), which is correct."
+    assert printed.startswith(f"mnist test image 0: {text} 0 ") and seven >= 0.98
     assert record["predicted"] == record["label"] == 7 and record["sure"]
     assert sum(record["probabilities"]) == pytest.approx(1, abs=1e-5)
     shutil.copytree(workspace.trained(""), tmp_path / "train")
@@ -39,13 +39,14 @@ def test_a_folder_is_classified_and_its_preprocessing_is_plotted(
 ):
     records, printed = predict(workspace, digit_folder)
     correct = sum(record["predicted"] == record["label"] for record in records)
-    assert len(records) == printed.count("The network predicts") == 10 and correct >= 9
+    assert len(records) == printed.count("the network predicts") == 10 and correct >= 9
     assert f"{correct} of 10 images are classified correctly" in printed
-    right = " Correct.", " The prediction is correct."
+    right = ", which is correct.", " The prediction is correct."
     assert sum(map(printed.count, right)) == correct
     unsure = sum(not record["sure"] for record in records)
     assert re.search(rf"\b{unsure} predictions? (is|are) unsure", printed)
-    assert printed.count(" Wrong: the label is ") == 10 - correct
+    wrong = ", but the label is ", " The prediction is wrong: the label is "
+    assert sum(map(printed.count, wrong)) == 10 - correct
     files = [record["file"].replace("\udcff", r"\udcff") for record in records]
     assert files_in_csv(workspace) == files
     with Image.open(workspace.outputs / "predict" / "preparation.png") as plot:
@@ -178,7 +179,7 @@ def test_nothing_is_printed_about_labels_if_no_file_can_be_read(workspace, tmp_p
 def test_all_commands_count_the_class_that_the_network_gives_to_blank_images(
     workspace, tmp_path
 ):
-    for label in range(10):  # the biases alone predict one of them
+    for label in range(10):  # the biases alone predict one of the labels
         Image.new("L", (60, 60), 255).save(tmp_path / f"{label}.png")
     _, output = predict(workspace, tmp_path)
     assert "1 of 10 images is classified correctly" in output
@@ -208,14 +209,14 @@ def test_a_network_predicts_without_its_data_and_without_its_detector(
     folder.rename(tmp_path / "moved")
     records, _ = predict(workspace, drawn)
     assert {record["predicted"] for record in records} - {0, 1}
-    (record,), _ = predict(workspace, 0)  # from the prepared file, as for these
+    (record,), _ = predict(workspace, 0)  # the images are in the prepared file
     assert record["label"] in (0, 1)
     assert "1 image, the validation images" in workspace.call("evaluate")
     workspace.call("inspect", weight="layer_1[300,5]")
     data = workspace.outputs / "data"
     (components,) = data.glob("zeros_and_ones-*-components.safetensors")
     components.unlink()
-    assert predict(workspace, drawn)[0] == records  # they are computed again
+    assert predict(workspace, drawn)[0] == records  # the components are computed again
     for prepared in data.glob("zeros_and_ones-*.safetensors"):
         prepared.unlink()
     lost = "is missing: run python -m pipeline.data dataset=<folder> with a folder"

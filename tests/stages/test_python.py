@@ -21,6 +21,8 @@ from pipeline.base import paths
 from pipeline.data import data
 from pipeline.evaluate import evaluate
 from pipeline.export import export
+from pipeline.grade import grade
+from pipeline.homework import homework
 from pipeline.inspect import inspect
 from pipeline.predict import predict
 from pipeline.sync import sync
@@ -227,7 +229,7 @@ def test_all_problems_of_a_call_are_reported_at_once():
     for settings, rule in {
         "number": ({"seed": range(10**9)}, "at most 100,000 combinations"),
         "value": ({"lr": [-1]}, "lr must be greater than 0, got -1"),
-        "dict": ({"lr": {0.1: 1}}, "lr must be a valid number, got {0.1: 1}"),
+        "dict": ({"lr": {0.1: 1}}, "lr must be a number, got {0.1: 1}"),
     }.values():
         with pytest.raises(ConfigError) as error:
             sweep(hiden=[1], hidden=[], **settings, quiet=True)
@@ -275,14 +277,19 @@ def test_a_result_is_shown_with_its_metrics_in_a_short_text(project):
         assert result in (copy.deepcopy(result), result)  # compares both
 
 
-@pytest.mark.parametrize("function", [*CALLS, sync], ids=lambda each: each.__name__)
+@pytest.mark.parametrize(
+    "function", [*CALLS, sync, homework, grade], ids=lambda each: each.__name__
+)
 def test_the_help_of_a_function_has_the_settings_that_its_keywords_have(function):
-    keywords = getattr(cli, f"{function.__name__.title()}Keywords").__annotations__
+    stage = function.__name__.title()
+    keywords = getattr(cli, f"{stage}Keywords").__annotations__
+    required = getattr(cli, f"{stage}Config", cli.TrainConfig).required
     text = pydoc.plain(pydoc.render_doc(function))
     listed = dict(re.findall(r"^ {6}(\w+)=\S+ +(\w.*)$", text, re.M))
     assert {*listed} == {*keywords}
-    comments = re.findall(r"^(\w+): .* # (.*)", CONFIG.read_text(), re.M)
-    assert all(text.startswith(listed.get(key, "")) for key, text in comments)
+    for key, comment in re.findall(r"^(\w+): .* # (.*)", CONFIG.read_text(), re.M):
+        text = f"required: {comment}" if key in required else comment
+        assert text.startswith(listed.get(key, ""))
 
 
 def test_predict_accepts_pixels_as_an_array_or_a_tensor(project):
@@ -350,7 +357,7 @@ def test_a_sweep_is_a_data_frame_with_the_best_network(project, few):
 def test_the_epochs_of_a_training_run_are_a_data_frame(project):
     trained = train(**SETTINGS | {"epochs": 2}, tracking="none", quiet=True)
     frame = trained.to_frame()
-    assert frame.to_dict("records") == trained.history_rows
+    assert frame.to_dict("list") == {"epoch": [1, 2], **trained.history}
     assert [*frame["epoch"]] == [1, 2] and str(frame["epoch"].dtype) == "int64"
     assert frame["val/accuracy"].iloc[-1] == trained.metrics["val/accuracy"]
     table = project.trained("history.csv").read_text().splitlines()

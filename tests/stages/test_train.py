@@ -26,7 +26,7 @@ from pipeline.core.fingerprint import code_hashes, fingerprint
 from pipeline.model import load_trained_model, save_model
 from pipeline.tracking import find_training_run
 from pipeline.train import train
-from pipeline.training.reading import read_training_run
+from pipeline.training.training_run import read_training_run
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = {"model.safetensors", "history.safetensors"}
@@ -67,7 +67,7 @@ def test_the_history_is_that_of_a_training_run_of_one_epoch_with_two_threads(
     for name, tensor in load_file(finished.trained("model.safetensors")).items():
         np.testing.assert_array_equal(tensor, history[name][-1])
     assert history["layer_1.weight"].shape == (21, 20, 784)
-    assert not history["layer_1.bias"][0].any()  # the initial one
+    assert not history["layer_1.bias"][0].any()  # the initial biases
 
 
 def test_the_run_has_the_files_settings_and_provenance_of_the_training_run(
@@ -252,7 +252,7 @@ def test_each_of_parallel_calls_returns_the_folder_of_its_own_network(
     assert len({call.result().folder for call in calls}) == 3
 
 
-def test_an_interrupted_run_is_resumed_with_its_own_experiment_and_options_only(
+def test_an_interrupted_run_is_resumed_only_with_its_own_experiment_and_options(
     project, tmp_path, monkeypatch
 ):
     conf = tmp_path / "conf"
@@ -347,7 +347,7 @@ def test_a_module_that_is_edited_after_its_import_does_not_change_the_fingerprin
     assert recorded == code_hashes()  # of the code before the edit
     recorded = find_training_run(run.info.run_id, store=clone.outputs)
     training = read_training_run(recorded)
-    expected = fingerprint(training.hyperparameters, training.data_sha256)
+    expected = fingerprint(training.hyperparameters, training.metadata.data_sha256)
     assert recorded.tags["fingerprint"] == expected
 
 

@@ -22,7 +22,7 @@ def ui(finished, tmp_path_factory):
     browser.write_text(f'#!/bin/sh\necho "$1" > {opened}')
     browser.chmod(0o755)
     with contextlib.ExitStack() as stack:
-        with contextlib.suppress(OSError):  # another program may use the port, too
+        with contextlib.suppress(OSError):  # another program may use the port too
             stack.enter_context(socket.create_server(("127.0.0.1", 5000)))
         process = finished.start("ui", BROWSER=str(browser))
         process.address = process.stdout.readline().strip()
@@ -41,7 +41,7 @@ def page(chromium):
     page.close()
 
 
-def test_the_list_of_runs_is_opened_on_a_free_port_for_this_machine_only(ui):
+def test_the_list_of_runs_is_opened_on_a_free_port_only_for_this_machine(ui):
     base, _, path = ui.address.partition("/#/")
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+", base) and base[-5:] != ":5000"
     assert path.startswith("experiments/1/runs?workflowType=machine_learning")
@@ -68,7 +68,7 @@ def test_the_saved_view_has_the_columns_that_compare_networks(ui, page):
     positions = [box["x"] for box in boxes]
     assert positions == sorted(positions) and positions[-1] < 1366
     page.get_by_role("link", name="Show the runs").wait_for()
-    page.get_by_text("You're viewing a shared view.").wait_for()  # `ui` explains it
+    page.get_by_text("You're viewing a shared view.").wait_for()  # see tracking/README
     assert not page.get_by_placeholder("Ask a question").count()  # the chat panel
     key = f"localStorage.getItem('{mlflow_server.ASSISTANT_KEY}')"
     assert page.evaluate(key) == "true"

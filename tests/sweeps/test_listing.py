@@ -48,7 +48,7 @@ def test_a_sweep_has_a_job_for_each_value_with_all_swept_keys_in_its_name(
     assert [job.name for job in jobs("-m", arguments)] == names
 
 
-def test_a_value_of_a_sweep_that_breaks_a_bound_is_a_problem_of_its_jobs_only():
+def test_a_value_of_a_sweep_that_breaks_a_bound_is_a_problem_only_of_its_jobs():
     swept = jobs("-m", "hidden=-1,5", "seed=1,2")
     names = {job.name for job in swept if job.error}
     assert names == {f"hidden=-1 seed={seed}" for seed in (1, 2)}
@@ -86,4 +86,4 @@ def test_an_invalid_job_has_values_and_an_error():
     assert invalid.error.startswith("hidden must") and not valid.error
     hidden = [job.varied_values["hidden"] for job in (invalid, valid)]
     assert hidden == [0, 5]
-    assert valid.values["run_name"] is None  # it names the sweep
+    assert valid.values["run_name"] is None  # the setting names the sweep

@@ -63,7 +63,7 @@ def test_suggestions_are_in_their_intervals_short_and_depend_on_outcomes():
         hidden, lr = job.values["hidden"], job.values["lr"]
         assert type(hidden) is int and 4 <= hidden <= 128 and 1e-4 <= lr <= 0.03
         assert not job.error and f"hidden={hidden} seed=" in job.name
-        assert float(f"{lr:.4g}") == lr  # the name of the run contains it
+        assert float(f"{lr:.4g}") == lr  # as in the name of the run
         search.add(outcome(job))
     # Optuna knows the values that are trained, as in a search that is continued.
     assert {*states(search)} == {
@@ -110,7 +110,7 @@ def test_a_search_continues_with_the_trials_that_are_open():
 def test_a_trial_whose_children_were_deleted_is_forgotten():
     search = open_search(3)
     jobs = [*search.suggest()]
-    search = open_search(3, recorded=[*jobs[:2], jobs[4]])  # the second, and one of two
+    search = open_search(3, recorded=[*jobs[:2], jobs[4]])  # trial 2 is missing
     assert [job.fingerprint for job in search.jobs] == [
         job.fingerprint for job in (*jobs[:2], *jobs[4:])
     ]

@@ -8,6 +8,7 @@ import statistics
 import subprocess
 import sys
 from contextlib import closing
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -17,11 +18,12 @@ from pipeline import UserError, train
 from pipeline.base.files import file_sha256
 from pipeline.cli import committed_defaults, default_values
 from pipeline.execution import local, workers
-from pipeline.model import Metadata, load_trained_model
+from pipeline.model import load_trained_model
 from pipeline.model.storage import save_model
 from pipeline.sweeps import listing
 from pipeline.sweeps import sweep as command
 from pipeline.sweeps.networks import read_networks
+from pipeline.sweeps.scheduler import Scheduler
 from pipeline.tracking import find_sweep
 from pipeline.tracking.provenance import code_state
 
@@ -40,7 +42,7 @@ def test_a_sweep_imports_neither_pytorch_nor_mlflow_before_its_workers_start():
         [sys.executable, "-c", IMPORT], capture_output=True, text=True
     )
     assert done.stdout == "set()\n", done.stderr
-    assert find_spec(command.TRAINING)  # the workers import it first
+    assert find_spec(command.TRAINING)  # which the workers import first
 
 
 @pytest.fixture(scope="module")
@@ -278,14 +280,34 @@ def test_reused_runs_keep_their_metrics_and_provenance_and_need_whole_files(swee
     )
     sweep.workspace.artifact(newest, "train/history.csv").unlink()
     sweep.workspace.artifact(older, "packages.txt").unlink()
-    sweep.workspace.client.set_tag(older.info.run_id, "version.python", "3.99")
+    for tag, value in {"version.python": "3.99", "host": "another"}.items():
+        sweep.workspace.client.set_tag(older.info.run_id, tag, value)
     printed, error = sweep.run("hidden=5", "seed=1")
     (child,) = sweep.runs()[1]
     assert "reused" in printed and not error
     assert child.data.tags["reused_from"] == older.info.run_id
     assert child.data.tags["version.python"] == "3.99"
+    assert child.data.tags["host"] == "another"
     assert not sweep.workspace.artifact(child, "packages.txt").exists()
     assert child.data.metrics["with_final_weights/train_top3"] == 0.5
+
+
+def test_a_child_names_the_machine_that_trained_it(sweep, monkeypatch):
+    machine, record = {"host": "node", "processor": "Z80"}, Scheduler.record
+
+    def record_second(self, result):
+        (seed,) = self.plan.job(result.task.name).varied_values.values()
+        record(self, replace(result, machine=machine) if seed == 2 else result)
+
+    monkeypatch.setattr(Scheduler, "record", record_second)
+    sweep.run("seed=1,2")
+    (parent,), children = sweep.runs()
+    found = {
+        child.data.tags["seed"]: {key: child.data.tags[key] for key in machine}
+        for child in children
+    }
+    assert found["2"] == machine
+    assert found["1"] == {key: parent.data.tags[key] for key in machine} != machine
 
 
 def test_two_names_of_the_same_images_are_one_data_set(sweep, idx_folder, tmp_path):
@@ -430,7 +452,7 @@ def test_a_finished_sweep_prints_its_table_and_trains_deleted_children_again(
     assert sweep.run("seed=1,2")[0].endswith(table)
     (parent,), (child, _) = sweep.runs()
     tags, client = {"mlflow.parentRunId": parent.info.run_id}, sweep.workspace.client
-    client.create_run("1", tags=tags)  # by a user; it stays open
+    client.create_run("1", tags=tags)  # a user's run, which stays open
     tags |= {"version.digit-pipeline": "1"}  # as a run of this project has
     client.set_terminated(client.create_run("1", tags=tags).info.run_id)
     _, trained = find_sweep(parent.info.run_id, store=sweep.workspace.outputs)
@@ -516,7 +538,7 @@ def test_a_network_without_hyperparameters_is_rejected_with_the_remedy(sweep):
     sweep.run("hidden=5", "seed=1,2")
     (parent,), (child, _) = sweep.runs()
     path = sweep.workspace.artifact(child, "train/model.safetensors")
-    save_model(path, load_trained_model(path).network, Metadata())
+    save_model(path, load_trained_model(path).network)
     remedy = f"does not record its hyperparameters: delete run {child.info.run_id}, and"
     with pytest.raises(UserError, match=remedy):
         read_networks(parent.info.run_id, store=sweep.workspace.outputs)
@@ -577,4 +599,4 @@ def test_the_disk_that_gets_the_networks_must_have_space(sweep, tmp_path):
         train.sweep(seed=range(100), folder=tmp_path / "own", **settings)
     place = sweep.workspace.outputs
     assert f" is free in {place}: delete files" in str(error.value)
-    assert not sweep.runs()[0]  # it is rejected before it is recorded
+    assert not sweep.runs()[0]  # rejected before anything is recorded

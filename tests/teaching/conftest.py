@@ -83,11 +83,15 @@ class Course:
         }
         (folder / FILE).write_text(json.dumps(content))
         network = self.train(student) if network is None else network
-        seed = self.assignment.hyperparameters(student).seed
         written = network_from(network)
-        recorded = {**self.settings, "seed": seed, "hidden": written.hidden}
-        name = self.data.name
-        metadata = Metadata(dataset=name, torch=torch, recorded=recorded)
+        assigned = self.assignment.hyperparameters(student)
+        metadata = Metadata(
+            dataset=self.data.name,
+            data_sha256=self.data.file.sha256,
+            hyperparameters=assigned.model_copy(update={"hidden": written.hidden}),
+            min_margin=0.25,
+            torch=torch,
+        )
         save_model(folder / MODEL_FILE, written, metadata)
         return folder
 

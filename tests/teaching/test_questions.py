@@ -17,7 +17,7 @@ import pytest
 from pipeline import UserError, datasets
 from pipeline.base.paths import data_dir
 from pipeline.core.network import network_from, snapshot
-from pipeline.model import Metadata, save_model
+from pipeline.model import save_model
 from pipeline.teaching import basis as basis_module
 from pipeline.teaching.basis import Basis, Topic
 from pipeline.teaching.grading import ALONE, GUESS, grade_answers
@@ -241,7 +241,7 @@ def test_a_student_with_numpy_and_the_files_gets_all_points(
     student, name, new_basis, networks, mnist, tmp_path
 ):
     basis, path = new_basis(student, name), tmp_path / "model.safetensors"
-    save_model(path, networks[name], Metadata())
+    save_model(path, networks[name])
     solver = Student(path, data_dir() / mnist.file.path.name)
     for question in questions_for(basis.topic.variant):
         answer = getattr(solver, question.name)(question.text(basis.topic))
@@ -495,7 +495,7 @@ def test_no_typical_mistake_is_a_correct_answer(question, name, new_basis):
 
 def test_mistakes_of_a_student_are_recognized(new_basis, mnist, networks, tmp_path):
     basis, path = new_basis("ana.ruiz"), tmp_path / "model.safetensors"
-    save_model(path, networks["trained"], Metadata())
+    save_model(path, networks["trained"])
     solver = Student(path, data_dir() / mnist.file.path.name)
     text = {question.name: question.text(basis.topic) for question in QUESTIONS}
     neuron = neuron_of(text["sum_of_neuron"])
@@ -535,7 +535,7 @@ def test_one_mistake_in_the_whole_computation_costs_half_a_point_each_time(
     solver, hint, least, new_basis, networks, mnist, tmp_path
 ):
     basis, path = new_basis("ana.ruiz"), tmp_path / "model.safetensors"
-    save_model(path, networks["trained"], Metadata())
+    save_model(path, networks["trained"])
     student = solver(path, data_dir() / mnist.file.path.name)
     with np.errstate(divide="ignore"):  # a probability of 0
         found = {

@@ -76,7 +76,7 @@ def run_command(monkeypatch):
     def run(command):
         setting, program, *arguments = shlex.split(command)
         assert program == "mlflow"
-        mlflow.set_tracking_uri(None)  # it would count instead of the variable
+        mlflow.set_tracking_uri(None)  # otherwise, the variable would be ignored
         monkeypatch.setenv(*setting.split("=", 1))
         cli.main(arguments, standalone_mode=False)
 
@@ -88,7 +88,7 @@ def network_files(tmp_path_factory, new_network):
     """The file of an untrained network, and its program."""
     folder = tmp_path_factory.mktemp("network")
     path, exported = folder / "model.safetensors", folder / "model.pt2"
-    storage.save_model(path, new_network(3), storage.Metadata())
+    storage.save_model(path, new_network(3))
     export_network(path, exported, hidden=3)
     return path, exported
 
@@ -127,9 +127,10 @@ def record_sweep(start_run):
 
 @pytest.fixture(scope="session")
 def recorded(tmp_path_factory, empty_store, start_run, record_sweep, network_files):
-    """A store with a sweep of two, and a training run with odd values: four runs.
+    """A store with four runs: a sweep, its two training runs, and a single run.
 
-    The training run reproduces one of the sweep's, and is reused by the other.
+    The single run has unusual values. It reproduces one training run of the sweep, and
+    the other training run reuses the single run.
     """
     folder = tmp_path_factory.mktemp("recorded")
     empty_store(folder)

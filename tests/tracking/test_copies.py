@@ -416,14 +416,14 @@ def test_deletions_and_additions_on_one_side_are_kept(store, server, copy):
     source.create_run("1")  # an open run is not copied
     failed, unwanted, parent = closed_run(error="full"), closed_run(), closed_run()
     child = closed_run(**{"mlflow.parentRunId": parent})
-    lost = closed_run(**{"mlflow.parentRunId": "0" * 32})  # its parent was removed
+    lost = closed_run(**{"mlflow.parentRunId": "0" * 32})  # without its parent
     source.delete_run(parent)
     assert set(copy(store)) == set(copies_on(server)) == {failed, unwanted, child, lost}
     copies = copies_on(server)
     assert copies[failed].data.tags["error"] == "full"
     target.delete_run(copies[unwanted].info.run_id)
     target.set_tag(copies[failed].info.run_id, "reviewed", "yes")
-    source.delete_tag(failed, "error")  # when it is resumed
+    source.delete_tag(failed, "error")  # as when a run is resumed
     source.set_terminated(failed, "FINISHED")
     source.delete_run(lost)
     assert set(copy(store)) == set(copies_on(server)) == {failed, child}
@@ -498,7 +498,7 @@ def test_a_run_that_a_server_rejects_does_not_hide_the_copies_of_others(
 ):
     runs = [*tagged_runs(synced.outputs, "kind", ["training", "sweep"])]
     rejected = next(run for run in runs if run.tags["kind"] == "training").run_id
-    with sqlite3.connect(synced.outputs / "mlflow.db") as database:  # MLflow forbids it
+    with sqlite3.connect(synced.outputs / "mlflow.db") as database:  # MLflow rejects it
         database.execute("INSERT INTO tags VALUES ('a*b', '1', ?)", [rejected])
     reason = f"4 runs were not copied to {server.url}; the first: run {rejected}: "
     with synced.captured() as text, pytest.raises(PartlyFailed) as failed:

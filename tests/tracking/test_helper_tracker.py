@@ -52,7 +52,7 @@ def niceness():
 def tracker(store, monkeypatch):
     """A tracker that records one run in another process, in the experiment "mine"."""
     folder = str(Path(__file__).parent)
-    monkeypatch.setenv("PYTHONPATH", folder)  # where it finds the functions above
+    monkeypatch.setenv("PYTHONPATH", folder)  # with the functions above
     with closing(HelperTracker(store, None, "mine")) as tracker:
         yield tracker
 
@@ -126,7 +126,7 @@ def test_the_command_itself_says_that_another_store_is_not_used(
     monkeypatch.delitem(sys.modules, "mlflow")  # otherwise, no process is started
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///other.db")
     with (
-        redirect_stdout(io.StringIO()) as printed,  # of this process only
+        redirect_stdout(io.StringIO()) as printed,  # only of this process
         tracking.start_tracker(store, server=None, experiment=None) as tracker,
         tracker.start_run(**RUN) as run,
     ):
@@ -140,7 +140,7 @@ def test_a_recording_that_fails_in_the_other_process_is_an_error_of_the_run(
 ):
     (store / "mlflow.db").write_bytes(b"no database" * 1000)
     with (
-        pytest.raises(UserError, match=r"cannot read .*mlflow.db: .*not a database"),
+        pytest.raises(UserError, match=r"mlflow.db cannot be read: .*not a database"),
         shared_tracker.start_run(**RUN) as run,
     ):
         run.submit(log, "a", "b")
@@ -171,7 +171,7 @@ def test_a_killed_recording_process_is_an_error_with_a_remedy(
         run.wait()
     assert client.get_run(run.run_id).info.status == "RUNNING"
     assert run_lock_file(store, run.run_id).exists()
-    with start_run(store):  # the next process closes it
+    with start_run(store):  # closed by the next process
         pass
     assert client.get_run(run.run_id).info.status == "KILLED"
     assert not run_lock_file(store, run.run_id).exists()
@@ -196,7 +196,7 @@ def test_a_run_that_is_interrupted_before_it_is_open_is_killed(shared_tracker, r
 
 
 def test_a_further_interrupt_does_not_wait_until_the_run_is_open(tracker, runs):
-    tracker._helper._process.send_signal(signal.SIGSTOP)  # it never opens the run
+    tracker._helper._process.send_signal(signal.SIGSTOP)  # which never opens the run
     interrupt = [threading.main_thread().ident, signal.SIGINT]
     with pytest.raises(KeyboardInterrupt), tracker.start_run(**RUN):
         threading.Timer(0.2, signal.pthread_kill, interrupt).start()
@@ -264,7 +264,7 @@ with quiet():
 
 def test_mlflow_sends_no_telemetry():
     root = Path(tracking.__file__).parents[2]
-    # Without the variables of the tests, some of which disable telemetry, too.
+    # Without the variables of the tests, some of which disable telemetry too.
     environment = {"PYTHONPATH": str(root)}
     code = IMPORTED_BY_THE_PROCESS_AND_BY_A_USER
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)

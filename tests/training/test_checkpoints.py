@@ -66,8 +66,8 @@ def test_a_resumed_training_run_ends_with_the_same_bits(tmp_path, few):
     expected = list(train(few, whole, range(1, 6)))
     interrupt(tmp_path, few, after=2)
     metrics = []
-    for epochs in ((3, 4), (5,)):  # it is interrupted and resumed twice
-        state = new_state(seed=9)  # all of it is replaced
+    for epochs in ((3, 4), (5,)):  # interrupted and resumed twice
+        state = new_state(seed=9)  # the whole state is replaced
         with killed(tmp_path, state) as checkpoint:
             restored = [*checkpoint.epochs]
             assert [epoch.number for epoch in restored] == list(range(epochs[0]))

@@ -10,9 +10,9 @@ from pipeline.core import optimizer
 from pipeline.core.fingerprint import code_hashes
 from pipeline.model import load_trained_model
 from pipeline.tracking import find_training_run, provenance, start_tracker
-from pipeline.training.reading import read_training_run
 from pipeline.training.reproduction import Original, compare, load_data
 from pipeline.training.train import train_or_reproduce
+from pipeline.training.training_run import read_training_run
 
 DIGITS = {"dataset": "digits", "epochs": 2, "hidden": 8}
 
@@ -120,7 +120,7 @@ def test_different_data_is_rejected_with_the_names_of_the_changed_files(
     for file in folder.glob(f"{name}*"):
         file.unlink()
     write_idx(labels, np.roll(few.val.labels, 1))
-    project.call("data", dataset=str(idx_folder))  # it has a different name
+    project.call("data", dataset=str(idx_folder))  # the same images, a different name
     with pytest.raises(ValueError, match=f"{name}.safetensors is miss") as gone:
         project.call("train", reproduce=run.info.run_id)
     assert required in str(gone.value).splitlines()

@@ -81,7 +81,7 @@ function earlierValues(tensors, name, epoch) {
 
 // The template calls this function, and displays an error.
 export async function start() {
-  await new Promise((resume) => // after the first frame, which says that it is loading
+  await new Promise((resume) => // after the first frame, which says "loading"
     requestAnimationFrame(() => setTimeout(resume)));
   load(await unpack($("data").textContent).then(readTensors).catch((error) => {
     throw Error("its data is damaged", { cause: error });

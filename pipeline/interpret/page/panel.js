@@ -50,7 +50,7 @@ export const panel = {
 
   isOpen: () => state.isOpen,
 
-  close() { // one thing at a time
+  close() { // first the selected parameter, then the panel
     if (state.input === null) closePanel();
     else closeParameter();
   },

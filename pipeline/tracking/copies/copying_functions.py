@@ -1,6 +1,6 @@
 """The functions that run in the helper process that copies runs.
 
-`mirror` and `sync` start this process and import this module, too. Therefore, the
+`mirror` and `sync` start this process and import this module too. Therefore, the
 functions import `server_copies`, which imports MLflow, only when they are called.
 """
 

@@ -41,7 +41,7 @@ class Mirror:
         Args:
             store: The folder of the store.
             server: The URL of the server.
-            channel: A channel to a process that imports MLflow, too. The caller closes
+            channel: A channel to a process that imports MLflow too. The caller closes
                 this process. With None, a process is started when it is needed.
         """
         self._store, self._server, self._channel = store, server, channel

@@ -92,7 +92,7 @@ class Sender:
         points = metric_points(self._source.store, info.run_id)
         if is_running(original):
             if copy.info.status != Status.RUNNING:  # the run was resumed
-                if COPIED_TAG in copy.data.tags:  # first, as it is no longer complete
+                if COPIED_TAG in copy.data.tags:  # first: the copy is not complete
                     server.delete_tag(self.copy_id, COPIED_TAG)
                 server.update_run(self.copy_id, status=Status.RUNNING)
             self._send(original, copy, tags, points)

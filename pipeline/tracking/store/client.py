@@ -92,7 +92,7 @@ class StoreClient(MlflowClient):
 
 
 @contextmanager
-def translate_errors(store: Path, action: str = "write to") -> Iterator[None]:
+def translate_errors(store: Path, action: str = "written") -> Iterator[None]:
     """Silence MLflow, and turn its errors into an error with one line."""
     try:
         with mlflow_internals.quiet():
@@ -100,7 +100,7 @@ def translate_errors(store: Path, action: str = "write to") -> Iterator[None]:
     except STORE_ERRORS as error:
         lines = str(error).splitlines() or [type(error).__name__]
         reason = next((line for line in lines if "Error) " in line), lines[0])
-        message = f"cannot {action} {database_path(store)}: {reason}"
+        message = f"{database_path(store)} cannot be {action}: {reason}"
         if "disk is full" in str(error):
             raise OSError(errno.ENOSPC, message) from error
         raise UserError(message) from error
@@ -112,7 +112,7 @@ def _translated(method: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(method)
     def call(client: StoreClient, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401
-        with translate_errors(client.store, "read" if is_reading else "write to"):
+        with translate_errors(client.store, "read" if is_reading else "written"):
             return method(client, *arguments, **options)
 
     return call
@@ -135,7 +135,7 @@ def open_store(store: Path) -> StoreClient:
         UserError: If the artifacts are elsewhere, or the database cannot be opened.
     """
     database = database_path(store)
-    with translate_errors(store, "open"):
+    with translate_errors(store, "opened"):
         if not database.exists():
             _create(database)
         require_store(store)

@@ -210,7 +210,7 @@ def named_runs(
     experiments.
     """
     condition = f"{NAMED} AND {'NOT ' if deleted else ''}{ACTIVE}"
-    if experiments == "deleted":  # all runs of such an experiment are deleted, too
+    if experiments == "deleted":  # all runs of such an experiment are deleted too
         condition = NAMED
     return _select(store, condition, *[text] * 4, experiments=experiments)
 

@@ -79,7 +79,7 @@ def open_database(store: Path) -> Iterator[sqlite3.Connection]:
         with closing(sqlite3.connect(database, timeout=LOCKED_SECONDS)) as connection:
             yield connection
     except sqlite3.Error as error:
-        raise UserError(f"cannot read {database}: {error}") from error
+        raise UserError(f"{database} cannot be read: {error}") from error
 
 
 def artifact_roots(store: Path, connection: sqlite3.Connection) -> tuple[str, str]:
