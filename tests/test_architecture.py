@@ -177,8 +177,8 @@ def test_the_implementations_of_the_stages_close_no_cycle_of_packages():
             | {"base.call.new_results", "base.paths.store_dir"},
             {"sweeps/sweep.py", "base/errors.py"},
         ),
-        # registry checks a setting.
-        ({"base.paths.data_dir"}, {"sweeps/sweep.py", "datasets/registry.py"}),
+        # schema checks a setting.
+        ({"base.paths.data_dir"}, {"sweeps/sweep.py", "cli/schema.py"}),
         # call decides where results go, errors explains errors, and selection finds the
         # last network.
         (
@@ -294,7 +294,7 @@ def test_importing_all_modules_reads_only_the_files_that_the_design_lists():
     command = [sys.executable, "-c", IMPORT_ALL]
     read = subprocess.check_output(command, cwd=PIPELINE.parent, text=True).split()
     hashing = ["core/fingerprint.py", "core/source_code.py"]
-    assert read == ["cli/entry.py", *hashing, "teaching/class_page.py"]
+    assert read == ["cli/stages.py", *hashing, "teaching/class_page.py"]
 
 
 def test_one_module_uses_what_hydra_does_not_document():

@@ -20,7 +20,7 @@ from PIL import Image
 
 from pipeline import ConfigError, datasets, images
 from pipeline.base.files import as_yaml
-from pipeline.cli import config, defaults, schema
+from pipeline.cli import defaults, schema, validation
 from pipeline.cli.arguments import parse
 from pipeline.core.dataset import DataFile, Dataset, LabeledImages
 from pipeline.core.hyperparameters import Hyperparameters
@@ -206,7 +206,7 @@ KEYS = sorted(defaults())
 @given(st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=5))
 def test_values_are_within_bounds_or_rejected_by_their_key(values):
     try:
-        cfg = config.validate(schema.TrainConfig, defaults() | values)
+        cfg = validation.validate(schema.TrainConfig, defaults() | values)
     except ConfigError as error:
         assert {line.split()[0] for line in str(error).splitlines()} <= {*values}
     else:

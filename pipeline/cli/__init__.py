@@ -1,28 +1,33 @@
 """The command line and the validated configuration of a stage.
 
 This is the only package that uses Hydra; only `hydra_internals` uses undocumented parts
-of Hydra. A command passes through these modules:
+of Hydra. From arguments to a list of valid combinations:
 
-1. `command` reads the flags, which select `folders`. `given` reads all other
-   arguments, or the keywords of a call from Python. `values` parses each setting, which
-   has one value, several values for a sweep, or an interval.
+1. `flags` reads the flags, which select folders. All other arguments, or the keywords
+   of a call from Python, are `overrides`: settings, and options of config groups.
+   `values` parses the text of a setting, which has one value, several values for a
+   sweep, or an interval for a search.
 2. `composition` merges the files that Hydra selects, once for each combination of
    options, and replaces values of files with given values. `hydra_files` asks Hydra for
-   the files, and `source` reads each file and rejects content that could run code. The
-   result is a `Part` for each combination of options; `settings` lists the combinations
-   of its values.
-3. `config` checks each value against the `schema` of the stage, and `rules` checks
-   several values together.
+   the files, and `yaml_files` reads each file and rejects content that could run code.
+3. `rules` checks several settings of a composition together.
+4. `arguments` lists the combinations of the values. `validation` checks each of them
+   against the `schema` of the stage.
+5. `arguments` collects the problems of all steps, each a line of a `ConfigError`, and
+   returns a `Command`, with which `stages` runs a stage or a sweep.
 
-`arguments` calls these modules and makes a `Command`, with which `entry` runs a stage
-or a sweep. Each problem is a line of a `ConfigError`. `arguments` collects all problems
-and raises one error. `keywords` has the types of the keywords of calls.
+`command` has the types of these steps, and `keywords` has those of the keywords of
+calls.
 """
 
 from pipeline.cli.command import Combination, Command, Interval
-from pipeline.cli.config import validate
-from pipeline.cli.default_values import committed_defaults, defaults, expected_params
-from pipeline.cli.entry import documented, from_python, stage, sweep_from_python
+from pipeline.cli.default_values import (
+    committed_defaults,
+    defaults,
+    expected_params,
+    network_name,
+    run_name,
+)
 from pipeline.cli.keywords import (
     Array,
     DataKeywords,
@@ -37,7 +42,6 @@ from pipeline.cli.keywords import (
     TrainKeywords,
     UiKeywords,
 )
-from pipeline.cli.names import network_name, run_name
 from pipeline.cli.schema import (
     CommonSweepConfig,
     DataConfig,
@@ -51,3 +55,5 @@ from pipeline.cli.schema import (
     TrainConfig,
     UiConfig,
 )
+from pipeline.cli.stages import documented, from_python, stage, sweep_from_python
+from pipeline.cli.validation import validate

@@ -1,19 +1,19 @@
-"""The types of a parsed command line: flags, intervals, and a valid command.
+"""The types of a command: settings, compositions, combinations, and the command itself.
 
-Hydra is not imported, because --help reads the flags too.
+Hydra is not imported, because --help imports this module.
 """
 
-import os
-from argparse import ArgumentError, ArgumentParser
-from collections.abc import Mapping, Sequence
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Generic
+from typing import Any, Generic, NamedTuple
 
 from pipeline import ConfigError
-from pipeline.base.paths import conf_dir, user_path
-from pipeline.base.text import alternatives
-from pipeline.cli.folders import ConfigFolders
+from pipeline.base.tags import NO_OPTION
+from pipeline.cli.problems import as_text
 from pipeline.cli.schema import ConfigT
 
 
@@ -35,63 +35,84 @@ class Interval:
         return f"tag(log,{text})" if self.log else text
 
 
-@dataclass(frozen=True)
-class Flags:
-    """The flags of a command line, or of a call from Python."""
+class Several(list[Any]):
+    """The values of a key that a sweep varies."""
 
-    multirun: bool = False  # -m, or a call of `sweep`
-    prints: bool = False  # --cfg job: only print the values
-    name: str = "hydra"  # the primary config, conf/hydra.yaml
-    folder: Path | None = None  # --config-dir
-    is_call: bool = False  # whether this is a call from Python
+    def __str__(self) -> str:
+        """Return the values as they are typed."""
+        return ",".join(map(as_text, self))
+
+
+class Setting(NamedTuple):
+    """What a key is set to, not yet validated."""
+
+    value: Any  # one value, `Several` values, or an `Interval`
+    path: Path | None = None  # the file with the value; None if the value was given
+    # Whether the user gave the value or chose its file. If so, it must have an effect.
+    is_wanted: bool = True
 
     @property
-    def folders(self) -> ConfigFolders:
-        """The folders with settings."""
-        return ConfigFolders([conf_dir(), *([self.folder] if self.folder else [])])
+    def is_varied(self) -> bool:
+        """Whether a sweep or a search varies the key."""
+        return isinstance(self.value, Several | Interval)
+
+    def values(self, *, high: bool = False) -> Sequence[Any]:
+        """Return all values; of an interval, return one bound."""
+        if isinstance(self.value, Interval):
+            return [self.value.bound(high=high)]
+        return self.value if isinstance(self.value, Several) else [self.value]
 
 
-def read_flags(arguments: Sequence[str]) -> tuple[Flags, list[str]]:
-    """Split a command line into its flags and all other arguments.
+@dataclass(frozen=True)
+class Composition:
+    """The settings with one option of each config group.
 
-    Raises:
-        ConfigError: If a flag is invalid.
-        UserError: If a folder of configuration files cannot be read.
+    A sweep over a group has a composition for each option of the group; other commands
+    have one composition.
+
+    For `train -m hidden=5,10 lr=interval(0.001,0.1) trials=8`, hidden has two values,
+    and lr has an interval. Each of the two combinations has a value of hidden and a
+    bound of the interval, which a search replaces by its suggestions.
     """
-    parser = ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    parser.add_argument("-m", "--multirun", action="store_true")
-    parser.add_argument("--resolve", action="store_true")  # --cfg always resolves
-    # A flag without a value gets an empty text, which the rules below reject.
-    for flag in ("--cfg", "-c"), ("--config-path", "-cp"), ("--config-dir", "-cd"):
-        parser.add_argument(*flag, nargs="?", const="")
-    parser.add_argument("--config-name", "-cn", default=Flags.name, nargs="?", const="")
-    try:
-        found, others = parser.parse_known_args(arguments)
-    except ArgumentError as error:
-        raise ConfigError(str(error)) from None
-    if found.config_path is not None:
-        remedy = "--config-dir adds a folder of configuration files"
-        raise ConfigError(f"unknown flag --config-path: {remedy}")
-    if found.cfg not in (None, "job"):
-        raise ConfigError(f"--cfg must be job, got {found.cfg!r}")
-    folder, text = None, found.config_dir
-    if text is not None:
-        folder = user_path(text, key="--config-dir").absolute()
-        if not text or "://" in text or not os.path.isdir(folder):
-            raise ConfigError(f"--config-dir must be an existing folder, got {text!r}")
-    flags = Flags(found.multirun, found.cfg == "job", found.config_name, folder)
-    names = sorted(
-        {path.stem for path in flags.folders.paths if path.suffix == ".yaml"}
-    )
-    if flags.name.removesuffix(".yaml") not in names:
-        rule = f"--config-name must be {alternatives(names)}"
-        raise ConfigError(f"{rule}, got {flags.name!r}")
-    return flags, others
+
+    settings: Mapping[str, Setting]  # by key
+    options: Mapping[str, str]  # by group
+    is_sweep: bool
+
+    @cached_property
+    def files(self) -> dict[str, Path]:
+        """The file with the value of each key; keys of given values are missing."""
+        return {key: x.path for key, x in self.settings.items() if x.path}
+
+    @cached_property
+    def intervals(self) -> dict[str, Interval]:
+        """The intervals of the keys that a search varies."""
+        values = ((key, each.value) for key, each in self.settings.items())
+        return {key: x for key, x in values if isinstance(x, Interval)}
+
+    def combinations(self, *, high: bool = False) -> Iterator[dict[str, Any]]:
+        """Yield each combination of the values, with one bound of each interval."""
+        values = [each.values(high=high) for each in self.settings.values()]
+        for row in itertools.product(*values):
+            yield dict(zip(self.settings, row, strict=True))
+
+    def number(self) -> int:
+        """Return the number of combinations; for a search, multiplied by its trials."""
+        number = math.prod(len(each.values()) for each in self.settings.values())
+        trials = self.settings.get("trials", Setting(None)).value
+        return number * trials if self.intervals and type(trials) is int else number
+
+
+def options_by_group(compositions: Sequence[Composition]) -> dict[str, Several]:
+    """Return the different options of each group; some can be `NO_OPTION`."""
+    groups = dict.fromkeys(group for each in compositions for group in each.options)
+    chosen = ((x, (y.options.get(x, NO_OPTION) for y in compositions)) for x in groups)
+    return {group: Several(dict.fromkeys(names)) for group, names in chosen}
 
 
 @dataclass(frozen=True)
 class Combination:
-    """A value for each setting; a sweep has several combinations."""
+    """A value for each key; a sweep has several combinations."""
 
     values: Mapping[str, Any]  # by key; an invalid value is as it was given
     options: Mapping[str, str]  # by group

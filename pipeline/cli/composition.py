@@ -16,50 +16,68 @@ from omegaconf.errors import OmegaConfBaseException
 
 from pipeline import ConfigError
 from pipeline.base.paths import displayed
-from pipeline.cli.command import Flags
-from pipeline.cli.config import as_text, explain_unknown_key
-from pipeline.cli.folders import ConfigFolders
-from pipeline.cli.given import Given
+from pipeline.cli.command import Composition, Setting
+from pipeline.cli.flags import ConfigFolders, Flags
 from pipeline.cli.hydra_files import File, ordered_files
 from pipeline.cli.hydra_internals import is_listed_twice, one_line, split_message
-from pipeline.cli.problems import collected, reject
-from pipeline.cli.schema import KEYS, SCHEMAS, Schema
-from pipeline.cli.settings import Part, Setting
-from pipeline.cli.values import GroupOverrides, parse_group, parse_value
+from pipeline.cli.overrides import Overrides, read_arguments
+from pipeline.cli.problems import WrongType, as_text, located, reject
+from pipeline.cli.schema import KEYS, SCHEMAS, TEXT_KEYS, Schema
+from pipeline.cli.validation import explain_unknown_key
+from pipeline.cli.yaml_files import reject_resolver
 
 # The overrides of a saved sweep by key, such as +seed=1,2, each with its file.
 SavedSweep = Mapping[str, tuple[str, Path]]
 
 
-def compose_all(given: Given, schema: Schema, flags: Flags) -> Iterator[Part]:
-    """Compose the files for each combination of options of groups.
-
-    The values of a saved sweep replace the values of files, and given values replace
-    both. If a saved sweep varies a group, such as `team: small,large`, the files are
-    composed again with each of these options, as if the group were given.
+def compose_all(
+    given: Overrides, schema: Schema, flags: Flags
+) -> Iterator[Composition]:
+    """Compose the files for each combination of the given options of groups.
 
     Raises:
         ConfigError: If a file cannot be read, or contains more than settings.
     """
     for row in itertools.product(*given.groups.values()):
-        composed, saved = compose([*filter(None, row)], schema, flags)
-        varied = _saved_groups(saved, given, flags.folders)
-        if varied and composed.is_sweep:
-            each = zip(given.groups, row, strict=True)
-            fixed = {group: GroupOverrides([override]) for group, override in each}
-            again = replace(given, groups={**fixed, **varied})
-            yield from compose_all(again, schema, flags)
-        else:
-            yield _replace_values(composed, saved, given, schema, flags)
+        chosen = dict(zip(given.groups, row, strict=True))
+        yield from _compose_each(chosen, given.settings, schema, flags)
+
+
+def _compose_each(
+    chosen: Mapping[str, str],
+    given: Mapping[str, Setting],
+    schema: Schema,
+    flags: Flags,
+) -> Iterator[Composition]:
+    """Compose the files with one option of each chosen group, and add given settings.
+
+    A saved sweep in one of the files has overrides like those of a command line, which
+    do not replace given ones. If the saved sweep varies other groups than the chosen
+    ones, the files are composed again with each of the options: two times for
+    `team: small,large`.
+    """
+    composed, params = compose([*filter(None, chosen.values())], schema, flags)
+    params = {k: x for k, x in params.items() if k not in chosen and k not in given}
+    saved = _read_saved(params, schema, flags.folders, is_sweep=composed.is_sweep)
+    if saved.groups:
+        for row in itertools.product(*saved.groups.values()):
+            more = {**chosen, **dict(zip(saved.groups, row, strict=True))}
+            yield from _compose_each(more, given, schema, flags)
+        return
+    settings = {**composed.settings, **saved.settings, **given}
+    # The keys that a sweep can vary are first, as in the names of runs.
+    order = dict.fromkeys([*schema.can_vary, *settings])
+    ordered = {key: settings[key] for key in order if key in settings}
+    yield replace(composed, settings=ordered)
 
 
 def compose(
     overrides: Sequence[str], schema: Schema, flags: Flags
-) -> tuple[Part, SavedSweep]:
+) -> tuple[Composition, SavedSweep]:
     """Compose the primary config with options of groups, such as team=small or ~team.
 
     Returns:
-        The settings in files, and the saved sweep, which is used only in a sweep.
+        The settings in files, and the overrides of a saved sweep.
 
     Raises:
         ConfigError: If a file cannot be read, or contains more than settings.
@@ -68,10 +86,9 @@ def compose(
     hydra = values.pop("hydra", None) or {}
     starts_sweep = hydra.get("mode") == "MULTIRUN"
     _check_stage(schema, flags, starts_sweep=starts_sweep)
-    by_key = _with_paths(values, files, overrides)
-    part = Part(by_key, options, flags.multirun or starts_sweep)
-    paths = {key: x.path for x in files for key in _saved(x.values.get("hydra"))}
-    return part, {key: (each, paths[key]) for key, each in _saved(hydra).items()}
+    settings = _with_paths(values, files, overrides)
+    saved = {key: (x, file.path) for file in files for key, x in _saved(file).items()}
+    return Composition(settings, options, flags.multirun or starts_sweep), saved
 
 
 def _merge_files(
@@ -111,40 +128,51 @@ def _check_stage(schema: Schema, flags: Flags, *, starts_sweep: bool) -> None:
         raise ConfigError("only python -m pipeline.train accepts experiment")
 
 
-def _saved_groups(
-    saved: SavedSweep, given: Given, folders: ConfigFolders
-) -> dict[str, GroupOverrides]:
-    """Return the groups that a saved sweep varies, unless their options are given."""
-    return {
-        group: parse_group(argument, names)
-        for group, (argument, _) in saved.items()
-        if group not in given.groups
-        if (names := folders.files_of_group(group)) is not None
-    }
+def _read_saved(
+    params: SavedSweep, schema: Schema, folders: ConfigFolders, *, is_sweep: bool
+) -> Overrides:
+    """Read the overrides of a saved sweep; if this is no sweep, only check their keys.
 
-
-def _replace_values(
-    composed: Part, saved: SavedSweep, given: Given, schema: Schema, flags: Flags
-) -> Part:
-    """Replace the values of files with a saved sweep's values, then with given values.
-
-    The keys that a sweep can vary are first, in the order in which they appear in the
-    names of runs.
+    Raises:
+        ConfigError: If overrides are invalid.
     """
-    swept, problems = dict[str, Setting](), list[str]()
-    for key, (argument, path) in saved.items():
-        if flags.folders.files_of_group(key) is not None:
-            continue
-        if key not in KEYS:
-            problems.append(explain_unknown_key(key, schema, path))
-        elif composed.is_sweep and key not in given.settings:
-            with collected(problems, path):
-                value = parse_value(key, argument.partition("=")[2], schema)
-                swept[key] = Setting(value, path)
+    settings, groups = dict[str, Setting](), dict[str, Sequence[str]]()
+    problems: list[str] = []
+    for key, (argument, path) in params.items():
+        if is_sweep:
+            read = read_arguments([argument], schema, folders)
+            settings |= {k: x._replace(path=path) for k, x in read.settings.items()}
+            groups |= read.groups
+            problems += (located(problem, path) for problem in read.problems)
+        elif key not in KEYS and folders.files_of_group(key) is None:
+            problems.append(explain_unknown_key(key, schema, path=path))
     reject(problems)
-    by_key = {**composed.by_key, **swept, **given.settings}
-    order = dict.fromkeys([*schema.can_vary, *by_key])
-    return replace(composed, by_key={k: by_key[k] for k in order if k in by_key})
+    return Overrides(settings, groups, problems)
+
+
+def resolve(values: Mapping[str, Any], files: Mapping[str, Path]) -> dict[str, Any]:
+    """Replace references, such as ${epochs}, with the values of other keys.
+
+    Values of text keys are not changed. `files` is for messages.
+
+    Raises:
+        WrongType: If a referenced key does not exist, references form a cycle, or a
+            resolver is called.
+    """
+    references = {key for key, value in values.items() if "${" in str(value)}
+    if references <= TEXT_KEYS:
+        return {**values}
+    for key in references - TEXT_KEYS:
+        reject_resolver(key, str(values[key]))
+    others = {k: x for k, x in values.items() if k not in references & TEXT_KEYS}
+    try:
+        resolved = OmegaConf.to_container(OmegaConf.create(others), resolve=True)
+    except OmegaConfBaseException as error:
+        key = str(error.full_key)
+        message = f"{key}={values.get(key)} cannot be resolved: {one_line(error)}"
+        raise WrongType(located(message, files.get(key))) from None
+    assert isinstance(resolved, dict)
+    return {**values, **{str(key): value for key, value in resolved.items()}}
 
 
 def _explain(error: Exception, overrides: Sequence[str], flags: Flags) -> str:
@@ -164,7 +192,8 @@ def _explain(error: Exception, overrides: Sequence[str], flags: Flags) -> str:
     return f"cannot compose {displayed(path)}: {problem}"
 
 
-def _saved(hydra: Mapping[str, Any] | None) -> dict[str, str]:
+def _saved(file: File) -> dict[str, str]:
     """Return the overrides of a saved sweep by key, such as +seed=1,2 for seed."""
-    params = ((hydra or {}).get("sweeper") or {}).get("params") or {}
+    hydra = file.values.get("hydra") or {}
+    params = (hydra.get("sweeper") or {}).get("params") or {}
     return {str(k).lstrip("+"): f"{k}={as_text(value)}" for k, value in params.items()}

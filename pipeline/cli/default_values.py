@@ -1,15 +1,19 @@
-"""The default values, from conf/config.yaml."""
+"""The default values, from conf/config.yaml, and the names of runs, which list others.
+
+Names are for display only.
+"""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from pipeline import ConfigError
 from pipeline.base.git import git
-from pipeline.base.params import params_of
+from pipeline.base.params import TRAINING_KEYS, params_of
 from pipeline.base.paths import conf_dir, installed, project_dir
+from pipeline.base.text import printable
 from pipeline.cli.problems import located, reject
 from pipeline.cli.schema import KEYS
 
@@ -20,7 +24,7 @@ def defaults() -> dict[str, Any]:
     Raises:
         ConfigError: If the file cannot be read, or lacks settings.
     """
-    from pipeline.cli.source import read  # OmegaConf takes 0.05 s: not for --help
+    from pipeline.cli.yaml_files import read  # OmegaConf takes 0.05 s: not for --help
 
     path = conf_dir() / "config.yaml"
     values, _ = read(path)
@@ -32,7 +36,7 @@ def defaults() -> dict[str, Any]:
 @cache  # git takes 5 ms, and each training run of a sweep has a name
 def committed_defaults() -> Mapping[str, Any]:
     """Return the committed values of conf/config.yaml, which `dvc exp run` edits."""
-    from pipeline.cli.source import parse
+    from pipeline.cli.yaml_files import parse
 
     if installed():  # the working directory may be another project's
         return defaults()
@@ -53,3 +57,33 @@ def expected_params() -> dict[str, Any]:
     if not os.environ.get("DVC_STAGE"):
         return {}
     return params_of(defaults())
+
+
+def run_name(values: Mapping[str, Any], *, named: Iterable[str] = ()) -> str:
+    """Return the name of a training run: its hidden, its seed, the keys in `named`.
+
+    The name also contains the keys that differ from the defaults. `values` lacks a
+    hyperparameter that was added to the project after the network was trained.
+    """
+    default_values, named = committed_defaults(), {"hidden", "seed", *named}
+    parts = (
+        f"{key}={values[key]}"
+        for key in TRAINING_KEYS
+        if key in values
+        if key in named or values[key] != default_values[key]
+    )
+    return printable(" ".join(parts))
+
+
+def network_name(params: Mapping[str, Any], *, dataset: str, sha256: str) -> str:
+    """Return the name of a network for a page, which is shared: it contains no path.
+
+    Args:
+        params: The params of the training run; {} if no run is recorded.
+        dataset: The name of the data set of the network.
+        sha256: The sha256 of the weights.
+
+    Returns:
+        The name that `train` gives the run by default, or the start of the hash.
+    """
+    return run_name({**params, "dataset": dataset}) if params else sha256[:8]

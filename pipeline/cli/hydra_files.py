@@ -7,21 +7,17 @@ as long and does not say which file a value is from.
 
 from collections.abc import Sequence
 from pathlib import Path
-from threading import Lock
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 from hydra.plugins.config_source import ConfigResult, ConfigSource
 from omegaconf import OmegaConf
 
 from pipeline import ConfigError
 from pipeline.base.paths import displayed
-from pipeline.cli.command import Flags
+from pipeline.cli.flags import ConfigFolders, Flags
 from pipeline.cli.hydra_internals import DefaultsCycle, list_files
 from pipeline.cli.problems import located, reject
-from pipeline.cli.source import read
-
-ROOT = "--config-name"  # a file in memory that lists the primary config
-_LOCK = Lock()  # all threads share the states of Hydra and `CheckedFiles`
+from pipeline.cli.yaml_files import read
 
 
 class File(NamedTuple):
@@ -36,9 +32,11 @@ class File(NamedTuple):
 class CheckedFiles(ConfigSource):
     """The YAML files of some folders; the first folder that has a file is used."""
 
-    # Attributes of the class, because Hydra copies the object and uses the copies.
-    flags: ClassVar[Flags] = Flags()
-    loaded: ClassVar[dict[str, File]] = {}  # by name, such as team/small
+    def __init__(self, folders: ConfigFolders) -> None:
+        """Read no file yet."""
+        super().__init__(provider="", path=f"{self.scheme()}://")
+        self.folders = folders
+        self.loaded: dict[str, File] = {}  # by name, such as team/small
 
     @staticmethod
     def scheme() -> str:
@@ -47,32 +45,26 @@ class CheckedFiles(ConfigSource):
 
     def load_config(self, config_path: str) -> ConfigResult:
         """Read a file; raise a ConfigError if it contains more than settings."""
-        if config_path == ROOT:
-            listed = [self.flags.name, "_self_"]
-            return self._result(config_path, listed, package=None)
-        path = self.flags.folders.find(config_path)
+        path = self.folders.find(config_path)
         assert path
         values, package = read(path)
         listed, group = values.pop("defaults", []), config_path.rpartition("/")[0]
         self.loaded[config_path] = File(path, group, values, listed)
-        return self._result(str(path), listed, package)
-
-    def _result(self, path: str, listed: object, package: str | None) -> ConfigResult:
-        """Return the parts of a file with which Hydra selects other files."""
+        # Hydra needs only the parts of a file that select other files.
         config = OmegaConf.create({"defaults": listed})
-        return ConfigResult(self.provider, path, config, {"package": package})
+        return ConfigResult(self.provider, str(path), config, {"package": package})
 
     def is_config(self, config_path: str) -> bool:
         """Return whether there is a file of this name."""
-        return config_path == ROOT or bool(self.flags.folders.find(config_path))
+        return bool(self.folders.find(config_path))
 
     def is_group(self, config_path: str) -> bool:
         """Return whether there is a group of this name."""
-        return self.flags.folders.files_of_group(config_path) is not None
+        return self.folders.files_of_group(config_path) is not None
 
     def list(self, config_path: str, results_filter: object) -> list[str]:
         """Return the names of the files of a group, for messages."""
-        return self.flags.folders.files_of_group(config_path) or []
+        return self.folders.files_of_group(config_path) or []
 
     def available(self) -> bool:
         """Return whether the folders exist."""
@@ -92,16 +84,16 @@ def ordered_files(
         ConfigError: If a file or package is invalid, or defaults lists form a cycle.
         HydraException: If a file is missing or the options are invalid.
     """
-    loaded: dict[str, File] = {}
-    with _LOCK:
-        CheckedFiles.flags = flags
-        CheckedFiles.loaded = loaded
-        try:
-            source = CheckedFiles(provider="", path=f"{CheckedFiles.scheme()}://")
-            listed, options = list_files(ROOT, overrides, source)
-        except DefaultsCycle:
-            raise ConfigError(_describe_cycle([*loaded.values()])) from None
-    found = [(loaded[name], package) for name, package in listed if name in loaded]
+    source = CheckedFiles(flags.folders)
+    try:
+        listed, options = list_files(flags.name, overrides, source)
+    except DefaultsCycle:
+        raise ConfigError(_describe_cycle([*source.loaded.values()])) from None
+    found = [
+        (source.loaded[name], package)
+        for name, package in listed
+        if name in source.loaded
+    ]
     line = "# @package _global_"  # the default is the name of the group
     reject(
         located(f"its package must be _global_, got {package}: add {line!r}", file.path)

@@ -6,9 +6,10 @@ If a new version of Hydra changes these parts, only this module needs to change.
 import itertools
 import re
 from collections.abc import Sequence
+from threading import Lock
 from typing import Any
 
-from hydra._internal.config_repository import CachingConfigRepository, ConfigRepository
+from hydra._internal.config_repository import ConfigRepository
 from hydra._internal.defaults_list import create_defaults_list
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob, IntervalSweep, RangeSweep, Sweep
@@ -21,6 +22,9 @@ from yaml import MarkedYAMLError
 VERSION = Version("1.3")  # of Hydra's rules
 # The parser raises ValueError for range(1,3,0) and for numbers with 5,000 digits.
 PARSE_ERRORS = (HydraException, NotImplementedError, ValueError)
+
+
+_LOCK = Lock()  # all threads share the version base of Hydra
 
 
 class DefaultsCycle(Exception):
@@ -40,18 +44,18 @@ def list_files(
         HydraException: If a file is missing or the options are invalid.
         DefaultsCycle: If defaults lists form a cycle.
     """
-    version = VersionBase.instance()
-    before, version.version_base = version.version_base, VERSION
-    try:
-        repository = CachingConfigRepository(_Repository(source))
-        parsed = OverridesParser.create().parse_overrides([*overrides])
-        found = create_defaults_list(
-            repository, root, parsed, prepend_hydra=False, skip_missing=False
-        )
-    except RecursionError:
-        raise DefaultsCycle from None
-    finally:
-        version.version_base = before
+    parsed = OverridesParser.create().parse_overrides([*overrides])
+    repository, version = _Repository(source), VersionBase.instance()
+    with _LOCK:
+        before, version.version_base = version.version_base, VERSION
+        try:
+            found = create_defaults_list(
+                repository, root, parsed, prepend_hydra=False, skip_missing=False
+            )
+        except RecursionError:
+            raise DefaultsCycle from None
+        finally:
+            version.version_base = before
     files = [(each.config_path or "", each.package or "") for each in found.defaults]
     # Hydra records the same options as hydra.runtime.choices.
     known = found.overrides.known_choices.items()

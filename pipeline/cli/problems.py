@@ -1,5 +1,6 @@
 """Problems of settings; each is a line of a `ConfigError`."""
 
+import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -7,6 +8,18 @@ from pathlib import Path
 from pipeline import ConfigError
 from pipeline.base.paths import displayed
 from pipeline.base.text import printable
+
+
+class WrongType(ConfigError):
+    """A value that is missing, or whose type is wrong for its key, like hidden=abc.
+
+    A reference to another key that cannot be resolved, such as ${nokey}, counts, too.
+    """
+
+
+def as_text(value: object) -> str:
+    """Return a value as it is typed."""
+    return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
 def located(message: str, path: Path | None) -> str:

@@ -6,15 +6,20 @@ from typing import Any
 
 from pipeline.base.params import TRAINING_KEYS
 from pipeline.base.paths import displayed
-from pipeline.base.tags import NO_OPTION
 from pipeline.base.text import shortened
-from pipeline.cli.command import Flags, Interval
-from pipeline.cli.config import as_text, valid_values
+from pipeline.cli.command import (
+    Combination,
+    Composition,
+    Interval,
+    Setting,
+    Several,
+    options_by_group,
+)
 from pipeline.cli.default_values import defaults
-from pipeline.cli.problems import located
+from pipeline.cli.flags import Flags
+from pipeline.cli.problems import as_text, located
 from pipeline.cli.schema import Schema
-from pipeline.cli.settings import Part
-from pipeline.cli.values import SweepValues
+from pipeline.cli.validation import valid_values
 
 NETWORK_KEYS = ("run", "model", "sweep")  # at most one of these selects networks
 QUESTION_KEYS = ("neuron", "weight", "arrays", "against")  # at most one can be set
@@ -26,34 +31,41 @@ SINGLE_RUN_KEYS = {  # each key, and why a sweep rejects it
 }
 
 
-def broken_rules(parts: Sequence[Part], schema: Schema, flags: Flags) -> Iterator[str]:
+def broken_rules(
+    compositions: Sequence[Composition],
+    firsts: Sequence[Combination],
+    schema: Schema,
+    flags: Flags,
+) -> Iterator[str]:
     """Yield a problem for each rule that is broken, even if single values are invalid.
 
-    Raises:
-        ConfigError: If a reference to another setting is invalid.
+    `firsts` has the first combination of each composition, for which rules are checked.
     """
-    for part in parts:
-        yield from _rules_of_part(part, schema, flags)
-    yield from _rules_of_sweep(parts, schema, flags)
+    for each, first in zip(compositions, firsts, strict=True):
+        yield from _rules_of_values(each, first, schema, flags)
+    yield from _rules_of_sweep(compositions, schema, flags)
 
 
-def _rules_of_part(part: Part, schema: Schema, flags: Flags) -> Iterator[str]:
-    """Yield the problems of a part of a command, found in its first combination."""
-    first = next(part.combinations())
-    values = {key: first.get(key) for key in schema.model_fields}
-    valid = valid_values(schema, first) if schema.required else {}
+def _rules_of_values(
+    composition: Composition, first: Combination, schema: Schema, flags: Flags
+) -> Iterator[str]:
+    """Yield the problems of the values of a composition."""
+    values = {key: first.values.get(key) for key in schema.model_fields}
+    valid = valid_values(schema, first.values) if schema.required else {}
+    missing = {key for key, value in valid.items() if value is None}
     for key, example in schema.required.items():
-        if valid.get(key, "invalid") is None:
+        if key in missing:
             yield f"{key} is missing: add {example}"
     for keys, problem in _conflicts(values):
-        paths = (part.files[key] for key in keys if key in part.files)
+        paths = (composition.files[key] for key in keys if key in composition.files)
         yield located(problem, next(paths, None))
-    reasons = _without_effect(values, schema, flags, part)
+    reasons = _without_effect(values, schema, flags, composition)
     default_values = defaults()
-    for key, setting in part.by_key.items():
+    for key, setting in composition.settings.items():
         if key not in values:  # a setting of other stages
             continue
-        is_default = values[key] == default_values[key]
+        # A value can differ after validation: the server null is that of a variable.
+        is_default = default_values[key] in (setting.value, values[key])
         # A value that equals the default changes nothing, so it is accepted (the output
         # of --cfg job contains all defaults). `reproduce` replaces even such a value,
         # so the value is rejected there.
@@ -65,12 +77,14 @@ def _rules_of_part(part: Part, schema: Schema, flags: Flags) -> Iterator[str]:
             place = f"{key}={as_text(values[key])} in {displayed(setting.path)}"
             rule = "differs from conf/config.yaml, the only file that DVC records"
             yield f"{place} {rule}: set it there"
-    if not part.is_sweep:
-        for key, several in part.lists.items():
-            yield _has_several(key, several, schema, flags)
-        for key, interval in part.intervals.items():
-            has_trials = part.value("trials") is not None
-            yield _has_interval(key, interval, flags, has_trials=has_trials)
+    if composition.is_sweep:
+        return
+    for key, setting in composition.settings.items():
+        if isinstance(setting.value, Several):
+            yield _has_several(key, setting.value, schema, flags)
+        if isinstance(setting.value, Interval):
+            has_trials = values.get("trials") is not None
+            yield _has_interval(key, setting.value, flags, has_trials=has_trials)
 
 
 def _has_interval(
@@ -84,7 +98,7 @@ def _has_interval(
     return f"{key}={interval} is an interval: {remedy} to search it"
 
 
-def _has_several(key: str, several: SweepValues, schema: Schema, flags: Flags) -> str:
+def _has_several(key: str, several: Several, schema: Schema, flags: Flags) -> str:
     """Return the message about a setting that has several values outside a sweep."""
     rule = f"{shortened(f'{key}={several}')} has several values"
     if len(several) == 1:
@@ -98,26 +112,24 @@ def _has_several(key: str, several: SweepValues, schema: Schema, flags: Flags) -
 
 
 def _rules_of_sweep(
-    parts: Sequence[Part], schema: Schema, flags: Flags
+    compositions: Sequence[Composition], schema: Schema, flags: Flags
 ) -> Iterator[str]:
-    """Yield a problem unless all parts of the sweep are grids, or it is one search.
+    """Yield a problem unless all compositions are grids, or there is one search.
 
     A search cannot be combined with a grid or another search.
     """
-    if not all(part.is_sweep for part in parts):
-        for group in dict.fromkeys(name for part in parts for name in part.options):
-            names = [part.options.get(group, NO_OPTION) for part in parts]
-            options = SweepValues(dict.fromkeys(names))
+    if not all(each.is_sweep for each in compositions):
+        for group, options in options_by_group(compositions).items():
             if len(options) > 1:
                 yield _has_several(group, options, schema, flags)
-    for part in parts:
-        trials = part.value("trials")
-        if part.is_sweep and part.intervals and trials is None:
+    for each in (each for each in compositions if each.is_sweep):
+        trials = each.settings.get("trials", Setting(None))
+        if each.intervals and trials.value is None:
             yield "a search needs the number of trials: add trials=40"
-        if part.is_sweep and trials is not None and not part.intervals:
+        if not each.intervals and trials.value is not None:
             rule = f"has no effect without an interval: add {INTERVAL}"
-            yield located(f"trials {rule}", part.files.get("trials"))
-    if len(parts) > 1 and any(part.intervals for part in parts):
+            yield located(f"trials {rule}", trials.path)
+    if len(compositions) > 1 and any(each.intervals for each in compositions):
         yield "a search cannot be combined with another sweep: run them separately"
 
 
@@ -144,7 +156,7 @@ def _conflicts(values: Mapping[str, Any]) -> Iterator[tuple[Sequence[str], str]]
 
 
 def _without_effect(
-    values: Mapping[str, Any], schema: Schema, flags: Flags, part: Part
+    values: Mapping[str, Any], schema: Schema, flags: Flags, composition: Composition
 ) -> dict[str, str]:
     """Return the settings that have no effect with these values, and why."""
     found: dict[str, str] = {}
@@ -156,7 +168,7 @@ def _without_effect(
     if values.get("reproduce"):
         why = "cannot be combined with reproduce, which uses the value of the run"
         found |= dict.fromkeys(TRAINING_KEYS, why)
-    if part.is_sweep:
+    if composition.is_sweep:
         found |= SINGLE_RUN_KEYS
         if flags.is_call:
             found["reproduce"] = "cannot be used in a sweep: call train()"
@@ -167,7 +179,7 @@ def _without_effect(
         if "trials" in found:
             if flags.is_call:
                 remedy += " with an interval such as hidden='interval(4,128)'"
-            elif not part.intervals:
+            elif not composition.intervals:
                 remedy += f" and an interval such as {INTERVAL}"
             found["trials"] = f"is a setting of searches: {remedy}"
     return found

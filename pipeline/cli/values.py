@@ -9,14 +9,12 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 from types import NoneType
-from typing import Any
 
 from pipeline import ConfigError
 from pipeline.base.paths import user_path
 from pipeline.base.tags import NO_OPTION
 from pipeline.base.text import alternatives, shortened
-from pipeline.cli.command import Interval
-from pipeline.cli.config import as_text, describe_default, explain_unknown_key
+from pipeline.cli.command import Interval, Several
 from pipeline.cli.hydra_internals import (
     PARSE_ERRORS,
     IntervalSweep,
@@ -25,27 +23,16 @@ from pipeline.cli.hydra_internals import (
     parse_values,
 )
 from pipeline.cli.schema import Schema, contains
-from pipeline.cli.source import NO_LIST, reject_resolver
+from pipeline.cli.validation import describe_default, explain_unknown_key
+from pipeline.cli.yaml_files import NO_LIST, reject_resolver
 
 MAX_VALUES = 100_000  # the maximum number of combinations of a sweep
 MAX_FLOAT = 2**53  # floats represent all integers below this number
 INTERVAL_START = re.compile(r"(tag\(.*|int\(|float\()?interval\(")
 
 
-class SweepValues(list[Any]):
-    """The values of a key that a sweep varies."""
-
-    def __str__(self) -> str:
-        """Return the values as they are typed."""
-        return ",".join(map(as_text, self))
-
-
-class GroupOverrides(tuple[str, ...]):
-    """Overrides of one group, one for each option: team=small, ~team, or ""."""
-
-
 def parse_value(key: str, text: str, schema: Schema) -> object:
-    """Parse one value, several values (`SweepValues`) or an interval (`Interval`).
+    """Parse one value, several values (`Several`) or an interval (`Interval`).
 
     Text keeps its brackets and dollar signs, but not its quotes. If a sweep can vary
     the key, commas separate values unless the whole text is the path of a folder.
@@ -62,19 +49,19 @@ def parse_value(key: str, text: str, schema: Schema) -> object:
     if contains(annotation, str):
         return _parse_texts(key, text) if is_varied else _unquote(text)
     value = _parse_with_hydra(key, text, integer=contains(annotation, int))
-    if isinstance(value, list) and is_varied and not isinstance(value, SweepValues):
+    if isinstance(value, list) and is_varied and not isinstance(value, Several):
         rule = f"{shortened(f'{key}={text}')} is a list"
-        remedy = f"leave out the brackets: -m {key}={SweepValues(value)}"
+        remedy = f"leave out the brackets: -m {key}={Several(value)}"
         raise ConfigError(f"{rule}: for a sweep, {remedy}")
-    if isinstance(value, SweepValues | Interval) and not is_varied:
+    if isinstance(value, Several | Interval) and not is_varied:
         raise ConfigError(f"{key}={shortened(text)} has several values: give only one")
     return value
 
 
-def parse_group(argument: str, names: Sequence[str]) -> GroupOverrides:
-    """Return the options of a group in an override.
+def parse_group(argument: str, names: Sequence[str]) -> list[str]:
+    """Return an override for each option of a group: team=a, ~team, or "" for none.
 
-    The override team=a,b has two options, team=glob(*) has all, and team=null has none.
+    The override team=a,b has two options, and team=glob(*) has all.
 
     Args:
         argument: The override.
@@ -90,7 +77,7 @@ def parse_group(argument: str, names: Sequence[str]) -> GroupOverrides:
         rule = f"{shortened(argument)} cannot be read"
         raise ConfigError(f"{rule}: write {key}=a or {key}=a,b") from None
     if argument.startswith("~"):
-        return GroupOverrides([argument])
+        return [argument]
     for name in found or [text]:
         if name.startswith("["):
             raise ConfigError(f"{shortened(argument)} {NO_LIST}")
@@ -98,9 +85,7 @@ def parse_group(argument: str, names: Sequence[str]) -> GroupOverrides:
             rule = f"{key} must be {alternatives(names)}"
             raise ConfigError(f"{rule}, got {name!r}")
     nothing = "" if key.startswith("+") else f"~{key}"
-    return GroupOverrides(
-        nothing if name == NO_OPTION else f"{key}={name}" for name in found
-    )
+    return [nothing if name == NO_OPTION else f"{key}={name}" for name in found]
 
 
 def _parse_list(key: str, text: str) -> list[str] | None:
@@ -111,14 +96,14 @@ def _parse_list(key: str, text: str) -> list[str] | None:
     return items or None
 
 
-def _parse_texts(key: str, text: str) -> str | SweepValues:
+def _parse_texts(key: str, text: str) -> str | Several:
     choice = re.fullmatch(r"choice\((.*)\)", text, re.DOTALL)
     items = _split_text(choice[1] if choice else text)
     if not choice and len(items) == 1:
         return items[0]
     if "" in items:  # a list such as mnist,
         raise _unreadable(key, text)
-    return SweepValues(items)
+    return Several(items)
 
 
 def _split_text(text: str) -> list[str]:
@@ -150,7 +135,7 @@ def _parse_with_hydra(key: str, text: str, *, integer: bool) -> object:
     if has_range(values):
         rule = "cannot combine an interval or a range with other values"
         raise ConfigError(f"{key} {rule}: use only one of them")
-    return SweepValues(values) if is_sweep else values[0]
+    return Several(values) if is_sweep else values[0]
 
 
 def _interval(key: str, text: str, sweep: IntervalSweep, *, integer: bool) -> Interval:

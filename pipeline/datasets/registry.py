@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import UserError
-from pipeline.base.paths import data_dir, user_path
+from pipeline.base.paths import user_path
 from pipeline.base.text import NAME_CHARACTERS
 from pipeline.core import CLASSES
 from pipeline.core.dataset import LabeledImages
@@ -164,7 +164,7 @@ def unknown_data_set(dataset: str) -> str:
 
 
 def name_or_folder(value: str) -> str:
-    """Return the name of a data set, or the absolute path of a folder to import.
+    """Return the name of a registered data set, or the path of a folder to import.
 
     Raises:
         ValueError: If the text is neither a name nor a folder.
@@ -172,8 +172,6 @@ def name_or_folder(value: str) -> str:
     if value in REGISTRY:
         return value
     try:
-        if is_name(value) and (data_dir() / f"{value}.json").is_file():
-            return value
         folder = user_path(value, key="dataset")
         if value and folder.is_dir():
             value = str(folder.resolve())

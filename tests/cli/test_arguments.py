@@ -11,7 +11,7 @@ from pipeline import ConfigError, cli
 from pipeline.base import paths
 from pipeline.cli import Interval
 from pipeline.cli.arguments import parse
-from pipeline.cli.entry import from_python, sweep_from_python
+from pipeline.cli.stages import from_python, sweep_from_python
 from pipeline.core.dataset import DataFile
 from pipeline.datasets import REGISTRY
 from pipeline.sweeps.jobs import folder_name
@@ -205,6 +205,9 @@ def test_all_invalid_values_are_reported_at_once():
     lines = problems("-m", "hidden=0,-1", "lr=-1", "seed=1,-2")
     keys = [line.split()[0] for line in lines]
     assert sorted(keys) == ["hidden", "hidden", "lr", "seed"]
+    for words in ("hidden=5,0", "-m hidden=5,0 hiden=3", "-m hidden=5,0 trials=3"):
+        _, size = problems(*words.split())
+        assert size.startswith("hidden must be at least 1, got 0")
     others = ("hidden=5,6", "workers=1", "trials=9")
     lines = problems("experiment=x", "seed=-1", *others)
     assert [line.split()[0] for line in lines] == ["experiment", "seed"]

@@ -25,15 +25,15 @@ import torch
 
 from pipeline import ConfigError, UserError, __main__, cli
 from pipeline.base import paths
-from pipeline.cli import source
+from pipeline.cli import yaml_files
 from pipeline.cli.arguments import parse
-from pipeline.cli.command import Flags
-from pipeline.cli.config import validate
 from pipeline.cli.default_values import committed_defaults, defaults
-from pipeline.cli.entry import from_python, help_text, sweep_from_python
+from pipeline.cli.flags import Flags
 from pipeline.cli.rules import SINGLE_RUN_KEYS
-from pipeline.cli.schema import EvaluateConfig, TrainConfig
-from pipeline.cli.source import read
+from pipeline.cli.schema import TrainConfig
+from pipeline.cli.stages import from_python, help_text, sweep_from_python
+from pipeline.cli.validation import validate
+from pipeline.cli.yaml_files import read
 
 STAGES = {stage: getattr(cli, f"{stage.title()}Config") for stage in __main__.STAGES}
 
@@ -64,13 +64,13 @@ def test_a_file_of_a_group_can_have_the_name_of_the_defaults(tmp_path):
 def test_a_file_is_parsed_again_only_if_it_has_changed(tmp_path, monkeypatch):
     shutil.copytree(paths.conf_dir(), tmp_path / "conf")
     monkeypatch.setattr(paths, "PACKAGE", tmp_path)
-    path, parse_file, parsed = paths.conf_dir() / "config.yaml", source.parse, []
+    path, parse_file, parsed = paths.conf_dir() / "config.yaml", yaml_files.parse, []
 
     def count(text, path):
         parsed.append(path)
         return parse_file(text, path)
 
-    monkeypatch.setattr(source, "parse", count)
+    monkeypatch.setattr(yaml_files, "parse", count)
     for lr in (0.5, 0.25):
         path.write_text(re.sub("(?m)^lr: .*", f"lr: {lr}", path.read_text()))
         command = parse(["-m", "seed=1,2,3", "hidden=0,5"], TrainConfig)
@@ -203,6 +203,8 @@ def test_a_keyword_can_be_an_array_without_axes_but_not_one_with_two(array):
         from_python(TrainConfig, {"hidden": array([[5, 6]])})
     with pytest.raises(ConfigError, match="hidden must be an integer, got"):
         sweep_from_python(TrainConfig, {"hidden": array([[5, 6]])})
+    with pytest.raises(ConfigError, match=r"workers must be an integer, got \[1, "):
+        from_python(TrainConfig, {"workers": array([1, 2])})
 
 
 @pytest.mark.parametrize("kind", ["float16", "float32", "float64"])
@@ -236,6 +238,20 @@ def test_a_stage_also_runs_without_its_dot(words, status, text):
     command = [sys.executable, "-m", "pipeline", *words.split()]
     done = subprocess.run(command, cwd=paths.ROOT, capture_output=True, text=True)
     assert done.returncode == status and text in done.stdout + done.stderr
+
+
+def test_a_setting_is_rejected_without_an_import_of_numpy(empty_project):
+    project = empty_project("rejected")
+    command = [sys.executable, "-X", "importtime", "-m", "pipeline.train"]
+    done = subprocess.run(
+        [*command, "dataset=digits", "hidden=0"],
+        env=os.environ | {"PIPELINE_OUTPUTS": str(project.outputs)},
+        cwd=paths.ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert "hidden must be at least 1" in done.stderr and "hydra" in done.stderr
+    assert "numpy" not in done.stderr
 
 
 @pytest.mark.parametrize("words", [[], ["--help"]])

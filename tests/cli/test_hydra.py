@@ -22,9 +22,9 @@ from pipeline.base import files, paths
 from pipeline.base.tags import ARGUMENTS, COLUMNS, TAGS
 from pipeline.cli import composition as compositions
 from pipeline.cli.arguments import parse
-from pipeline.cli.command import Flags, read_flags
-from pipeline.cli.entry import from_python, help_text, sweep_from_python
+from pipeline.cli.flags import Flags, read_flags
 from pipeline.cli.schema import KEYS
+from pipeline.cli.stages import from_python, help_text, sweep_from_python
 from pipeline.core.dataset import DataFile
 from pipeline.deploy import sizes
 from pipeline.sweeps.jobs import Outcome
@@ -138,7 +138,7 @@ def test_the_values_and_the_options_are_those_that_hydra_composes(conf, tmp_path
         theirs = hydra.compose("hydra", overrides, return_hydra_config=True)
     values = OmegaConf.to_container(theirs)
     composed = values.pop("hydra")
-    assert {key: setting.value for key, setting in ours.by_key.items()} == values
+    assert {key: setting.value for key, setting in ours.settings.items()} == values
     word, path = f"lr={composed['sweeper']['params']['lr']}", Path("conf/team/x.yaml")
     assert saved == {"lr": (word, path.absolute())}
     assert ours.options.items() <= composed["runtime"]["choices"].items()

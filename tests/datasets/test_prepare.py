@@ -14,6 +14,7 @@ import pytest
 
 from pipeline import UserError, datasets
 from pipeline.base.files import file_sha256
+from pipeline.cli import DataConfig, validate
 from pipeline.core.dataset import DataFile
 from pipeline.core.source_code import modules_sha256
 from pipeline.datasets import REGISTRY, DatasetSpec
@@ -173,8 +174,8 @@ def test_an_imported_data_set_no_longer_needs_its_folder(
     data = imported(idx_folder)
     monkeypatch.setenv("PIPELINE_OUTPUTS", str(tmp_path))
     (tmp_path / "data").symlink_to(tmp_path)
-    assert datasets.name_or_folder(str(idx_folder)) == str(idx_folder)
-    assert datasets.name_or_folder(data.name) == data.name
+    for dataset in (str(idx_folder), data.name):
+        assert validate(DataConfig, {"dataset": dataset}).dataset == dataset
     shutil.rmtree(idx_folder)
     plot = data.file.path.with_name(f"{data.name}-means.png")
     plot.unlink()
@@ -284,4 +285,4 @@ def test_invalid_data_sets_are_rejected(idx_folder, imported, tmp_path, few, wri
         with pytest.raises(ValueError, match=f"must be a folder, .*, got '{unknown}'"):
             imported(unknown)
         with pytest.raises(ValueError, match="an imported data set or an existing"):
-            datasets.name_or_folder(unknown)
+            validate(DataConfig, {"dataset": unknown})

@@ -18,7 +18,7 @@ from yaml import YAMLError
 from pipeline import ConfigError
 from pipeline.base.paths import conf_dir, displayed
 from pipeline.cli.hydra_internals import one_line
-from pipeline.cli.problems import located, reject
+from pipeline.cli.problems import WrongType, located, reject
 
 HEADER = re.compile(r"\s*#\s*@package[ \t]+(.*)")  # in the first line
 HYDRA = re.compile(r"(^|[@/.\s:])hydra([/.@:]|$)")  # in defaults and packages
@@ -95,9 +95,9 @@ def calls_resolver(text: str) -> bool:
 
 
 def reject_resolver(key: str, value: str) -> None:
-    """Raise a ConfigError if the value of a key `calls_resolver`."""
+    """Raise an error if the value of a key `calls_resolver`."""
     if calls_resolver(value):
-        raise ConfigError(located(f"{key}={value} {NO_RESOLVER}", None))
+        raise WrongType(located(f"{key}={value} {NO_RESOLVER}", None))
 
 
 def describe_hydra(name: str) -> str:

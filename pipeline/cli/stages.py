@@ -17,8 +17,8 @@ from pipeline.base import files
 from pipeline.base.paths import conf_dir, displayed
 from pipeline.base.process import run_command
 from pipeline.base.terminal import wrap
-from pipeline.cli.command import Command, read_flags
-from pipeline.cli.folders import ConfigFolders
+from pipeline.cli.command import Command
+from pipeline.cli.flags import ConfigFolders, read_flags
 from pipeline.cli.schema import KEYS, ConfigT, Schema
 
 Function = TypeVar("Function", bound=Callable[..., object])

@@ -4,7 +4,6 @@
 """
 
 import difflib
-import json
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -16,12 +15,8 @@ from pipeline import ConfigError
 from pipeline.base.text import broken_rule
 from pipeline.base.urls import WholeMessage
 from pipeline.cli.default_values import defaults
-from pipeline.cli.problems import located
+from pipeline.cli.problems import WrongType, as_text, located
 from pipeline.cli.schema import KEYS, ConfigT, StageConfig
-
-
-class WrongType(ConfigError):
-    """A value that is missing, or whose type is wrong for its key, like hidden=abc."""
 
 
 def validate(
@@ -44,13 +39,24 @@ def validate(
     try:
         return schema.model_validate(dict(values))
     except ValidationError as error:
-        # A union has an error for each of its types, in their order. Only the last
-        # error of each value is kept: for int | Text, the error about the text.
-        errors = {(e["loc"][0], str(e["input"])): e for e in error.errors()}
-        message = "\n".join(_explain(each, files or {}) for each in errors.values())
-        if any(_is_wrong_type(each, schema) for each in errors.values()):
+        errors = _error_of_each_value(error)
+        message = "\n".join(_explain(each, files or {}) for each in errors)
+        if any(_is_wrong_type(each, schema) for each in errors):
             raise WrongType(message) from None
         raise ConfigError(message) from None
+
+
+def _error_of_each_value(error: ValidationError) -> list[Mapping[str, Any]]:
+    """Return an error for each invalid value, which can be an item of a list.
+
+    For a union, pydantic has an error for each type. Only the last one is returned: for
+    int | Text, the error about the text.
+    """
+    errors = dict[tuple[object, ...], Mapping[str, Any]]()
+    for each in error.errors():
+        key, *path = each["loc"]  # ("sets", 2), or ("images", "int") in a union
+        errors[(key, *(x for x in path if isinstance(x, int)))] = each
+    return [*errors.values()]
 
 
 def valid_values(schema: type[ConfigT], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -96,25 +102,19 @@ def describe_default(key: str) -> str:
     return f"the default is {key}={as_text(defaults()[key])}"
 
 
-def as_text(value: object) -> str:
-    """Return a value as it is typed."""
-    return value if isinstance(value, str) else json.dumps(value, default=str)
-
-
 def explain_unknown_key(
     key: str,
     schema: type[StageConfig],
-    path: Path | None = None,
-    *,
     groups: Iterable[str] = (),
+    path: Path | None = None,
 ) -> str:
     """Explain why a key is not a setting of the stage.
 
     Args:
         key: The given key.
         schema: The schema of the stage.
-        path: The file that contains the key, if any.
         groups: The config groups, whose names a user can take for settings.
+        path: The file that contains the key, if any.
     """
     if key in groups:
         remedy = f"select one of its files in a defaults list: - {key}: <file>"
