@@ -57,6 +57,7 @@ def pytest_collection():
     from threadpoolctl import threadpool_limits
 
     event.listen(Engine, "connect", do_not_flush)
+    os.fsync = lambda descriptor: None  # no test cuts the power
     # One thread, as in the stages: more would compete for the cores.
     torch.set_num_threads(1)
     threadpool_limits(1)
@@ -113,9 +114,9 @@ def first_alone():
 
 
 def do_not_flush(connection, _):
-    """Disable SQLite's sync to the disk after each write: no test cuts the power.
+    """Disable SQLite's sync to the disk after each write.
 
-    The sync also takes more than half of the processor time of a commit. Processes that
+    The sync takes more than half of the processor time of a commit. Processes that
     tests start sync as usual.
     """
     with contextlib.suppress(sqlite3.Error):  # some tests damage the database
@@ -126,6 +127,12 @@ def pytest_collection_finish():
     gc.freeze()  # Python need not search the many objects of libraries again and again
     gc.set_threshold(10_000)  # the default took 9% of the time of the tests
     gc.enable()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure():
+    gc.collect()  # pytest repeats it five times, to report what cannot be freed
+    gc.freeze()  # and Python once more
 
 
 def command_line(process):

@@ -1,6 +1,7 @@
 """The templates of texts, pages and C code, with Jinja."""
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -8,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from pipeline.base.terminal import counted
 
 
+@cache  # which compiles a template once, although a class has hundreds of pages
 def template_environment(
     package: str,
     folder: str,

@@ -85,7 +85,9 @@ def is_dark_on_light(levels: Levels, *, paper_of: Callable[..., Any]) -> bool:
     """
     height, width = levels.shape
     padded = np.pad(levels, ((height // 2,) * 2, (width // 2,) * 2), "edge")
-    return float(((padded.astype(np.float32) - paper_of(padded)) ** 3).sum()) <= 0
+    difference = padded.astype(np.float32) - paper_of(padded)
+    # NumPy computes ** 3 with the function of any power, which takes 100 times as long.
+    return float((difference * difference * difference).sum()) <= 0
 
 
 def _local_median(levels: Levels) -> Levels:

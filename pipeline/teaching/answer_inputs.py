@@ -212,10 +212,10 @@ class AnswerInputs:
     @cached_property
     def all_outputs(self) -> Float[np.ndarray, "n hidden"]:
         """The outputs of layer 1 for all test images."""
-        parts = [
+        parts = (  # one after another: a list would have all images
             self.images[first : first + BATCH].reshape(-1, PIXELS) / self.white
             for first in range(0, len(self.images), BATCH)
-        ]
+        )
         return np.concatenate(
             [self._after_relu(part @ self.kernel_1 + self.bias_1) for part in parts]
         )

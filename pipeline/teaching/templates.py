@@ -6,14 +6,14 @@ from jinja2 import select_autoescape
 
 from pipeline.base.templates import template_environment
 
+ESCAPE = select_autoescape(["html"], default=False)
 MAX_EXACT = 1e15  # larger numbers are shown with six digits
 
 
 def fill_template(template: str, **values: Any) -> str:  # noqa: ANN401
     """Fill in the template in this file; values are escaped for HTML in pages."""
-    escape = select_autoescape(["html"], default=False)
     environment = template_environment(
-        "pipeline.teaching", "", number, autoescape=escape
+        "pipeline.teaching", "", number, autoescape=ESCAPE
     )
     return environment.get_template(template).render(values)
 

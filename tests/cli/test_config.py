@@ -30,7 +30,7 @@ from pipeline.cli.arguments import parse
 from pipeline.cli.default_values import committed_defaults, defaults
 from pipeline.cli.flags import Flags
 from pipeline.cli.rules import SINGLE_RUN_KEYS
-from pipeline.cli.schema import TrainConfig
+from pipeline.cli.schema import EvaluateConfig, TrainConfig
 from pipeline.cli.stages import from_python, help_text, sweep_from_python
 from pipeline.cli.validation import validate
 from pipeline.cli.yaml_files import read

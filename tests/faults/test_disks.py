@@ -13,7 +13,6 @@ import threading
 from functools import partial
 
 import pytest
-from torchvision.datasets import MNIST
 
 from pipeline import UserError
 from pipeline.base.files import file_sha256
@@ -150,7 +149,9 @@ def test_a_disk_that_fills_up_in_a_download_gives_one_message_and_keeps_whole_fi
     }
     assert not [*(disk / "data").glob("mnist*")]
     leave_space(disk, 200_000)
-    monkeypatch.setattr(MNIST, "mirrors", [url])
+    import torchvision  # loads much of PyTorch, in each worker of the other tests, too
+
+    monkeypatch.setattr(torchvision.datasets.MNIST, "mirrors", [url])
     project.call("data")
     assert asked == [f"{name}.gz" for name in (*names[:3], *names[2:])]
     assert (disk / "data" / "mnist.json").exists()

@@ -7,6 +7,7 @@ file of the data set, and computes in float32 with NumPy.
 import dataclasses
 import json
 import re
+import tracemalloc
 from collections import Counter
 from contextlib import suppress
 from functools import lru_cache
@@ -227,6 +228,15 @@ def new_inputs(mnist, networks):
         return AnswerInputs.of(values, snapshot(networks[name]), mnist.test)
 
     return make
+
+
+def test_the_outputs_for_all_test_images_need_little_memory(new_basis):
+    basis = dataclasses.replace(new_basis("ana.ruiz"))  # without computed values
+    tracemalloc.start()
+    basis.predictions  # noqa: B018
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 20_000_000  # all images at once would take 63 MB
 
 
 @pytest.mark.parametrize(
