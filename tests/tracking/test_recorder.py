@@ -9,7 +9,6 @@ import time
 from contextlib import closing, redirect_stdout, suppress
 from pathlib import Path
 
-import psutil
 import pytest
 
 from pipeline import UserError, tracking
