@@ -151,7 +151,9 @@ def _parse_metadata(stored: dict[str, Any], hidden: int, path: Path) -> Metadata
     except ValidationError as invalid:
         error = invalid.errors()[0]
         key, rule = error["loc"][-1], broken_rule(error["msg"])
-        if error["type"] != "missing":
+        if error["type"] == "missing":  # also if code of an earlier version wrote it
+            rule += ": train the network again"
+        else:
             rule += f", got {error['input']!r:.40}"
         raise UserError(f"{path} has invalid metadata: {key} {rule}") from None
 

@@ -69,7 +69,7 @@ def test_incomplete_metadata_is_rejected_with_what_is_missing(path, network, mis
     header = {key: x for key, x in METADATA.header.items() if key != missing}
     about = json.dumps({**header, "version": 1})
     path.write_bytes(save(snapshot(network), {"about": about}))
-    rule = f"has invalid metadata: {missing} is missing"
+    rule = f"has invalid metadata: {missing} is missing: train the network again"
     with pytest.raises(UserError, match=rf"model\.safetensors {rule}$"):
         storage.load_network(path)
 
