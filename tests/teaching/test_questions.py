@@ -230,10 +230,10 @@ def new_inputs(mnist, networks):
     return make
 
 
-def test_the_outputs_for_all_test_images_need_little_memory(new_basis):
-    basis = dataclasses.replace(new_basis("ana.ruiz"))  # without computed values
+def test_the_outputs_for_all_test_images_need_little_memory(new_inputs):
+    inputs = dataclasses.replace(new_inputs("ana.ruiz"))  # without computed values
     tracemalloc.start()
-    basis.predictions  # noqa: B018
+    inputs.predictions  # noqa: B018
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert most < 20_000_000  # all images at once would take 63 MB
