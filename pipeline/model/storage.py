@@ -26,6 +26,7 @@ from pipeline.core.shapes import parameter_count, tensor_shapes
 
 # The tensors of all epochs, from 0, by name.
 WeightHistory = dict[str, Float[np.ndarray, "epochs ..."]]
+RESTORE = "restore the files of its training run, or train the network again"
 MAX_METADATA_BYTES = 1_000_000
 MAX_NETWORK_BYTES = 4 * parameter_count(MAX_HIDDEN) + MAX_METADATA_BYTES
 
@@ -180,6 +181,5 @@ def load_weight_history(path: Path, *, network: Network) -> WeightHistory:
 def belongs_elsewhere(path: Path) -> UserError:
     """Return the error for a file that another training run wrote."""
     return UserError(
-        f"{path} does not belong to the network in the same folder: restore the "
-        "files of its training run, or train the network again"
+        f"{path} does not belong to the network in the same folder: {RESTORE}"
     )

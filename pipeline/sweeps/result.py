@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline import UserError
 from pipeline.base.files import atomic_folder
 from pipeline.base.metric_names import EPOCH_METRICS
+from pipeline.base.paths import store_dir
 from pipeline.base.tags import Status
 from pipeline.base.terminal import counted
 from pipeline.base.text import short_repr
@@ -21,6 +22,7 @@ from pipeline.sweeps.configurations import (
     why_no_best,
 )
 from pipeline.sweeps.jobs import Outcome, failed_jobs
+from pipeline.tracking import find_training_run
 
 if TYPE_CHECKING:
     from pipeline.model import TrainedModel
@@ -102,13 +104,18 @@ class SweepResult:
         probabilities (n, 10).
 
         Raises:
-            UserError: If `best` is None, or a file of the network is lost or damaged.
+            UserError: If `best` is None; if a file of the network is lost or damaged;
+                or if the file is not the network that its run recorded.
         """
-        from pipeline.model import load_trained_model  # after the workers have started
+        # Imported after the workers have started.
+        from pipeline.model import load_recorded_network, load_trained_model
 
         best = self.best
         if not best:
             raise UserError(f"no best network: {why_no_best(self.configurations)}")
+        if best.run_id:
+            run = find_training_run(best.run_id, store=store_dir())
+            return load_recorded_network(run)
         assert best.network_path
         return load_trained_model(best.network_path)
 
