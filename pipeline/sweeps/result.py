@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from pipeline import UserError
 from pipeline.base.files import atomic_folder
 from pipeline.base.metric_names import EPOCH_METRICS
-from pipeline.base.paths import store_dir
 from pipeline.base.tags import Status
 from pipeline.base.terminal import counted
 from pipeline.base.text import short_repr
@@ -39,6 +38,7 @@ class SweepResult:
     run_id: str | None  # the id of the MLflow run; None if not recorded
     # Whether the server has a complete copy; None without a server.
     copied: bool | None = None
+    store: Path | None = None  # the folder of the store, which `load_best` reads
 
     def __repr__(self) -> str:
         """Return a short description, because the outcomes contain all settings."""
@@ -114,7 +114,8 @@ class SweepResult:
         if not best:
             raise UserError(f"no best network: {why_no_best(self.configurations)}")
         if best.run_id:
-            run = find_training_run(best.run_id, store=store_dir())
+            assert self.store
+            run = find_training_run(best.run_id, store=self.store)
             return load_recorded_network(run)
         assert best.network_path
         return load_trained_model(best.network_path)
