@@ -172,7 +172,9 @@ def _record_training(
         numbers = interrupt.between(range(len(checkpoint.epochs), cfg.epochs + 1))
         trained = fit(state, split, hyperparameters, epochs=numbers)
         _train_epochs(trained, cfg.epochs, checkpoint, run, on_epoch)
-        training = finished_training_run(dataset, hyperparameters, checkpoint.epochs)
+        training = finished_training_run(
+            dataset, split.train, hyperparameters, checkpoint.epochs
+        )
         _write(cfg, training, folder, run, original)
     print_summary(training, split.val)
     say(f"weights.sha256 {training.weights_sha256}\nfiles  {displayed(folder)}")

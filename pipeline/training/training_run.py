@@ -6,7 +6,7 @@ can send it to another machine. It does not depend on where it was trained or is
 recorded.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -21,15 +21,17 @@ from pipeline.base.metric_names import (
 )
 from pipeline.base.tables import to_rows
 from pipeline.base.tensors import tensors_sha256
-from pipeline.core.dataset import Dataset
+from pipeline.core.dataset import Dataset, LabeledImages
 from pipeline.core.epoch import Epoch
 from pipeline.core.hyperparameters import Hyperparameters
-from pipeline.core.loop import Track, measure, train_network
+from pipeline.core.loop import measure, train_network
 from pipeline.core.network import Network, network_from
 from pipeline.core.threads import one_thread
 from pipeline.model import Metadata, load_recorded_network, storage, text_files
 from pipeline.model.storage import RESTORE, belongs_elsewhere
 from pipeline.tracking import RecordedRun
+
+Track = Callable[[Iterable[Epoch], int], Iterable[Epoch]]  # shows the progress
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,11 +171,13 @@ def read_training_run(run: RecordedRun) -> TrainingRun:
 
 
 def finished_training_run(
-    dataset: Dataset, hyperparameters: Hyperparameters, epochs: Sequence[Epoch]
+    dataset: Dataset,
+    train: LabeledImages,
+    hyperparameters: Hyperparameters,
+    epochs: Sequence[Epoch],
 ) -> TrainingRun:
-    """Measure the trained network on its training images."""
-    split = dataset.split(hyperparameters.split)
-    score, min_margin = measure(network_from(epochs[-1].tensors), split.train)
+    """Measure the trained network on its training images, a part of the data set."""
+    score, min_margin = measure(network_from(epochs[-1].tensors), train)
     return TrainingRun(
         Metadata(
             dataset=dataset.name,
@@ -192,7 +196,14 @@ def compute_training_run(
     """Train on one thread, with weights that are byte-identical to those of `train`.
 
     This function uses neither the configuration nor MLflow, and writes no file.
-    `train_network` describes the arguments.
+    Everything that trains without recording calls it: the workers of a sweep, the
+    homework and the grader.
+
+    Args:
+        dataset: The data set.
+        hyperparameters: The hyperparameters, with the split of the data set.
+        track: A function that shows the progress. It receives an iterator over the
+            epochs, from epoch 1, and their number.
 
     Raises:
         UserError: If the data set is too small for the split or the batch size.
@@ -200,5 +211,8 @@ def compute_training_run(
     """
     split = dataset.training_split(hyperparameters)
     with one_thread():
-        _, epochs = train_network(split, hyperparameters, track=track)
-        return finished_training_run(dataset, hyperparameters, epochs)
+        epochs = train_network(split, hyperparameters)
+        initial = next(epochs)
+        tracked = track(epochs, hyperparameters.epochs) if track else epochs
+        trained = [initial, *tracked]
+        return finished_training_run(dataset, split.train, hyperparameters, trained)
