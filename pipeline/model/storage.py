@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline import UserError
 from pipeline.base.files import reading
+from pipeline.base.params import params_of
 from pipeline.base.tensors import read_tensors, write_tensors
 from pipeline.base.text import NAME_CHARACTERS, broken_rule
 from pipeline.core import PIXELS
@@ -75,8 +76,8 @@ class Metadata(BaseModel):
 
     @property
     def params(self) -> dict[str, Any]:
-        """The data set and the hyperparameters."""
-        return {"dataset": self.dataset, **dict(self.hyperparameters)}
+        """The params of the training run; see `params_of`."""
+        return params_of({"dataset": self.dataset, **dict(self.hyperparameters)})
 
 
 def save_model(path: Path, network: Network, metadata: Metadata | None = None) -> None:
