@@ -15,12 +15,14 @@ from pipeline import UserError
 from pipeline.base import paths
 from pipeline.base.metric_names import (
     EPOCH_METRICS,
+    FINAL_ACCURACY,
     FINAL_TRAIN,
     VAL_ACCURACY,
     ordered,
 )
 from pipeline.base.tables import to_rows
 from pipeline.base.tensors import tensors_sha256
+from pipeline.base.terminal import counted
 from pipeline.core.dataset import Dataset, LabeledImages
 from pipeline.core.epoch import Epoch
 from pipeline.core.hyperparameters import Hyperparameters
@@ -88,6 +90,20 @@ class TrainingRun:
         trained = self.epochs[1:]
         names = ordered(self.last.metrics)
         return {name: [each.metrics[name] for each in trained] for name in names}
+
+    @property
+    def description(self) -> str:
+        """The description of the training run for its page, in Markdown."""
+        final, (best, epoch) = self.metrics, self.best
+        return (
+            f"A {self.network.sizes.replace('->', '→')} network with "
+            f"{self.network.parameter_count:,} parameters, trained on "
+            f"{self.metadata.dataset} for {counted(self.last.number, 'epoch')}. It "
+            f"classifies **{final[FINAL_ACCURACY]:.2%}** of the training images and "
+            f"**{final[VAL_ACCURACY]:.2%}** of the validation images correctly "
+            f"(split={self.hyperparameters.split}). The highest validation accuracy "
+            f"was {best:.2%}, after epoch {epoch}."
+        )
 
     def with_dataset(self, name: str) -> "TrainingRun":
         """Return this training run with another name of the same data set."""
