@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "training": {"datasets", "model", "plots", "tracking"},
     "evaluation": {"datasets", "images", "model", "plots"},
     "integers": {"model"},
-    "teaching": {"datasets", "model"},
+    "teaching": {"datasets", "model", "training"},
     "interpret": {"datasets", "images", "integers", "model", "plots", "tracking"},
     "deploy": {"execution", "integers", "model", "plots", "sweeps"},
     "sweeps": {"cli", "datasets", "execution", "model", "plots", "tracking"}

@@ -23,8 +23,14 @@ from pipeline.execution.executor import TaskResult
 from pipeline.sweeps.jobs import Job, Outcome, folder_name
 from pipeline.sweeps.start import SweepStart
 from pipeline.tracking import RecordedRun, Run, RunStart, find_run, provenance
-from pipeline.training.log import log_epochs, with_shown_tensors
-from pipeline.training.run_data import TrainingInputs, submit_model, submit_result
+from pipeline.training.log import (
+    TrainingInputs,
+    log_epochs,
+    submit_epochs,
+    submit_inputs,
+    submit_model,
+    submit_result,
+)
 from pipeline.training.training_run import TrainingRun, read_training_run
 
 
@@ -78,7 +84,7 @@ class Children:
             own_folder = self.start.folder / folder_name(job.varied_values)
             path = (child.artifacts or own_folder) / NETWORK_PATH
             path.parent.mkdir(parents=True, exist_ok=True)
-            inputs.submit(child, plots=False, reused=reused)
+            submit_inputs(child, inputs, plots=False, reused=reused)
             # The best child gets images and statistics later.
             metrics = [replace(each, tensors={}) for each in training.epochs]
             child.submit(log_epochs, metrics)
@@ -128,8 +134,7 @@ class Children:
         run = find_run(best.run_id, store=self.start.store)
         training = self._read(run)
         child = self.run.reopen_child(run.run_id)
-        shown = with_shown_tensors(training.epochs, training.last.number)
-        child.submit(log_epochs, shown)
+        submit_epochs(child, training.epochs, training.last.number)
         submit_model(child, training, run.network_path)
 
     def _record_failure(self, job: Job, error: str, traceback: str) -> Outcome:

@@ -71,7 +71,7 @@ def _show_finished(start: SweepStart) -> SweepResult:
 
         write_files(folder, group_by_configuration(outcomes), title=run.name)
     shown = give_to_caller(folder, start.own_folder)
-    result = SweepResult(outcomes, shown, run.run_id, copied)
+    result = SweepResult(outcomes, shown, run.run_id, copied, start.store)
     print_report(result, viewing_hint(run.label))
     return result
 

@@ -146,7 +146,7 @@ def _finish(start: SweepStart, children: Children, report: Report) -> SweepResul
     The first traceback is printed. Only an error in the program has a traceback.
     """
     outcomes, run = start.plan.outcomes, children.run
-    result = SweepResult(outcomes, start.folder, run.run_id)
+    result = SweepResult(outcomes, start.folder, run.run_id, store=start.store)
     with busy("writing and recording the report"):
         report.finish()
     try:
