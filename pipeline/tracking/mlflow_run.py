@@ -5,11 +5,10 @@
 
 import json
 import shutil
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any, Concatenate
+from typing import Concatenate
 
 from filelock import FileLock
 from mlflow import entities
@@ -95,9 +94,15 @@ class MlflowRun(Run):
             print_error(f"{failed}: {problem}")
         return self.run_id
 
-    def _log(self, **batch: Sequence[Metric | Param | RunTag]) -> None:
+    def _log(
+        self,
+        *,
+        metrics: Sequence[Metric] = (),
+        params: Sequence[Param] = (),
+        tags: Sequence[RunTag] = (),
+    ) -> None:
         """Record metrics, params or tags."""
-        self._client.log_batch(self.run_id, **batch)
+        self._client.log_batch(self.run_id, metrics, params, tags)
 
     def log_params(self, params: Params) -> None:
         """Record params, which cannot be changed later."""
@@ -270,20 +275,30 @@ class NewChild(MlflowRun):
     def __init__(self, client: StoreClient, run: entities.Run) -> None:
         """Wrap a run of the store."""
         super().__init__(client, run)
-        self._kept = defaultdict[str, list[Any]](list)  # by the keyword of `_log`
+        self._kept_metrics: list[Metric] = []
+        self._kept_params: list[Param] = []
+        self._kept_tags: list[RunTag] = []
 
-    def _log(self, **batch: Sequence[Metric | Param | RunTag]) -> None:
-        for kind, data in batch.items():
-            self._kept[kind] += data
+    def _log(
+        self,
+        *,
+        metrics: Sequence[Metric] = (),
+        params: Sequence[Param] = (),
+        tags: Sequence[RunTag] = (),
+    ) -> None:
+        self._kept_metrics += metrics
+        self._kept_params += params
+        self._kept_tags += tags
 
     def _tags(self) -> Tags:
-        return {tag.key: tag.value for tag in self._kept["tags"]}
+        return {tag.key: tag.value for tag in self._kept_tags}
 
     def complete(self, end: int | None) -> None:
         """Record everything, and close the run."""
         if self.failure:
             self.set_tags({ERROR_TAG: self.failure})  # MLflow truncates long values
-        self._client.log_batch(self.run_id, **self._kept)
+        kept = self._kept_metrics, self._kept_params, self._kept_tags
+        self._client.log_batch(self.run_id, *kept)
         status = Status.FAILED if self.failure else Status.FINISHED
         self._client.set_terminated(self.run_id, status, end)
 
