@@ -16,6 +16,7 @@ thread. The other modules belong to no process. They do not import MLflow, excep
 """
 
 from pipeline.tracking import provenance
+from pipeline.tracking.copier import copy_to_server
 from pipeline.tracking.interface import (
     EpochPoint,
     OpenRun,
@@ -24,7 +25,7 @@ from pipeline.tracking.interface import (
     announce_kept_name,
     viewing_hint,
 )
-from pipeline.tracking.mirror import mirror_run
+from pipeline.tracking.recorder import start_tracker
 from pipeline.tracking.runs import (
     find_run,
     find_sweep,
@@ -39,9 +40,4 @@ from pipeline.tracking.store.database import (
     tagged_runs,
 )
 from pipeline.tracking.store.locks import store_lock
-from pipeline.tracking.tracker import (
-    Tracker,
-    end_transactions,
-    new_tracker,
-    start_tracker,
-)
+from pipeline.tracking.tracker import Tracker, end_transactions, new_tracker

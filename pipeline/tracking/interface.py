@@ -31,6 +31,13 @@ Metrics = Mapping[str, float | int]
 Arguments = ParamSpec("Arguments")
 
 
+def final_status(error: BaseException) -> tuple[Status, str | None]:
+    """Return the status of a run after an error, and the error; None if KILLED."""
+    if isinstance(error, Exception):
+        return Status.FAILED, f"{type(error).__name__}: {error}"
+    return Status.KILLED, None
+
+
 def now() -> int:
     """Return the time in milliseconds since 1970, as MLflow stores it."""
     return time_ns() // 1_000_000

@@ -13,7 +13,7 @@ from pipeline.base.printing import say
 from pipeline.base.terminal import wrap
 from pipeline.execution.helper_process import HelperProcess
 from pipeline.tracking.copies.copying import (
-    COPIER,
+    COPYING_PROCESS,
     CopyStatus,
     copy_run,
     describe_failed,
@@ -44,7 +44,7 @@ def sync(server: str, *, run: str | None) -> dict[str, str]:
     store = store_dir()
     require_store(store)
     run_id = find_run(run, store=store, server=server).run_id if run else None
-    with closing(HelperProcess(COPIER, quiet=True)) as helper:
+    with closing(HelperProcess(COPYING_PROCESS, quiet=True)) as helper:
         helper.submit(import_mlflow).result()
         with store_lock(store):
             helper.submit(mark_killed_runs, store).result()

@@ -62,7 +62,7 @@ OnEpoch = Callable[[Epoch], object]
 
 def train_or_reproduce(
     command: Command[TrainConfig],
-    tracker: Tracker,
+    tracker: Tracker[OpenRun],
     on_epoch: OnEpoch | None = None,
 ) -> TrainResult:
     """Train a network, or reproduce a run; call `on_epoch` after each epoch.
@@ -98,7 +98,7 @@ def _next_steps() -> str:
 def _reproduce(
     cfg: TrainConfig,
     options: Mapping[str, str],
-    tracker: Tracker,
+    tracker: Tracker[OpenRun],
     on_epoch: OnEpoch | None,
 ) -> TrainResult:
     """Train a recorded run again, and compare the two networks.
@@ -136,7 +136,7 @@ def _record_training(
     cfg: TrainConfig,
     options: Mapping[str, str],
     dataset: Dataset,
-    tracker: Tracker,
+    tracker: Tracker[OpenRun],
     on_epoch: OnEpoch | None,
     original: Original | None = None,
 ) -> TrainResult:
@@ -225,7 +225,7 @@ def _context(
 def _start_run(
     cfg: TrainConfig,
     checkpoint: Checkpoint,
-    tracker: Tracker,
+    tracker: Tracker[OpenRun],
     name: str,
     inputs: TrainingInputs,
 ) -> Iterator[OpenRun]:

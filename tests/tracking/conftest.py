@@ -9,7 +9,7 @@ from pipeline import tracking
 from pipeline.execution.helper_process import HelperProcess
 from pipeline.model import storage
 from pipeline.model.program import export_network
-from pipeline.tracking import RunStart, mirror, sync
+from pipeline.tracking import RunStart, copier, sync
 from pipeline.tracking.copies.server_copies import copies_on
 from pipeline.tracking.store.client import open_store
 
@@ -41,7 +41,7 @@ def same_helper(lasting_helper, monkeypatch):
         lasting_helper.submit(copies_on.cache_clear)
         return lasting_helper
 
-    for module in (mirror, sync):
+    for module in (copier, sync):
         monkeypatch.setattr(module, "HelperProcess", start)
 
 

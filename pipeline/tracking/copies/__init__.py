@@ -2,5 +2,5 @@
 
 `copying` determines the order of the runs and copies one by one. `server_copies` finds
 or creates the copy of a run. `sender` sends the data of the run. In the main process,
-`tracking.mirror` copies one run in progress, and the command `sync` all runs.
+`tracking.copier` copies one run in progress, and the command `sync` all runs.
 """

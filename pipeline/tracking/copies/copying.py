@@ -1,7 +1,7 @@
 """Copies runs one by one: the functions that the copying process runs.
 
 The copying process is a helper process. It can be the recording process, in a second
-thread. `mirror`, `sync` and the recording process import this module, too. Therefore,
+thread. `copier`, `sync` and the recording process import this module, too. Therefore,
 functions import `server_copies`, which imports MLflow, only when they are called.
 """
 
@@ -17,7 +17,7 @@ from pipeline.base.tags import PARENT_TAG, REUSED_TAG
 from pipeline.tracking.store.database import RecordedRun, runs_to_copy
 from pipeline.tracking.store.locks import server_lock
 
-COPIER = "the process that copies runs"  # the name of the process in messages
+COPYING_PROCESS = "the process that copies runs"  # the name of the process in messages
 
 
 class CopyStatus(NamedTuple):

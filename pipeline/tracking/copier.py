@@ -1,6 +1,6 @@
 """Copies a run in progress to a server, through a channel to a helper process.
 
-The main process holds the `Mirror`. The helper process, which is the copying process,
+The main process holds the `Copier`. The helper process, which is the copying process,
 runs the functions of `copies.copying`.
 """
 
@@ -17,7 +17,7 @@ from pipeline.base.terminal import busy, command_line, wrap
 from pipeline.base.text import printable
 from pipeline.execution.helper_process import Channel, HelperKilled, HelperProcess
 from pipeline.tracking.copies.copying import (
-    COPIER,
+    COPYING_PROCESS,
     copy_with_children,
     import_mlflow,
 )
@@ -31,7 +31,7 @@ WAIT_SECONDS = 2  # maximum wait for the lock, in each copy of an open run
 NICENESS = 5
 
 
-class Mirror:
+class Copier:
     """Copies one run, and the children of a sweep, to a server."""
 
     def __init__(
@@ -53,7 +53,7 @@ class Mirror:
                 self._start()
 
     def _start(self) -> None:
-        self._helper = HelperProcess(COPIER, niceness=NICENESS, quiet=True)
+        self._helper = HelperProcess(COPYING_PROCESS, niceness=NICENESS, quiet=True)
         self._channel = self._helper.channels[0]
 
     def prepare(self) -> None:
@@ -109,7 +109,7 @@ class Mirror:
                 return True
             reason = f"{self._server} took more than {FINISH_SECONDS} s"
         except HelperKilled:
-            reason = f"{COPIER} was killed"
+            reason = f"{COPYING_PROCESS} was killed"
         except KeyboardInterrupt:  # the local run is complete
             reason = "interrupted"
         except UserError as error:
@@ -137,7 +137,7 @@ class Mirror:
         return self._channel.submit(copy_with_children, *arguments, is_open=is_open)
 
 
-def mirror_run(store: Path, server: str, run_id: str) -> bool:
-    """Copy a closed run and its children; see `Mirror.finish`."""
-    with closing(Mirror(store, server)) as mirror:
-        return mirror.finish(run_id)
+def copy_to_server(store: Path, server: str, run_id: str) -> bool:
+    """Copy a closed run and its children; see `Copier.finish`."""
+    with closing(Copier(store, server)) as copier:
+        return copier.finish(run_id)
