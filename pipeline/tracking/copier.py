@@ -1,7 +1,8 @@
 """Copies a run in progress to a server, through a channel to a helper process.
 
-The main process holds the `Copier`. The helper process, which is the copying process,
-runs the functions of `copies.copying`.
+Runs in the main process.
+
+The helper process is the copying process, which runs the functions of `copies.copying`.
 """
 
 import threading
@@ -77,8 +78,8 @@ class Copier:
                 self._ended.wait(FIRST_SECONDS)
                 while not self._ended.is_set():
                     now = time.time()
-                    copied = self._copy(opened, now + WAIT_SECONDS, is_open=True)
-                    copied.exception()
+                    call = self._copy(opened, now + WAIT_SECONDS, is_open=True)
+                    call.exception()
                     self._ended.wait(now + COPY_SECONDS - time.time())
 
         threading.Thread(target=repeat, daemon=True).start()

@@ -1,5 +1,7 @@
 """Runs in MLflow with their children, and how both are closed.
 
+Runs in the process that records.
+
 A child is a training run of a sweep. `mlflow_run` records the data of all runs.
 """
 
@@ -94,7 +96,7 @@ class ParentRun(MlflowRun):
 
     @contextmanager
     def child(self, start: RunStart, *, end: int | None = None) -> Iterator[MlflowRun]:
-        project = {PROJECT_TAG: provenance.version(provenance.PROJECT)}
+        project = {PROJECT_TAG: provenance.project_version()}
         tags = {**project, **start.tags, PARENT_TAG: self.run_id}
         run = self._client.create_named_run(
             self._experiment_id, start.name, tags, start.time

@@ -1,6 +1,8 @@
 """The data of a run in MLflow: metrics, images, files, models and the description.
 
-`run_opener` opens runs in the same process, as a `ParentRun` of `mlflow_children`.
+Runs in the process that records.
+
+`run_opener` opens a run as a `ParentRun` of `mlflow_children`.
 """
 
 import json
@@ -22,6 +24,7 @@ from pipeline.tracking import description
 from pipeline.tracking.interface import (
     Arguments,
     EpochPoint,
+    ModelData,
     Params,
     Run,
     Tags,
@@ -122,33 +125,29 @@ class MlflowRun(Run):
             with self._artifact(Path(folder, path.name)) as partial:
                 shutil.copyfile(path, partial)
 
-    def log_model(
-        self,
-        network_path: Path,
-        exported: Path,
-        points: Sequence[EpochPoint],
-        dataset: tuple[str, str],
-    ) -> None:
+    def log_model(self, model: ModelData) -> None:
         client, run = self._client, self._client.get_run(self.run_id)
         # A model of an earlier process may be incomplete. Users can log other models.
         condition = f"source_run_id = '{self.run_id}' AND name = 'model'"
         models = client.search_logged_models([self._experiment_id], condition)
-        model = next(iter(models), None) or client.create_logged_model(
+        logged = next(iter(models), None) or client.create_logged_model(
             self._experiment_id,
             name="model",
             source_run_id=self.run_id,
             params=run.data.params,
         )
-        folder = path_from_uri(model.artifact_location)
-        name, sha256 = dataset
-        ids = {"run_id": self.run_id, "model_id": model.model_id}
-        write_model(folder, network_path, exported, **ids, dataset=name)
-        if model.model_id not in {output.model_id for output in model_outputs(run)}:
-            output = entities.LoggedModelOutput(model.model_id, step=0)
+        folder = path_from_uri(logged.artifact_location)
+        ids = {"run_id": self.run_id, "model_id": logged.model_id}
+        write_model(folder, model, **ids)
+        if logged.model_id not in {output.model_id for output in model_outputs(run)}:
+            output = entities.LoggedModelOutput(logged.model_id, step=0)
             client.log_outputs(self.run_id, [output])
-        client.finalize_logged_model(model.model_id, entities.LoggedModelStatus.READY)
-        measured = {"dataset_name": name, "dataset_digest": digest(sha256)}
-        self._log(metrics=_metrics(points, **ids, **measured))
+        client.finalize_logged_model(logged.model_id, entities.LoggedModelStatus.READY)
+        measured_with = {
+            "dataset_name": model.dataset,
+            "dataset_digest": digest(model.data_sha256),
+        }
+        self._log(metrics=_metrics(model.points, **ids, **measured_with))
 
     def log_dataset(
         self, name: str, sha256: str, source: str, counts: Mapping[str, int], use: str

@@ -1,10 +1,9 @@
 """The recording process, which imports MLflow and records one run while `train` trains.
 
+Runs in the main process; the functions at the end run in the recording process.
+
 Importing MLflow, opening the store and writing to it take three seconds of a training
 run. A thread would save no time, because it would hold the interpreter lock.
-
-`HelperTracker` and `HelperRun` are used in the main process. The functions at the end
-run in the recording process, where `_run` is the run that a `HelperRun` stands for.
 """
 
 import sys
@@ -139,7 +138,7 @@ def start_tracker(
 
 # The functions below run in the recording process.
 
-_run: Run | None = None
+_run: Run | None = None  # the run that a `HelperRun` stands for
 
 
 def _start_run(store: Path, experiment: str, start: RunStart) -> tuple[str, str, Path]:

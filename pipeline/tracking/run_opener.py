@@ -1,7 +1,8 @@
 """Opens runs in the store: step 2 in the docstring of `tracker`.
 
-`mlflow_run` records the data of a run and closes it, in the same process, which can be
-the recording process; see `recorder`.
+Runs in the process that records.
+
+`mlflow_children` closes the runs, and `mlflow_run` records their data.
 """
 
 from functools import cached_property

@@ -1,5 +1,7 @@
 """Lifecycle of a run, from its start to its copy on a server.
 
+Runs in the main process.
+
 `Tracker.start_run` performs these steps. "Test:" gives the name of a test in
 `tests/tracking/` that fails if the program does not perform the step as described.
 

@@ -22,7 +22,7 @@ from pipeline.base.terminal import command_line
 from pipeline.core.dataset import DataFile
 from pipeline.core.epoch import Epoch
 from pipeline.plots import weight_images
-from pipeline.tracking import EpochPoint, RecordedRun, Run, provenance
+from pipeline.tracking import EpochPoint, ModelData, RecordedRun, Run, provenance
 
 MAX_IMAGES = 10  # epochs with images and statistics of the weights, besides epoch 0
 # A folder of data and a file in the artifacts of a run, which a reproduction reads.
@@ -152,19 +152,13 @@ def log_result(
     run.describe(description, links)
 
 
-def log_model(
-    run: Run,
-    network_path: Path,
-    exported: Path,
-    metrics: Sequence[EpochPoint],
-    dataset: tuple[str, str],
-) -> None:
+def log_model(run: Run, model: ModelData) -> None:
     """Log the model, with a program for `mlflow.pytorch.load_model`.
 
     In a sweep, only the best network gets a model. `log_epochs` has logged the images
     of its weights.
     """
-    run.log_model(network_path, exported, metrics, dataset)
+    run.log_model(model)
     title = "learning curves and images of the weights"
     run.add_links({"curves": run.link(title, "model-metrics")})
 

@@ -17,7 +17,7 @@ from pipeline.base.terminal import counted
 from pipeline.core.dataset import DataFile
 from pipeline.core.fingerprint import code_hashes
 from pipeline.model.program import export_network
-from pipeline.tracking import EpochPoint, OpenRun, RecordedRun
+from pipeline.tracking import EpochPoint, ModelData, OpenRun, RecordedRun
 from pipeline.training.log import (
     log_inputs,
     log_model,
@@ -103,11 +103,7 @@ def submit_model(run: OpenRun, training: TrainingRun, path: Path) -> None:
     with TemporaryDirectory() as folder:
         exported = Path(folder, "model.pt2")
         export_network(path, exported, hidden=training.hyperparameters.hidden)
-        run.submit(
-            log_model,
-            path,
-            exported,
-            metrics,
-            (training.metadata.dataset, training.metadata.data_sha256),
-        )
+        dataset, data_sha256 = training.metadata.dataset, training.metadata.data_sha256
+        model = ModelData(path, exported, metrics, dataset, data_sha256)
+        run.submit(log_model, model)
         run.wait()  # the recording process reads `exported` before it is removed

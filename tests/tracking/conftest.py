@@ -144,7 +144,7 @@ def recorded(tmp_path_factory, empty_store, start_run, record_sweep, network_fil
         counts = {"train": 5}
         run.log_dataset("d", sha256="a" * 64, source="s", counts=counts, use="training")
         points = [tracking.EpochPoint(0, 1002, {"val/accuracy": 0.5})]
-        run.log_model(*network_files, points, ("d", "a" * 64))
+        run.log_model(tracking.ModelData(*network_files, points, "d", "a" * 64))
         run.set_tags({f"tag{number}": str(number) for number in range(120)})
     record_sweep(folder)
     client = open_store(folder)
