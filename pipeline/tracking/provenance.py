@@ -39,6 +39,7 @@ PROJECT = "digit-pipeline"  # as in pyproject.toml
 SETTINGS, MODULES = ("conf",), ("pipeline", "pyproject.toml")
 NOTEBOOKS = ":(exclude)*.ipynb"  # a notebook changes when someone saves an answer
 MAX_DIFF = 1_000_000  # characters
+UNKNOWN_DIFF = "(unknown: git cannot read the changes)\n"
 # The tags of this module. A config group may have the name "git" or "version".
 PROVENANCE_TAGS = (COMMAND_TAG, DVC_TAG, HOST_TAG, PROCESSOR_TAG, "mlflow.user")
 PROVENANCE_PREFIXES = ("git.", "version.", "mlflow.source.")
@@ -124,7 +125,8 @@ def code_diff() -> str:
     """Return the uncommitted changes to code and settings as a patch for git.
 
     New files are included. The patch is empty if nothing has changed or there is no
-    repository. After `MAX_DIFF` characters, it is truncated.
+    repository. After `MAX_DIFF` characters, it is truncated. If git fails, it only says
+    that the changes are unknown.
     """
     diff = _diff(SETTINGS) + _modules_diff()
     if len(diff) > MAX_DIFF:
@@ -152,7 +154,7 @@ def _diff(names: Sequence[str]) -> str:
         # diff.noprefix, with which `git apply` would not find the files.
         options = ("--patch", "--binary", "--no-ext-diff", "--no-textconv", commit)
         diff = git(ROOT, "diff-index", *options, "--", *paths, NOTEBOOKS, **index)
-    return diff or ""
+    return UNKNOWN_DIFF if diff is None else diff
 
 
 @functools.cache

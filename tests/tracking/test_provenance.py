@@ -94,6 +94,21 @@ def test_a_patch_of_more_than_a_million_characters_is_truncated(
     assert re.fullmatch(r"\(truncated: 1,400,\d{3} characters\)", last)
 
 
+def test_changes_that_git_cannot_read_are_recorded_as_unknown(tmp_path, use_repository):
+    package = tmp_path / "clone" / "pipeline"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    identity = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
+    for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "one"]):
+        subprocess.run(["git", *identity, *command], cwd=package.parent, check=True)
+    tree = subprocess.check_output(
+        ["git", "rev-parse", "HEAD^{tree}"], cwd=package.parent, text=True
+    ).strip()
+    (package.parent / ".git" / "objects" / tree[:2] / tree[2:]).unlink()
+    use_repository(package.parent)
+    assert provenance.code_diff() == "(unknown: git cannot read the changes)\n"
+
+
 @pytest.mark.parametrize(
     "comments", [("# one\n", "# other\n"), ("# one\n", ""), ("", "# other\n")]
 )
