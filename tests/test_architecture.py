@@ -152,6 +152,13 @@ def test_the_parts_of_tracking_import_in_one_direction(part):
     assert {name.split(".")[2] for name in imported} <= parts
 
 
+def test_each_module_that_can_run_in_several_processes_says_where_it_runs():
+    paths = {*PIPELINE.glob("tracking/**/*.py")} - {PIPELINE / "tracking/__init__.py"}
+    for path in paths | {PIPELINE / "execution/helper_process.py"}:
+        sentence = ast.get_docstring(ast.parse(path.read_text())).split("\n\n")[1]
+        assert sentence.startswith("Runs in "), path
+
+
 def test_the_store_asks_no_server():
     for path in PIPELINE.glob("tracking/store/*.py"):
         assert not {"http.client", "urllib.request.urlopen"} & {*imports(path)}

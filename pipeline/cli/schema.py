@@ -15,7 +15,7 @@ from pipeline.base.params import TRAINING_KEYS
 from pipeline.base.paths import data_dir
 from pipeline.base.student_ids import course_code, student_id
 from pipeline.base.text import NAME_CHARACTERS, printable
-from pipeline.base.urls import server_url
+from pipeline.base.urls import experiment_variable, server_url
 from pipeline.core.hyperparameters import HyperparameterFields, Hyperparameters, Seed
 
 DEFAULT_EXPERIMENT = "digits"
@@ -94,7 +94,7 @@ class RecordedConfig(StageConfig):
     @property
     def recorded_in(self) -> str | None:
         """The MLflow experiment of new runs; None if runs are not recorded."""
-        default = os.environ.get("MLFLOW_EXPERIMENT_NAME") or DEFAULT_EXPERIMENT
+        default = experiment_variable() or DEFAULT_EXPERIMENT
         return default if self.is_recorded else None
 
 

@@ -21,7 +21,7 @@ from pipeline.sweeps.jobs import OnResult
 from pipeline.sweeps.report_text import print_report
 from pipeline.sweeps.result import SweepResult, give_to_caller, written_files
 from pipeline.sweeps.start import SweepStart, start_sweep
-from pipeline.tracking import mirror_run, viewing_hint
+from pipeline.tracking import copy_to_server, viewing_hint
 from pipeline.training.size import training_bytes
 
 TRAINING = "pipeline.training.training_run"  # the module that workers import first
@@ -65,7 +65,7 @@ def _show_finished(start: SweepStart) -> SweepResult:
     folder, outcomes, run = start.folder, start.plan.outcomes, start.recorded.run
     assert run
     server = start.cfg.server
-    copied = mirror_run(start.store, server, run.run_id) if server else None
+    copied = copy_to_server(start.store, server, run.run_id) if server else None
     if len(written_files(folder)) < 2:
         from pipeline.sweeps.report import write_files  # Matplotlib takes 0.4 s
 

@@ -27,7 +27,7 @@ from pipeline.sweeps.report import Report
 from pipeline.sweeps.report_text import print_report
 from pipeline.sweeps.result import SweepResult, failure_message, give_to_caller
 from pipeline.sweeps.start import SweepStart
-from pipeline.tracking import Run, new_tracker
+from pipeline.tracking import new_tracker
 from pipeline.training.training_run import compute_training_run
 
 
@@ -52,7 +52,6 @@ def record_sweep(start: SweepStart, executor: Executor) -> SweepResult:
         tags=_tags(jobs, recorded),
         resume=recorded.run.run_id if recorded.run else None,
     ) as run:
-        assert isinstance(run, Run)  # `new_tracker` records in this process
         run.delete_unfinished_children()
         children = Children(run, start)
         report = Report(run, start.folder, plan, title=start.name)

@@ -34,7 +34,14 @@ from pipeline.core.dataset import DataFile
 from pipeline.core.epoch import Epoch
 from pipeline.core.fingerprint import code_hashes
 from pipeline.plots import weight_images
-from pipeline.tracking import EpochPoint, OpenRun, RecordedRun, Run, provenance
+from pipeline.tracking import (
+    EpochPoint,
+    ModelData,
+    OpenRun,
+    RecordedRun,
+    Run,
+    provenance,
+)
 
 if TYPE_CHECKING:  # importing PyTorch takes a second
     from pipeline.training.training_run import TrainingRun
@@ -247,7 +254,7 @@ def submit_model(run: OpenRun, training: "TrainingRun", path: Path) -> None:
     """Export the network in a file, and submit it as a model."""
     from pipeline.model.program import export_network  # imports PyTorch
 
-    last = training.last
+    last, metadata = training.last, training.metadata
     metrics = [
         EpochPoint(FINAL_STEP, last.time, training.final_metrics),
         EpochPoint(last.number, last.time, ordered(last.metrics)),
@@ -255,29 +262,20 @@ def submit_model(run: OpenRun, training: "TrainingRun", path: Path) -> None:
     with TemporaryDirectory() as folder:
         exported = Path(folder, "model.pt2")
         export_network(path, exported, hidden=training.hyperparameters.hidden)
-        run.submit(
-            log_model,
-            path,
-            exported,
-            metrics,
-            (training.metadata.dataset, training.metadata.data_sha256),
+        model = ModelData(
+            path, exported, metrics, metadata.dataset, metadata.data_sha256
         )
+        run.submit(log_model, model)
         run.wait()  # the recording process reads `exported` before it is removed
 
 
-def log_model(
-    run: Run,
-    network_path: Path,
-    exported: Path,
-    metrics: Sequence[EpochPoint],
-    dataset: tuple[str, str],
-) -> None:
+def log_model(run: Run, model: ModelData) -> None:
     """Log the model, with a program for `mlflow.pytorch.load_model`.
 
     In a sweep, only the best network gets a model. `log_epochs` has logged the images
     of its weights.
     """
-    run.log_model(network_path, exported, metrics, dataset)
+    run.log_model(model)
     title = "learning curves and images of the weights"
     run.add_links({"curves": run.link(title, "model-metrics")})
 

@@ -64,7 +64,7 @@ OnEpoch = Callable[[Epoch], object]
 
 def train_or_reproduce(
     command: Command[TrainConfig],
-    tracker: Tracker,
+    tracker: Tracker[OpenRun],
     on_epoch: OnEpoch | None = None,
 ) -> TrainResult:
     """Train a network, or reproduce a run; call `on_epoch` after each epoch.
@@ -100,7 +100,7 @@ def _next_steps() -> str:
 def _reproduce(
     cfg: TrainConfig,
     options: Mapping[str, str],
-    tracker: Tracker,
+    tracker: Tracker[OpenRun],
     on_epoch: OnEpoch | None,
 ) -> TrainResult:
     """Train a recorded run again, and compare the two networks.
@@ -138,7 +138,7 @@ def _record_training(
     cfg: TrainConfig,
     options: Mapping[str, str],
     dataset: Dataset,
-    tracker: Tracker,
+    tracker: Tracker[OpenRun],
     on_epoch: OnEpoch | None,
     original: Original | None = None,
 ) -> TrainResult:
@@ -229,7 +229,7 @@ def _context(
 def _start_run(
     cfg: TrainConfig,
     checkpoint: Checkpoint,
-    tracker: Tracker,
+    tracker: Tracker[OpenRun],
     name: str,
     inputs: TrainingInputs,
 ) -> Iterator[OpenRun]:
