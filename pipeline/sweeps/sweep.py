@@ -51,7 +51,7 @@ def train_sweep(
     ) as start:
         for outcome in start.plan.outcomes:
             start.on_result(outcome)
-        if start.recorded.is_finished and start.plan.is_complete:
+        if start.recorded.is_finished and start.plan.ended == start.plan.size:
             return _show_finished(start)
         return _train_missing(start)
 
