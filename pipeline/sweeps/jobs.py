@@ -143,6 +143,15 @@ def failed_jobs(outcomes: Iterable[Outcome]) -> dict[str, list[Job]]:
     return failed
 
 
+def all_options(options: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """Return all options of each group, such as "small,wide" for team."""
+    found: dict[str, set[str]] = {}
+    for each in options:
+        for group, names in each.items():
+            found.setdefault(group, set()).update(names.split(","))
+    return {group: ",".join(sorted(names)) for group, names in found.items()}
+
+
 def short_name(values: Mapping[str, Any]) -> str:
     """Return varied values as text, such as "hidden=40 seed=2"."""
     return printable(" ".join(f"{key}={value}" for key, value in values.items()))

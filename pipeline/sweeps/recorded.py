@@ -36,7 +36,7 @@ Processors = Collection[str]  # names of processors
 class RecordedSweep:
     """The record of a sweep by earlier processes; empty if the sweep is new."""
 
-    sweep_id: str  # see `sweep_id` in listing.py
+    sweep_id: str  # see `sweep_id` in naming.py
     run: RecordedRun | None = None
     children: Sequence[RecordedRun] = ()  # the children that ended, oldest first
     # The `newest_trained` child of each job, by its id.
