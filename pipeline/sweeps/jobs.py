@@ -1,4 +1,8 @@
-"""A job of a sweep, which is a combination of values, and the outcome of a job."""
+"""A job of a sweep, which is a combination of values, and the outcome of a job.
+
+This module runs in the process of the command. A worker does not get the job, only its
+data set and its hyperparameters.
+"""
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -1,7 +1,8 @@
 """Trains the missing jobs of a sweep in its run, and completes the run.
 
 `_train` is the only function that records outcomes. Each outcome is then in the store,
-in the plan, in the terminal and, after a while, in the report.
+in the plan, in the terminal and, after a while, in the report. This module runs in the
+process of the command; only `compute_training_run` runs in the workers.
 """
 
 import itertools
@@ -16,7 +17,7 @@ from pipeline.base.printing import say
 from pipeline.base.tags import KIND_TAG, SWEEP_TAG, SWEPT_TAG, Kind
 from pipeline.base.terminal import busy, counted
 from pipeline.base.text import format_bytes
-from pipeline.execution.executor import Executor, Task, TaskResult
+from pipeline.execution.executor import Executor, LostAttempt, Task, TaskResult
 from pipeline.execution.interrupt import delayed_interrupt
 from pipeline.sweeps.children import Children
 from pipeline.sweeps.jobs import Job, all_options
@@ -109,7 +110,7 @@ def _train(
         delayed_interrupt(stopping, executor.stop) as interrupt,
     ):
         for result in executor.run(compute_training_run, tasks):
-            if not result.final:
+            if isinstance(result, LostAttempt):
                 children.fail_attempt(result.job, result.error)
                 progress.add_attempt(result.job, result.error)
                 continue
