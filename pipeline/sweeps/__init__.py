@@ -2,18 +2,18 @@
 
 These are the types, in the order in which a sweep makes them:
 
-type             made in             what it is
-`Job`            listing, search     a combination of values, with its data set
-`RecordedSweep`  start (recorded)    the results of jobs of the same sweep
-`ReusableRuns`   start (recorded)    other runs, whose results jobs can reuse
-`Plan`           start (or search)   all jobs, and the outcomes so far
-`Sweep`          start               all of the above, and how the sweep was called
-`Task`           sweep_run           a call of `compute_training_run` in a worker
-`TaskResult`     executor            the `TrainingRun` of a job, or why it failed
-`Reused`         children            the `TrainingRun` of an earlier run
-`Outcome`        children, recorded  the metrics of a job, and its recorded run
-`Configuration`  configurations      the jobs that differ only in their seed
-`SweepResult`    result              all outcomes, for a caller from Python
+type             made in             used in              what it is
+`Job`            listing, search     all modules          a combination of values
+`RecordedSweep`  start               start, children      earlier results of this sweep
+`ReusableRuns`   start               sweep, sweep_run     results of other runs
+`Plan`           start, search       sweep_run, progress  the jobs and their outcomes
+`Sweep`          start               sweep, sweep_run     all of the above, and the call
+`Task`           sweep_run           executor, worker     a call that trains the job
+`Reused`         children            children             a training run of another run
+`TaskResult`     executor            children             a training run, or an error
+`Outcome`        children, recorded  all after these      the recorded result of a job
+`Configuration`  configurations      report, result       the jobs of all its seeds
+`SweepResult`    sweep, sweep_run    report_text, Python  the result of the sweep
 
 `sweep` has the steps of the command: `start` finds out what to train. `sweep_run` opens
 the run of the sweep, and records all results in one loop: the executor gets a task for

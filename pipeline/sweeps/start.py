@@ -36,7 +36,7 @@ UNTRACKED = (
 class SweepCall:
     """What a sweep is called with, and the state of the program at that time.
 
-    The functions in `on_result` can change the environment, and a user the code.
+    `on_result` can change the environment, and the user can change the code.
     """
 
     cfg: CommonSweepConfig  # the settings that all jobs have in common
