@@ -54,7 +54,7 @@ class Sweep:
     call: SweepCall
     name: str  # the name of the run
     folder: Path  # for table and plot; for networks too, if nothing is recorded
-    plan: Plan  # the only part that changes: the sweep adds each outcome
+    plan: Plan  # gets each outcome while the sweep runs
     recorded: RecordedSweep
     reusable: ReusableRuns
 
@@ -88,7 +88,12 @@ def open_sweep(
     """
     cfg = command.config
     call = SweepCall(
-        cfg, store, caller_folder, cfg.recorded_in, provenance.code_state(), on_result
+        cfg,
+        store=store,
+        caller_folder=caller_folder,
+        experiment=cfg.recorded_in,
+        code=provenance.code_state(),
+        on_result=on_result,
     )
     jobs = list_jobs(command, lambda name: datasets.prepare(name, folder=data).file)
     identifier = sweep_id(
