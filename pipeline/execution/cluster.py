@@ -2,7 +2,8 @@
 
 Nodes need Ray, PyTorch and the other dependencies, but no clone, no shared folder and
 no MLflow store, because this process sends the code and the data. `_run_on_node`,
-`_load` and `_check` run on the nodes.
+`_load` and `_check` run on the nodes. All other functions run in the process of the
+command.
 """
 
 import copy
@@ -37,6 +38,7 @@ from pipeline.core.fingerprint import (
 )
 from pipeline.execution.executor import (
     Executor,
+    LostAttempt,
     Task,
     TaskResult,
     failure,
@@ -93,7 +95,7 @@ class RayExecutor(Executor):
         count = 1 if timeout else len(refs)
         return ray.wait(refs, num_returns=count, timeout=timeout)[0]
 
-    def _result(self, call: Any, task: Task, *, final: bool) -> TaskResult:  # noqa: ANN401
+    def _result(self, call: Any, task: Task) -> TaskResult | LostAttempt:  # noqa: ANN401
         try:
             # The value is copied, because Ray's arrays are read-only.
             value, machine = copy.deepcopy(ray.get(call))
@@ -108,7 +110,7 @@ class RayExecutor(Executor):
             reason = "its worker was killed because its node ran out of memory"
         except exceptions.RayError as error:  # for example, a result was not sent
             reason = str(error).partition("\n")[0]
-        return TaskResult(task.job, error=reason, final=final)
+        return LostAttempt(task.job, reason)
 
 
 def _connect(address: str) -> None:

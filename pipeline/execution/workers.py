@@ -1,4 +1,7 @@
-"""The executor that the keys `executor` and `workers` select."""
+"""The executor that the keys `executor` and `workers` select.
+
+This module runs in the process of the command, before it starts the workers.
+"""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,7 @@
-"""The networks that a sweep trained, for stages that use all these networks."""
+"""The networks that a sweep trained, for stages that use all these networks.
+
+This module runs in the process of such a stage; no sweep needs to run.
+"""
 
 from collections.abc import Mapping
 from contextlib import suppress

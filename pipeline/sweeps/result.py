@@ -1,4 +1,4 @@
-"""The result of a sweep for a caller from Python."""
+"""The result of a sweep for a caller from Python, whose process runs this module."""
 
 import math
 import shutil

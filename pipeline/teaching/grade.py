@@ -172,7 +172,7 @@ def _grade(
     with pool, progress_bar(new_console()) as bar:
         shown = bar.add_task("grading", total=len(tasks))
         for result in pool.run(grade_submission, tasks):
-            if result.final:
+            if isinstance(result, TaskResult):
                 done.append(_finish(result, cfg.require))
                 bar.advance(shown)
     return done
