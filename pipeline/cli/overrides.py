@@ -4,8 +4,7 @@ import itertools
 import operator
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, SupportsFloat, SupportsIndex
 
@@ -13,7 +12,7 @@ from pipeline import ConfigError
 from pipeline.base.text import shortened
 from pipeline.cli.command import Interval, Setting, Several
 from pipeline.cli.flags import ConfigFolders
-from pipeline.cli.problems import as_text, located
+from pipeline.cli.problems import as_text, collected
 from pipeline.cli.schema import KEYS, TEXT_KEYS, Schema, contains
 from pipeline.cli.validation import describe_default, explain_unknown_key
 from pipeline.cli.values import MAX_VALUES, parse_group, parse_value
@@ -49,7 +48,7 @@ def read_arguments(
     settings, groups = dict[str, Setting](), dict[str, Sequence[str]]()
     problems: list[str] = []
     for words in _join_spaced(arguments):
-        with _collected_as_one(problems):
+        with collected(problems):
             argument = _check_form(words, schema, folders)
             name, equals, text = argument.partition("=")
             key = PREFIX.sub("", name)
@@ -72,7 +71,7 @@ def read_keywords(
     settings, groups = dict[str, Setting](), dict[str, Sequence[str]]()
     problems: list[str] = []
     for key, value in keywords.items():
-        with _collected_as_one(problems):
+        with collected(problems):
             names = folders.files_of_group(key)
             if names is not None:
                 options = value if _is_list(value) else [value]
@@ -83,15 +82,6 @@ def read_keywords(
             else:
                 raise ConfigError(explain_unknown_key(key, schema, folders.groups))
     return Overrides(settings, groups, problems)
-
-
-@contextmanager
-def _collected_as_one(problems: list[str]) -> Iterator[None]:
-    """Add the error of an override, which may contain line breaks, as one problem."""
-    try:
-        yield
-    except ConfigError as error:
-        problems.append(located(str(error), None))
 
 
 def _join_spaced(arguments: Iterable[str]) -> list[list[str]]:
