@@ -106,8 +106,11 @@ class Composition:
 def options_by_group(compositions: Sequence[Composition]) -> dict[str, Several]:
     """Return the different options of each group; some can be `NO_OPTION`."""
     groups = dict.fromkeys(group for each in compositions for group in each.options)
-    chosen = ((x, (y.options.get(x, NO_OPTION) for y in compositions)) for x in groups)
-    return {group: Several(dict.fromkeys(names)) for group, names in chosen}
+    options = dict[str, Several]()
+    for group in groups:
+        names = [each.options.get(group, NO_OPTION) for each in compositions]
+        options[group] = Several(dict.fromkeys(names))
+    return options
 
 
 @dataclass(frozen=True)
