@@ -330,6 +330,12 @@ def test_the_flag_for_sweeps_may_be_anywhere():
     assert command == read("hidden=5,6", "seed=1", "-m") and len(jobs_of(command)) == 2
 
 
+def test_a_sweep_with_one_combination_varies_nothing_and_its_job_has_a_seed():
+    command = read("-m", "hidden=7")
+    assert command.is_sweep and not command.varied
+    assert [job.varied_values for job in jobs_of(command)] == [{"seed": 1}]
+
+
 def test_commas_separate_numbers_and_names_of_data_sets(tmp_path, monkeypatch):
     folder = tmp_path / "my set"
     folder.mkdir()
