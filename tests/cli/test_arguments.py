@@ -165,7 +165,7 @@ def test_an_invalid_argument_is_rejected_with_key_rule_and_value(command):
 
 
 def test_a_quoted_assignment_with_spaces_is_rejected_like_an_unquoted_one():
-    for word in ("hidden = 3", "hidden =3"):
+    for word in ("hidden = 3", "hidden =3", "hidden 3"):
         (problem,) = problems(word)
         assert problem == f"'{word}' is not of the form key=value: write hidden=3"
 
