@@ -18,7 +18,7 @@ from pipeline.base.paths import conf_dir, displayed
 from pipeline.base.process import run_command
 from pipeline.base.terminal import wrap
 from pipeline.cli.command import Command
-from pipeline.cli.flags import ConfigFolders, read_flags
+from pipeline.cli.flags import ConfigFolders, Flags, read_flags
 from pipeline.cli.schema import KEYS, ConfigT, Schema
 
 Function = TypeVar("Function", bound=Callable[..., object])
@@ -33,14 +33,16 @@ def stage(
 
     def run() -> None:
         arguments = sys.argv[1:]
-        flags, _ = read_flags(arguments)
         if {"-h", "--help"} & {*arguments}:
+            flags = Flags()
+            with suppress(ConfigError):  # the message refers to the help
+                flags, _ = read_flags(arguments)
             print(help_text(name, doc, schema, flags.folders), end="")
             return
         from pipeline.cli.arguments import parse  # Hydra takes 0.1 s: not for --help
 
         command = parse(arguments, schema)
-        if flags.prints:
+        if command.prints:
             if (number := len(command.combinations)) > 1:
                 print(f"# the first valid combination of {number:,}")
             for group, option in command.options.items():

@@ -231,6 +231,7 @@ def test_a_name_that_is_not_a_stage_is_rejected_with_a_list_of_the_stages(capsys
             "python -m pipeline.inspect [key=value ...]\n\nExplains ",
         ),
         ("--help train", 0, "python -m pipeline.train [key=value ...]\n\nTrains "),
+        ("train --help --cfg x", 0, "python -m pipeline.train [key=value ...]\n\n"),
         ("train hiden=5", 2, "did you mean hidden?\n  see python -m pipeline.train --"),
     ],
 )
