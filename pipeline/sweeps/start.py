@@ -11,6 +11,8 @@ from pipeline.base.locking import Level
 from pipeline.base.printing import say
 from pipeline.base.terminal import wrap
 from pipeline.cli import Command, CommonSweepConfig, TrainConfig
+from pipeline.core.dataset import DataFile
+from pipeline.execution.workers import check_executor
 from pipeline.sweeps.jobs import Job, OnResult
 from pipeline.sweeps.listing import list_jobs, sweep_id, sweep_name
 from pipeline.sweeps.plan import Plan
@@ -70,7 +72,7 @@ def start_sweep(
     cfg = command.config
     code = provenance.code_state()  # for all training runs; files may change later
     experiment = cfg.recorded_in  # the variable may change later too
-    jobs = list_jobs(command, lambda name: datasets.prepare(name, folder=data).file)
+    jobs = list_jobs(command, lambda name: _prepare(name, data, cfg.executor))
     identifier = sweep_id(
         jobs, command.intervals, experiment=experiment, again=cfg.again
     )
@@ -105,6 +107,17 @@ def start_sweep(
             code=code,
             on_result=on_result,
         )
+
+
+def _prepare(dataset: str, folder: Path, executor: str) -> DataFile:
+    """Return the file of a data set.
+
+    An executor that cannot start is rejected before a data set is fetched. If there is
+    a data file, jobs can have been trained earlier, and may need no executor.
+    """
+    if datasets.is_name(dataset) and not (folder / f"{dataset}.safetensors").exists():
+        check_executor(executor)
+    return datasets.prepare(dataset, folder=folder).file
 
 
 def _plan(
