@@ -71,7 +71,7 @@ export const inputImage = {
   },
 };
 
-// Show an image on the board, and say how a drawing was prepared.
+// Show an image on the board, and say how a drawing was preprocessed.
 function showImage({ image, index, strokes, stray }) {
   pending = null;
   const board = $("board"), context = board.getContext("2d");
