@@ -22,6 +22,8 @@ from pipeline.cli.flags import ConfigFolders, Flags, read_flags
 from pipeline.cli.schema import KEYS, ConfigT, Schema
 
 Function = TypeVar("Function", bound=Callable[..., object])
+# For a required key that a variable can replace: how its comment begins.
+REQUIRED = {"server": "required, unless MLFLOW_TRACKING_URI is the URL of a server"}
 
 
 def stage(
@@ -86,7 +88,7 @@ def help_text(name: str, doc: str, schema: Schema, folders: ConfigFolders) -> st
 def settings_help(keys: Iterable[str], required: Container[str]) -> str:
     """Return lines with settings, and their defaults and comments in conf/config.yaml.
 
-    The comments of the keys in `required` begin with "required:".
+    The comments of the keys in `required` begin with "required".
 
     Raises:
         UserError: If conf/config.yaml cannot be read.
@@ -98,7 +100,11 @@ def settings_help(keys: Iterable[str], required: Container[str]) -> str:
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{displayed(path)} cannot be read: {error}") from None
     comments = {
-        f"{key}={value}": f"required: {text}" if key in required else text
+        f"{key}={value}": (
+            f"{REQUIRED.get(key, 'required')}: {text.partition('; null: ')[0]}"
+            if key in required
+            else text
+        )
         for key, value, text in lines
         if key in keys
     }
@@ -112,8 +118,8 @@ def settings_help(keys: Iterable[str], required: Container[str]) -> str:
 def from_python(schema: type[ConfigT], settings: Mapping[str, Any]) -> Command[ConfigT]:
     """Return the command for settings that were passed as keywords.
 
-    All other settings have their defaults. The values can be paths, and numbers of
-    NumPy or PyTorch.
+    All other settings have their defaults. The values can be paths, and NumPy or
+    PyTorch numbers.
 
     Raises:
         ConfigError: If settings are invalid; the message has one line per problem.

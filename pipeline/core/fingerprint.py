@@ -1,6 +1,6 @@
 """The fingerprint of a training run: a hash of what determines its weights.
 
-On the same processor, equal fingerprints mean byte-identical weights.
+On the same type of processor, equal fingerprints mean byte-identical weights.
 """
 
 import functools

@@ -35,6 +35,7 @@ from pipeline.core.fingerprint import (
     Software,
     check_code,
     processor,
+    torch_version,
 )
 from pipeline.execution.executor import (
     Executor,
@@ -220,8 +221,10 @@ def _check(software: Software) -> str:
     """Return the name of this node's processor, if the node has this software."""
     node = f"node {ray.util.get_node_ip_address()}"
     remedy = (
-        "install the same version of PyTorch on this node and uninstall this project "
-        "there, or stop the node"
+        "uninstall the project on this node, which seems to import its own copy "
+        "instead of the code that the sweep sends"
     )
-    software.check(node, remedy=remedy)
+    if torch_version() != software.torch:
+        remedy = f"install PyTorch {software.torch} on this node"
+    software.check(node, remedy=f"{remedy}, or stop the node")
     return processor()

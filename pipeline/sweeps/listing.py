@@ -17,10 +17,10 @@ def list_jobs(
 ) -> list[Job]:
     """Return a job for each combination of the values.
 
-    Combinations with equal images and hyperparameters are one job, which has the
-    options of all these combinations. A group without an option has the option null. A
-    saved sweep, an option of the group `experiment`, only lists combinations, so it
-    does not distinguish jobs.
+    Combinations with equal images and hyperparameters are treated as one job, which has
+    the options of all these combinations. A group without an option has the option
+    null. A saved sweep, an option of the group `experiment`, only lists combinations,
+    so it does not distinguish jobs.
 
     For a search, each interval is replaced by one of its numbers.
 

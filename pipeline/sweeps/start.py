@@ -14,6 +14,8 @@ from pipeline.base.locking import Level
 from pipeline.base.printing import say
 from pipeline.base.terminal import wrap
 from pipeline.cli import Command, CommonSweepConfig, TrainConfig
+from pipeline.core.dataset import DataFile
+from pipeline.execution.workers import check_executor
 from pipeline.sweeps.jobs import Job, OnResult
 from pipeline.sweeps.listing import list_jobs
 from pipeline.sweeps.naming import sweep_id, sweep_name
@@ -95,7 +97,7 @@ def open_sweep(
         code=provenance.code_state(),
         on_result=on_result,
     )
-    jobs = list_jobs(command, lambda name: datasets.prepare(name, folder=data).file)
+    jobs = list_jobs(command, lambda name: _prepare(name, data, cfg.executor))
     identifier = sweep_id(
         jobs, command.intervals, experiment=call.experiment, again=cfg.again
     )
@@ -115,6 +117,17 @@ def open_sweep(
             recorded=recorded,
             reusable=ReusableRuns(store if cfg.is_recorded and not cfg.again else None),
         )
+
+
+def _prepare(dataset: str, folder: Path, executor: str) -> DataFile:
+    """Return the file of a data set.
+
+    An executor that cannot start is rejected before a data set is fetched. If there is
+    a data file, jobs can have been trained earlier, and may need no executor.
+    """
+    if datasets.is_name(dataset) and not (folder / f"{dataset}.safetensors").exists():
+        check_executor(executor)
+    return datasets.prepare(dataset, folder=folder).file
 
 
 def _locked(folder: Path) -> AbstractContextManager[None]:

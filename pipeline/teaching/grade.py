@@ -1,4 +1,4 @@
-"""The command `grade`: reads the submissions of a class, and writes their points."""
+"""The command `grade`: reads the submissions of a class and writes their points."""
 
 import sys
 from collections import Counter

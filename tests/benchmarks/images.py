@@ -3,7 +3,7 @@
     python tests/benchmarks/images.py [--quick]
 
 Trains the network of the exercise with seeds 1 to 3, then prints tables. Takes about
-three minutes. With --quick, there are one seed and fewer images. Each kind is drawn
+three minutes. --quick uses one seed and fewer images. Each kind is drawn
 from MNIST's test digits, as a pen or a camera would show them, with a fixed seed. The
 preprocessing was not tuned to these images.
 """

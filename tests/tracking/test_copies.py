@@ -510,7 +510,7 @@ def test_a_run_that_a_server_rejects_does_not_hide_the_copies_of_others(
     rejected = next(run for run in runs if run.tags["kind"] == "training").run_id
     with sqlite3.connect(synced.outputs / "mlflow.db") as database:  # MLflow rejects it
         database.execute("INSERT INTO tags VALUES ('a*b', '1', ?)", [rejected])
-    reason = f"4 runs were not copied to {server.url}; the first: run {rejected}: "
+    reason = f"4 runs were not copied to {server.url}; for example, run {rejected}: "
     with synced.captured() as text, pytest.raises(PartlyFailed) as failed:
         sync(server=server.url)
     assert str(failed.value).startswith(f"1 of {reason}")

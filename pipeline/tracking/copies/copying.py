@@ -56,7 +56,8 @@ def describe_failed(done: Mapping[str, CopyStatus], server: str) -> str:
     if not failed:
         return ""
     count = f"{len(failed)} of {len(done)} runs were not copied"
-    return f"{count} to {server}; the first: run {failed[0]}: {done[failed[0]].reason}"
+    example = f"for example, run {failed[0]}: {done[failed[0]].reason}"
+    return f"{count} to {server}; {example}"
 
 
 def import_mlflow() -> None:

@@ -110,7 +110,7 @@ class RecordedRun:
 
     @property
     def network_path(self) -> Path:
-        """The file of the network of a training run; see `TrainingRun.write`."""
+        """A training run's network file; see `TrainingRun.write`."""
         return self.artifacts / NETWORK_PATH
 
     @property
