@@ -168,7 +168,7 @@ def _explain_neurons(
         about += f"\n{origin}"
     sums = interpret.neuron_sums(trained.network, pixels, integers)
     worksheets = interpret.worksheets(sums, neurons, trained.spec)
-    always_zero = trained.always_zero(dataset.split(trained.split).train)
+    always_zero = trained.always_zero(dataset)
     folder = results_dir("details/neuron")
     with new_results(folder) as partial:
         interpret.write_terms([sums[name] for name in neurons], always_zero, partial)

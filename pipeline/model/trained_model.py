@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool
 
 from pipeline import UserError, datasets
 from pipeline.base.paths import (
@@ -20,7 +20,7 @@ from pipeline.base.paths import (
 )
 from pipeline.base.tensors import tensors_sha256
 from pipeline.base.text import short_repr
-from pipeline.core.dataset import LabeledImages
+from pipeline.core.dataset import Dataset
 from pipeline.core.network import Network, snapshot
 from pipeline.model.storage import (
     Metadata,
@@ -89,18 +89,13 @@ class TrainedModel:
         """The params of the training run; {} if they are not recorded."""
         return self.metadata.params if self.metadata else {}
 
-    # This is a method of the network, because with an augmentation, the result would
-    # depend on the hyperparameters.
-    def images_with_ink(self, train: LabeledImages) -> Int[np.ndarray, "784"]:
-        """Return in how many of the training images each pixel is above 0.
+    def always_zero(self, dataset: Dataset) -> Bool[np.ndarray, "784"]:
+        """Return which pixels are 0 in all images of the training run.
 
-        If a pixel is 0 in all training images, training cannot change its weights.
+        Training cannot change the weights of these pixels. `dataset` is the data set of
+        the training run; with split=holdout, it has other training images, too.
         """
-        return np.asarray(np.count_nonzero(train.images, axis=0).ravel())
-
-    def always_zero(self, train: LabeledImages) -> Bool[np.ndarray, "784"]:
-        """Return which pixels are 0 in all training images."""
-        return np.asarray(self.images_with_ink(train) == 0)
+        return datasets.always_zero(dataset.split(self.split).train)
 
     @property
     def planned_epochs(self) -> int:
