@@ -13,4 +13,4 @@ from pipeline.datasets.registry import (
     preparing_command,
     spec,
 )
-from pipeline.datasets.statistics import always_zero, images_with_ink
+from pipeline.datasets.statistics import images_with_ink

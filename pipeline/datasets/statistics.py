@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 import numpy as np
-from jaxtyping import Bool, Int, UInt8
+from jaxtyping import Int, UInt8
 
 from pipeline.core import CLASSES, WHITE
 from pipeline.core.dataset import Dataset, LabeledImages
@@ -19,19 +19,13 @@ def class_means(dataset: Dataset) -> dict[int, UInt8[np.ndarray, "28 28"]]:
     }
 
 
-def images_with_ink(train: LabeledImages) -> Int[np.ndarray, "784"]:
-    """Return in how many of the training images each pixel is above 0."""
-    return np.asarray(np.count_nonzero(train.images, axis=0).ravel())
+def images_with_ink(data: LabeledImages) -> Int[np.ndarray, "784"]:
+    """Return in how many of the images each pixel is above 0.
 
-
-def always_zero(train: LabeledImages) -> Bool[np.ndarray, "784"]:
-    """Return which pixels are 0 in all training images.
-
-    For a network, these are the images of its training run, without the validation
-    images: training cannot change the weights of these pixels. For the summary of a
-    data set, these are all its training images.
+    The summary of a data set counts all training images, and `TrainedModel` the images
+    of a training run. A pixel with the number 0 is an always-zero pixel.
     """
-    return np.asarray(images_with_ink(train) == 0)
+    return np.asarray(np.count_nonzero(data.images, axis=0).ravel())
 
 
 def summarize(dataset: Dataset, origin: Mapping[str, str]) -> Summary:
@@ -51,7 +45,7 @@ def summarize(dataset: Dataset, origin: Mapping[str, str]) -> Summary:
         train=_count(dataset.train),
         test=_count(dataset.test),
         pixels=Pixels(mean=round(mean, 6), std=round(std, 6), zero=round(zero, 6)),
-        always_zero=np.flatnonzero(always_zero(dataset.train)).tolist(),
+        always_zero=np.flatnonzero(images_with_ink(dataset.train) == 0).tolist(),
         origin=dict(origin),
     )
 

@@ -15,7 +15,7 @@ from pipeline.base.metric_names import VAL_ACCURACY
 from pipeline.core import PIXELS, WHITE
 from pipeline.core.dataset import Dataset, Split
 from pipeline.core.network import network_from
-from pipeline.datasets import DatasetSpec, always_zero, images_with_ink
+from pipeline.datasets import DatasetSpec
 from pipeline.images.unsure import is_blank
 from pipeline.interpret import measurements
 from pipeline.model import (
@@ -86,12 +86,12 @@ class ModelAnalysis:
     @cached_property
     def images_with_ink(self) -> Int[np.ndarray, "784"]:
         """The number of training images in which each pixel is above 0."""
-        return images_with_ink(self.split.train)
+        return self.trained.images_with_ink(self.dataset)
 
-    @cached_property
+    @property
     def always_zero(self) -> Bool[np.ndarray, "784"]:
         """The pixels that are 0 in all training images."""
-        return always_zero(self.split.train)
+        return np.asarray(self.images_with_ink == 0)
 
     @cached_property
     def frozen(self) -> Bool[np.ndarray, "784 hidden"] | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Int
 
 from pipeline import UserError, datasets
 from pipeline.base.paths import (
@@ -89,13 +89,20 @@ class TrainedModel:
         """The params of the training run; {} if they are not recorded."""
         return self.metadata.params if self.metadata else {}
 
-    def always_zero(self, dataset: Dataset) -> Bool[np.ndarray, "784"]:
-        """Return which pixels are 0 in all images of the training run.
+    # This is a method of the network, because with an augmentation, the result would
+    # depend on the hyperparameters.
+    def images_with_ink(self, dataset: Dataset) -> Int[np.ndarray, "784"]:
+        """Return in how many images of the training run each pixel is above 0.
 
-        Training cannot change the weights of these pixels. `dataset` is the data set of
-        the training run; with split=holdout, it has other training images, too.
+        If a pixel is 0 in all of these images, training cannot change its weights.
+        `dataset` has all its training images, which are more with split=holdout.
         """
-        return datasets.always_zero(dataset.split(self.split).train)
+        train = dataset.split(self.split).train
+        return datasets.images_with_ink(train)
+
+    def always_zero(self, dataset: Dataset) -> Bool[np.ndarray, "784"]:
+        """Return which pixels are 0 in all images of the training run."""
+        return np.asarray(self.images_with_ink(dataset) == 0)
 
     @property
     def planned_epochs(self) -> int:
