@@ -13,7 +13,7 @@ answers are correct.
 import os
 from typing import TYPE_CHECKING, Unpack
 
-from pipeline.base.call import call
+from pipeline.base.results_folder import call
 from pipeline.base.terminal import busy
 from pipeline.cli import (
     Command,

@@ -19,7 +19,7 @@ from operator import index
 from typing import TYPE_CHECKING, Any, Unpack
 
 from pipeline import ConfigError
-from pipeline.base.call import call
+from pipeline.base.results_folder import call
 from pipeline.base.terminal import busy
 from pipeline.cli import (
     Array,

@@ -56,6 +56,7 @@ LIBRARIES = {
     "optuna": "sweeps",
 }
 MODULES = sorted(PIPELINE.rglob("*.py"))
+RESULTS = ("own_folder", "results_dir", "lasting_dir", "new_results")
 
 
 @cache
@@ -173,17 +174,17 @@ def test_the_implementations_of_the_stages_close_no_cycle_of_packages():
     [
         # sweeps has a command too, and errors compares paths.
         (
-            {"base.call.own_folder", "base.call.results_dir", "base.call.lasting_dir"}
-            | {"base.call.new_results", "base.paths.store_dir"},
+            {"base.paths.store_dir"}
+            | {f"base.results_folder.{name}" for name in RESULTS},
             {"sweeps/sweep.py", "base/errors.py"},
         ),
         # schema checks a setting.
         ({"base.paths.data_dir"}, {"sweeps/sweep.py", "cli/schema.py"}),
-        # call decides where results go, errors explains errors, and selection finds the
-        # last network.
+        # results_folder decides where results go, errors explains errors, and selection
+        # finds the last network.
         (
             {"base.paths.outputs_dir"},
-            {"base/call.py", "base/errors.py", "model/selection.py"},
+            {"base/results_folder.py", "base/errors.py", "model/selection.py"},
         ),
     ],
 )

@@ -5,11 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline import UserError, interpret, neuron_name, tracking
-from pipeline.base.call import lasting_dir, new_results, results_dir
 from pipeline.base.paths import data_dir, displayed, outputs_dir, store_dir, user_path
-from pipeline.base.printing import say
-from pipeline.base.terminal import busy, command_line, counted, next_steps, wrap
-from pipeline.base.text import printable
+from pipeline.base.results_folder import lasting_dir, new_results, results_dir
+from pipeline.base.terminal import busy, say
+from pipeline.base.text import command_line, counted, next_steps, printable, wrap
 from pipeline.cli import InspectConfig, defaults, expected_params, network_name
 from pipeline.core.dataset import Dataset
 from pipeline.evaluation import (

@@ -4,8 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from pipeline.base import files
-from pipeline.base.params import TRAINING_KEYS
-from pipeline.base.tags import NO_OPTION
+from pipeline.base.params import NO_OPTION, TRAINING_KEYS
 from pipeline.cli import Command, Interval, TrainConfig, committed_defaults
 from pipeline.core.dataset import DataFile
 from pipeline.sweeps.jobs import Job, short_name

@@ -21,9 +21,9 @@ from typing import Any, Concatenate, NamedTuple, ParamSpec
 
 from PIL import Image
 
-from pipeline.base.printing import say
 from pipeline.base.tags import Status
-from pipeline.base.terminal import wrap
+from pipeline.base.terminal import say
+from pipeline.base.text import wrap
 
 Params = Mapping[str, Any]  # see `base.params`; MLflow stores them as text
 Tags = Mapping[str, str]

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from pipeline import UserError
 from pipeline.base.paths import displayed, store_dir
-from pipeline.base.printing import say
-from pipeline.base.terminal import busy, wrap
+from pipeline.base.terminal import busy, say
+from pipeline.base.text import wrap
 from pipeline.base.urls import database_path, sqlite_uri
 from pipeline.tracking import mlflow_server
 from pipeline.tracking.runs import find_run

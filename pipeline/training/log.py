@@ -18,7 +18,7 @@ from pipeline.base import files
 from pipeline.base.metric_names import SECONDS, ordered
 from pipeline.base.paths import DIFF_FILE, HISTORY_FILE, TRAINING_FOLDER
 from pipeline.base.tags import REPRODUCED_TAG, WEIGHTS_TAG
-from pipeline.base.terminal import command_line
+from pipeline.base.text import command_line
 from pipeline.core.dataset import DataFile
 from pipeline.core.epoch import Epoch
 from pipeline.plots import weight_images

@@ -13,7 +13,7 @@ from pipeline.base import files
 from pipeline.base.metric_names import FINAL_ACCURACY, VAL_ACCURACY, ordered
 from pipeline.base.params import params_of
 from pipeline.base.tags import DATA_TAG, FINGERPRINT_TAG, KIND_TAG, Kind
-from pipeline.base.terminal import counted
+from pipeline.base.text import counted
 from pipeline.core.dataset import DataFile
 from pipeline.core.fingerprint import code_hashes
 from pipeline.model.program import export_network

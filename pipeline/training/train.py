@@ -7,22 +7,27 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import ConfigError, UserError, datasets
-from pipeline.base.call import lasting_dir, new_results, own_folder, results_dir
 from pipeline.base.paths import (
     MODEL_FILE,
     TRAINING_FOLDER,
     data_dir,
     displayed,
 )
-from pipeline.base.printing import say
 from pipeline.base.resources import (
     check_memory,
     check_space,
     free_memory,
     on_same_disk,
 )
+from pipeline.base.results_folder import (
+    lasting_dir,
+    new_results,
+    own_folder,
+    results_dir,
+)
 from pipeline.base.tags import CHECKPOINT_TAG, REPRODUCES_TAG
-from pipeline.base.terminal import busy, command_line, next_steps, wrap
+from pipeline.base.terminal import busy, say
+from pipeline.base.text import command_line, next_steps, wrap
 from pipeline.cli import Command, TrainConfig, run_name, validate
 from pipeline.core.dataset import Dataset
 from pipeline.core.epoch import Epoch
