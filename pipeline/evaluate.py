@@ -26,8 +26,8 @@ the predicted class, or that another class is almost as probable.
 import os
 from typing import TYPE_CHECKING, Unpack
 
+from pipeline.base.progress import busy
 from pipeline.base.results_folder import call
-from pipeline.base.terminal import busy
 from pipeline.cli import (
     Command,
     EvaluateConfig,

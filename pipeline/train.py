@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Unpack
 
 from pipeline.base.paths import store_dir
+from pipeline.base.progress import busy
 from pipeline.base.results_folder import call, check_callback
-from pipeline.base.terminal import busy
 from pipeline.cli import (
     Command,
     SweepKeywords,

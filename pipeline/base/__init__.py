@@ -1,6 +1,6 @@
 """Helpers for all packages, which import only one another and `core`.
 
-to print, show progress     terminal, progress_bars
+to print, show progress     terminal, progress
 to make text                text, tables (text and CSV), templates (Jinja)
 to find and write files     paths, files, tensors, results_folder, resources
 to run a command            process, locking, errors, git

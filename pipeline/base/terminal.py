@@ -1,8 +1,7 @@
-"""Prints on the terminal: text, warnings, errors and status lines.
+"""Prints plain text on the terminal, with warnings and errors.
 
-Status lines appear only on a terminal. All other output is plain text. Whether a call
-is quiet, and its warnings, belong to the thread of the call, so that calls in several
-threads do not disturb each other. The module `progress_bars` shows progress bars.
+Whether a call is quiet, and its warnings, belong to the thread of the call, so that
+calls in several threads do not disturb each other.
 """
 
 import io
@@ -81,24 +80,6 @@ def print_error(message: str) -> None:
             for line in lines
         ]
     say("\n".join(lines), file=sys.stderr)
-
-
-@contextmanager
-def busy(text: str) -> Iterator[None]:
-    """Show a status line on a terminal during a step that prints nothing.
-
-    The line then disappears. The step must not show another status line or a progress
-    bar.
-    """
-    # The import takes 25 ms, which --help saves.
-    from pipeline.base.progress_bars import escape, is_live, new_console
-
-    console = new_console()
-    if not is_live(console):
-        yield
-        return
-    with console.status(escape(printable(text))):
-        yield
 
 
 class _SafeFile(io.FileIO):

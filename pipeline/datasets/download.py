@@ -29,7 +29,7 @@ import numpy as np
 
 from pipeline import UserError
 from pipeline.base import files
-from pipeline.base.progress_bars import show_reading
+from pipeline.base.progress import show_reading
 from pipeline.base.terminal import is_quiet, print_error
 from pipeline.core import PIXELS, SIDE
 from pipeline.core.dataset import LabeledImages

@@ -17,7 +17,8 @@ from safetensors import numpy as safetensors
 from pipeline import UserError, plots
 from pipeline.base import files, locking
 from pipeline.base.errors import AGAIN
-from pipeline.base.terminal import busy, print_error
+from pipeline.base.progress import busy
+from pipeline.base.terminal import print_error
 from pipeline.base.text import as_file_name
 from pipeline.core.dataset import DataFile, Dataset, LabeledImages
 from pipeline.datasets import idx

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from pipeline import PartlyFailed, UserError, deploy, neuron_name, tracking
 from pipeline.base.paths import data_dir, displayed, store_dir
-from pipeline.base.progress_bars import progress
+from pipeline.base.progress import busy, progress
 from pipeline.base.results_folder import lasting_dir, new_results, results_dir
-from pipeline.base.terminal import busy, say
+from pipeline.base.terminal import say
 from pipeline.base.text import command_line, next_steps, wrap
 from pipeline.cli import ExportConfig, expected_params, network_name
 from pipeline.core.dataset import Dataset

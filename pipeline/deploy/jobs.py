@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.base.progress_bars import new_console, progress, progress_bar
-from pipeline.base.terminal import busy, say
+from pipeline.base.progress import busy, new_console, progress, progress_bar
+from pipeline.base.terminal import say
 from pipeline.base.text import WIDTH, counted, printable, wrap
 from pipeline.core.dataset import Dataset
 from pipeline.deploy.exported_network import ExportedNetwork, export_quantized

@@ -10,9 +10,10 @@ import numpy as np
 from pipeline import ConfigError, PartlyFailed, UserError, tracking
 from pipeline.base.errors import is_user_error
 from pipeline.base.paths import data_dir, displayed, store_dir
+from pipeline.base.progress import busy
 from pipeline.base.results_folder import lasting_dir, new_results, results_dir
 from pipeline.base.tables import table
-from pipeline.base.terminal import busy, say
+from pipeline.base.terminal import say
 from pipeline.base.text import (
     command_line,
     counted,

@@ -6,8 +6,9 @@ from pathlib import Path
 from pipeline import PartlyFailed, plots
 from pipeline.base import files, tables
 from pipeline.base.paths import data_dir, displayed, store_dir
+from pipeline.base.progress import busy
 from pipeline.base.results_folder import new_results, results_dir
-from pipeline.base.terminal import busy, say
+from pipeline.base.terminal import say
 from pipeline.base.text import (
     command_line,
     counted,

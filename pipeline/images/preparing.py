@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from pipeline import UserError
-from pipeline.base.progress_bars import progress
+from pipeline.base.progress import progress
 from pipeline.base.text import counted
 from pipeline.images.listing import ImageSet
 from pipeline.images.preprocessing import Preprocessed, Steps, preprocess, resize

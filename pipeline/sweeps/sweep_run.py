@@ -12,8 +12,9 @@ from typing import Any
 
 from pipeline import PartlyFailed
 from pipeline.base.errors import AGAIN, RESUME
+from pipeline.base.progress import busy
 from pipeline.base.tags import KIND_TAG, SWEEP_TAG, SWEPT_TAG, Kind
-from pipeline.base.terminal import busy, say
+from pipeline.base.terminal import say
 from pipeline.base.text import counted, format_bytes
 from pipeline.execution.executor import Executor, Task, TaskResult
 from pipeline.execution.interrupt import delayed_interrupt

@@ -11,9 +11,9 @@ from zipfile import ZipFile
 from pipeline import UserError, datasets
 from pipeline.base import files, tables
 from pipeline.base.paths import data_dir, displayed, outputs_dir, user_path
-from pipeline.base.progress_bars import new_console, progress_bar
+from pipeline.base.progress import busy, new_console, progress_bar
 from pipeline.base.results_folder import results_dir
-from pipeline.base.terminal import busy, say
+from pipeline.base.terminal import say
 from pipeline.base.text import counted, wrap
 from pipeline.cli import GradeConfig
 from pipeline.core.dataset import Dataset

@@ -12,7 +12,7 @@ from pipeline import UserError, datasets
 from pipeline.base.files import atomic_folder, write_atomic
 from pipeline.base.params import differing_params
 from pipeline.base.paths import MODEL_FILE, data_dir, displayed
-from pipeline.base.progress_bars import progress
+from pipeline.base.progress import progress
 from pipeline.base.results_folder import results_dir
 from pipeline.base.tables import table
 from pipeline.base.terminal import say

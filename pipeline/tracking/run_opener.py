@@ -10,8 +10,9 @@ from pathlib import Path
 from mlflow import entities
 
 from pipeline.base import locking
+from pipeline.base.progress import busy
 from pipeline.base.tags import ERROR_TAG, KIND_TAG, WEIGHTS_TAG, Kind, Status
-from pipeline.base.terminal import busy, say
+from pipeline.base.terminal import say
 from pipeline.base.text import wrap
 from pipeline.base.urls import database_path
 from pipeline.tracking import provenance

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline import PartlyFailed, UserError
 from pipeline.base.paths import store_dir
-from pipeline.base.progress_bars import progress
+from pipeline.base.progress import progress
 from pipeline.base.terminal import say
 from pipeline.base.text import wrap
 from pipeline.execution.helper_process import HelperProcess

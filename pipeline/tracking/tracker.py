@@ -52,8 +52,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.base.process import disable_telemetry
+from pipeline.base.progress import busy
 from pipeline.base.tags import Status
-from pipeline.base.terminal import busy, say
+from pipeline.base.terminal import say
 from pipeline.base.text import wrap
 from pipeline.base.urls import database_path, names_another_store
 from pipeline.execution.helper_process import HelperProcess

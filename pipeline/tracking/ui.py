@@ -10,7 +10,8 @@ from pathlib import Path
 
 from pipeline import UserError
 from pipeline.base.paths import displayed, store_dir
-from pipeline.base.terminal import busy, say
+from pipeline.base.progress import busy
+from pipeline.base.terminal import say
 from pipeline.base.text import wrap
 from pipeline.base.urls import database_path, sqlite_uri
 from pipeline.tracking import mlflow_server

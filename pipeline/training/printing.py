@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from pipeline.base.metric_names import FINAL_TRAIN, VAL_ACCURACY
-from pipeline.base.progress_bars import new_console, progress_bar
+from pipeline.base.progress import new_console, progress_bar
 from pipeline.base.tables import table
 from pipeline.base.terminal import say
 from pipeline.base.text import wrap

@@ -13,6 +13,7 @@ from pipeline.base.paths import (
     data_dir,
     displayed,
 )
+from pipeline.base.progress import busy
 from pipeline.base.resources import (
     check_memory,
     check_space,
@@ -26,7 +27,7 @@ from pipeline.base.results_folder import (
     results_dir,
 )
 from pipeline.base.tags import CHECKPOINT_TAG, REPRODUCES_TAG
-from pipeline.base.terminal import busy, say
+from pipeline.base.terminal import say
 from pipeline.base.text import command_line, next_steps, wrap
 from pipeline.cli import Command, TrainConfig, run_name, validate
 from pipeline.core.dataset import Dataset

@@ -2,8 +2,7 @@ import sys
 
 from rich.console import Console
 
-from pipeline.base.progress_bars import progress, progress_bar
-from pipeline.base.terminal import busy
+from pipeline.base.progress import busy, progress, progress_bar
 from pipeline.base.text import wrap
 
 
