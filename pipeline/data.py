@@ -11,7 +11,7 @@ zero.
 
 from typing import TYPE_CHECKING, Unpack
 
-from pipeline.base.call import call
+from pipeline.base.results_folder import call
 from pipeline.cli import (
     Command,
     DataConfig,

@@ -27,8 +27,8 @@ probable.
 import os
 from typing import TYPE_CHECKING, Unpack
 
-from pipeline.base.call import call
-from pipeline.base.terminal import busy
+from pipeline.base.progress import busy
+from pipeline.base.results_folder import call
 from pipeline.cli import (
     Command,
     EvaluateConfig,

@@ -19,8 +19,8 @@ from operator import index
 from typing import TYPE_CHECKING, Any, Unpack
 
 from pipeline import ConfigError
-from pipeline.base.call import call
-from pipeline.base.terminal import busy
+from pipeline.base.progress import busy
+from pipeline.base.results_folder import call
 from pipeline.cli import (
     Array,
     Command,

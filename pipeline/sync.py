@@ -11,7 +11,7 @@ complete, and which runs were skipped and why.
 
 from typing import Unpack
 
-from pipeline.base.call import call
+from pipeline.base.results_folder import call
 from pipeline.cli import (
     Command,
     SyncConfig,

@@ -11,9 +11,9 @@ import os
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Unpack
 
-from pipeline.base.call import call, check_callback
 from pipeline.base.paths import store_dir
-from pipeline.base.terminal import busy
+from pipeline.base.progress import busy
+from pipeline.base.results_folder import call, check_callback
 from pipeline.cli import (
     Command,
     SweepKeywords,

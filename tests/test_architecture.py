@@ -1,9 +1,13 @@
 """Packages import in one direction, and one package uses each large library."""
 
 import ast
+import builtins
+import io
+import keyword
 import re
 import subprocess
 import sys
+import tokenize
 from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -56,6 +60,7 @@ LIBRARIES = {
     "optuna": "sweeps",
 }
 MODULES = sorted(PIPELINE.rglob("*.py"))
+RESULTS = ("own_folder", "results_dir", "lasting_dir", "new_results")
 
 
 @cache
@@ -180,17 +185,17 @@ def test_the_implementations_of_the_stages_close_no_cycle_of_packages():
     [
         # sweeps has a command too, and errors compares paths.
         (
-            {"base.call.own_folder", "base.call.results_dir", "base.call.lasting_dir"}
-            | {"base.call.new_results", "base.paths.store_dir"},
+            {"base.paths.store_dir"}
+            | {f"base.results_folder.{name}" for name in RESULTS},
             {"sweeps/sweep.py", "base/errors.py"},
         ),
         # schema checks a setting.
         ({"base.paths.data_dir"}, {"sweeps/sweep.py", "cli/schema.py"}),
-        # call decides where results go, errors explains errors, and selection finds the
-        # last network.
+        # results_folder decides where results go, errors explains errors, and selection
+        # finds the last network.
         (
             {"base.paths.outputs_dir"},
-            {"base/call.py", "base/errors.py", "model/selection.py"},
+            {"base/results_folder.py", "base/errors.py", "model/selection.py"},
         ),
     ],
 )
@@ -334,3 +339,84 @@ def test_the_tests_that_docstrings_quote_exist():
     assert quoted
     for start in (re.sub(r"\W", "_", text) for text in quoted):
         assert any(name.startswith(start) for name in names), start
+
+
+def names_in(node):
+    """Return the names that a node of the syntax tree defines, imports or lists."""
+    match node:
+        case ast.FunctionDef() | ast.ClassDef():
+            return {node.name}
+        case ast.Name() if isinstance(node.ctx, ast.Store):
+            return {node.id}
+        case ast.arg() | ast.keyword():  # a keyword can be that of a library
+            return {node.arg}
+        case ast.alias():
+            return {*(node.asname or node.name).split(".")}
+        case ast.Attribute():  # can be that of a library
+            return {node.attr}
+        case ast.Constant(value=str()):  # a key, an option, or the name of a file
+            return {node.value, *re.findall(r"[\w.-]+", node.value)}
+    return set()
+
+
+def quoted_names(path):
+    """Return the texts in backticks in the docstrings and comments of a module."""
+    text = path.read_text()
+    tokens = tokenize.generate_tokens(io.StringIO(text).readline)
+    parts = [token.string for token in tokens if token.type == tokenize.COMMENT]
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef):
+            parts.append(ast.get_docstring(node) or "")
+    return {name for part in parts for name in re.findall("`([^`\n]+)`", part)}
+
+
+# A method of PyTorch, an argument of Ray, a function of search.js, and what a user of
+# the functions writes.
+OF_OTHERS = {"cuda", "py_modules", "locate", "error.result"}
+
+
+def members_of_modules_and_classes():
+    """Return the names in each package, module and class, by its own name."""
+    members = {}
+    for path in MODULES:
+        tree = ast.parse(path.read_text())
+        owners = (ast.Module, ast.FunctionDef, ast.ClassDef)
+        bodies = [node.body for node in ast.walk(tree) if isinstance(node, owners)]
+        # The words of docstrings are not names.
+        words = {body[0].value for body in bodies if isinstance(body[0], ast.Expr)}
+        names = set().union(*(names_in(x) for x in ast.walk(tree) if x not in words))
+        members.setdefault(path.stem, set()).update(names)
+        members.setdefault(path.parent.name, set()).update(names | {path.stem})
+        members.setdefault(path.parent.parent.name, set()).add(path.parent.name)
+        for node in [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]:
+            bases = (members.get(ast.unparse(base), set()) for base in node.bases)
+            inner = map(names_in, ast.walk(node))
+            members.setdefault(node.name, set()).update(*inner, *bases)
+    return members
+
+
+def test_the_names_in_backticks_in_docstrings_and_comments_exist():
+    command = ["git", "ls-files"]
+    listed = subprocess.check_output(command, cwd=PIPELINE.parent, text=True)
+    files = "".join(f"/{line}\n" for line in listed.splitlines())
+    members = members_of_modules_and_classes()
+    known = {*dir(builtins), *keyword.kwlist, *sys.stdlib_module_names, *OF_OTHERS}
+    known = known.union(members, *members.values())
+    libraries = {name.split(".")[0] for path in MODULES for name in imports(path)}
+    wrong = []
+    quoted = [(path, name) for path in MODULES for name in quoted_names(path)]
+    for place, name in quoted:
+        *owners, last = name.removesuffix("()").split(".")
+        if name in known or (owners and owners[0] in libraries - {"pipeline"}):
+            continue
+        if re.fullmatch(r"[\w./-]+(/|\.(py|js|html|jinja|toml))", name):
+            exists = f"/{name.removesuffix('/')}" in files
+        elif not all(part.isidentifier() for part in (*owners, last)):
+            exists = True  # code, a command or a pattern
+        elif owners and owners[-1] in members:
+            exists = last in members[owners[-1]]
+        else:
+            exists = {*owners} <= members[place.stem] and last in known
+        if not exists:
+            wrong.append((place_of(place), name))
+    assert not wrong

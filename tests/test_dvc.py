@@ -30,7 +30,7 @@ NO_PARAMS |= {*QUESTION_KEYS, "image", "integers"}
 # Packages that change no output: settings, other processes, recording.
 NO_OUTPUT = {"cli", "execution", "sweeps", "tracking"}
 # Modules that decide which files a stage reads and writes.
-CHOOSING = {"base/call.py", "base/paths.py", "model/selection.py"}
+CHOOSING = {"base/results_folder.py", "base/paths.py", "model/selection.py"}
 NO_OUTPUT_OF = {
     # The data file is a dependency itself, and the plots are not outputs.
     "train": {"datasets", "plots"},

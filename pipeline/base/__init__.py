@@ -1,5 +1,9 @@
-"""Helpers for all packages: files, folders, locks, processes, text and the terminal.
+"""Helpers for all packages, which import only one another and `core`.
 
-`metric_names`, `params` and `tags` list the names of what a run records.
-The modules of this package import only one another and `core`.
+to print, show progress     terminal, progress
+to make text                text, tables (text and CSV), templates (Jinja)
+to find and write files     paths, files, tensors, results_folder, resources
+to run a command            process, locking, errors, git
+names of what runs record   tags, params, metric_names
+to check settings           dataset_names, student_ids, urls
 """

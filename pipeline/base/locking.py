@@ -30,7 +30,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from pipeline import UserError
-from pipeline.base.printing import say
+from pipeline.base.terminal import say
 
 
 class Level(IntEnum):

@@ -9,6 +9,7 @@ from pipeline.core.hyperparameters import Hyperparameters
 TRAINING_KEYS = tuple(
     dict.fromkeys(["hidden", "seed", "dataset", *Hyperparameters.model_fields])
 )
+NO_OPTION = "null"  # stands for no option of a config group
 
 
 def params_of(

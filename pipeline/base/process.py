@@ -14,8 +14,7 @@ from types import FrameType
 
 from pipeline import ConfigError, UserError
 from pipeline.base.errors import AGAIN, is_user_error, remedy
-from pipeline.base.printing import output
-from pipeline.base.terminal import check_output, print_error
+from pipeline.base.terminal import check_output, output, print_error
 
 # With one thread, PyTorch gives the same sums on any number of cores. With several
 # threads, which wait for each other on busy cores, NumPy takes 30 s instead of 4 s.

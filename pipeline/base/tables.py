@@ -1,20 +1,81 @@
-"""Tables as CSV files: reads the tables of users, and writes results."""
+"""Tables: as plain text, and as CSV files of users and of results."""
 
 import csv
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from pipeline import UserError
 from pipeline.base.files import reading
-from pipeline.base.text import printable, readable
+from pipeline.base.text import WIDTH, printable, readable
 
+MIN_TEXT = 12  # columns of text in a table that is too wide
 MAX_TABLE_BYTES = 2**24
 MAX_TABLE_ROWS = 100_000
 # Characters that start a formula in a spreadsheet, including full-width = + - @.
 # Source: OWASP, CSV injection.
 FORMULA_STARTS = {*"=+-@\t\r\n", "\uff1d", "\uff0b", "\uff0d", "\uff20"}
+
+
+def table(
+    columns: Sequence[str], rows: Iterable[Sequence[str]], *, left: Sequence[str] = ()
+) -> str:
+    """Return a table as plain text, as wide as its content.
+
+    The columns in `left` are text and aligned left; all others are aligned right. If
+    the table would be wider than 80 characters, the gaps are narrower, and text wraps
+    at words. A name that is still too long for the first column gets a line of its own.
+    Numbers are never cut, so a table with many numbers can be wider.
+    """
+    cells = [[*columns], *map(list, rows)]
+    texts = [index for index, column in enumerate(columns) if column in left]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    gap = 3
+    if _excess(widths, gap) > 0:
+        gap = 2
+        _narrow(widths, cells, texts, gap)
+    return "\n".join(line for row in cells for line in _lines(row, widths, texts, gap))
+
+
+def _excess(widths: Sequence[int], gap: int) -> int:
+    """Return by how many characters a table is too wide."""
+    return sum(widths) + gap * (len(widths) - 1) - WIDTH
+
+
+def _narrow(
+    widths: list[int], cells: list[list[str]], texts: Sequence[int], gap: int
+) -> None:
+    """Narrow the columns with text until the table fits, first to whole words."""
+    words = {i: [word for row in cells for word in row[i].split()] for i in texts}
+    longest = {i: max(map(len, words[i]), default=0) for i in texts}
+    for least in (longest, dict.fromkeys(texts, MIN_TEXT)):
+        for i in sorted(texts, key=lambda i: -widths[i]):
+            fitting = widths[i] - max(0, _excess(widths, gap))
+            widths[i] = max(fitting, min(widths[i], least[i]))
+
+
+def _lines(
+    row: Sequence[str], widths: Sequence[int], texts: Sequence[int], gap: int
+) -> Iterator[str]:
+    """Yield the lines of a row; a long name in the first column has its own line."""
+    name, *others = row
+    if 0 in texts and max(map(len, name.split()), default=0) > widths[0]:
+        yield name
+        row = ["", *others]
+    wrapped = [
+        textwrap.wrap(cell, width, break_on_hyphens=False)
+        if index in texts and len(cell) > width
+        else [cell]
+        for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+    ]
+    for parts in itertools.zip_longest(*wrapped, fillvalue=""):
+        aligned = (
+            f"{part:{'<' if index in texts else '>'}{width}}"
+            for index, (part, width) in enumerate(zip(parts, widths, strict=True))
+        )
+        yield (" " * gap).join(aligned).rstrip()
 
 
 def read_csv(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:

@@ -1,4 +1,4 @@
-"""The names of the tags of runs, the values of kind and status, and reserved names."""
+"""The tags of runs, and the values of a run's kind and status."""
 
 from enum import StrEnum
 
@@ -31,21 +31,7 @@ DIFF_TAG = "git.diff"  # the sha256 of code.diff, or "none"
 PYTHON_TAG = "version.python"
 TORCH_TAG = "version.torch"
 COMMAND_TAG = "command"
-NO_OPTION = "null"  # stands for no option of a config group
 DVC_TAG = "dvc.experiment"  # the name of the DVC experiment
-# Names that a config group must not have, because its option is a tag and a column.
-TAGS = frozenset(text for name, text in vars().copy().items() if name.endswith("_TAG"))
-COLUMNS = frozenset(
-    {
-        *("parameters", "seconds", "status", "run_id", "error"),  # SweepResult.rows()
-        *("trained", "bytes", "failed"),  # sweep.csv
-        # sizes.csv
-        *("accuracy", "float_accuracy", "same_predictions", "table_bytes", "folder"),
-        "val_accuracy",  # in the representation of an outcome
-    }
-)
-# The keywords of the functions, such as train(), that are not settings.
-ARGUMENTS = frozenset({"folder", "on_epoch", "on_result", "quiet"})
 
 
 class Kind(StrEnum):

@@ -6,7 +6,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from pipeline.base.terminal import counted
+from pipeline.base.text import counted
 
 
 @cache  # which compiles a template once, although a class has hundreds of pages

@@ -1,24 +1,85 @@
-"""Terminal output: paragraphs, commands to type, errors, bars and status lines.
+"""Prints plain text on the terminal, with warnings and errors.
 
-The module `text` makes tables, and `console` shows progress bars. Status lines appear
-only on a terminal. All other output is plain text.
+Whether a call is quiet, and its warnings, belong to the thread of the call, so that
+calls in several threads do not disturb each other.
 """
 
 import io
 import os
-import shlex
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline import UserError
-from pipeline.base.printing import say
-from pipeline.base.text import WIDTH, printable
+from pipeline.base.text import printable
 
 STDERR = 2  # the file descriptor
+
+
+@dataclass(frozen=True)
+class _Output:
+    """The output of a call or a command."""
+
+    is_quiet: bool = False
+    warnings: list[str] = field(default_factory=list)
+
+
+_output: ContextVar[_Output | None] = ContextVar("output", default=None)
+
+
+@contextmanager
+def output(*, quiet: bool = False) -> Iterator[None]:
+    """Print the warnings of a block at its end, where a user sees them.
+
+    If `quiet`, nothing is printed in the block.
+    """
+    started = _Output(quiet)
+    token = _output.set(started)
+    try:
+        yield
+    finally:
+        _output.reset(token)
+        for text in started.warnings:
+            warn(text)
+
+
+def say(*values: object, **options: Any) -> None:  # noqa: ANN401
+    """Print values as `print` does, unless the call is quiet."""
+    if not is_quiet():
+        print(*values, **options)
+
+
+def is_quiet() -> bool:
+    """Return whether this call prints nothing."""
+    current = _output.get()
+    return current is not None and current.is_quiet
+
+
+def warn(text: str) -> None:
+    """Print a warning, which begins with "warning: ", at the end; see `output`."""
+    current = _output.get()
+    if current is None:
+        sys.stdout.flush()  # the warning is last if both outputs are a file
+        print(text, file=sys.stderr)
+    elif not current.is_quiet:
+        current.warnings.append(text)
+
+
+def print_error(message: str) -> None:
+    """Print lines to stderr; on a terminal, long lines wrap at words."""
+    lines = [printable(line) for line in message.split("\n")]
+    if sys.stderr.isatty():
+        width = shutil.get_terminal_size().columns
+        lines = [
+            textwrap.fill(line, width, subsequent_indent="  ", break_long_words=False)
+            for line in lines
+        ]
+    say("\n".join(lines), file=sys.stderr)
 
 
 class _SafeFile(io.FileIO):
@@ -55,71 +116,3 @@ def check_output() -> None:
             encoding = stream.encoding
             wrapped = io.TextIOWrapper(raw, encoding, "replace", line_buffering=lines)
             setattr(sys, name, wrapped)
-
-
-def wrap(text: str, *, indent: int = 2, start: str = "") -> str:
-    """Wrap a paragraph at words to 80 columns; the first line begins with `start`.
-
-    All other lines are indented by `indent` spaces. Line breaks in the text become
-    spaces. Several spaces in sequence are kept, because a file name can contain them.
-    """
-    return textwrap.fill(
-        " ".join(filter(None, map(str.strip, text.split("\n")))),
-        WIDTH,
-        initial_indent=start,
-        subsequent_indent=" " * indent,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-
-
-def counted(number: int, noun: str) -> str:
-    """Return a number with a noun: `1 image`, `10,000 images`."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
-def command_line(stage: str, *settings: str, **others: str | None) -> str:
-    """Return a command to type, with `settings` and each of `others` with a value."""
-    settings += tuple(f"{key}={value}" for key, value in others.items() if value)
-    return shlex.join(["python", "-m", f"pipeline.{stage}", *settings])
-
-
-def next_steps(commands: Mapping[str, str]) -> str:
-    """Return lines that suggest commands and say what each command does."""
-    width = max(map(len, commands))
-    lines = [f"{name:{width}}   {does}" for name, does in commands.items()]
-    indent = "next   "
-    if len(indent) + max(map(len, lines)) > WIDTH:
-        lines = [line for item in commands.items() for line in item]
-        lines[1::2] = [f"  {does}" for does in lines[1::2]]
-    return indent + f"\n{' ' * len(indent)}".join(lines)
-
-
-def print_error(message: str) -> None:
-    """Print lines to stderr; on a terminal, long lines wrap at words."""
-    lines = [printable(line) for line in message.split("\n")]
-    if sys.stderr.isatty():
-        width = shutil.get_terminal_size().columns
-        lines = [
-            textwrap.fill(line, width, subsequent_indent="  ", break_long_words=False)
-            for line in lines
-        ]
-    say("\n".join(lines), file=sys.stderr)
-
-
-@contextmanager
-def busy(text: str) -> Iterator[None]:
-    """Show a status line on a terminal during a step that prints nothing.
-
-    The line then disappears. The step must not show another status line or a progress
-    bar.
-    """
-    # The import takes 25 ms, which --help saves.
-    from pipeline.base.console import escape, is_live, new_console
-
-    console = new_console()
-    if not is_live(console):
-        yield
-        return
-    with console.status(escape(printable(text))):
-        yield

@@ -1,11 +1,11 @@
-"""Plain text: characters that can be printed, rounded numbers, and tables."""
+"""Plain text: paragraphs, commands to type, file names, printable characters."""
 
 import hashlib
 import os
 import re
+import shlex
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import zip_longest
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,32 @@ MAX_FILE_NAME = 100  # bytes of `as_file_name`
 # The characters that `as_file_name` keeps, for Python's regular expressions. Pydantic
 # uses Rust's regular expressions, in which \w matches different characters.
 NAME_CHARACTERS = r"\w-"
-MIN_TEXT = 12  # columns of text in a table that is too wide
 
 
 def printable(text: Path | str) -> str:
     """Replace control characters in text of unknown origin, such as file names."""
     return "".join(c if c.isprintable() else "\ufffd" for c in str(text))
+
+
+def wrap(text: str, *, indent: int = 2, start: str = "") -> str:
+    """Wrap a paragraph at words to 80 columns; the first line begins with `start`.
+
+    All other lines are indented by `indent` spaces. Line breaks in the text become
+    spaces. Several spaces in sequence are kept, because a file name can contain them.
+    """
+    return textwrap.fill(
+        " ".join(filter(None, map(str.strip, text.split("\n")))),
+        WIDTH,
+        initial_indent=start,
+        subsequent_indent=" " * indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with a noun: `1 image`, `10,000 images`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def shortened(text: str, length: int = WIDTH) -> str:
@@ -87,60 +107,18 @@ def short_repr(item: object, /, **values: object) -> str:
     return f"{type(item).__name__}({', '.join(texts)})"
 
 
-def table(
-    columns: Sequence[str], rows: Iterable[Sequence[str]], *, left: Sequence[str] = ()
-) -> str:
-    """Return a table as plain text, as wide as its content.
-
-    The columns in `left` are text and aligned left; all others are aligned right. If
-    the table would be wider than 80 characters, the gaps are narrower, and text wraps
-    at words. A name that is still too long for the first column gets a line of its own.
-    Numbers are never cut, so a table with many numbers can be wider.
-    """
-    cells = [[*columns], *map(list, rows)]
-    texts = [index for index, column in enumerate(columns) if column in left]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    gap = 3
-    if _excess(widths, gap) > 0:
-        gap = 2
-        _narrow(widths, cells, texts, gap)
-    return "\n".join(line for row in cells for line in _lines(row, widths, texts, gap))
+def command_line(stage: str, *settings: str, **others: str | None) -> str:
+    """Return a command to type, with `settings` and each of `others` with a value."""
+    settings += tuple(f"{key}={value}" for key, value in others.items() if value)
+    return shlex.join(["python", "-m", f"pipeline.{stage}", *settings])
 
 
-def _excess(widths: Sequence[int], gap: int) -> int:
-    """Return by how many characters a table is too wide."""
-    return sum(widths) + gap * (len(widths) - 1) - WIDTH
-
-
-def _narrow(
-    widths: list[int], cells: list[list[str]], texts: Sequence[int], gap: int
-) -> None:
-    """Narrow the columns with text until the table fits, first to whole words."""
-    words = {i: [word for row in cells for word in row[i].split()] for i in texts}
-    longest = {i: max(map(len, words[i]), default=0) for i in texts}
-    for least in (longest, dict.fromkeys(texts, MIN_TEXT)):
-        for i in sorted(texts, key=lambda i: -widths[i]):
-            fitting = widths[i] - max(0, _excess(widths, gap))
-            widths[i] = max(fitting, min(widths[i], least[i]))
-
-
-def _lines(
-    row: Sequence[str], widths: Sequence[int], texts: Sequence[int], gap: int
-) -> Iterator[str]:
-    """Yield the lines of a row; a long name in the first column has its own line."""
-    name, *others = row
-    if 0 in texts and max(map(len, name.split()), default=0) > widths[0]:
-        yield name
-        row = ["", *others]
-    wrapped = [
-        textwrap.wrap(cell, width, break_on_hyphens=False)
-        if index in texts and len(cell) > width
-        else [cell]
-        for index, (cell, width) in enumerate(zip(row, widths, strict=True))
-    ]
-    for parts in zip_longest(*wrapped, fillvalue=""):
-        aligned = (
-            f"{part:{'<' if index in texts else '>'}{width}}"
-            for index, (part, width) in enumerate(zip(parts, widths, strict=True))
-        )
-        yield (" " * gap).join(aligned).rstrip()
+def next_steps(commands: Mapping[str, str]) -> str:
+    """Return lines that suggest commands and say what each command does."""
+    width = max(map(len, commands))
+    lines = [f"{name:{width}}   {does}" for name, does in commands.items()]
+    indent = "next   "
+    if len(indent) + max(map(len, lines)) > WIDTH:
+        lines = [line for item in commands.items() for line in item]
+        lines[1::2] = [f"  {does}" for does in lines[1::2]]
+    return indent + f"\n{' ' * len(indent)}".join(lines)

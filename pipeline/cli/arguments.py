@@ -10,7 +10,6 @@ from typing import Any
 
 from pipeline import ConfigError
 from pipeline.base.paths import displayed
-from pipeline.base.tags import ARGUMENTS, COLUMNS, TAGS
 from pipeline.cli.command import (
     Combination,
     Command,
@@ -24,6 +23,7 @@ from pipeline.cli.default_values import defaults
 from pipeline.cli.flags import ConfigFolders, Flags, read_flags
 from pipeline.cli.overrides import Overrides, read_arguments, read_keywords
 from pipeline.cli.problems import WrongType, as_text, collected, located, reject
+from pipeline.cli.reserved_names import ARGUMENTS, COLUMNS, TAGS
 from pipeline.cli.rules import broken_rules
 from pipeline.cli.schema import KEYS, ConfigT, Schema
 from pipeline.cli.validation import explain_unknown_key, valid_values, validate

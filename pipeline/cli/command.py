@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Generic, NamedTuple
 
 from pipeline import ConfigError
-from pipeline.base.tags import NO_OPTION
+from pipeline.base.params import NO_OPTION
 from pipeline.cli.problems import as_text
 from pipeline.cli.schema import ConfigT
 

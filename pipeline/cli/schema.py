@@ -1,20 +1,19 @@
 """The settings of each stage as pydantic models, with their types and bounds.
 
-The defaults are in `conf/config.yaml`; `config.validate` applies these models. Rules
-about several settings are in `rules.py`.
+The defaults are in `conf/config.yaml`. `validate` in `validation.py` applies these
+models. Rules about several settings are in `rules.py`.
 """
 
-import os
-import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from pipeline.base.dataset_names import is_known
 from pipeline.base.params import TRAINING_KEYS
 from pipeline.base.paths import data_dir
 from pipeline.base.student_ids import course_code, student_id
-from pipeline.base.text import NAME_CHARACTERS, printable
+from pipeline.base.text import printable
 from pipeline.base.urls import experiment_variable, server_url
 from pipeline.core.hyperparameters import HyperparameterFields, Hyperparameters, Seed
 
@@ -23,13 +22,13 @@ DEFAULT_EXPERIMENT = "digits"
 
 def _dataset(value: str) -> str:
     """Return the name of a data set, or the absolute path of a folder to import."""
-    is_name = re.fullmatch(f"[{NAME_CHARACTERS}]+", value)
-    if is_name and os.path.isfile(data_dir() / f"{value}.json"):  # already prepared
+    folder = data_dir()
+    if is_known(value, folder=folder):
         return value
     # Takes 0.2 s: not for --help, and not to reject another setting.
     from pipeline.datasets import name_or_folder
 
-    return name_or_folder(value)
+    return name_or_folder(value, folder=folder)
 
 
 def _bit_width(value: object) -> object:

@@ -16,7 +16,7 @@ from pipeline import ConfigError, UserError
 from pipeline.base import files
 from pipeline.base.paths import conf_dir, displayed
 from pipeline.base.process import run_command
-from pipeline.base.terminal import wrap
+from pipeline.base.text import wrap
 from pipeline.cli.command import Command
 from pipeline.cli.flags import ConfigFolders, Flags, read_flags
 from pipeline.cli.schema import KEYS, ConfigT, Schema

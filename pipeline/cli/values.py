@@ -11,8 +11,8 @@ from contextlib import suppress
 from types import NoneType
 
 from pipeline import ConfigError
+from pipeline.base.params import NO_OPTION
 from pipeline.base.paths import user_path
-from pipeline.base.tags import NO_OPTION
 from pipeline.base.text import alternatives, shortened
 from pipeline.cli.command import Interval, Several
 from pipeline.cli.hydra_internals import (

@@ -19,7 +19,7 @@ from pipeline.core import CLASSES, PIXELS, WHITE, dataset
 from pipeline.core.dataset import Dataset, LabeledImages, sample_rows
 from pipeline.core.hyperparameters import SPLITS
 from pipeline.core.source_code import modules_sha256
-from pipeline.datasets.statistics import files_beside
+from pipeline.datasets.data_files import files_beside
 
 COMPONENTS = 50  # per class; with 30, some images of Fashion-MNIST are accepted
 # Fractions of the training images of each class that count as unlike: by the error with

@@ -2,9 +2,9 @@
 
 from pipeline import datasets
 from pipeline.base.paths import data_dir, displayed
-from pipeline.base.printing import say
-from pipeline.base.terminal import command_line, next_steps, wrap
-from pipeline.base.text import table
+from pipeline.base.tables import table
+from pipeline.base.terminal import say
+from pipeline.base.text import command_line, next_steps, wrap
 from pipeline.datasets.prepare import PreparedData, prepare
 
 

@@ -29,9 +29,8 @@ import numpy as np
 
 from pipeline import UserError
 from pipeline.base import files
-from pipeline.base.console import show_reading
-from pipeline.base.printing import is_quiet
-from pipeline.base.terminal import print_error
+from pipeline.base.progress import show_reading
+from pipeline.base.terminal import is_quiet, print_error
 from pipeline.core import PIXELS, SIDE
 from pipeline.core.dataset import LabeledImages
 from pipeline.datasets.idx import read_folder

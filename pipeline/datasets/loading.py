@@ -10,9 +10,9 @@ from pathlib import Path
 from pipeline import UserError
 from pipeline.core.dataset import Dataset
 from pipeline.datasets.components import ClassComponents, read_components
-from pipeline.datasets.prepare import path_and_origin, prepare
+from pipeline.datasets.data_files import source_record
+from pipeline.datasets.prepare import path_and_origin, prepare, prepare_and_read
 from pipeline.datasets.registry import how_to_import, is_name, unknown_data_set
-from pipeline.datasets.statistics import source_record
 
 
 def load(
@@ -44,13 +44,14 @@ def load(
         raise UserError(how_to_import(folder / f"{name}.safetensors", origin))
     if not is_name(name):
         raise UserError(unknown_data_set(name))
-    file = prepare(name, folder=folder).file
+    data = prepare_and_read(name, folder=folder)
+    file = data.file
     if sha256 and file.sha256 != sha256:
         raise UserError(
             f"{file.path} must be the network's training data, with sha256 {sha256}, "
             f"got {file.sha256}: restore that data, or train the network again"
         )
-    return file.read()
+    return data
 
 
 def load_components(sha256: str, split: str, *, folder: Path) -> ClassComponents | None:
@@ -67,6 +68,10 @@ def load_components(sha256: str, split: str, *, folder: Path) -> ClassComponents
 
     Returns:
         The components; None if the folder does not contain the data.
+
+    Raises:
+        UserError: If the components must be computed again, but `prepare` cannot do
+            that, for example because this user cannot write to the folder.
     """
     data = _file_with(sha256, folder)
     if data is None:

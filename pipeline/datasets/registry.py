@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import UserError
+from pipeline.base.dataset_names import IMPORTED, is_known
 from pipeline.base.paths import user_path
-from pipeline.base.text import NAME_CHARACTERS
 from pipeline.core import CLASSES
 from pipeline.core.dataset import LabeledImages
 from pipeline.core.source_code import modules_sha256
@@ -125,10 +125,6 @@ REGISTRY = {
 }
 
 
-# The name of a data set that was imported from a folder; see `prepare.prepare`.
-IMPORTED = re.compile(rf"[{NAME_CHARACTERS}]*-[0-9a-f]{{8}}")
-
-
 def is_name(value: str) -> bool:
     """Return whether a text has the form of a data set's name, and is not a folder."""
     return value in REGISTRY or bool(IMPORTED.fullmatch(value))
@@ -149,8 +145,9 @@ def how_to_import(path: Path, origin: Mapping[str, str]) -> str:
 
     `origin` is the sha256 of each imported file by its name.
     """
+    problem = "has different images" if path.exists() else "is missing"
     return (
-        f"{path} is missing: run python -m pipeline.data dataset=<folder> with a "
+        f"{path} {problem}: run python -m pipeline.data dataset=<folder> with a "
         "folder that contains these files (sha256 and name):"
         + "".join(f"\n  {sha256}  {name}" for name, sha256 in origin.items())
     )
@@ -158,29 +155,37 @@ def how_to_import(path: Path, origin: Mapping[str, str]) -> str:
 
 def unknown_data_set(dataset: str) -> str:
     """Return the message about a data set that does not exist."""
-    names = ", ".join(REGISTRY)
-    rule = f"dataset must be a folder, an imported data set or one of {names}"
-    return f"{rule}, got {dataset!r}"
+    return f"dataset {_rule(dataset)}, got {dataset!r}"
 
 
-def name_or_folder(value: str) -> str:
-    """Return the name of a registered data set, or the path of a folder to import.
+def name_or_folder(value: str, *, folder: Path) -> str:
+    """Return the name of a data set, or the absolute path of a folder to import.
+
+    Args:
+        value: The setting `dataset`.
+        folder: The folder of all data sets.
 
     Raises:
-        ValueError: If the text is neither a name nor a folder.
+        ValueError: If the text is not a registered name, the name of a data set that
+            was imported to `folder`, or a folder.
     """
-    if value in REGISTRY:
+    if value in REGISTRY or is_known(value, folder=folder):
         return value
     try:
-        folder = user_path(value, key="dataset")
-        if value and folder.is_dir():
-            value = str(folder.resolve())
+        images = user_path(value, key="dataset")
+        if value and images.is_dir():
+            value = str(images.resolve())
             if not re.search("[\ud800-\udfff]", value):
                 return value
             raise ValueError("must be a folder whose name is valid UTF-8")
     except (OSError, UserError):  # the name is too long, or a ~user does not exist
         pass
+    raise ValueError(_rule(value))
+
+
+def _rule(value: str) -> str:
+    """Return the rule for the setting `dataset`, with the name that is most similar."""
     names = ", ".join([*REGISTRY, "an imported data set"])
     matches = difflib.get_close_matches(value.lower(), REGISTRY, n=1)
     hint = f" (did you mean {matches[0]}?)" if matches else ""
-    raise ValueError(f"must be {names} or an existing folder{hint}")
+    return f"must be {names} or an existing folder{hint}"

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from pipeline.base.terminal import busy
+from pipeline.base.progress import busy
 from pipeline.core import SIDE, WHITE
 from pipeline.core.dataset import LabeledImages
 

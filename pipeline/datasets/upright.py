@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
-from pipeline.base.terminal import busy
+from pipeline.base.progress import busy
 from pipeline.core import SIDE
 from pipeline.core.dataset import LabeledImages
 

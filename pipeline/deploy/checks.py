@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 
 from pipeline import UserError, neuron_name
-from pipeline.base.terminal import wrap
+from pipeline.base.text import wrap
 from pipeline.core import CLASSES
 from pipeline.integers import IntegerNetwork
 

@@ -107,11 +107,10 @@ def plot_weights(model: QuantizedModel) -> Image.Image:
     """Plot the weights of layer 1 and the weights that the integers represent."""
     kernel, _ = model.trained.network.layer_1.get_weights()
     integers = model.integers
-    train = model.dataset.split(model.trained.split).train
     return plots.rounded_weights(
         kernel.T.astype(float),
         integers.weights_1 * integers.scale_1[:, None],
-        always_zero=model.trained.always_zero(train),
+        always_zero=model.trained.always_zero(model.dataset),
         bit_width_text=str(integers.bit_width),
         largest=integers.bit_width.largest,
         finetuned=model.finetuning_epochs > 0,

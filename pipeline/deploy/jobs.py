@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.base.console import new_console, progress, progress_bar
-from pipeline.base.printing import say
-from pipeline.base.terminal import busy, counted, wrap
-from pipeline.base.text import WIDTH, printable
+from pipeline.base.progress import busy, new_console, progress, progress_bar
+from pipeline.base.terminal import say
+from pipeline.base.text import WIDTH, counted, printable, wrap
 from pipeline.core.dataset import Dataset
 from pipeline.deploy.exported_network import ExportedNetwork, export_quantized
 from pipeline.execution.executor import LostAttempt, Task, TaskResult

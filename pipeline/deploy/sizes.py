@@ -11,8 +11,8 @@ from typing import Any
 from PIL.Image import Image
 
 from pipeline.base import tables
-from pipeline.base.terminal import counted
-from pipeline.base.text import table
+from pipeline.base.tables import table
+from pipeline.base.text import counted
 from pipeline.deploy.jobs import ExportJob, ExportsByJob
 from pipeline.integers import ExportReport
 from pipeline.sweeps.configurations import pareto_front

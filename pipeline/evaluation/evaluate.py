@@ -8,12 +8,20 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import ConfigError, PartlyFailed, UserError, tracking
-from pipeline.base.call import lasting_dir, new_results, results_dir
 from pipeline.base.errors import is_user_error
 from pipeline.base.paths import data_dir, displayed, store_dir
-from pipeline.base.printing import say
-from pipeline.base.terminal import busy, command_line, counted, next_steps, wrap
-from pipeline.base.text import readable, short_repr, table
+from pipeline.base.progress import busy
+from pipeline.base.results_folder import lasting_dir, new_results, results_dir
+from pipeline.base.tables import table
+from pipeline.base.terminal import say
+from pipeline.base.text import (
+    command_line,
+    counted,
+    next_steps,
+    readable,
+    short_repr,
+    wrap,
+)
 from pipeline.cli import EvaluateConfig, expected_params
 from pipeline.core.dataset import Dataset
 from pipeline.evaluation.inputs import prepare_for

@@ -5,17 +5,18 @@ from pathlib import Path
 
 from pipeline import PartlyFailed, plots
 from pipeline.base import files, tables
-from pipeline.base.call import new_results, results_dir
 from pipeline.base.paths import data_dir, displayed, store_dir
-from pipeline.base.printing import say
-from pipeline.base.terminal import (
-    busy,
+from pipeline.base.progress import busy
+from pipeline.base.results_folder import new_results, results_dir
+from pipeline.base.terminal import say
+from pipeline.base.text import (
     command_line,
     counted,
     next_steps,
+    printable,
+    shortened,
     wrap,
 )
-from pipeline.base.text import printable, shortened
 from pipeline.cli import Array, PredictConfig
 from pipeline.core import SIDE
 from pipeline.evaluation.inputs import find_images, images_from_array, prepare_for

@@ -10,8 +10,7 @@ from PIL import Image
 from pipeline import plots
 from pipeline.base import files, tables
 from pipeline.base.paths import METRICS_FILE
-from pipeline.base.terminal import counted
-from pipeline.base.text import printable, shortened
+from pipeline.base.text import counted, printable, shortened
 from pipeline.core import SIDE
 from pipeline.evaluation import scores
 from pipeline.evaluation.predictions import Predictions

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool
 
-from pipeline.base.terminal import counted
-from pipeline.base.text import printable
+from pipeline.base.text import counted, printable
 from pipeline.core import CLASSES
 from pipeline.evaluation.predictions import Predictions
 from pipeline.evaluation.scores import confusion_matrix, per_class

@@ -9,8 +9,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from pipeline import UserError, datasets, images
-from pipeline.base.terminal import counted
-from pipeline.base.text import printable
+from pipeline.base.text import counted, printable
 from pipeline.core.dataset import Dataset
 from pipeline.evaluation.inputs import name_of_test_images
 from pipeline.images import ImageSet, Kind

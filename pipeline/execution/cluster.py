@@ -25,10 +25,11 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from pipeline import UserError
 from pipeline.base.errors import AGAIN
-from pipeline.base.printing import say
 from pipeline.base.process import ONE_THREAD
+from pipeline.base.progress import busy
 from pipeline.base.tags import HOST_TAG, PROCESSOR_TAG
-from pipeline.base.terminal import busy, wrap
+from pipeline.base.terminal import say
+from pipeline.base.text import wrap
 from pipeline.core.dataset import DataFile, Dataset
 from pipeline.core.fingerprint import (
     OtherSoftware,

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from types import FrameType
 
 from pipeline.base.errors import AGAIN, RESUME
-from pipeline.base.printing import say
+from pipeline.base.terminal import say
 
 
 @dataclass

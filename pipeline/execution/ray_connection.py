@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pipeline import UserError
 from pipeline.base.paths import PACKAGE
-from pipeline.base.terminal import busy
+from pipeline.base.progress import busy
 
 CONNECT_SECONDS = 18  # the limit for a reply from the cluster; Ray itself waits 20 s
 MAX_PORT = 65_535

@@ -16,8 +16,7 @@ from jaxtyping import Int, UInt8
 from pipeline import UserError
 from pipeline.base.files import list_folder
 from pipeline.base.tables import read_csv
-from pipeline.base.terminal import counted
-from pipeline.base.text import printable
+from pipeline.base.text import counted, printable
 from pipeline.images.reading import FORMAT_NAMES
 
 EXTENSIONS = {".png", ".jpg", ".jpeg", ".jfif", ".gif", ".bmp", ".tif", ".tiff"}

@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import UInt8
 
 from pipeline import UserError
-from pipeline.base.console import progress
-from pipeline.base.terminal import counted
+from pipeline.base.progress import progress
+from pipeline.base.text import counted
 from pipeline.images.listing import ImageSet
 from pipeline.images.preprocessing import Preprocessed, Steps, preprocess, resize
 from pipeline.images.reading import read_image

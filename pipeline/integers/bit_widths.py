@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int8, Int16, UInt8
 
-from pipeline.base.terminal import counted
+from pipeline.base.text import counted
 from pipeline.core import PIXELS
 
 TERNARY_THRESHOLD = 0.7  # times the mean absolute weight; Li et al. (2016), equation 6

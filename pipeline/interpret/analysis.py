@@ -86,7 +86,7 @@ class ModelAnalysis:
     @cached_property
     def images_with_ink(self) -> Int[np.ndarray, "784"]:
         """The number of training images in which each pixel is above 0."""
-        return self.trained.images_with_ink(self.split.train)
+        return self.trained.images_with_ink(self.dataset)
 
     @property
     def always_zero(self) -> Bool[np.ndarray, "784"]:

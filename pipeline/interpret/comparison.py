@@ -12,7 +12,7 @@ from jaxtyping import Bool
 
 from pipeline import neuron_name, plots
 from pipeline.base import tables
-from pipeline.base.text import table
+from pipeline.base.tables import table
 from pipeline.interpret.alignment import NetworkComparison, NeuronMatch
 from pipeline.interpret.templates import render_text
 from pipeline.plots import diverging_colors

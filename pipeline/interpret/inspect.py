@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline import UserError, interpret, neuron_name, tracking
-from pipeline.base.call import lasting_dir, new_results, results_dir
 from pipeline.base.paths import data_dir, displayed, outputs_dir, store_dir, user_path
-from pipeline.base.printing import say
-from pipeline.base.terminal import busy, command_line, counted, next_steps, wrap
-from pipeline.base.text import printable
+from pipeline.base.progress import busy
+from pipeline.base.results_folder import lasting_dir, new_results, results_dir
+from pipeline.base.terminal import say
+from pipeline.base.text import command_line, counted, next_steps, printable, wrap
 from pipeline.cli import InspectConfig, defaults, expected_params, network_name
 from pipeline.core.dataset import Dataset
 from pipeline.evaluation import (
@@ -168,7 +168,7 @@ def _explain_neurons(
         about += f"\n{origin}"
     sums = interpret.neuron_sums(trained.network, pixels, integers)
     worksheets = interpret.worksheets(sums, neurons, trained.spec)
-    always_zero = trained.always_zero(dataset.split(trained.split).train)
+    always_zero = trained.always_zero(dataset)
     folder = results_dir("details/neuron")
     with new_results(folder) as partial:
         interpret.write_terms([sums[name] for name in neurons], always_zero, partial)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from pipeline.base.templates import template_environment
-from pipeline.base.terminal import wrap
+from pipeline.base.text import wrap
 
 
 def render_text(template: str, **values: Any) -> str:  # noqa: ANN401

@@ -6,8 +6,8 @@ import numpy as np
 from scipy.special import softmax
 
 from pipeline import neuron_name
-from pipeline.base.terminal import counted
-from pipeline.base.text import table
+from pipeline.base.tables import table
+from pipeline.base.text import counted
 from pipeline.core import CLASSES, PIXELS, WHITE
 from pipeline.interpret.analysis import MAX_SHOWN_NEURONS, ModelAnalysis
 from pipeline.interpret.rounding import rounded

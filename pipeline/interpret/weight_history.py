@@ -6,8 +6,8 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from pipeline.base import tables
-from pipeline.base.terminal import wrap
-from pipeline.base.text import table
+from pipeline.base.tables import table
+from pipeline.base.text import wrap
 from pipeline.core import PIXELS, WHITE
 from pipeline.interpret.measurements import is_frozen
 from pipeline.interpret.names import ParameterLocation

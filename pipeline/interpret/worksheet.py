@@ -12,8 +12,8 @@ import numpy as np
 from jaxtyping import Float
 from scipy.special import softmax
 
-from pipeline.base.terminal import wrap
-from pipeline.base.text import table
+from pipeline.base.tables import table
+from pipeline.base.text import wrap
 from pipeline.core import SIDE
 from pipeline.datasets import DatasetSpec
 from pipeline.interpret.integer_worksheet import (

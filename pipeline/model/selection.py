@@ -99,6 +99,9 @@ def load_detector(trained: TrainedModel, *, folder: Path) -> Detector:
 
     The components are read from their file. If the file is missing, they are computed
     and written.
+
+    Raises:
+        UserError: If the components cannot be computed or written.
     """
     metadata = trained.metadata
     if metadata is None:

@@ -21,7 +21,7 @@ from pipeline.base.paths import (
 from pipeline.base.tags import WEIGHTS_TAG
 from pipeline.base.tensors import tensors_sha256
 from pipeline.base.text import short_repr
-from pipeline.core.dataset import LabeledImages
+from pipeline.core.dataset import Dataset
 from pipeline.core.network import Network, snapshot
 from pipeline.model.storage import (
     RESTORE,
@@ -94,16 +94,18 @@ class TrainedModel:
 
     # This is a method of the network, because with an augmentation, the result would
     # depend on the hyperparameters.
-    def images_with_ink(self, train: LabeledImages) -> Int[np.ndarray, "784"]:
-        """Return in how many of the training images each pixel is above 0.
+    def images_with_ink(self, dataset: Dataset) -> Int[np.ndarray, "784"]:
+        """Return in how many images of the training run each pixel is above 0.
 
-        If a pixel is 0 in all training images, training cannot change its weights.
+        If a pixel is 0 in all of these images, training cannot change its weights.
+        `dataset` has all its training images, which are more with split=holdout.
         """
-        return np.asarray(np.count_nonzero(train.images, axis=0).ravel())
+        train = dataset.split(self.split).train
+        return datasets.images_with_ink(train)
 
-    def always_zero(self, train: LabeledImages) -> Bool[np.ndarray, "784"]:
-        """Return which pixels are 0 in all training images."""
-        return np.asarray(self.images_with_ink(train) == 0)
+    def always_zero(self, dataset: Dataset) -> Bool[np.ndarray, "784"]:
+        """Return which pixels are 0 in all images of the training run."""
+        return np.asarray(self.images_with_ink(dataset) == 0)
 
     @property
     def planned_epochs(self) -> int:

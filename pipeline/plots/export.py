@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Integer, UInt8
 from PIL import Image
 
 from pipeline import neuron_name
-from pipeline.base.terminal import counted
+from pipeline.base.text import counted
 from pipeline.plots.common import (
     MAX_DRAWN_NEURONS,
     diverging_colors,

@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 from pipeline import UserError
 from pipeline.base.paths import NETWORK_PATH
-from pipeline.base.printing import say
 from pipeline.base.tags import (
     HOST_TAG,
     KIND_TAG,
@@ -19,7 +18,8 @@ from pipeline.base.tags import (
     VALUES_TAG,
     Kind,
 )
-from pipeline.base.terminal import wrap
+from pipeline.base.terminal import say
+from pipeline.base.text import wrap
 from pipeline.execution.executor import TaskResult
 from pipeline.sweeps.jobs import Job, Outcome, folder_name
 from pipeline.sweeps.start import Sweep

@@ -6,7 +6,7 @@ This module runs in the process of the command, before the workers are started.
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from pipeline.base.tags import NO_OPTION
+from pipeline.base.params import NO_OPTION, TRAINING_KEYS
 from pipeline.cli import Command, TrainConfig
 from pipeline.core.dataset import DataFile
 from pipeline.sweeps.jobs import Job, all_options

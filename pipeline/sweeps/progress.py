@@ -12,10 +12,9 @@ from datetime import timedelta
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
 
-from pipeline.base.console import is_live, new_console
 from pipeline.base.metric_names import VAL_ACCURACY
-from pipeline.base.terminal import wrap
-from pipeline.base.text import WIDTH, printable
+from pipeline.base.progress import is_live, new_console
+from pipeline.base.text import WIDTH, printable, wrap
 from pipeline.sweeps.jobs import Job, Outcome
 from pipeline.sweeps.plan import Plan
 

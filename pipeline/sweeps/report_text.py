@@ -8,9 +8,9 @@ import itertools
 from collections.abc import Sequence
 
 from pipeline.base.paths import displayed
-from pipeline.base.printing import say
-from pipeline.base.terminal import command_line, counted, next_steps, wrap
-from pipeline.base.text import printable, table
+from pipeline.base.tables import table
+from pipeline.base.terminal import say
+from pipeline.base.text import command_line, counted, next_steps, printable, wrap
 from pipeline.sweeps.configurations import Configuration, why_no_best
 from pipeline.sweeps.jobs import Outcome
 from pipeline.sweeps.result import SweepResult, written_files

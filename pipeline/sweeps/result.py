@@ -12,8 +12,7 @@ from pipeline import UserError
 from pipeline.base.files import atomic_folder
 from pipeline.base.metric_names import EPOCH_METRICS
 from pipeline.base.tags import Status
-from pipeline.base.terminal import counted
-from pipeline.base.text import short_repr
+from pipeline.base.text import counted, short_repr
 from pipeline.sweeps.configurations import (
     Configuration,
     best_of,

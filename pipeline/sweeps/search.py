@@ -16,8 +16,8 @@ from optuna.distributions import BaseDistribution, FloatDistribution, IntDistrib
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import TrialState, create_trial
 
-from pipeline.base.printing import say
-from pipeline.base.terminal import wrap
+from pipeline.base.terminal import say
+from pipeline.base.text import wrap
 from pipeline.cli import Interval
 from pipeline.sweeps.jobs import Job, Outcome
 from pipeline.sweeps.plan import Plan

@@ -11,8 +11,8 @@ from pathlib import Path
 from pipeline import datasets
 from pipeline.base import locking
 from pipeline.base.locking import Level
-from pipeline.base.printing import say
-from pipeline.base.terminal import wrap
+from pipeline.base.terminal import say
+from pipeline.base.text import wrap
 from pipeline.cli import Command, CommonSweepConfig, TrainConfig
 from pipeline.core.dataset import DataFile
 from pipeline.execution.workers import check_executor

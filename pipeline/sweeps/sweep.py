@@ -10,12 +10,12 @@ modules that import MLflow.
 
 from pipeline import UserError
 from pipeline.base import locking
-from pipeline.base.call import own_folder
 from pipeline.base.locking import Level
 from pipeline.base.paths import data_dir, store_dir
-from pipeline.base.printing import say
+from pipeline.base.progress import busy
 from pipeline.base.resources import check_space
-from pipeline.base.terminal import busy
+from pipeline.base.results_folder import own_folder
+from pipeline.base.terminal import say
 from pipeline.cli import Command, TrainConfig
 from pipeline.execution.executor import Executor
 from pipeline.execution.workers import known_processors, new_executor

@@ -13,10 +13,10 @@ from typing import Any
 
 from pipeline import PartlyFailed
 from pipeline.base.errors import AGAIN, RESUME
-from pipeline.base.printing import say
+from pipeline.base.progress import busy
 from pipeline.base.tags import KIND_TAG, SWEEP_TAG, SWEPT_TAG, Kind
-from pipeline.base.terminal import busy, counted
-from pipeline.base.text import format_bytes
+from pipeline.base.terminal import say
+from pipeline.base.text import counted, format_bytes
 from pipeline.execution.executor import Executor, LostAttempt, Task, TaskResult
 from pipeline.execution.interrupt import delayed_interrupt
 from pipeline.sweeps.children import Children

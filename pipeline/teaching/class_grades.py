@@ -7,8 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pipeline.base.terminal import counted
-from pipeline.base.text import short_repr
+from pipeline.base.text import counted, short_repr
 from pipeline.core.epoch import Snapshot
 from pipeline.teaching.assignment import Assignment
 from pipeline.teaching.class_list import WITHOUT_ID

@@ -8,8 +8,7 @@ from pathlib import Path
 from pipeline import UserError
 from pipeline.base.student_ids import normalize, student_id
 from pipeline.base.tables import read_csv
-from pipeline.base.terminal import counted
-from pipeline.base.text import printable
+from pipeline.base.text import counted, printable
 
 WITHOUT_ID = "without an id"  # the end of the message about lines of teachers
 # Titles of columns with ids, without spaces, and as they are shown. `spelled` is the id

@@ -10,11 +10,11 @@ from zipfile import ZipFile
 
 from pipeline import UserError, datasets
 from pipeline.base import files, tables
-from pipeline.base.call import results_dir
-from pipeline.base.console import new_console, progress_bar
 from pipeline.base.paths import data_dir, displayed, outputs_dir, user_path
-from pipeline.base.printing import say
-from pipeline.base.terminal import busy, counted, wrap
+from pipeline.base.progress import busy, new_console, progress_bar
+from pipeline.base.results_folder import results_dir
+from pipeline.base.terminal import say
+from pipeline.base.text import counted, wrap
 from pipeline.cli import GradeConfig
 from pipeline.core.dataset import Dataset
 from pipeline.core.epoch import Snapshot
@@ -75,7 +75,7 @@ def grade(cfg: GradeConfig) -> ClassGrades:
             "zip file for each student"
         )
     check_course(found)
-    data = datasets.prepare(cfg.dataset, folder=data_dir()).file.read()
+    data = datasets.prepare_and_read(cfg.dataset, folder=data_dir())
     # This raises an error if the settings are invalid.
     data.training_split(assignment.hyperparameters("any"))
     accepted = {student for student, about in listed.items() if about.is_accepted}

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import UserError, datasets
-from pipeline.base.call import results_dir
-from pipeline.base.console import progress
 from pipeline.base.files import atomic_folder, write_atomic
 from pipeline.base.params import differing_params
 from pipeline.base.paths import MODEL_FILE, data_dir, displayed
-from pipeline.base.printing import say
-from pipeline.base.terminal import command_line, counted, next_steps, wrap
-from pipeline.base.text import printable, table
+from pipeline.base.progress import progress
+from pipeline.base.results_folder import results_dir
+from pipeline.base.tables import table
+from pipeline.base.terminal import say
+from pipeline.base.text import command_line, counted, next_steps, printable, wrap
 from pipeline.cli import HomeworkConfig, defaults
 from pipeline.core.dataset import Dataset
 from pipeline.model import load_network
@@ -71,7 +71,7 @@ def homework(cfg: HomeworkConfig) -> Homework:
 
 def _write(variant: Variant, assignment: Assignment, folder: Path) -> None:
     """Write the files, and keep answers and a network that exist."""
-    dataset = datasets.prepare(assignment.dataset, folder=data_dir()).file.read()
+    dataset = datasets.prepare_and_read(assignment.dataset, folder=data_dir())
     params = assignment.params(variant.student)
     found = {path.name for path in folder.iterdir()} if folder.exists() else set()
     if MODEL_FILE in found:

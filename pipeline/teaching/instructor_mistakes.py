@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from pipeline import ConfigError
-from pipeline.base.terminal import counted
+from pipeline.base.text import counted
 from pipeline.teaching.assignment import Assignment, pytorch
 from pipeline.teaching.submissions import Rejected, Submission
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import ConfigError
-from pipeline.base.printing import say
-from pipeline.base.terminal import wrap
+from pipeline.base.terminal import say
+from pipeline.base.text import wrap
 from pipeline.teaching.variant import Variant
 
 TEXTS = Path(__file__).with_suffix(".toml")

@@ -9,7 +9,7 @@ from typing import ClassVar, Final
 import numpy as np
 
 from pipeline import UserError
-from pipeline.base.terminal import counted
+from pipeline.base.text import counted
 from pipeline.core import PIXELS
 from pipeline.teaching.answer_inputs import AnswerInputs, QuestionValues
 

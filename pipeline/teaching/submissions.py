@@ -15,8 +15,7 @@ from pipeline.base.files import json_sha256, list_folder
 from pipeline.base.paths import MODEL_FILE
 from pipeline.base.student_ids import student_id
 from pipeline.base.tensors import NOT_READABLE, tensors_sha256
-from pipeline.base.terminal import counted
-from pipeline.base.text import distinct_file_name, printable
+from pipeline.base.text import counted, distinct_file_name, printable
 from pipeline.core.epoch import Snapshot
 from pipeline.core.network import snapshot
 from pipeline.model.storage import Metadata, load_network

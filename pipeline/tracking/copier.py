@@ -13,9 +13,9 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from pipeline import UserError
-from pipeline.base.printing import say, warn
-from pipeline.base.terminal import busy, command_line, wrap
-from pipeline.base.text import printable
+from pipeline.base.progress import busy
+from pipeline.base.terminal import say, warn
+from pipeline.base.text import command_line, printable, wrap
 from pipeline.execution.helper_process import Channel, HelperKilled, HelperProcess
 from pipeline.tracking.copies.copying import (
     COPYING_PROCESS,

@@ -3,8 +3,8 @@
 Runs in the main process.
 """
 
-from pipeline.base.printing import say
-from pipeline.base.terminal import wrap
+from pipeline.base.terminal import say
+from pipeline.base.text import wrap
 
 
 def announce_kept_name(name: str, run_name: str | None) -> None:

@@ -14,10 +14,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Concatenate
 
-from pipeline.base.printing import is_quiet
 from pipeline.base.process import disable_telemetry
 from pipeline.base.tags import Status
-from pipeline.base.terminal import print_error
+from pipeline.base.terminal import is_quiet, print_error
 from pipeline.execution.helper_process import HelperKilled, HelperProcess
 from pipeline.tracking.interface import Arguments, OpenRun, Run, RunStart
 from pipeline.tracking.tracker import Tracker, check_store, new_tracker

@@ -10,9 +10,11 @@ from pathlib import Path
 
 from mlflow import entities
 
-from pipeline.base import locking, terminal
-from pipeline.base.printing import say
+from pipeline.base import locking
+from pipeline.base.progress import busy
 from pipeline.base.tags import ERROR_TAG, KIND_TAG, WEIGHTS_TAG, Kind, Status
+from pipeline.base.terminal import say
+from pipeline.base.text import wrap
 from pipeline.base.urls import database_path
 from pipeline.tracking import provenance
 from pipeline.tracking.interface import RunStart, final_status
@@ -36,7 +38,7 @@ class RunOpener:
     @cached_property
     def client(self) -> StoreClient:
         """The client of the store."""
-        with terminal.busy("opening the store"):
+        with busy("opening the store"):
             return open_store(self.store)
 
     def start_run(self, start: RunStart) -> ParentRun:
@@ -92,7 +94,7 @@ class RunOpener:
         run = self._create(RunStart(f"network {sha256[:8]}", {}, tags))
         ParentRun(self.client, run).log_diff(code.diff)
         created = f"created {run_label(run.info.run_name, run.info.run_id)}"
-        say(terminal.wrap(f"the store has no run of this network; {created}"))
+        say(wrap(f"the store has no run of this network; {created}"))
         return run
 
     def _create(self, start: RunStart) -> entities.Run:

@@ -10,10 +10,10 @@ from contextlib import closing
 from pathlib import Path
 
 from pipeline import PartlyFailed, UserError
-from pipeline.base.console import progress
 from pipeline.base.paths import store_dir
-from pipeline.base.printing import say
-from pipeline.base.terminal import wrap
+from pipeline.base.progress import progress
+from pipeline.base.terminal import say
+from pipeline.base.text import wrap
 from pipeline.execution.helper_process import HelperProcess
 from pipeline.tracking.copies.copying import (
     COPYING_PROCESS,

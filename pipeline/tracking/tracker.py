@@ -53,10 +53,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from pipeline.base.printing import say
 from pipeline.base.process import disable_telemetry
+from pipeline.base.progress import busy
 from pipeline.base.tags import Status
-from pipeline.base.terminal import busy, wrap
+from pipeline.base.terminal import say
+from pipeline.base.text import wrap
 from pipeline.base.urls import database_path, names_another_store
 from pipeline.execution.helper_process import Channel
 from pipeline.tracking import provenance

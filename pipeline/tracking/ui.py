@@ -12,8 +12,9 @@ from pathlib import Path
 
 from pipeline import UserError
 from pipeline.base.paths import displayed, store_dir
-from pipeline.base.printing import say
-from pipeline.base.terminal import busy, wrap
+from pipeline.base.progress import busy
+from pipeline.base.terminal import say
+from pipeline.base.text import wrap
 from pipeline.base.urls import database_path, experiment_variable, sqlite_uri
 from pipeline.tracking import mlflow_server
 from pipeline.tracking.runs import find_run

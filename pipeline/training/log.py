@@ -29,7 +29,7 @@ from pipeline.base.tags import (
     WEIGHTS_TAG,
     Kind,
 )
-from pipeline.base.terminal import command_line
+from pipeline.base.text import command_line
 from pipeline.core.dataset import DataFile
 from pipeline.core.epoch import Epoch
 from pipeline.core.fingerprint import code_hashes

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Iterator
 
-from pipeline.base.console import new_console, progress_bar
 from pipeline.base.metric_names import FINAL_TRAIN, VAL_ACCURACY
-from pipeline.base.printing import say
-from pipeline.base.terminal import wrap
-from pipeline.base.text import table
+from pipeline.base.progress import new_console, progress_bar
+from pipeline.base.tables import table
+from pipeline.base.terminal import say
+from pipeline.base.text import wrap
 from pipeline.core.dataset import LabeledImages
 from pipeline.core.epoch import Epoch
 from pipeline.datasets import spec

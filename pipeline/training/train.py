@@ -7,22 +7,28 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import ConfigError, UserError, datasets
-from pipeline.base.call import lasting_dir, new_results, own_folder, results_dir
 from pipeline.base.paths import (
     MODEL_FILE,
     TRAINING_FOLDER,
     data_dir,
     displayed,
 )
-from pipeline.base.printing import say
+from pipeline.base.progress import busy
 from pipeline.base.resources import (
     check_memory,
     check_space,
     free_memory,
     on_same_disk,
 )
+from pipeline.base.results_folder import (
+    lasting_dir,
+    new_results,
+    own_folder,
+    results_dir,
+)
 from pipeline.base.tags import CHECKPOINT_TAG, REPRODUCES_TAG
-from pipeline.base.terminal import busy, command_line, next_steps, wrap
+from pipeline.base.terminal import say
+from pipeline.base.text import command_line, next_steps, wrap
 from pipeline.cli import Command, TrainConfig, run_name, validate
 from pipeline.core.dataset import Dataset
 from pipeline.core.epoch import Epoch
@@ -76,7 +82,7 @@ def train_or_reproduce(
     with one_thread():
         if cfg.reproduce:
             return _reproduce(cfg, command.options, tracker, on_epoch)
-        dataset = datasets.prepare(cfg.dataset, folder=data_dir()).file.read()
+        dataset = datasets.prepare_and_read(cfg.dataset, folder=data_dir())
         cfg = cfg.model_copy(update={"dataset": dataset.name})  # cfg may name a folder
         options = command.options
         training = _record_training(cfg, options, dataset, tracker, on_epoch)

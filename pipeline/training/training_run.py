@@ -22,7 +22,7 @@ from pipeline.base.metric_names import (
 )
 from pipeline.base.tables import to_rows
 from pipeline.base.tensors import tensors_sha256
-from pipeline.base.terminal import counted
+from pipeline.base.text import counted
 from pipeline.core.dataset import Dataset, LabeledImages
 from pipeline.core.epoch import Epoch
 from pipeline.core.hyperparameters import Hyperparameters

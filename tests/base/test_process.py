@@ -29,7 +29,7 @@ def run(statement, **options):
 
 
 def test_a_warning_is_the_last_line_even_if_both_outputs_are_one_file():
-    warning = "from pipeline.base.printing import warn; warn('warning: incomplete')"
+    warning = "from pipeline.base.terminal import warn; warn('warning: incomplete')"
     one = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     done = run(f"{warning}; print('later')", **one)
     assert done.stdout == "printed\nlater\nwarning: incomplete\n"

@@ -2,8 +2,8 @@ import sys
 
 from rich.console import Console
 
-from pipeline.base.console import progress, progress_bar
-from pipeline.base.terminal import busy, wrap
+from pipeline.base.progress import busy, progress, progress_bar
+from pipeline.base.text import wrap
 
 
 def test_progress_is_shown_only_on_a_terminal(capsys, monkeypatch):

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.base.text import format_bytes, printable, shortened, table
+from pipeline.base.tables import table
+from pipeline.base.text import format_bytes, printable, shortened
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 
 from pipeline import datasets
-from pipeline.base.text import table
+from pipeline.base.tables import table
 from pipeline.cli import defaults
 from pipeline.core.dataset import LabeledImages, Split
 from pipeline.core.hyperparameters import Hyperparameters

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import datasets
-from pipeline.base.text import table
+from pipeline.base.tables import table
 from pipeline.cli import defaults
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.threads import one_thread

@@ -19,10 +19,10 @@ from omegaconf import OmegaConf
 from pipeline import ConfigError, cli
 from pipeline.__main__ import STAGES
 from pipeline.base import files, paths
-from pipeline.base.tags import ARGUMENTS, COLUMNS, TAGS
 from pipeline.cli import composition as compositions
 from pipeline.cli.arguments import parse
 from pipeline.cli.flags import Flags, read_flags
+from pipeline.cli.reserved_names import ARGUMENTS, COLUMNS, TAGS
 from pipeline.cli.schema import KEYS
 from pipeline.cli.stages import from_python, help_text, sweep_from_python
 from pipeline.core.dataset import DataFile

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.base.call import call
+from pipeline.base.results_folder import call
 from pipeline.datasets import download
 from pipeline.datasets.registry import MNIST_FILES
 

@@ -30,6 +30,8 @@ def test_a_damaged_file_or_summary_is_reported_and_created_again(tmp_path, capfd
     path.write_bytes(damaged)
     again = datasets.prepare("digits", folder=tmp_path)
     assert again == new
+    path.write_bytes(damaged)
+    assert datasets.prepare_and_read("digits", folder=tmp_path).file == new.file
     assert f"{path} must have sha256" in capfd.readouterr().err
     assert path.with_name("digits.safetensors.bad").read_bytes() == damaged
     assert path.read_bytes() == content
@@ -46,13 +48,41 @@ def test_a_user_who_cannot_write_to_the_folder_uses_a_complete_data_set(
     request, tmp_path
 ):
     new = datasets.prepare("digits", folder=tmp_path / "shared").file
-    (tmp_path / "shared").chmod(0o555)
+    incomplete = shutil.copytree(tmp_path / "shared", tmp_path / "incomplete")
+    (incomplete / "digits-components.safetensors").unlink()
+    for shared in (tmp_path / "shared", incomplete):
+        shared.chmod(0o555)
     request.getfixturevalue("other_user")
     folder = Path("shared")
     known = datasets.prepare("digits", folder=folder).file
     assert (known.path, known.sha256) == (folder / new.path.name, new.sha256)
     with pytest.raises(UserError, match="and shared is not writable: its owner"):
         datasets.prepare("mnist", folder=folder)
+    with pytest.raises(UserError, match="and incomplete is not writable: its owner"):
+        datasets.load_components(new.sha256, "exercise", folder=Path("incomplete"))
+
+
+COUNT_READS = """
+import sys
+from pathlib import Path
+from pipeline import datasets
+
+opened = []
+
+def watch(event, arguments):
+    if event == "open":
+        opened.append(str(arguments[0]))
+
+folder = Path(sys.argv[1])
+sys.addaudithook(watch)
+datasets.load("digits", folder=folder)
+print(opened.count(str(folder / "digits.safetensors")))
+"""
+
+
+def test_loading_reads_the_file_of_images_once(prepared_digits):
+    command = [sys.executable, "-c", COUNT_READS, prepared_digits]
+    assert subprocess.check_output(command, text=True) == "1\n"
 
 
 def first_images(split, number, folder):
@@ -187,7 +217,10 @@ def test_an_imported_data_set_no_longer_needs_its_folder(
     assert other.file == data.file
     with pytest.raises(ValueError, match="training data, with sha256 00ff, got"):
         datasets.load(data.name, folder=tmp_path, sha256="00ff")
-    with pytest.raises(ValueError, match="must be a folder, an imported data set or"):
+    with pytest.raises(ValueError, match=r"has different images: run .*\n  00ff  a"):
+        origin = {"a": "00ff"}
+        datasets.load(data.name, folder=tmp_path, sha256="00ff", origin=origin)
+    with pytest.raises(ValueError, match=r"must be mnist, .* or an existing folder"):
         datasets.load(str(idx_folder), folder=tmp_path)
 
 
@@ -282,7 +315,7 @@ def test_invalid_data_sets_are_rejected(idx_folder, imported, tmp_path, few, wri
     with pytest.raises(ValueError, match="must contain one pair of IDX files"):
         imported(tmp_path / "empty")
     for unknown in ("minst", "my_digits-01234567", "../a-01234567"):
-        with pytest.raises(ValueError, match=f"must be a folder, .*, got '{unknown}'"):
+        with pytest.raises(ValueError, match=f"existing folder.*, got '{unknown}'"):
             imported(unknown)
         with pytest.raises(ValueError, match="an imported data set or an existing"):
             validate(DataConfig, {"dataset": unknown})

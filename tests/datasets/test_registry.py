@@ -1,4 +1,9 @@
-from pipeline.datasets import REGISTRY, DatasetSpec
+import shutil
+
+import pytest
+
+from pipeline.base.dataset_names import REGISTERED, is_known
+from pipeline.datasets import REGISTRY, DatasetSpec, is_name, name_or_folder
 from pipeline.datasets.download import RawFiles
 
 
@@ -6,6 +11,27 @@ def test_data_sets_have_a_hash_of_code_unless_their_files_have_known_hashes():
     for spec in REGISTRY.values():
         has_known_files = isinstance(getattr(spec.read, "__self__", None), RawFiles)
         assert has_known_files == (spec.code_sha256 is None)
+
+
+def test_a_name_that_needs_no_import_is_a_name_for_all_functions(
+    prepared_digits, tmp_path, monkeypatch
+):
+    assert {*REGISTRY} >= REGISTERED
+    for other in ("toys", "toys-0123456", "toys-01234567"):
+        shutil.copy(prepared_digits / "digits.json", tmp_path / f"{other}.json")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "toys-0123456").mkdir()
+    for name in ("digits", "toys-01234567"):
+        assert is_known(name, folder=tmp_path) and is_name(name)
+        assert name_or_folder(name, folder=tmp_path) == name
+    for folder in ("toys-0123456", "."):
+        assert not is_known(folder, folder=tmp_path) and not is_name(folder)
+        path = str((tmp_path / folder).resolve())
+        assert name_or_folder(folder, folder=tmp_path) == path
+    for unknown in ("toys", "toys-76543210"):
+        assert not is_known(unknown, folder=tmp_path)
+        with pytest.raises(ValueError, match="or an existing folder"):
+            name_or_folder(unknown, folder=tmp_path)
 
 
 TOYS = tuple(f"toy {letter}" for letter in "ABCDEFGHIJ")

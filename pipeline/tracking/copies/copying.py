@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from pipeline import UserError
-from pipeline.base.printing import output
 from pipeline.base.tags import PARENT_TAG, REUSED_TAG
+from pipeline.base.terminal import output
 from pipeline.tracking.store.database import RecordedRun, runs_to_copy
 from pipeline.tracking.store.locks import server_lock
 

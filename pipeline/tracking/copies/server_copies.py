@@ -30,13 +30,7 @@ from mlflow.entities import ViewType
 from mlflow.exceptions import MlflowException
 
 from pipeline import UserError
-from pipeline.base.tags import (
-    COPY_TAG,
-    ID_TAGS,
-    PARENT_TAG,
-    RUN_TAGS,
-    Status,
-)
+from pipeline.base.tags import COPY_TAG, ID_TAGS, PARENT_TAG, RUN_TAGS, Status
 from pipeline.base.text import printable
 from pipeline.tracking.copies.copying import DELETED, RUNNING, CopyStatus
 from pipeline.tracking.copies.sender import Sender, file_stats, is_running

@@ -17,7 +17,7 @@ from urllib.parse import urlparse
 from urllib.request import url2pathname
 
 from pipeline import UserError
-from pipeline.base.printing import say
+from pipeline.base.terminal import say
 from pipeline.base.urls import database_path, sqlite_uri
 from pipeline.tracking.store.locks import write_lock
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from pipeline import ConfigError
 from pipeline.base.files import atomic_folder
 from pipeline.base.paths import existing_folder, outputs_dir, user_path
-from pipeline.base.printing import output
+from pipeline.base.terminal import output
 
 _folder: ContextVar[Path | None] = ContextVar("folder", default=None)
 
