@@ -9,7 +9,7 @@ command trains that network once.
 Writes grades.csv, class.html and a page of feedback for each student to
 outputs/grades/<course>/. Takes 3 to 5 s for each student on one core. After an
 interruption, run the same command again to continue. Unchanged submissions are graded
-again only with again=true.
+again only with again=true, or after a question was added, removed or renamed.
 """
 
 import os
