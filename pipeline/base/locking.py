@@ -17,7 +17,7 @@ store. The locks of runs and checkpoints cause no deadlock for these reasons:
   the store. `start_run` resumes a run only if its caller holds the lock of the
   checkpoint or sweep, so the process that trained the run has ended. The process that
   recorded the run may still be closing it, which needs the lock of the store.
-  Therefore, `MlflowRun.close` releases the lock of the run first.
+  Therefore, `ParentRun.close` releases the lock of the run first.
 """
 
 import sys

@@ -7,11 +7,13 @@ MLflow. The methods of these classes record nothing, for tracking=none, and subc
 override them. A `Tracker` opens and closes runs. `RecordedRun`, which is not one of
 these classes, describes a run that is read from the store.
 
-    class            defined in     a run that is
-    OpenRun          here           open in any process
-    ├─ HelperRun     recorder       recorded by another process, the recording process
-    └─ Run           here           open in this process
-       └─ MlflowRun  mlflow_run     recorded with MLflow
+    class                defined in        a run that is
+    OpenRun              here              open in any process
+    ├─ HelperRun         recorder          recorded by the recording process
+    └─ Run               here              open in this process
+       └─ MlflowRun      mlflow_run        recorded with MLflow
+          ├─ ParentRun   mlflow_children   opened by a tracker
+          └─ ChildRun    mlflow_children   a new child of a sweep
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence

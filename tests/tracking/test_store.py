@@ -15,7 +15,7 @@ from pipeline.base import locking
 from pipeline.base.locking import Level
 from pipeline.tracking.store.client import open_store, translate_errors
 from pipeline.tracking.store.database import open_runs, runs_to_copy
-from pipeline.tracking.store.sqlite import path_from_uri
+from pipeline.tracking.store.sqlite import path_from_uri, relocated
 from pipeline.tracking.ui import newest_list, serve_ui
 
 
@@ -167,6 +167,14 @@ def test_a_tracking_uri_of_another_store_is_reported_as_not_used(
         printed = " ".join(capsys.readouterr().out.split())
         assert printed.startswith(f"runs are recorded in {own}, not in")
         assert "secret" not in printed
+
+
+def test_only_the_artifacts_below_the_root_move_with_a_store():
+    root, other = "file:///a/mlflow-artifacts", "file:///b/mlflow-artifacts"
+    for below in ("", "/1", "/mlflow-artifacts/1"):
+        assert relocated(root + below, root, other) == other + below
+    for uri in (f"{root}-2/1", f"s3://bucket/{root}/1"):
+        assert relocated(uri, root, other) == uri
 
 
 def test_the_experiment_can_be_named_and_moves_with_its_store(
