@@ -35,7 +35,7 @@ def code_sha256(source: bytes) -> str:
 def _code(source: str) -> str:
     """Return source code without comments, docstrings and blank lines."""
     source = re.sub("\r\n?", "\n", source)  # as Python reads a module
-    # The rows of tokens: `str.splitlines` would also split at a form feed or U+2028.
+    # The rows of tokens: splitlines() would also split at a form feed or U+2028.
     lines, unused = source.removesuffix("\n").split("\n"), set[int]()
     tokens = [*tokenize.generate_tokens(StringIO(source).readline)]
     for token in tokens:

@@ -67,7 +67,7 @@ FULL = "error: cannot write to the standard output: no space left on device\n"
         ),
         ("raise OSError(2, 'No usable temporary directory')", 1, "error: [Errno 2] No"),
         ("import socket; socket.create_connection(('127.0.0.1', 1))", 1, "refused\n"),
-        ("raise ConfigError('hidden\\nseed')", 2, "  hidden\n  seed\n  see python -m"),
+        ("raise ConfigError('hidden', 'seed')", 2, "  hidden\n  seed\n  see python -m"),
         ("raise KeyboardInterrupt", 130, "interrupted: run the same command again"),
         ("import os; os.kill(os.getpid(), 15)", 143, "terminated: run the same comma"),
     ],
