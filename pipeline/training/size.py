@@ -1,7 +1,14 @@
 """The memory and the disk space that training runs need."""
 
 from collections.abc import Iterable
+from pathlib import Path
 
+from pipeline.base.resources import (
+    check_memory,
+    check_space,
+    free_memory,
+    on_same_disk,
+)
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.shapes import parameter_count
 
@@ -17,6 +24,25 @@ BEST_BYTES = 5_000_000  # images and program of the best network, table and plot
 def training_bytes(runs: Iterable[Hyperparameters]) -> int:
     """Return the memory of the largest training run, in bytes."""
     return COPIES * max(map(weight_history_bytes, runs), default=0)
+
+
+def check_machine(
+    hyperparameters: Hyperparameters, store: Path, folder: Path, *, is_recorded: bool
+) -> None:
+    """Check that there are enough memory and disk space for a single training run.
+
+    `folder` gets the results; it can be on a different disk from the store.
+
+    Raises:
+        UserError: If the memory or the disk space is too small.
+    """
+    what = "the training run"
+    check_memory(training_bytes([hyperparameters]), free=free_memory(), what=what)
+    # The weight history is in the checkpoint, in the results and in the artifacts.
+    copies = [store, folder, *([store] if is_recorded else [])]
+    for place in (store, folder):
+        count = sum(on_same_disk(each, place) for each in copies)
+        check_space(count * weight_history_bytes(hyperparameters), place, what=what)
 
 
 def sweep_bytes(runs: Iterable[Hyperparameters], *, patch_bytes: int) -> int:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,6 @@ from pipeline.base.paths import (
     displayed,
 )
 from pipeline.base.progress import busy
-from pipeline.base.resources import (
-    check_memory,
-    check_space,
-    free_memory,
-    on_same_disk,
-)
 from pipeline.base.results_folder import (
     lasting_dir,
     new_results,
@@ -30,12 +25,12 @@ from pipeline.base.tags import CHECKPOINT_TAG, REPRODUCES_TAG
 from pipeline.base.terminal import say
 from pipeline.base.text import command_line, next_steps, wrap
 from pipeline.cli import Command, TrainConfig, run_name, validate
-from pipeline.core.dataset import Dataset
+from pipeline.core.dataset import Dataset, Split
 from pipeline.core.epoch import Epoch
 from pipeline.core.fingerprint import fingerprint, processor
 from pipeline.core.loop import TrainingState, fit
 from pipeline.core.threads import one_thread
-from pipeline.execution.interrupt import delayed_interrupt
+from pipeline.execution.interrupt import Interrupt, delayed_interrupt
 from pipeline.model.program import prepare_export
 from pipeline.tracking import (
     OpenRun,
@@ -58,7 +53,7 @@ from pipeline.training.log import (
 from pipeline.training.printing import print_epochs, print_summary
 from pipeline.training.reproduction import Original, compare, load_data
 from pipeline.training.result import TrainResult
-from pipeline.training.size import training_bytes, weight_history_bytes
+from pipeline.training.size import check_machine
 from pipeline.training.training_run import (
     TrainingRun,
     finished_training_run,
@@ -140,6 +135,17 @@ def _reproduce(
     return training
 
 
+@dataclass(frozen=True)
+class _Prepared:
+    """What a training run needs before its run is opened."""
+
+    folder: Path  # gets the results
+    split: Split
+    state: TrainingState
+    name: str
+    inputs: TrainingInputs
+
+
 def _record_training(
     cfg: TrainConfig,
     options: Mapping[str, str],
@@ -148,17 +154,40 @@ def _record_training(
     on_epoch: OnEpoch | None,
     original: Original | None = None,
 ) -> TrainResult:
-    """Train a network in a run, and write the results.
+    """Train a network in a run, and write and print the results.
 
     `original` is the run that is reproduced, if any.
     """
-    hyperparameters = cfg.hyperparameters()
     folder = results_dir("reproduce" if original else TRAINING_FOLDER)
-    _check_machine(cfg, tracker.store, folder)
+    check_machine(
+        cfg.hyperparameters(), tracker.store, folder, is_recorded=cfg.is_recorded
+    )
+    prepared = _prepare(cfg, options, dataset, folder)
+    training, run, interrupt = _train_in_run(
+        cfg, dataset, tracker, prepared, on_epoch, original
+    )
+    _print_results(training, run, prepared)
+    interrupt.check("stopped after training had finished")
+    if cfg.is_recorded:  # another training run replaces `folder`
+        folder = lasting_dir(TRAINING_FOLDER, run.artifacts)
+    return TrainResult(
+        metadata=training.metadata,
+        epochs=training.epochs,
+        final_metrics=training.final_metrics,
+        folder=folder,
+        run_id=run.run_id,
+        copied=run.copied,
+    )
+
+
+def _prepare(
+    cfg: TrainConfig, options: Mapping[str, str], dataset: Dataset, folder: Path
+) -> _Prepared:
+    """Create the network, and start the process that will export it."""
+    hyperparameters = cfg.hyperparameters()
     split = dataset.training_split(hyperparameters)
     state = TrainingState.initial(hyperparameters)
-    name = cfg.run_name or run_name(dict(cfg))
-    network = state.network
+    name, network = cfg.run_name or run_name(dict(cfg)), state.network
     say(f"{name}: {network.sizes}, {network.parameter_count:,} parameters")
     if cfg.is_recorded:
         prepare_export(cfg.hidden)  # in another process, alongside training
@@ -168,12 +197,30 @@ def _record_training(
         options=options,
         fingerprint=fingerprint(hyperparameters, dataset.file.sha256),
     )
-    context = _context(cfg, options, experiment=tracker.experiment)
+    return _Prepared(folder, split, state, name, inputs)
+
+
+def _train_in_run(
+    cfg: TrainConfig,
+    dataset: Dataset,
+    tracker: Tracker[OpenRun],
+    prepared: _Prepared,
+    on_epoch: OnEpoch | None,
+    original: Original | None,
+) -> tuple[TrainingRun, OpenRun, Interrupt]:
+    """Train with checkpoints, and record and write everything.
+
+    Returns:
+        The training run, the run, which is closed, and the interrupt of the user.
+    """
+    inputs, split, state = prepared.inputs, prepared.split, prepared.state
+    context = _context(cfg, inputs.options, experiment=tracker.experiment)
+    hyperparameters = cfg.hyperparameters()
     with (
         open_checkpoint(
             tracker.store, inputs.fingerprint, context, state, resume=cfg.resume
         ) as checkpoint,
-        _start_run(cfg, checkpoint, tracker, name, inputs) as run,
+        _start_run(cfg, checkpoint, tracker, prepared.name, inputs) as run,
         delayed_interrupt("stopping after this epoch") as interrupt,
     ):
         submit_inputs(run, inputs, plots=True)
@@ -183,37 +230,16 @@ def _record_training(
         training = finished_training_run(
             dataset, split.train, hyperparameters, checkpoint.epochs
         )
-        _write(cfg, training, folder, run, original)
-    print_summary(training, split.val)
-    say(f"weights.sha256 {training.weights_sha256}\nfiles  {displayed(folder)}")
+        _write(cfg, training, prepared.folder, run, original)
+    return training, run, interrupt
+
+
+def _print_results(training: TrainingRun, run: OpenRun, prepared: _Prepared) -> None:
+    """Print the scores, the hash of the weights, and where the results are."""
+    print_summary(training, prepared.split.val)
+    files = displayed(prepared.folder)
+    say(f"weights.sha256 {training.weights_sha256}\nfiles  {files}")
     say(run.viewing_hint(), end="")
-    interrupt.check("stopped after training had finished")
-    if cfg.is_recorded:  # another training run replaces `folder`
-        folder = lasting_dir(TRAINING_FOLDER, run.artifacts)
-    return TrainResult(
-        training.metadata,
-        training.epochs,
-        training.final_metrics,
-        folder=folder,
-        run_id=run.run_id,
-        copied=run.copied,
-    )
-
-
-def _check_machine(cfg: TrainConfig, store: Path, folder: Path) -> None:
-    """Check that there are enough memory and disk space for a training run.
-
-    `folder` gets the results; it can be on a different disk from the store.
-    """
-    what, hyperparameters = "the training run", cfg.hyperparameters()
-    needed = training_bytes([hyperparameters])
-    check_memory(needed, free=free_memory(), what=what)
-    # The weight history is in the checkpoint, in the results and in the artifacts.
-    copies = [store, folder, *([store] if cfg.is_recorded else [])]
-    for place in (store, folder):
-        count = sum(on_same_disk(each, place) for each in copies)
-        size = count * weight_history_bytes(hyperparameters)
-        check_space(size, place, what=what)
 
 
 def _context(

@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline import UserError
-from pipeline.training import train
+from pipeline.training import size
 
 LARGEST = {"hidden": 10_000, "epochs": 10_000, "dataset": "digits"}
 
@@ -21,8 +21,8 @@ def test_a_training_run_that_needs_too_much_memory_is_rejected_before_it_is_reco
 def test_a_training_run_that_needs_too_much_disk_space_is_rejected_in_the_same_way(
     project, monkeypatch
 ):
-    monkeypatch.setattr(train, "free_memory", lambda: 10**18)
-    monkeypatch.setattr(train, "weight_history_bytes", lambda _: 10**18)
+    monkeypatch.setattr(size, "free_memory", lambda: 10**19)
+    monkeypatch.setattr(size, "weight_history_bytes", lambda _: 10**18)
     with pytest.raises(UserError, match=r"^the training run needs about") as error:
         project.call("train", **LARGEST)
     assert f" is free in {project.outputs}: delete files" in str(error.value)
@@ -33,7 +33,8 @@ def test_a_training_run_that_needs_too_much_disk_space_is_rejected_in_the_same_w
 def test_each_copy_of_the_weight_history_needs_space(
     project, monkeypatch, tracking, copies
 ):
-    monkeypatch.setattr(train, "weight_history_bytes", lambda _: 10**18)
+    monkeypatch.setattr(size, "free_memory", lambda: 10**19)
+    monkeypatch.setattr(size, "weight_history_bytes", lambda _: 10**18)
     needed = f"needs about {copies},000,000,000.0 GB of disk space"
     with pytest.raises(UserError, match=needed):
         project.call("train", dataset="digits", tracking=tracking)
