@@ -1,7 +1,7 @@
 """The settings of each stage as pydantic models, with their types and bounds.
 
-The defaults are in `conf/config.yaml`; `config.validate` applies these models. Rules
-about several settings are in `rules.py`.
+The defaults are in `conf/config.yaml`; `validation.validate` applies these models.
+Rules about several settings are in `rules.py`.
 """
 
 import os
