@@ -1,7 +1,7 @@
 """The command line and the validated configuration of a stage.
 
 This is the only package that uses Hydra; only `hydra_internals` uses undocumented parts
-of Hydra. From arguments to a list of valid combinations:
+of Hydra. `arguments` makes a `Command` from the arguments, in these steps:
 
 1. `flags` reads the flags, which select folders. All other arguments, or the keywords
    of a call from Python, are `overrides`: settings, and options of config groups.
@@ -10,24 +10,20 @@ of Hydra. From arguments to a list of valid combinations:
 2. `composition` merges the files that Hydra selects, once for each combination of
    options, and replaces values of files with given values. `hydra_files` asks Hydra for
    the files, and `yaml_files` reads each file and rejects content that could run code.
-3. `rules` checks several settings of a composition together.
-4. `arguments` lists the combinations of the values. `validation` checks each of them
-   against the `schema` of the stage.
-5. `arguments` collects the problems of all steps, each a line of a `ConfigError`, and
-   returns a `Command`, with which `stages` runs a stage or a sweep.
+3. The combinations of the values are listed. `validation` checks each of them against
+   the `schema` of the stage.
+4. `rules` checks several settings of a composition together, if steps 1 and 2 had no
+   problem; otherwise, settings may be missing.
+5. If a step had a problem, a `ConfigError` with all problems is raised. A sweep may
+   keep combinations that break a bound.
 
-`command` has the types of these steps, and `keywords` has those of the keywords of
-calls.
+`stages` runs a stage or a sweep with the `Command`. `command` has the types of these
+steps, and `keywords` has those of the keywords of calls. `default_values` has the
+defaults, and `names` the names of runs.
 """
 
 from pipeline.cli.command import Combination, Command, Interval
-from pipeline.cli.default_values import (
-    committed_defaults,
-    defaults,
-    expected_params,
-    network_name,
-    run_name,
-)
+from pipeline.cli.default_values import defaults, expected_params
 from pipeline.cli.keywords import (
     Array,
     DataKeywords,
@@ -42,6 +38,7 @@ from pipeline.cli.keywords import (
     TrainKeywords,
     UiKeywords,
 )
+from pipeline.cli.names import committed_defaults, network_name, run_name
 from pipeline.cli.schema import (
     CommonSweepConfig,
     DataConfig,

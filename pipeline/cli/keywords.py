@@ -23,7 +23,7 @@ from typing import (
 from pipeline.core.hyperparameters import SplitName
 
 PathText = str | os.PathLike[str]
-# Numbers of Python, NumPy, PyTorch and others; `overrides._builtin` converts them.
+# Numbers of Python, NumPy, PyTorch and others; `overrides` converts them.
 Integer = int | SupportsIndex
 Number = float | SupportsFloat
 

@@ -27,8 +27,9 @@ from pipeline import ConfigError, UserError, __main__, cli
 from pipeline.base import paths
 from pipeline.cli import yaml_files
 from pipeline.cli.arguments import parse
-from pipeline.cli.default_values import committed_defaults, defaults
+from pipeline.cli.default_values import defaults
 from pipeline.cli.flags import Flags
+from pipeline.cli.names import committed_defaults
 from pipeline.cli.rules import SINGLE_RUN_KEYS
 from pipeline.cli.schema import EvaluateConfig, TrainConfig
 from pipeline.cli.stages import from_python, help_text, sweep_from_python

@@ -16,7 +16,7 @@ import pytest
 
 from pipeline import UserError, train
 from pipeline.base.files import file_sha256
-from pipeline.cli import committed_defaults, default_values
+from pipeline.cli import committed_defaults, names
 from pipeline.execution import local, workers
 from pipeline.model import load_trained_model
 from pipeline.model.storage import save_model
@@ -508,7 +508,7 @@ def test_a_finished_sweep_prints_its_table_and_trains_deleted_children_again(
 def test_a_sweep_does_not_depend_on_the_committed_defaults(sweep, monkeypatch):
     sweep.run("seed=1,2", "epochs=2")
     changed = {**committed_defaults(), "dataset": "digits", "epochs": 2}
-    for module in (default_values, naming):
+    for module in (names, naming):
         monkeypatch.setattr(module, "committed_defaults", lambda: changed)
     printed, _ = sweep.run("seed=1,2", "epochs=2")  # their runs have new names
     assert "this sweep is finished" in printed

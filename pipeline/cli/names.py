@@ -1,0 +1,56 @@
+"""The names of runs, for display only, with the settings that are not the defaults."""
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pipeline import ConfigError
+from pipeline.base.git import git
+from pipeline.base.params import TRAINING_KEYS
+from pipeline.base.paths import installed, project_dir
+from pipeline.base.text import printable
+from pipeline.cli.default_values import defaults
+
+
+@cache  # git takes 5 ms, and each training run of a sweep has a name
+def committed_defaults() -> Mapping[str, Any]:
+    """Return the committed values of conf/config.yaml, which `dvc exp run` edits."""
+    from pipeline.cli.yaml_files import parse
+
+    if installed():  # the working directory may be another project's
+        return defaults()
+    name = "conf/config.yaml"
+    text = git(project_dir(), "show", f"HEAD:./{name}") or ""  # without a commit
+    try:
+        return {**defaults(), **parse(text, Path(f"HEAD:{name}"))}
+    except ConfigError:  # a broken file was committed
+        return defaults()
+
+
+def run_name(values: Mapping[str, Any], *, named: Iterable[str] = ()) -> str:
+    """Return the name of a training run: its hidden, its seed, the keys in `named`.
+
+    The name also contains the keys that differ from the defaults.
+    """
+    default_values, named = committed_defaults(), {"hidden", "seed", *named}
+    parts = (
+        f"{key}={values[key]}"
+        for key in TRAINING_KEYS
+        if key in named or values[key] != default_values[key]
+    )
+    return printable(" ".join(parts))
+
+
+def network_name(params: Mapping[str, Any], *, dataset: str, sha256: str) -> str:
+    """Return the name of a network for a page, which is shared: it contains no path.
+
+    Args:
+        params: The params of the training run; {} if no run is recorded.
+        dataset: The name of the data set of the network.
+        sha256: The sha256 of the weights.
+
+    Returns:
+        The name that `train` gives the run by default, or the start of the hash.
+    """
+    return run_name({**params, "dataset": dataset}) if params else sha256[:8]
