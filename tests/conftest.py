@@ -302,7 +302,7 @@ def trained_on_few(few, metadata_of):
     from pipeline.base.tensors import tensors_sha256
     from pipeline.core.loop import train_network
     from pipeline.core.network import network_from
-    from pipeline.model import TrainedModel
+    from pipeline.model import TrainedNetwork
 
     @lru_cache
     def make(hidden=20, seed=1):
@@ -311,7 +311,7 @@ def trained_on_few(few, metadata_of):
         *_, last = train_network(few, metadata.hyperparameters)
         network, sha256 = network_from(last.tensors), tensors_sha256(last.tensors)
         path = Path("model.safetensors")
-        return TrainedModel(network, metadata, path, sha256, run_id=None)
+        return TrainedNetwork(network, metadata, path, sha256, run_id=None)
 
     return make
 
@@ -563,9 +563,9 @@ def recorded(finished):
 @pytest.fixture(scope="session")
 def trained(finished):
     """The trained network of `finished`."""
-    from pipeline.model import load_trained_model
+    from pipeline.model import load_trained_network
 
-    return load_trained_model(finished.trained("model.safetensors"))
+    return load_trained_network(finished.trained("model.safetensors"))
 
 
 @pytest.fixture(scope="session")

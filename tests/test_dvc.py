@@ -15,7 +15,7 @@ import yaml
 
 from pipeline import cli
 from pipeline.cli.rules import QUESTION_KEYS
-from pipeline.model import load_trained_model
+from pipeline.model import load_trained_network
 
 ROOT = Path(__file__).resolve().parent.parent
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())
@@ -143,7 +143,7 @@ class Repository:
 
     def training(self):
         """Return the sha256 of the weights in outputs/train, and their newest run."""
-        model = load_trained_model(self.workspace.trained("model.safetensors"))
+        model = load_trained_network(self.workspace.trained("model.safetensors"))
         sha256 = model.weights_sha256
         return sha256, self.workspace.runs(f"tags.`weights.sha256` = '{sha256}'")[0]
 

@@ -29,7 +29,7 @@ from pipeline.core.network import Network, snapshot
 from pipeline.core.optimizer import Adam
 from pipeline.datasets import components
 from pipeline.images import reading
-from pipeline.model import OodDetector, load_trained_model, storage
+from pipeline.model import OodDetector, load_trained_network, storage
 from pipeline.training.checkpoints import Checkpoint
 
 HYPERPARAMETERS = Hyperparameters(**defaults() | {"epochs": 1})
@@ -150,7 +150,7 @@ def files(tmp_path, network):
     """The paths of a network's files, and what they contain before they are damaged."""
     paths = {key: tmp_path / f"{key}.safetensors" for key in FILES}
     images = LabeledImages(np.ones((10, 28, 28), np.uint8), np.arange(10, dtype="u1"))
-    storage.save_model(paths["model"], network, TRAINED)
+    storage.save_network(paths["model"], network, TRAINED)
     tensors = [snapshot(network)] * 2
     storage.save_weight_history(paths["history"], tensors, TRAINED)
     file = DataFile(tmp_path / "data.safetensors", "00ff")
@@ -164,7 +164,7 @@ def files(tmp_path, network):
 def test_a_network_and_its_files_are_complete_or_rejected(tmp_path, files, name, data):
     paths, contents = files
     paths[name].write_bytes(data.draw(damaged(contents[name])))
-    trained = read(load_trained_model, paths["model"], naming="model.safetensors")
+    trained = read(load_trained_network, paths["model"], naming="model.safetensors")
     path = tmp_path / "data.safetensors"
     found = components.read_components(path, data_sha256="00ff")
     if not (trained and found):

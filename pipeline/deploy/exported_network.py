@@ -24,7 +24,7 @@ from pipeline.integers import (
     QuantizedModel,
     save_integers,
 )
-from pipeline.model import TrainedModel
+from pipeline.model import TrainedNetwork
 
 REPORT_FILE = "report.json"
 WEIGHTS_PLOT, CHANGES_PLOT = "weights.png", "changed.png"
@@ -82,7 +82,7 @@ def export_quantized(model: QuantizedModel) -> ExportedNetwork:
 
 
 def export_onnx(
-    trained: TrainedModel, folder: Path, images: UInt8[np.ndarray, "n 28 28"]
+    trained: TrainedNetwork, folder: Path, images: UInt8[np.ndarray, "n 28 28"]
 ) -> Check:
     """Write and compare network.onnx, if the packages for ONNX are installed."""
     missing = [name for name in ONNX_PACKAGES if find_spec(name) is None]

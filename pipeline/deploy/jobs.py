@@ -14,7 +14,7 @@ from pipeline.deploy.exported_network import ExportedNetwork, export_quantized
 from pipeline.execution.executor import LostAttempt, Task, TaskResult
 from pipeline.execution.workers import new_executor
 from pipeline.integers import QuantizedModel, bit_folder
-from pipeline.model import TrainedModel
+from pipeline.model import TrainedNetwork
 from pipeline.sweeps.jobs import folder_name, short_name
 from pipeline.sweeps.networks import SweptNetwork
 
@@ -27,7 +27,7 @@ class ExportJob:
 
     # The values that distinguish the network from others; {} if there is only one.
     varied_values: Mapping[str, Any]
-    trained: TrainedModel
+    trained: TrainedNetwork
     run_id: str | None  # the id of the child of a sweep that trained the network
     bits: int
     folder: Path  # below outputs/export; "." for a single export

@@ -16,7 +16,7 @@ from scipy.special import softmax
 
 from pipeline.core.network import snapshot, to_pixels
 from pipeline.deploy.checks import Check
-from pipeline.model import TrainedModel
+from pipeline.model import TrainedNetwork
 
 FILE = "network.onnx"
 # Opset 13 and IR version 7 belong to onnx 1.8 (2020): old enough for embedded tools.
@@ -39,7 +39,7 @@ network (float[n, 28, 28] pixels) => (float[n, 10] logits, float[n, 10] probabil
 TOLERANCE = 1e-4
 
 
-def write_onnx(trained: TrainedModel, folder: Path) -> None:
+def write_onnx(trained: TrainedNetwork, folder: Path) -> None:
     """Write `network.onnx`; the same network always gives a byte-identical file."""
     model = onnx.parser.parse_model(MODEL)
     for name, array in snapshot(trained.network).items():
@@ -51,7 +51,7 @@ def write_onnx(trained: TrainedModel, folder: Path) -> None:
 
 
 def check_onnx(
-    trained: TrainedModel, folder: Path, images: UInt8[np.ndarray, "n 28 28"]
+    trained: TrainedNetwork, folder: Path, images: UInt8[np.ndarray, "n 28 28"]
 ) -> Check:
     """Compare the file, in onnxruntime with one thread, with the trained network."""
     versions = {name: version(name) for name in ("onnx", "onnxruntime")}
@@ -65,7 +65,7 @@ def check_onnx(
 
 
 def _difference(
-    trained: TrainedModel, path: Path, images: UInt8[np.ndarray, "n 28 28"]
+    trained: TrainedNetwork, path: Path, images: UInt8[np.ndarray, "n 28 28"]
 ) -> str:
     """Describe the first logit or probability that differs from the expected value."""
     options = SessionOptions()

@@ -33,10 +33,10 @@ from pipeline.evaluation.test_sets import find_test_set
 from pipeline.images import ImageSet
 from pipeline.model import (
     Detector,
-    TrainedModel,
+    TrainedNetwork,
     load_detector,
     load_training_data,
-    select_trained_model,
+    select_trained_network,
 )
 from pipeline.tracking import Run
 
@@ -66,7 +66,7 @@ def evaluate(cfg: EvaluateConfig) -> Evaluation:
     """Load the network and the test sets, evaluate, write and record the results."""
     folder, store = results_dir("evaluate"), store_dir()
     with busy("loading the network"):
-        trained = select_trained_model(
+        trained = select_trained_network(
             run=cfg.run,
             model=cfg.model,
             store=store,
@@ -112,7 +112,7 @@ def evaluate(cfg: EvaluateConfig) -> Evaluation:
 
 
 def _evaluate_sets(
-    cfg: EvaluateConfig, trained: TrainedModel, dataset: Dataset, detector: Detector
+    cfg: EvaluateConfig, trained: TrainedNetwork, dataset: Dataset, detector: Detector
 ) -> tuple[list[Predictions], list[str]]:
     """Evaluate each set; return the results and a line for each problem."""
     results: list[Predictions] = []

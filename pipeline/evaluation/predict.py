@@ -31,10 +31,10 @@ from pipeline.images.unsure import Reason
 from pipeline.model import (
     Detector,
     OodDetector,
-    TrainedModel,
+    TrainedNetwork,
     load_detector,
     load_training_data,
-    select_trained_model,
+    select_trained_network,
 )
 
 MAX_PLOTTED_IMAGES = 60  # images that are plotted; only their steps are kept
@@ -74,7 +74,7 @@ def predict(cfg: PredictConfig, array: Array | None = None) -> PredictResult:
     given = images_from_array(array) if array is not None else None
     with busy("loading the network"):
         store = store_dir()
-        trained = select_trained_model(run=cfg.run, model=cfg.model, store=store)
+        trained = select_trained_network(run=cfg.run, model=cfg.model, store=store)
     source = given or find_images(
         str(cfg.images), lambda: load_training_data(trained, folder=data_dir())
     )
@@ -154,7 +154,7 @@ def _write(predictions: Predictions, folder: Path) -> None:
 
 
 def _plot(
-    predictions: Predictions, trained: TrainedModel, detector: Detector, folder: Path
+    predictions: Predictions, trained: TrainedNetwork, detector: Detector, folder: Path
 ) -> list[str]:
     """Plot the preprocessing steps: wrong predictions, then unsure predictions.
 

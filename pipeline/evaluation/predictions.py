@@ -15,7 +15,7 @@ from pipeline.base.text import short_repr
 from pipeline.datasets import DatasetSpec
 from pipeline.images import ImageSet, PreparedImages
 from pipeline.images.unsure import TEXTS, Reason, images_of
-from pipeline.model import Detector, TrainedModel
+from pipeline.model import Detector, TrainedNetwork
 
 
 @dataclass(frozen=True, eq=False)  # arrays cannot be compared as a whole
@@ -116,7 +116,7 @@ class Predictions:
 
 def classify(
     prepared: PreparedImages,
-    trained: TrainedModel,
+    trained: TrainedNetwork,
     detector: Detector,
     *,
     alone: bool = False,

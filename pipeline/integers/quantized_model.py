@@ -15,7 +15,7 @@ from pipeline.integers.bit_widths import BIT_WIDTHS
 from pipeline.integers.finetuning import finetune
 from pipeline.integers.integer_network import IntegerNetwork
 from pipeline.integers.quantization import check_weights, largest_sums, quantize
-from pipeline.model import TrainedModel, agreement
+from pipeline.model import TrainedNetwork, agreement
 
 FINETUNING_EPOCHS = 10  # the default with fewer than 8 bits
 
@@ -44,7 +44,7 @@ class ExportReport:
 class QuantizedModel:
     """A trained network, its integers, and the predictions of both networks."""
 
-    trained: TrainedModel
+    trained: TrainedNetwork
     dataset: Dataset  # the data set of the training run
     integers: IntegerNetwork
     finetuning_epochs: int
@@ -52,7 +52,7 @@ class QuantizedModel:
     @classmethod
     def of(
         cls,
-        trained: TrainedModel,
+        trained: TrainedNetwork,
         dataset: Dataset,
         *,
         bits: int,

@@ -20,7 +20,7 @@ from pipeline.images.unsure import is_blank
 from pipeline.interpret import measurements
 from pipeline.model import (
     Detector,
-    TrainedModel,
+    TrainedNetwork,
     WeightHistory,
     agreement,
     load_detector,
@@ -47,7 +47,7 @@ class ModelAnalysis:
     0; a fraction or an accuracy is in [0, 1].
     """
 
-    trained: TrainedModel
+    trained: TrainedNetwork
     dataset: Dataset
     # Whether to read the histories of the weights and the metrics.
     with_histories: bool = True

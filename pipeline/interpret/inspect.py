@@ -23,12 +23,12 @@ from pipeline.interpret import ParameterLocation
 from pipeline.interpret.names import BIAS
 from pipeline.interpret.page import PAGE_FILE, record_page
 from pipeline.model import (
-    TrainedModel,
+    TrainedNetwork,
     load_detector,
-    load_recorded_model,
-    load_trained_model,
+    load_trained_network,
     load_training_data,
-    select_trained_model,
+    select_recorded_network,
+    select_trained_network,
 )
 
 OPEN_PAGE = "       open it in a browser to see every sum, every weight and every epoch"
@@ -52,7 +52,7 @@ def inspect(cfg: InspectConfig) -> Inspection:
         # Invalid names are rejected before the network is loaded.
         names = interpret.parse_neurons(cfg.neuron) if cfg.neuron else []
         location = interpret.parse_parameter(cfg.weight) if cfg.weight else None
-        trained = select_trained_model(
+        trained = select_trained_network(
             run=cfg.run,
             model=cfg.model,
             store=store_dir(),
@@ -82,7 +82,7 @@ def inspect(cfg: InspectConfig) -> Inspection:
     return result
 
 
-def _describe_arrays(trained: TrainedModel) -> str:
+def _describe_arrays(trained: TrainedNetwork) -> str:
     """Return the arrays in NumPy's abbreviated form."""
     parts = []
     for name in ("layer_1", "layer_2"):
@@ -92,20 +92,22 @@ def _describe_arrays(trained: TrainedModel) -> str:
     return "\n".join([*parts, f"all values  {displayed(trained.path)}"])
 
 
-def _other_network(against: str, server: str | None) -> TrainedModel:
+def _other_network(against: str, server: str | None) -> TrainedNetwork:
     """Read the network of against=: a file or a run."""
     path = user_path(against, key="against")
     with busy("loading the other network"):
         if os.path.exists(path) or path.suffix == ".safetensors":
-            return load_trained_model(path)
+            return load_trained_network(path)
         try:
-            return load_recorded_model(against, store=store_dir(), server=server)
+            return select_recorded_network(against, store=store_dir(), server=server)
         except UserError as error:
             message = f"against: there is no file {against!r}, and {error}"
             raise UserError(message) from None
 
 
-def _analyze(cfg: InspectConfig, trained: TrainedModel, dataset: Dataset) -> Inspection:
+def _analyze(
+    cfg: InspectConfig, trained: TrainedNetwork, dataset: Dataset
+) -> Inspection:
     """Write and log all results; the text is the tutorial."""
     tracker = tracking.new_tracker(
         store_dir(), server=cfg.server, experiment=cfg.recorded_in
@@ -150,7 +152,7 @@ def _analyze(cfg: InspectConfig, trained: TrainedModel, dataset: Dataset) -> Ins
 def _explain_neurons(
     cfg: InspectConfig,
     neurons: list[str],
-    trained: TrainedModel,
+    trained: TrainedNetwork,
     dataset: Dataset,
 ) -> Inspection:
     """Explain how neurons compute their sums for an image, and write all terms."""
@@ -181,7 +183,7 @@ def _explain_neurons(
 
 
 def _find_integers(
-    cfg: InspectConfig, trained: TrainedModel
+    cfg: InspectConfig, trained: TrainedNetwork
 ) -> tuple[IntegerNetwork, str]:
     """Return the quantized network, and a paragraph that says where it comes from."""
     last = outputs_dir() / "export"
@@ -203,7 +205,7 @@ def _find_integers(
 
 
 def _show_weight(
-    location: ParameterLocation, trained: TrainedModel, dataset: Dataset
+    location: ParameterLocation, trained: TrainedNetwork, dataset: Dataset
 ) -> Inspection:
     """Describe and write the history of a parameter."""
     if trained.weight_history is None:
@@ -226,7 +228,7 @@ def _show_weight(
     return Inspection("\n".join(lines), folder)
 
 
-def _compare(a: TrainedModel, b: TrainedModel, dataset: Dataset) -> Inspection:
+def _compare(a: TrainedNetwork, b: TrainedNetwork, dataset: Dataset) -> Inspection:
     """Describe and write how two networks differ, neuron by neuron."""
     comparison = interpret.NetworkComparison.of(a.network, b.network, dataset.test)
     frozen = [

@@ -4,19 +4,19 @@ from pipeline.model.agreement import agreement
 from pipeline.model.ood import Detector, MissingDetector, OodDetector
 from pipeline.model.selection import (
     load_detector,
-    load_recorded_model,
     load_training_data,
-    select_trained_model,
+    select_recorded_network,
+    select_trained_network,
 )
 from pipeline.model.storage import (
     Metadata,
     WeightHistory,
     load_network,
-    save_model,
+    save_network,
     save_weight_history,
 )
-from pipeline.model.trained_model import (
-    TrainedModel,
+from pipeline.model.trained_network import (
+    TrainedNetwork,
     load_recorded_network,
-    load_trained_model,
+    load_trained_network,
 )

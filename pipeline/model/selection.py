@@ -1,6 +1,6 @@
 """Finds the network that a command uses, its training data and its detector.
 
-`pipeline/model/trained_model.py` reads the files themselves.
+`pipeline/model/trained_network.py` reads the files themselves.
 """
 
 import os
@@ -14,15 +14,15 @@ from pipeline.base.params import differing_params
 from pipeline.base.paths import NETWORK_PATH, outputs_dir, user_path
 from pipeline.core.dataset import Dataset
 from pipeline.model.ood import Detector, MissingDetector, OodDetector
-from pipeline.model.trained_model import (
-    TrainedModel,
+from pipeline.model.trained_network import (
+    TrainedNetwork,
     load_recorded_network,
-    load_trained_model,
+    load_trained_network,
 )
 from pipeline.tracking import find_training_run
 
 
-def select_trained_model(
+def select_trained_network(
     *,
     run: str | None,
     model: str | None,
@@ -30,7 +30,7 @@ def select_trained_model(
     server: str | None = None,
     with_histories: bool = False,
     expected: Mapping[str, Any] | None = None,
-) -> TrainedModel:
+) -> TrainedNetwork:
     """Read the network that a command selects or, by default, the last trained one.
 
     Args:
@@ -48,22 +48,24 @@ def select_trained_model(
             the network are not the expected ones.
     """
     if model:
-        return load_trained_model(user_path(model, key="model"))
+        return load_trained_network(user_path(model, key="model"))
     if run is not None:
-        return load_recorded_model(run, store=store, server=server)
+        return select_recorded_network(run, store=store, server=server)
     last = outputs_dir() / NETWORK_PATH
     # Another training run must not replace one of the files while they are read.
     with files.folder_lock(last.parent):
         if not os.path.lexists(last):
             raise UserError(f"{last} is missing: run python -m pipeline.train")
-        trained = load_trained_model(last)
+        trained = load_trained_network(last)
         _check_params(trained, expected or {})
         if with_histories:  # 2 ms with 20 hidden neurons, and 40 ms with 1,000
             _ = trained.weight_history, trained.history
         return trained
 
 
-def load_recorded_model(run: str, *, store: Path, server: str | None) -> TrainedModel:
+def select_recorded_network(
+    run: str, *, store: Path, server: str | None
+) -> TrainedNetwork:
     """Find a run and read its network.
 
     Raises:
@@ -72,7 +74,7 @@ def load_recorded_model(run: str, *, store: Path, server: str | None) -> Trained
     return load_recorded_network(find_training_run(run, store=store, server=server))
 
 
-def _check_params(trained: TrainedModel, expected: Mapping[str, Any]) -> None:
+def _check_params(trained: TrainedNetwork, expected: Mapping[str, Any]) -> None:
     """Raise a UserError if the params of a network differ from the settings."""
     found = trained.params  # {} if the file records none
     actual, wanted = differing_params(found, expected if found else {})
@@ -84,7 +86,7 @@ def _check_params(trained: TrainedModel, expected: Mapping[str, Any]) -> None:
         )
 
 
-def load_training_data(trained: TrainedModel, *, folder: Path) -> Dataset:
+def load_training_data(trained: TrainedNetwork, *, folder: Path) -> Dataset:
     """Load the data set of a training run from the folder of all data sets.
 
     Raises:
@@ -94,7 +96,7 @@ def load_training_data(trained: TrainedModel, *, folder: Path) -> Dataset:
     return datasets.load(trained.dataset, folder=folder, sha256=trained.data_sha256)
 
 
-def load_detector(trained: TrainedModel, *, folder: Path) -> Detector:
+def load_detector(trained: TrainedNetwork, *, folder: Path) -> Detector:
     """Load the out-of-distribution detector from the folder of all data sets.
 
     The components are read from their file. If the file is missing, they are computed

@@ -80,7 +80,9 @@ class Metadata(BaseModel):
         return params_of({"dataset": self.dataset, **dict(self.hyperparameters)})
 
 
-def save_model(path: Path, network: Network, metadata: Metadata | None = None) -> None:
+def save_network(
+    path: Path, network: Network, metadata: Metadata | None = None
+) -> None:
     """Write a network and its metadata, if any."""
     write_tensors(path, snapshot(network), metadata.header if metadata else {})
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from pipeline import UserError
 from pipeline.base.params import TRAINING_KEYS
 from pipeline.base.tags import SWEPT_TAG
-from pipeline.model import TrainedModel, load_recorded_network
+from pipeline.model import TrainedNetwork, load_recorded_network
 from pipeline.sweeps.configurations import sort_key
 from pipeline.tracking import RecordedRun, find_sweep, recorded_params
 
@@ -20,7 +20,7 @@ class SweptNetwork(NamedTuple):
     """A network, and the options and values that its sweep varies, if any."""
 
     varied_values: Mapping[str, Any]
-    trained: TrainedModel
+    trained: TrainedNetwork
     run_id: str | None = None  # the child of a sweep that trained the network, if any
 
 

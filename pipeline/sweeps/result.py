@@ -23,7 +23,7 @@ from pipeline.sweeps.jobs import Outcome, failed_jobs
 from pipeline.tracking import find_training_run
 
 if TYPE_CHECKING:
-    from pipeline.model import TrainedModel
+    from pipeline.model import TrainedNetwork
 
 MAX_REASONS = 3  # the number of different errors in an error message
 
@@ -96,7 +96,7 @@ class SweepResult:
         frame = DataFrame(self.rows())
         return frame.astype({"parameters": "Int64"})
 
-    def load_best(self) -> "TrainedModel":
+    def load_best(self) -> "TrainedNetwork":
         """Return the network of the `best` training run.
 
         `load_best().network.predict(images)` maps images (n, 28, 28) of uint8 to
@@ -107,7 +107,7 @@ class SweepResult:
                 or if the file is not the network that its run recorded.
         """
         # Imported after the workers have started.
-        from pipeline.model import load_recorded_network, load_trained_model
+        from pipeline.model import load_recorded_network, load_trained_network
 
         best = self.best
         if not best:
@@ -117,7 +117,7 @@ class SweepResult:
             run = find_training_run(best.run_id, store=self.store)
             return load_recorded_network(run)
         assert best.network_path
-        return load_trained_model(best.network_path)
+        return load_trained_network(best.network_path)
 
 
 def written_files(folder: Path) -> list[Path]:

@@ -135,7 +135,7 @@ def _reproduce(
     return training
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays cannot be compared as a whole
 class _Prepared:
     """What a training run needs before its run is opened."""
 

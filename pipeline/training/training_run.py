@@ -118,7 +118,7 @@ class TrainingRun:
         sha256 = self.weights_sha256 if torch else None
         added = {"torch": torch, "weights_sha256": sha256}
         metadata = self.metadata.model_copy(update=added)
-        storage.save_model(folder / paths.MODEL_FILE, self.network, metadata)
+        storage.save_network(folder / paths.MODEL_FILE, self.network, metadata)
 
     def write(self, folder: Path, *, run_id: str | None) -> None:
         """Write all files to an existing folder; `read_training_run` is the inverse.

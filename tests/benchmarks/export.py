@@ -30,7 +30,7 @@ from pipeline.deploy import export_quantized
 from pipeline.deploy.checks import Outputs
 from pipeline.deploy.exported_network import compared_images
 from pipeline.integers import BIT_WIDTHS, QuantizedModel
-from pipeline.model import load_trained_model
+from pipeline.model import load_trained_network
 from pipeline.training.training_run import compute_training_run
 
 TESTS = Path(__file__).resolve().parent.parent
@@ -58,7 +58,7 @@ def measure(setting):
         trained = compute_training_run(mnist, hyperparameters=hyperparameters)
         trained.write_network(Path(name))
         path = Path(name) / "model.safetensors"
-        model = QuantizedModel.of(load_trained_model(path), mnist, bits=bits)
+        model = QuantizedModel.of(load_trained_network(path), mnist, bits=bits)
         exported = export_quantized(model)
         exported.write(Path(name))
         images = compared_images(model)

@@ -23,7 +23,7 @@ from pipeline.deploy.c_source import write_source
 from pipeline.evaluation import prepare_for
 from pipeline.evaluation.test_sets import find_test_set
 from pipeline.integers import QuantizedModel
-from pipeline.model import load_trained_model
+from pipeline.model import load_trained_network
 from pipeline.plots.accuracy import AccuracyPoint, accuracy_plot
 from pipeline.training.training_run import compute_training_run
 
@@ -55,7 +55,7 @@ def quantize(trained, dataset, folder):
     """Write a network to a folder, and return it with 8 bits."""
     trained.write_network(folder)
     path = folder / "model.safetensors"
-    return QuantizedModel.of(load_trained_model(path), dataset, bits=8)
+    return QuantizedModel.of(load_trained_network(path), dataset, bits=8)
 
 
 def straightening_flash(images):

@@ -18,7 +18,7 @@ from pipeline.cli import DataConfig, validate
 from pipeline.core.dataset import DataFile
 from pipeline.core.source_code import modules_sha256
 from pipeline.datasets import REGISTRY, DatasetSpec
-from pipeline.model.storage import load_network, save_model
+from pipeline.model.storage import load_network, save_network
 
 
 def test_a_damaged_file_or_summary_is_reported_and_created_again(tmp_path, capfd):
@@ -193,7 +193,7 @@ def test_a_folder_with_a_long_name_is_imported_and_networks_name_it(
     start, _, sha256 = data.name.rpartition("-")
     assert name.startswith(start) and len(start.encode()) > 90 and len(sha256) == 8
     recorded = metadata_of(hidden=3, dataset=data.name)
-    save_model(tmp_path / "a.safetensors", new_network(3), recorded)
+    save_network(tmp_path / "a.safetensors", new_network(3), recorded)
     _, metadata = load_network(tmp_path / "a.safetensors")
     assert metadata.dataset == data.name
 

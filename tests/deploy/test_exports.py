@@ -14,7 +14,7 @@ from pipeline.base.paths import MODEL_FILE
 from pipeline.deploy import export_jobs
 from pipeline.deploy.jobs import run_job
 from pipeline.interpret.page import PAGE_FILE
-from pipeline.model.storage import load_network, save_model
+from pipeline.model.storage import load_network, save_network
 from pipeline.sweeps.networks import SweptNetwork, read_networks
 
 SETTINGS = ("hidden=3,20", "seed=1,2", "dataset=digits", "epochs=10", "lr=0.01")
@@ -116,7 +116,7 @@ def test_if_one_bit_width_fails_the_others_and_their_page_are_written(sweep, tmp
     files = Path(run.info.artifact_uri.removeprefix("file://")) / "train"
     network, metadata = load_network(files / MODEL_FILE)
     network.layer_1.weight.data[0] = 0
-    save_model(tmp_path / MODEL_FILE, network, metadata)
+    save_network(tmp_path / MODEL_FILE, network, metadata)
     copy = sweep.copy(tmp_path / "outputs")
     before, runs = copy.hashes("export"), len(copy.runs())
     setting = f"model={tmp_path / MODEL_FILE}"
@@ -183,7 +183,7 @@ def test_no_tensor_is_sent_to_a_worker_or_back(trained_on_few, small_dataset):
 def test_a_killed_worker_is_replaced_and_workers_end_with_the_command(
     project, new_network, start_workers, wait_for_end, tmp_path
 ):
-    save_model(tmp_path / MODEL_FILE, new_network(5))
+    save_network(tmp_path / MODEL_FILE, new_network(5))
     model = [f"model={tmp_path / MODEL_FILE}", "finetune=0", "tracking=none"]
     process, workers = start_workers(project, "export", "bits=all", *model)
     first = next(line for line in process.stdout if "(1 of 4)" in line)

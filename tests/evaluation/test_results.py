@@ -20,7 +20,7 @@ from pipeline.evaluation.test_sets import find_test_set
 from pipeline.images import ImageSet, PreparedImages, prepare_images
 from pipeline.interpret import ModelAnalysis
 from pipeline.interpret.page.rendering import select_data
-from pipeline.model import load_detector, load_trained_model, save_model
+from pipeline.model import load_detector, load_trained_network, save_network
 
 
 def test_the_wilson_interval_agrees_with_a_published_value():
@@ -98,8 +98,8 @@ def test_a_set_in_which_an_image_has_no_label_is_not_scored():
 def test_without_a_detector_only_preprocessing_makes_a_prediction_unsure(
     new_network, tmp_path, few
 ):
-    save_model(tmp_path / "model.safetensors", new_network(5))
-    trained = load_trained_model(tmp_path / "model.safetensors")
+    save_network(tmp_path / "model.safetensors", new_network(5))
+    trained = load_trained_network(tmp_path / "model.safetensors")
     images = few.val.images[:3]
     source = ImageSet("few", "", ["a", "b", "c"], [None] * 3, images, "ready")
     prepared = PreparedImages(source, images, ["", "several", "blank"], (), how="")
@@ -130,8 +130,8 @@ def test_unsure_predictions_are_counted_even_among_the_wrong_ones():
 def test_without_a_detector_a_set_is_judged_if_all_its_images_are_blank(
     new_network, tmp_path
 ):
-    save_model(tmp_path / "model.safetensors", new_network(5))
-    trained = load_trained_model(tmp_path / "model.safetensors")
+    save_network(tmp_path / "model.safetensors", new_network(5))
+    trained = load_trained_network(tmp_path / "model.safetensors")
     images = np.zeros((3, 28, 28), np.uint8)
     source = ImageSet("blank", "", ["a", "b", "c"], [0, 1, 2], images, "ready")
     detector = load_detector(trained, folder=tmp_path)

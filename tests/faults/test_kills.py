@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from pipeline.core import loop
-from pipeline.model import load_trained_model
+from pipeline.model import load_trained_network
 from pipeline.training import train
 
 pytestmark = pytest.mark.fault
@@ -263,7 +263,7 @@ def test_concurrent_training_runs_on_a_new_machine_are_all_recorded(
     assert all(len(project.values(run, "val/loss")) == 3 for run in runs)
     # All files in outputs/train are from one run, the last that finished.
     (last,) = [run for run in runs if run.info.run_id == project.run_id()]
-    network = load_trained_model(project.trained("model.safetensors"))
+    network = load_trained_network(project.trained("model.safetensors"))
     assert last.data.tags["weights.sha256"] == network.weights_sha256
     assert_complete(project)
 

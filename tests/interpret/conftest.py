@@ -15,7 +15,7 @@ from pipeline.core.network import network_from
 from pipeline.datasets.registry import DEBIAN_FOLDER
 from pipeline.interpret import ModelAnalysis
 from pipeline.interpret.page import render_page
-from pipeline.model import Metadata, load_trained_model, save_model
+from pipeline.model import Metadata, load_trained_network, save_network
 
 PAGE_TIMEOUT = 180_000  # milliseconds, for a busy machine
 # The tests of the page use what its modules export as if it were global.
@@ -43,8 +43,8 @@ def clothes(mnist, tmp_path_factory):
         data_sha256=whole.file.sha256,
         min_margin=min_margin(network.predict(dataset.train.images)),
     )
-    save_model(path, network, metadata)
-    trained = load_trained_model(path)
+    save_network(path, network, metadata)
+    trained = load_trained_network(path)
     return ModelAnalysis(trained, dataset)
 
 
@@ -144,11 +144,11 @@ def untrained(new_network, mnist, tmp_path_factory):
     @cache
     def analyze(hidden, count=None):
         path = tmp_path_factory.mktemp("untrained") / "model.safetensors"
-        save_model(path, new_network(hidden))
+        save_network(path, new_network(hidden))
         dataset = mnist
         if count:
             few = [part.pick(np.arange(count)) for part in (mnist.train, mnist.test)]
             dataset = replace(mnist, train=few[0], test=few[1])
-        return ModelAnalysis(load_trained_model(path), dataset)
+        return ModelAnalysis(load_trained_network(path), dataset)
 
     return analyze

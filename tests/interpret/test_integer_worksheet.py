@@ -11,7 +11,7 @@ from pipeline.datasets import spec
 from pipeline.integers import BIT_WIDTHS
 from pipeline.integers.integers_file import INTEGERS_FILE, save_integers
 from pipeline.interpret import neuron_sums, worksheet
-from pipeline.model import save_model
+from pipeline.model import save_network
 
 MNIST = spec("mnist")
 NUMBER = re.compile(r"[+-]?\d+(?:,\d{3})*(?:\.\d+)?(?:E-\d+)?")
@@ -123,7 +123,7 @@ def test_the_predictions_are_the_highest_probability_and_the_first_highest_logit
 def exported(quantized, trained_on_few, project):
     """A workspace with a network and its exports with 8 and with 2 bits."""
     path, trained = project.trained("model.safetensors"), trained_on_few()
-    save_model(path, trained.network)
+    save_network(path, trained.network)
     for bits in (8, 2):
         folder = project.outputs / "export" / f"{bits}bit"
         save_integers(folder / INTEGERS_FILE, quantized(bits))
@@ -147,7 +147,7 @@ def test_the_last_export_is_explained_and_without_it_the_largest_of_the_run(
     exported, quantized, trained_on_few
 ):
     run, last = exported.outputs / "run", exported.outputs / "export"
-    save_model(run / "train/model.safetensors", trained_on_few().network)
+    save_network(run / "train/model.safetensors", trained_on_few().network)
     for bits in (8, 4):
         path = run / "export" / f"{bits}bit" / INTEGERS_FILE
         save_integers(path, quantized(bits))
@@ -164,7 +164,7 @@ def test_an_export_of_another_network_is_rejected_with_a_remedy(
     exported, trained_on_few
 ):
     other = exported.outputs / "other.safetensors"
-    save_model(other, trained_on_few(seed=2).network)
+    save_network(other, trained_on_few(seed=2).network)
     message = "export does not contain the integers of this network: "
     message += r"run python -m pipeline\.export"
     with pytest.raises(UserError, match=rf"{message} model={other}$"):

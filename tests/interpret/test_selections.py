@@ -11,7 +11,7 @@ from pipeline.interpret import ModelAnalysis, neuron_sums
 from pipeline.interpret.names import BIAS, ParameterLocation
 from pipeline.interpret.page import render_page
 from pipeline.interpret.worksheet import softmax_worksheet, sum_columns
-from pipeline.model import load_trained_model, save_model
+from pipeline.model import load_trained_network, save_network
 
 NAME = "hidden=20 seed=1"
 MNIST = spec("mnist")
@@ -96,8 +96,8 @@ def test_the_tables_of_a_neuron_omit_weights_of_0(trained, open_page, mnist, tmp
     tensors = snapshot(trained.network)
     tensors["layer_1.weight"][5, ::2] = tensors["layer_2.weight"][7, ::2] = 0
     path = tmp_path / "model.safetensors"
-    save_model(path, network_from(tensors))
-    trained = load_trained_model(path)
+    save_network(path, network_from(tensors))
+    trained = load_trained_network(path)
     page = open_page(render_page(ModelAnalysis(trained, mnist), name=NAME))
     row = page.evaluate("model.gallery")[0]
     sums = neuron_sums(trained.network, mnist.test.images[row])

@@ -9,7 +9,7 @@ from pipeline.core.dataset import DataFile, Dataset
 from pipeline.datasets.upright import straighten
 from pipeline.interpret import ModelAnalysis
 from pipeline.interpret.page import render_page
-from pipeline.model import load_trained_model, save_model
+from pipeline.model import load_trained_network, save_network
 
 SLANTED_7 = [[(0.35, 0.2), (0.8, 0.2), (0.3, 0.85)]]
 
@@ -18,12 +18,12 @@ SLANTED_7 = [[(0.35, 0.2), (0.8, 0.2), (0.3, 0.85)]]
 def page(open_page, new_network, metadata_of, mnist, tmp_path_factory):
     """The page of an untrained network."""
     path = tmp_path_factory.mktemp("upright") / "model.safetensors"
-    save_model(path, new_network(5), metadata_of(hidden=5, dataset="mnist_upright"))
+    save_network(path, new_network(5), metadata_of(hidden=5, dataset="mnist_upright"))
     parts = (mnist.train.pick(slice(500)), mnist.test.pick(slice(200)))
     train, test = (replace(part, images=straighten(part.images)) for part in parts)
     file = DataFile(mnist.file.path.with_name("mnist_upright.safetensors"), "")
     dataset = Dataset(file, train, test)
-    analysis = ModelAnalysis(load_trained_model(path), dataset)
+    analysis = ModelAnalysis(load_trained_network(path), dataset)
     return open_page(render_page(analysis, name="upright"))
 
 

@@ -6,7 +6,7 @@ import torch
 
 from pipeline import UserError
 from pipeline.core.network import Network
-from pipeline.model import program, save_model
+from pipeline.model import program, save_network
 from pipeline.model.program import export_network, prepare_export
 
 
@@ -15,7 +15,7 @@ def test_a_process_exports_networks_for_any_number_of_images(tmp_path, new_netwo
     prepare_export(2)
     for hidden in (2, 2, 3):
         network = new_network(hidden)
-        save_model(path, network)
+        save_network(path, network)
         export_network(path, exported, hidden=hidden)
         loaded = torch.export.load(exported).module()
         for count in (0, 1, 5):
@@ -33,7 +33,7 @@ def test_an_export_that_fails_or_is_interrupted_does_not_affect_the_next(
         export_network(paths[0], exported, hidden=2)
     assert "in _export\n    for name, tensor in load_file" in error.value.__notes__[-1]
     for hidden, path in enumerate(paths, start=2):
-        save_model(path, new_network(hidden))
+        save_network(path, new_network(hidden))
     export_network(paths[1], exported, hidden=3)
     # Tracing another network takes longer than this.
     ctrl_c = threading.get_ident(), signal.SIGINT
@@ -50,7 +50,7 @@ def test_a_program_that_computes_something_else_is_rejected(
     tmp_path, new_network, monkeypatch
 ):
     path, exported = tmp_path / "model.safetensors", tmp_path / "model.pt2"
-    save_model(path, new_network(2))
+    save_network(path, new_network(2))
     # The other process has the class as it is on the disk.
     monkeypatch.setattr(Network, "forward", lambda network, pixels: pixels[:, 0, :10])
     with pytest.raises(UserError, match=r"different probabilities.*was edited"):
@@ -62,7 +62,7 @@ def test_an_exporting_process_that_was_killed_is_closed_and_replaced(
     tmp_path, new_network
 ):
     path, exported = tmp_path / "model.safetensors", tmp_path / "model.pt2"
-    save_model(path, new_network(2))
+    save_network(path, new_network(2))
     prepare_export(2)
     killed = program._exporter
     killed._process.kill()

@@ -8,7 +8,7 @@ import torch
 from pipeline import UserError
 from pipeline.base.paths import MODEL_FILE, store_dir
 from pipeline.core.network import Dense
-from pipeline.model import load_detector, load_trained_model, select_trained_model
+from pipeline.model import load_detector, load_trained_network, select_trained_network
 from pipeline.train import sweep
 
 
@@ -17,7 +17,7 @@ def test_a_training_run_that_ends_after_the_selection_does_not_change_it(empty_p
     keys = {"dataset": "digits", "epochs": 2, "tracking": "none"}
     project.call("train", hidden=8, **keys)
     with project.captured():
-        trained = select_trained_model(
+        trained = select_trained_network(
             run=None, model=None, store=store_dir(), with_histories=True
         )
     project.call("train", hidden=5, **keys)
@@ -31,7 +31,7 @@ def test_a_missing_network_is_rejected_with_the_command_that_creates_it(
 ):
     monkeypatch.setenv("PIPELINE_OUTPUTS", str(tmp_path))
     with pytest.raises(UserError, match=r"run python -m pipeline\.train$"):
-        select_trained_model(run=None, model=None, store=tmp_path)
+        select_trained_network(run=None, model=None, store=tmp_path)
 
 
 def test_dvc_gets_no_results_of_a_network_with_other_settings(
@@ -55,7 +55,7 @@ def test_dvc_gets_no_results_of_a_network_with_other_settings(
 
 
 def test_stages_that_assume_two_layers_reject_others(finished):
-    trained = load_trained_model(finished.outputs / "train" / MODEL_FILE)
+    trained = load_trained_network(finished.outputs / "train" / MODEL_FILE)
     assert trained.require_two_layers() is trained
     trained.network.layer_3 = Dense(10, 10, generator=torch.Generator())
     with pytest.raises(UserError, match=r"3 layers \(784 -> 20 -> 10 -> 10\).*two"):
@@ -67,9 +67,9 @@ def test_a_network_that_replaced_the_recorded_one_is_rejected_by_all_stages(proj
         result = sweep(dataset="digits", epochs=1, hidden=5, seed=[1, 2])
     best = result.best
     (other,) = (each for each in result.outcomes if each is not best)
-    runs, recorded = len(project.runs()), load_trained_model(best.network_path)
+    runs, recorded = len(project.runs()), load_trained_network(best.network_path)
     shutil.copyfile(other.network_path, best.network_path)
-    found = load_trained_model(best.network_path)
+    found = load_trained_network(best.network_path)
     hashes = f"{recorded.weights_sha256}, got {found.weights_sha256}"
     rule = rf"model\.safetensors must .*{best.run_id}.*weights.sha256 {hashes}: "
     own = str(other.network_path)

@@ -11,7 +11,7 @@ from pipeline.base.tensors import tensors_sha256
 from pipeline.cli import defaults, network_name
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.network import snapshot
-from pipeline.model import load_trained_model, storage
+from pipeline.model import load_trained_network, storage
 
 TRAINED = {**defaults(), "hidden": 7, "split": "holdout", "epochs": 2}
 HYPERPARAMETERS = Hyperparameters(**TRAINED)
@@ -32,12 +32,12 @@ def network(new_network):
 def path(tmp_path, network):
     """The file of the network, in a folder without other files."""
     path = tmp_path / "model.safetensors"
-    storage.save_model(path, network, METADATA)
+    storage.save_network(path, network, METADATA)
     return path
 
 
 def test_a_loaded_network_is_the_saved_one_and_has_no_run(path, network, few):
-    trained, images = load_trained_model(path), few.val.images
+    trained, images = load_trained_network(path), few.val.images
     assert torch.equal(trained.network.logits(images), network.logits(images))
     assert trained.run_id is None and trained.metadata == METADATA
     assert trained.params == {"dataset": "digits", **dict(HYPERPARAMETERS)}
@@ -45,7 +45,7 @@ def test_a_loaded_network_is_the_saved_one_and_has_no_run(path, network, few):
 
 def test_the_header_of_a_network_is_read_as_it_was_written(tmp_path, network):
     path = tmp_path / "model.safetensors"
-    storage.save_model(path, network, METADATA)
+    storage.save_network(path, network, METADATA)
     assert storage.load_network(path)[1] == METADATA
     # As in the files of earlier versions, byte for byte.
     hash_and_margin = {"data_sha256": "0" * 64, "min_margin": 0.25}
@@ -55,8 +55,8 @@ def test_the_header_of_a_network_is_read_as_it_was_written(tmp_path, network):
 
 
 def test_a_network_without_metadata_has_the_defaults_of_the_exercise(path, network):
-    storage.save_model(path, network)
-    trained = load_trained_model(path)
+    storage.save_network(path, network)
+    trained = load_trained_network(path)
     assert trained.metadata is None and trained.data_sha256 is None
     assert (trained.dataset, trained.split) == ("mnist", "exercise")
     assert (trained.params, trained.planned_epochs) == ({}, 0)
@@ -77,13 +77,13 @@ def test_incomplete_metadata_is_rejected_with_what_is_missing(path, network, mis
 def test_a_loaded_network_can_be_in_a_set(path):
     content = {"run_id": None, "seconds": [0.5], "times": [0, 500]}
     path.with_name("run.json").write_text(json.dumps(content))
-    first, second = load_trained_model(path), load_trained_model(path)
+    first, second = load_trained_network(path), load_trained_network(path)
     assert len({first, first, second}) == 2
 
 
 def test_equal_networks_have_equal_bytes_and_four_tensors(path, network):
     first = path.read_bytes()
-    storage.save_model(path, network, METADATA)
+    storage.save_network(path, network, METADATA)
     assert path.read_bytes() == first
     names = {f"layer_{n}.{kind}" for n in (1, 2) for kind in ("weight", "bias")}
     assert load_file(path).keys() == names
@@ -92,10 +92,10 @@ def test_equal_networks_have_equal_bytes_and_four_tensors(path, network):
 def test_the_sha256_of_a_network_is_that_of_its_tensors_not_of_its_metadata(
     path, network
 ):
-    sha256 = load_trained_model(path).weights_sha256
+    sha256 = load_trained_network(path).weights_sha256
     about = json.dumps({"a new key": "its value", "version": 1})
     path.write_bytes(save(snapshot(network), {"about": about}))
-    assert load_trained_model(path).weights_sha256 == sha256
+    assert load_trained_network(path).weights_sha256 == sha256
     tensors = snapshot(network)
     assert tensors_sha256(dict(reversed(tensors.items()))) == sha256
     bias = tensors["layer_2.bias"]
@@ -153,7 +153,7 @@ def test_a_file_that_is_not_a_network_is_rejected_by_name(path, network, kind):
 
 @pytest.mark.parametrize("version", ['"version": 2, ', '"version": "1", ', ""])
 def test_a_file_of_another_version_is_rejected_with_the_remedy(path, network, version):
-    trained, content = load_trained_model(path), snapshot(network)
+    trained, content = load_trained_network(path), snapshot(network)
     for file, read in {
         path: lambda: storage.load_network(path),
         trained.weight_history_path: lambda: trained.weight_history,
@@ -168,15 +168,15 @@ def test_a_file_of_another_version_is_rejected_with_the_remedy(path, network, ve
 def test_a_damaged_run_json_is_rejected_by_name(path, content):
     path.with_name("run.json").write_text(content)
     with pytest.raises(ValueError, match=r"run\.json is damaged"):
-        load_trained_model(path)
+        load_trained_network(path)
 
 
 def test_the_metrics_of_each_epoch_are_read_and_checked(path):
-    assert load_trained_model(path).history is None
+    assert load_trained_network(path).history is None
     table, history = "epoch,val/loss\n1,0.5\n2,0.25\n", path.with_name("history.csv")
     for written in (table, table + "\n", table.replace("\n", "\r\n")):
         history.write_text(written)
-        assert load_trained_model(path).history == {"val/loss": [0.5, 0.25]}
+        assert load_trained_network(path).history == {"val/loss": [0.5, 0.25]}
     for text, error in [
         ("", "damaged"),
         (table + "3", "damaged"),
@@ -190,4 +190,4 @@ def test_the_metrics_of_each_epoch_are_read_and_checked(path):
     ]:
         history.write_text(text)
         with pytest.raises(ValueError, match=rf"history\.csv .*{error}"):
-            _ = load_trained_model(path).history
+            _ = load_trained_network(path).history

@@ -10,7 +10,7 @@ import pytest
 from pipeline import datasets
 from pipeline.datasets.registry import DEBIAN_FOLDER, REGISTRY
 from pipeline.images.unsure import Reason
-from pipeline.model import save_model
+from pipeline.model import save_network
 
 
 def evaluate(workspace, *sets, **keys):
@@ -81,7 +81,7 @@ def test_each_set_is_prepared_as_needed_and_the_tables_agree(
 def test_without_a_detector_unsure_predictions_are_not_counted(
     workspace, drawn, trained, tmp_path
 ):
-    save_model(tmp_path / "a.safetensors", trained.network)
+    save_network(tmp_path / "a.safetensors", trained.network)
     model = str(tmp_path / "a.safetensors")
     results, printed = evaluate(workspace, drawn, model=model)
     assert "unsure" not in results["drawn"]

@@ -10,7 +10,7 @@ import torch
 from pipeline import UserError, datasets
 from pipeline.base.paths import HISTORY_FILE, WEIGHT_HISTORY_FILE
 from pipeline.integers.integers_file import load_integers
-from pipeline.model import load_trained_model, save_model
+from pipeline.model import load_trained_network, save_network
 
 SOURCES = {"digits.c", "digits.h", "example.c", "selftest.c", "selftest.h"}
 NETWORKS = {"integers.safetensors", "network.onnx"}
@@ -112,11 +112,11 @@ def save_edited(exported, tmp_path):
     """Return a function that edits the network and saves it; it returns the path."""
 
     def save(edit):
-        trained = load_trained_model(exported.trained("model.safetensors"))
+        trained = load_trained_network(exported.trained("model.safetensors"))
         with torch.no_grad():
             edit(trained.network)
         path = tmp_path / "edited.safetensors"
-        save_model(path, trained.network, trained.metadata)
+        save_network(path, trained.network, trained.metadata)
         return str(path)
 
     return save

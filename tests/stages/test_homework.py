@@ -14,7 +14,7 @@ from pipeline import ConfigError, UserError, datasets
 from pipeline.base.paths import project_dir
 from pipeline.base.tensors import read_tensors, tensors_sha256, write_tensors
 from pipeline.homework import homework
-from pipeline.model import load_network, save_model
+from pipeline.model import load_network, save_network
 from pipeline.teaching import homework as command
 from pipeline.teaching.answer_inputs import AnswerInputs
 from pipeline.teaching.assignment import Assignment
@@ -31,7 +31,7 @@ FILES = {f"{FOLDER}/{x}" for x in ("questions.md", "answers.json", "model.safete
 KILLED = """
 import os, signal
 from pipeline.model import storage
-storage.save_model = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+storage.save_network = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 """
 NO_MLFLOW = "import sys; sys.modules['mlflow'] = None"  # an import raises an error
 
@@ -372,7 +372,7 @@ def test_the_check_says_what_is_wrong_with_the_network_after_the_answers(
         network, metadata = load_network(path)
         other = metadata.hyperparameters.model_copy(update={"seed": 1})
         other = metadata.model_copy(update={"hyperparameters": other})
-        save_model(path, network, other)
+        save_network(path, network, other)
     elif content in ("edited", "saved"):
         tensors, about = read_tensors(path)
         tensors["layer_1.weight"][2] = 0.0

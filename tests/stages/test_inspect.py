@@ -16,7 +16,7 @@ from pipeline.cli import defaults
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.interpret import ModelAnalysis, render_tutorial, write_analysis
 from pipeline.interpret.page import rendering
-from pipeline.model import load_trained_model, save_model
+from pipeline.model import load_trained_network, save_network
 
 TABLES = {"summary.json", "neurons.csv", "pixels.csv"}
 PLOTS = {"neurons.png", "exciting.png", "pixels.png"}
@@ -39,8 +39,8 @@ def analyzed(mnist, tmp_path, metadata_of):
 
     def analyze(network, **options):
         metadata = metadata_of(**options) if options else None
-        save_model(tmp_path / "model.safetensors", network, metadata)
-        trained = load_trained_model(tmp_path / "model.safetensors")
+        save_network(tmp_path / "model.safetensors", network, metadata)
+        trained = load_trained_network(tmp_path / "model.safetensors")
         analysis = ModelAnalysis(trained, mnist)
         return analysis, " ".join(render_tutorial(analysis).split())
 
@@ -181,7 +181,7 @@ def test_networks_are_compared_on_the_test_images_of_the_first(
     workspace, new_network, metadata_of, tmp_path
 ):
     path = tmp_path / "other.safetensors"
-    save_model(path, new_network(20), metadata_of(data_sha256="0"))
+    save_network(path, new_network(20), metadata_of(data_sha256="0"))
     text = " ".join(workspace.call("inspect", against=f"{path}").split())
     warning = "mnist. B was trained on different data, or its data is not recorded."
     assert f"Both networks are tested on the test images of {warning}" in text

@@ -23,7 +23,7 @@ from pipeline import cli
 from pipeline.base import paths
 from pipeline.base.params import TRAINING_KEYS
 from pipeline.core.fingerprint import code_hashes, fingerprint
-from pipeline.model import load_trained_model, save_model
+from pipeline.model import load_trained_network, save_network
 from pipeline.tracking import find_training_run
 from pipeline.train import train
 from pipeline.training.training_run import read_training_run
@@ -246,7 +246,7 @@ def test_each_of_parallel_calls_returns_the_folder_of_its_own_network(
         calls = [threads.submit(train, seed=s, **options) for s in (1, 2, 3)]
     for call in calls:
         training = call.result()
-        stored = load_trained_model(training.folder / "model.safetensors")
+        stored = load_trained_network(training.folder / "model.safetensors")
         assert stored.weights_sha256 == training.weights_sha256
         assert stored.metadata.hyperparameters == training.hyperparameters
     assert len({call.result().folder for call in calls}) == 3
@@ -439,10 +439,10 @@ def test_a_network_is_used_with_the_data_it_was_trained_with(two_networks, tmp_p
     shutil.copytree(two_networks.trained(""), tmp_path / "train")
     project = type(two_networks)(tmp_path)
     path = project.trained("model.safetensors")
-    trained = load_trained_model(path)
+    trained = load_trained_network(path)
     assert (trained.split, trained.network.hidden) == ("holdout", 4)
     metadata = trained.metadata.model_copy(update={"data_sha256": "0" * 64})
-    save_model(path, trained.network, metadata)
+    save_network(path, trained.network, metadata)
     for stage in ("evaluate", "predict", "inspect"):
         with pytest.raises(ValueError, match="training data, with sha256 0000"):
             project.call(stage)

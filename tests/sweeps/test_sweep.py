@@ -18,8 +18,8 @@ from pipeline import UserError, train
 from pipeline.base.files import file_sha256
 from pipeline.cli import committed_defaults, names
 from pipeline.execution import local, workers
-from pipeline.model import load_trained_model
-from pipeline.model.storage import save_model
+from pipeline.model import load_trained_network
+from pipeline.model.storage import save_network
 from pipeline.sweeps import naming
 from pipeline.sweeps import sweep as command
 from pipeline.sweeps.children import Children
@@ -565,7 +565,7 @@ def test_a_network_without_hyperparameters_is_rejected_with_the_remedy(sweep):
     sweep.run("hidden=5", "seed=1,2")
     (parent,), (child, _) = sweep.runs()
     path = sweep.workspace.artifact(child, "train/model.safetensors")
-    save_model(path, load_trained_model(path).network)
+    save_network(path, load_trained_network(path).network)
     remedy = f"does not record its hyperparameters: delete run {child.info.run_id}, and"
     with pytest.raises(UserError, match=remedy):
         read_networks(parent.info.run_id, store=sweep.workspace.outputs)

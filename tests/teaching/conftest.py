@@ -11,7 +11,7 @@ from pipeline import datasets
 from pipeline.base.paths import MODEL_FILE
 from pipeline.core.dataset import Dataset
 from pipeline.core.network import network_from
-from pipeline.model import Metadata, save_model
+from pipeline.model import Metadata, save_network
 from pipeline.teaching.answer_inputs import AnswerInputs
 from pipeline.teaching.answers import FILE
 from pipeline.teaching.assignment import Assignment
@@ -93,7 +93,7 @@ class Course:
             min_margin=0.25,
             torch=torch,
         )
-        save_model(folder / MODEL_FILE, written, metadata)
+        save_network(folder / MODEL_FILE, written, metadata)
         return folder
 
 

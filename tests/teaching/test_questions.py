@@ -18,7 +18,7 @@ import pytest
 from pipeline import UserError, datasets
 from pipeline.base.paths import data_dir
 from pipeline.core.network import network_from, snapshot
-from pipeline.model import save_model
+from pipeline.model import save_network
 from pipeline.teaching import answer_inputs
 from pipeline.teaching.answer_inputs import AnswerInputs, QuestionValues
 from pipeline.teaching.grading import ALONE, GUESS, grade_answers
@@ -251,7 +251,7 @@ def test_a_student_with_numpy_and_the_files_gets_all_points(
     student, name, new_inputs, networks, mnist, tmp_path
 ):
     inputs, path = new_inputs(student, name), tmp_path / "model.safetensors"
-    save_model(path, networks[name])
+    save_network(path, networks[name])
     solver = Student(path, data_dir() / mnist.file.path.name)
     for question in questions_for(inputs.values.variant):
         answer = getattr(solver, question.name)(question.text(inputs.values))
@@ -505,7 +505,7 @@ def test_no_typical_mistake_is_a_correct_answer(question, name, new_inputs):
 
 def test_mistakes_of_a_student_are_recognized(new_inputs, mnist, networks, tmp_path):
     inputs, path = new_inputs("ana.ruiz"), tmp_path / "model.safetensors"
-    save_model(path, networks["trained"])
+    save_network(path, networks["trained"])
     solver = Student(path, data_dir() / mnist.file.path.name)
     text = {question.name: question.text(inputs.values) for question in QUESTIONS}
     neuron = neuron_of(text["sum_of_neuron"])
@@ -545,7 +545,7 @@ def test_one_mistake_in_the_whole_computation_costs_half_a_point_each_time(
     solver, hint, least, new_inputs, networks, mnist, tmp_path
 ):
     inputs, path = new_inputs("ana.ruiz"), tmp_path / "model.safetensors"
-    save_model(path, networks["trained"])
+    save_network(path, networks["trained"])
     student = solver(path, data_dir() / mnist.file.path.name)
     with np.errstate(divide="ignore"):  # a probability of 0
         found = {

@@ -87,7 +87,7 @@ def network_files(tmp_path_factory, new_network):
     """The file of an untrained network, and its program."""
     folder = tmp_path_factory.mktemp("network")
     path, exported = folder / "model.safetensors", folder / "model.pt2"
-    storage.save_model(path, new_network(3))
+    storage.save_network(path, new_network(3))
     export_network(path, exported, hidden=3)
     return path, exported
 

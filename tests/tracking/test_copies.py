@@ -22,7 +22,7 @@ from mlflow import MlflowClient
 
 from pipeline import PartlyFailed, UserError
 from pipeline.base import locking
-from pipeline.model import load_recorded_model, load_trained_model
+from pipeline.model import load_trained_network, select_recorded_network
 from pipeline.sweeps.networks import read_networks
 from pipeline.sync import sync
 from pipeline.tracking import (
@@ -214,7 +214,7 @@ def test_a_training_run_and_its_evaluation_are_copied(
     _, command = str(error.value).splitlines()
     monkeypatch.chdir(tmp_path)
     run_command(command)
-    network = load_trained_model(tmp_path / "model.safetensors")
+    network = load_trained_network(tmp_path / "model.safetensors")
     assert network.weights_sha256 == copy.data.tags["weights.sha256"]
 
 
@@ -564,7 +564,7 @@ def test_a_run_that_is_only_on_a_server_has_its_own_message(store, server, monke
     with pytest.raises(UserError, match="has no run"):
         find_run(remote, store=store)
     given = find_run, find_training_run, find_sweep, read_networks
-    for find in (*given, load_recorded_model):
+    for find in (*given, select_recorded_network):
         with pytest.raises(UserError, match=f"run {remote} is only on {server.url}"):
             find(remote, store=store, server=server.url)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.url)

@@ -8,7 +8,7 @@ from pipeline.base.files import file_sha256
 from pipeline.cli import TrainConfig, from_python
 from pipeline.core import optimizer
 from pipeline.core.fingerprint import code_hashes
-from pipeline.model import load_trained_model
+from pipeline.model import load_trained_network
 from pipeline.tracking import find_training_run, provenance, start_tracker
 from pipeline.training.reproduction import Original, compare, load_data
 from pipeline.training.train import train_or_reproduce
@@ -37,7 +37,7 @@ def hashes(folder):
 
 def test_a_run_is_reproduced_byte_for_byte(workspace):
     before = hashes(workspace.trained(""))
-    trained = load_trained_model(workspace.trained("model.safetensors"))
+    trained = load_trained_network(workspace.trained("model.safetensors"))
     printed = workspace.call("train", reproduce=workspace.run_id())
     _, report = printed.split("\nreproduced byte for byte:\n")
     report, _, step = report.partition("\nnext   ")
@@ -88,7 +88,7 @@ def test_different_code_gives_a_different_network_and_a_report(own_copy, monkeyp
     with pytest.raises(PartlyFailed, match="not reproduced:\n  recorded") as report:
         own_copy.call("train", reproduce=own_copy.run_id())
     text = f"{report.value}\n"
-    trained = load_trained_model(own_copy.trained("model.safetensors"))
+    trained = load_trained_network(own_copy.trained("model.safetensors"))
     assert trained.weights_sha256 in text
     assert f"now      {report.value.result.weights_sha256}" in text
     assert "of 6,370 differ, " in text  # 784*8 + 8 + 8*10 + 10 weights

@@ -9,7 +9,7 @@ from pipeline.cli import defaults
 from pipeline.core.dataset import DataFile, Dataset
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.loop import train_network
-from pipeline.model import load_trained_model, save_model
+from pipeline.model import load_trained_network, save_network
 from pipeline.tracking import RecordedRun
 from pipeline.training.training_run import finished_training_run, read_training_run
 
@@ -45,7 +45,7 @@ def test_a_training_run_has_the_epochs_that_were_trained_not_those_planned(
 ):
     assert {path.name for path in folder.iterdir()} == {*TRAINING_FILES}
 
-    trained = load_trained_model(folder / MODEL_FILE)
+    trained = load_trained_network(folder / MODEL_FILE)
     assert trained.epoch_count == training.last.number == 2
     assert trained.history == training.history
     assert len(trained.history["val/accuracy"]) == 2
@@ -62,7 +62,9 @@ def test_a_training_run_has_the_epochs_that_were_trained_not_those_planned(
 
     (folder / "history.safetensors").unlink()
     assert not run.has_all_files
-    assert load_trained_model(folder / MODEL_FILE).epoch_count == 5  # all that is known
+    assert (
+        load_trained_network(folder / MODEL_FILE).epoch_count == 5
+    )  # all that is known
 
 
 REMEDY = "restore the files.*, or train the network again"
@@ -86,7 +88,7 @@ def test_the_weights_of_another_run_are_reported_with_both_hashes(training, run)
 def test_a_network_that_does_not_record_its_training_run_is_reported(
     training, folder, run
 ):
-    save_model(folder / MODEL_FILE, training.network)
+    save_network(folder / MODEL_FILE, training.network)
     rule = "must record the data set and the hyperparameters of its training run"
     with pytest.raises(UserError, match=f"model.safetensors {rule}: {REMEDY}"):
         read_training_run(run)

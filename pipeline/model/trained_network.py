@@ -35,7 +35,7 @@ from pipeline.tracking import RecordedRun
 
 
 @dataclass(frozen=True, eq=False)  # networks cannot be compared as a whole
-class TrainedModel:
+class TrainedNetwork:
     """The file of a trained network.
 
     A history is None if its file is missing. It raises a `UserError` if the file is
@@ -58,7 +58,7 @@ class TrainedModel:
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle only the fields, because a worker can read the other files itself."""
         known = self.metadata, self.path, self.weights_sha256, self.run_id
-        return TrainedModel, (self.network, *known)
+        return TrainedNetwork, (self.network, *known)
 
     @property
     def dataset(self) -> str:
@@ -137,7 +137,7 @@ class TrainedModel:
         path = self.path.with_name(HISTORY_FILE)
         return read_history(path, epochs=self.epoch_count) if path.is_file() else None
 
-    def require_two_layers(self) -> "TrainedModel":
+    def require_two_layers(self) -> "TrainedNetwork":
         """Return this object, for explanations and exports that assume two layers.
 
         Raises:
@@ -152,7 +152,7 @@ class TrainedModel:
         return self
 
 
-def load_trained_model(path: Path) -> TrainedModel:
+def load_trained_network(path: Path) -> TrainedNetwork:
     """Read a network, and the id of its run from `run.json` in the same folder.
 
     Raises:
@@ -162,17 +162,17 @@ def load_trained_model(path: Path) -> TrainedModel:
     beside = path.with_name(RUN_FILE)
     run_id = read_run_file(beside).run_id if beside.is_file() else None
     sha256 = tensors_sha256(snapshot(network))
-    return TrainedModel(network, metadata, path, sha256, run_id)
+    return TrainedNetwork(network, metadata, path, sha256, run_id)
 
 
-def load_recorded_network(run: RecordedRun) -> TrainedModel:
+def load_recorded_network(run: RecordedRun) -> TrainedNetwork:
     """Read the network of a recorded training run.
 
     Raises:
         UserError: If the network is missing or damaged, or is not the network whose
             hash the run recorded.
     """
-    trained = load_trained_model(run.network_path)
+    trained = load_trained_network(run.network_path)
     recorded = run.tags.get(WEIGHTS_TAG)
     if trained.weights_sha256 != recorded:
         raise UserError(
