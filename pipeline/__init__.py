@@ -11,14 +11,14 @@ from pipeline.core import UserError as UserError  # `as` exports the name
 class ConfigError(UserError):
     """Invalid settings; one error contains all problems that were found."""
 
-    def __init__(self, message: str) -> None:
-        """Set the message, which has one line per problem."""
-        super().__init__(message)
+    def __init__(self, *problems: str) -> None:
+        """Set the problems, each a line that a command prints below a title."""
+        super().__init__(*problems)
+        self.problems = [*problems]
 
-    @property
-    def problems(self) -> list[str]:
-        """The lines of the message, which a command prints below a title."""
-        return str(self).split("\n")
+    def __str__(self) -> str:
+        """Return a message with one line per problem."""
+        return "\n".join(self.problems)
 
 
 class PartlyFailed(UserError):

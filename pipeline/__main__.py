@@ -35,7 +35,7 @@ def main(arguments: Sequence[str]) -> None:
         sys.argv[1:] = [*arguments[:index], *arguments[index + 1 :]]
         runpy.run_module(f"pipeline.{stage}", run_name="__main__", alter_sys=True)
     else:
-        message = f"{stage!r} is not a stage: choose one of\n{LIST}"
+        message = f"{stage!r} is not a stage. The stages are:\n{LIST}"
         print(f"error: {message}", file=sys.stderr)
         sys.exit(2)
 

@@ -18,9 +18,10 @@ says how much the accuracy may vary by chance. The loss is in nats. The confiden
 the mean probability of the predicted classes. If the confidence is above the accuracy,
 the network is overconfident. The expected calibration error (ECE) is the weighted
 average of the absolute difference between confidence and accuracy, over bins of
-predictions with similar confidence. Do not rely on a prediction that is reported as
-unsure. The usual reasons are that the image does not look like the training images of
-the predicted class, or that another class is almost as probable.
+predictions with similar confidence. The column `unsure` is the percentage of
+predictions that you should not rely on. The usual reasons are that the image does not
+look like the training images of the predicted class, or that another class is almost as
+probable.
 """
 
 import os

@@ -11,9 +11,9 @@ outputs/export/ and records them in the MLflow run that trained the network:
   example.c, image0.bin    a program that classifies an image, and test image 0
   straighten.c             for dataset=mnist_upright: straightens an image
   integers.safetensors     all integers of the network
-  network.onnx             the network in floating point
+  network.onnx             the floating-point network
   report.json              the accuracy and the sizes
-  weights.png              the weights in floating point and with this bit width
+  weights.png              the weights before and after quantization
   changed.png              the test images whose prediction changes
 
 The C code must compute the same integers as NumPy for all test images and for probe
@@ -31,9 +31,9 @@ accuracy and the size of each network. These exports run on all cores of this ma
 The output has these columns:
 
   finetune           the number of epochs of fine-tuning
-  float              the accuracy in floating point
-  same predictions   the fraction of test images that get the same prediction in
-                     floating point and in integers
+  float              the accuracy of the floating-point network
+  same predictions   the fraction of test images for which the quantized and the
+                     floating-point network predict the same class
   bytes              the size of the tables: all weights, biases and shifts
 """
 

@@ -12,8 +12,8 @@ computes its sum for an image. weight= shows the history of a parameter. against
 compares the network with another network. These three results are also written to
 outputs/details/. arrays=true prints the four arrays in NumPy's abbreviated form, and
 the path of the file with all values. After python -m pipeline.export, integers=true
-together with neuron= shows the sum in integers, as a microcontroller computes it, and
-in floating point.
+together with neuron= shows the integer sum, as a microcontroller computes it, and the
+floating-point sum.
 """
 
 # `python pipeline/train.py` would import this module in place of Python's `inspect`.

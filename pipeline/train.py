@@ -50,7 +50,7 @@ def train(
         folder: Where to write the files; by default, outputs/train/. It must be
             new or empty.
         quiet: If True, nothing is printed.
-        settings: See the list below. Values can be numbers of NumPy or PyTorch, and
+        settings: See the list below. Values can be NumPy or PyTorch numbers, and
             paths.
 
     Returns:

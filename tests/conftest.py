@@ -301,15 +301,15 @@ def trained_on_few(few, metadata_of):
     """Return a function that trains a network on 600 images, in 0.1 s."""
     from pipeline.base.tensors import tensors_sha256
     from pipeline.core.loop import train_network
-    from pipeline.core.network import snapshot
+    from pipeline.core.network import network_from
     from pipeline.model import TrainedModel
 
     @lru_cache
     def make(hidden=20, seed=1):
         options = {"hidden": hidden, "seed": seed, "epochs": 5, "lr": 0.003}
         metadata = metadata_of(**options)
-        network, _ = train_network(few, metadata.hyperparameters)
-        sha256 = tensors_sha256(snapshot(network))
+        *_, last = train_network(few, metadata.hyperparameters)
+        network, sha256 = network_from(last.tensors), tensors_sha256(last.tensors)
         path = Path("model.safetensors")
         return TrainedModel(network, metadata, path, sha256, run_id=None)
 

@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "training": {"datasets", "model", "plots", "tracking"},
     "evaluation": {"datasets", "images", "model", "plots"},
     "integers": {"model"},
-    "teaching": {"datasets", "model"},
+    "teaching": {"datasets", "model", "training"},
     "interpret": {"datasets", "images", "integers", "model", "plots", "tracking"},
     "deploy": {"execution", "integers", "model", "plots", "sweeps"},
     "sweeps": {"cli", "datasets", "execution", "model", "plots", "tracking"}
@@ -155,6 +155,13 @@ def test_the_parts_of_tracking_import_in_one_direction(part):
     }
     parts = {part, *PARTS_OF_TRACKING[part]}
     assert {name.split(".")[2] for name in imported} <= parts
+
+
+def test_each_module_that_can_run_in_several_processes_says_where_it_runs():
+    paths = {*PIPELINE.glob("tracking/**/*.py")} - {PIPELINE / "tracking/__init__.py"}
+    for path in paths | {PIPELINE / "execution/helper_process.py"}:
+        sentence = ast.get_docstring(ast.parse(path.read_text())).split("\n\n")[1]
+        assert sentence.startswith("Runs in "), path
 
 
 def test_the_store_asks_no_server():

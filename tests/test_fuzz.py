@@ -1,6 +1,6 @@
 """Fuzz tests: readers of files and arguments get random and damaged input.
 
-The environment variable FUZZ is the number of inputs for each reader.
+The environment variable FUZZ is the number of inputs for each parser.
 """
 
 import gzip

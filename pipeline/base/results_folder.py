@@ -80,7 +80,7 @@ def _check_place(path: Path) -> None:
         raise ConfigError(f"{rule}, got {path}: use a folder in it")
     if path.exists() and (found := os.listdir(path)):
         rule = f"folder must be new or empty, got {path}, which contains {found[0]!r}"
-        raise ConfigError(f"{rule}: use another folder, or remove it")
+        raise ConfigError(f"{rule}: use another folder, or delete {found[0]!r}")
     for place in (parent, existing_folder(path)):
         try:
             os.rmdir(tempfile.mkdtemp(dir=place))  # also asks the file system

@@ -1,4 +1,4 @@
-"""The URLs of MLflow servers and of the tracking store.
+"""MLflow's variables, and the URLs of servers and of the tracking store.
 
 MLFLOW_TRACKING_URI can be the URL of a server or of a store. No function here opens a
 connection.
@@ -22,6 +22,11 @@ def is_server(uri: str) -> bool:
 def tracking_uri() -> str:
     """Return the value of MLFLOW_TRACKING_URI; "" if it is not set."""
     return os.environ.get("MLFLOW_TRACKING_URI", "")
+
+
+def experiment_variable() -> str | None:
+    """Return the value of MLFLOW_EXPERIMENT_NAME; None if it is not set."""
+    return os.environ.get("MLFLOW_EXPERIMENT_NAME") or None
 
 
 def server_url(value: str | None) -> str | None:

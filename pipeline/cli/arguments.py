@@ -1,10 +1,11 @@
 """Makes a valid command from a command line, or from the keywords of a call.
 
-See `_make_command` for the steps.
+The docstring of `pipeline.cli` lists the steps.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain, islice
 from typing import Any
 
 from pipeline import ConfigError
@@ -53,43 +54,41 @@ def _make_command(
 ) -> Command[ConfigT]:
     """Return the command that a user has given.
 
-    1. The files are composed with each option of the groups, such as team=small,large,
-       and given settings replace the values of files. Without files, the given
-       settings are still checked.
-    2. The rules about several settings are checked if everything could be read;
-       otherwise, settings may be missing.
-    3. Each combination of the values is checked against the schema.
-    4. The command is rejected with all problems of these steps. If there is none, a
-       sweep keeps combinations that break a bound.
-
     Raises:
-        ConfigError: If a setting or a file is invalid; the message has one line per
-            problem.
+        ConfigError: If settings or files are invalid, with the problems of all steps.
     """
     _check_groups(flags.folders)
-    problems = [*given.problems]
-    compositions = [_without_files(given)]
-    with collected(problems):
-        compositions = [*compose_all(given, schema, flags)]
-    problems += _unknown_keys(compositions, schema, flags.folders)
-    if not problems:
-        firsts = [next(_combinations([each], schema)) for each in compositions]
+    compositions, problems = _compose(given, schema, flags)
+    too_many = _too_many(compositions)
+    listed = 1 if too_many else None  # the rules need only the first combination
+    rows = [[*islice(_combinations(x, schema), listed)] for x in compositions]
+    combinations = [*chain.from_iterable(rows)]
+    if not problems:  # otherwise, settings may be missing
+        firsts = [row[0] for row in rows]
         problems += broken_rules(compositions, firsts, schema, flags)
-    combinations = list[Combination]()
-    with collected(problems):
-        _check_number(compositions)
-        combinations += _combinations(compositions, schema)
+    problems += too_many
     errors = [each.error for each in combinations if each.error]
     if not problems and _keeps_invalid(combinations, compositions, schema):
-        errors = [each for each in errors if isinstance(each, WrongType)]
-    reject([*problems, *(line for each in errors for line in each.problems)])
+        errors = [error for error in errors if isinstance(error, WrongType)]
+    for error in errors:
+        problems += error.problems
+    reject(problems)
+
+    keys = _varied_keys(compositions, combinations)
+    fixed = keys & ({*schema.model_fields} - {*schema.can_vary})
+    reject(_lacks_one_value(key, combinations) for key in sorted(fixed))
     valid = next(each for each in combinations if not each.error)
     return Command(
         config=validate(schema, valid.values),
         options=valid.options,
         combinations=combinations,
-        varied=_varied(compositions, combinations, schema),
+        is_sweep=any(each.is_sweep for each in compositions),
+        varied=[
+            *_varied_groups(compositions),
+            *(key for key in schema.can_vary if key in keys),
+        ],
         intervals=compositions[0].intervals,
+        prints=flags.prints,
     )
 
 
@@ -108,42 +107,52 @@ def _check_groups(folders: ConfigFolders) -> None:
             raise ConfigError(f"{rule} {name} in {displayed(folder)}")
 
 
-def _without_files(given: Overrides) -> Composition:
-    """Return the given settings, and the defaults of all other settings."""
-    others = {k: Setting(x, is_wanted=False) for k, x in defaults().items()}
-    return Composition({**others, **given.settings}, options={}, is_sweep=False)
+def _compose(
+    given: Overrides, schema: Schema, flags: Flags
+) -> tuple[Sequence[Composition], list[str]]:
+    """Return the compositions, and the problems of the arguments and the files.
 
-
-def _unknown_keys(
-    compositions: Sequence[Composition], schema: Schema, folders: ConfigFolders
-) -> Iterator[str]:
-    """Yield a problem for each key in a file that no stage has."""
+    If the files cannot be composed, the given settings are still checked: the
+    composition then has these settings, and the defaults of all others.
+    """
+    problems, compositions = [*given.problems], list[Composition]()
+    with collected(problems):
+        compositions += compose_all(given, schema, flags)
     for each in compositions:
         for key, setting in each.settings.items():
-            if key not in KEYS:
-                yield explain_unknown_key(key, schema, folders.groups, setting.path)
+            if key not in KEYS:  # in a file
+                groups = flags.folders.groups
+                problem = explain_unknown_key(key, schema, groups, setting.path)
+                problems.append(problem)
+    if not compositions:
+        settings = {
+            key: Setting(value, is_wanted=False) for key, value in defaults().items()
+        }
+        settings |= given.settings
+        compositions = [Composition(settings, options={}, is_sweep=False)]
+    return compositions, problems
 
 
-def _check_number(compositions: Sequence[Composition]) -> None:
-    """Check the number of combinations before they are listed."""
-    if sum(each.number() for each in compositions) > MAX_VALUES:
-        settings = compositions[0].settings.items()
-        keys = [key for key, each in settings if isinstance(each.value, Several)]
-        rule = f"a sweep must have at most {MAX_VALUES:,} combinations"
-        raise ConfigError(f"{rule}: give fewer values of {', '.join(keys) or 'trials'}")
+def _too_many(compositions: Sequence[Composition]) -> list[str]:
+    """Return a problem if a sweep has too many combinations to list them."""
+    if sum(each.number() for each in compositions) <= MAX_VALUES:
+        return []
+    settings = compositions[0].settings.items()
+    keys = [key for key, each in settings if isinstance(each.value, Several)]
+    rule = f"a sweep must have at most {MAX_VALUES:,} combinations"
+    return [f"{rule}: give fewer values of {', '.join(keys) or 'trials'}"]
 
 
-def _combinations(
-    compositions: Iterable[Composition], schema: Schema
-) -> Iterator[Combination]:
+def _combinations(composition: Composition, schema: Schema) -> Iterator[Combination]:
     """Check and yield all combinations, with the lower bound of each interval."""
-    for each in compositions:
-        lows, highs = (each.combinations(high=high) for high in (False, True))
-        for low, high in zip(lows, highs, strict=True):
-            checked = _check(low, each, schema)
-            if each.intervals:
-                checked = _check_interval(checked, _check(high, each, schema), each)
-            yield checked
+    lows = composition.combinations(high=False)
+    highs = composition.combinations(high=True)
+    for low, high in zip(lows, highs, strict=True):
+        checked = _check(low, composition, schema)
+        if composition.intervals:
+            checked_high = _check(high, composition, schema)
+            checked = _check_interval(checked, checked_high, composition)
+        yield checked
 
 
 def _check(
@@ -168,13 +177,13 @@ def _check_interval(
     A search sets only the keys that have an interval, so no key may refer to them.
     """
     errors = [each.error for each in (low, high) if each.error]
-    problems = [line for error in errors for line in error.problems]
+    problems = [problem for error in errors for problem in error.problems]
     for key, setting in composition.settings.items():
         differs = low.values.get(key) != high.values.get(key)
         if differs and not setting.is_varied and not errors:
             rule = "must not refer to a setting with an interval: give it a value"
             problems.append(located(f"{key} {rule}", setting.path))
-    error = ConfigError("\n".join(problems)) if problems else None
+    error = ConfigError(*problems) if problems else None
     return replace(low, error=error)
 
 
@@ -193,32 +202,34 @@ def _keeps_invalid(
     return has_valid and schema.has_recorded_sweeps and not is_search
 
 
-def _varied(
-    compositions: Sequence[Composition],
-    combinations: Sequence[Combination],
-    schema: Schema,
-) -> list[str]:
-    """Return the groups and the keys that a sweep varies, or its seed if none vary.
+def _varied_groups(compositions: Sequence[Composition]) -> list[str]:
+    """Return the groups of which a sweep has several options.
+
+    The group `experiment` is not included, because its options, saved sweeps, only list
+    combinations.
+    """
+    options = options_by_group(compositions)
+    varied = [group for group, names in options.items() if len(names) > 1]
+    return [group for group in varied if group != "experiment"]
+
+
+def _varied_keys(
+    compositions: Sequence[Composition], combinations: Sequence[Combination]
+) -> set[str]:
+    """Return the keys that vary.
 
     A key varies if it has several values, if it refers to a key with several values, or
-    if its value differs between compositions. The group `experiment` is not included,
-    because its options, saved sweeps, only list combinations.
-
-    Raises:
-        ConfigError: If a key varies that must have the same value in the whole sweep.
+    if its value differs between compositions.
     """
+    varied = set[str]()
+    for composition in compositions:
+        for key, setting in composition.settings.items():
+            if setting.is_varied:
+                varied.add(key)
     first, *others = (each.values for each in combinations)
-    settings = [pair for each in compositions for pair in each.settings.items()]
-    varied = {key for key, setting in settings if setting.is_varied}
-    varied |= {key for key in first for other in others if other[key] != first[key]}
-    fixed = varied & ({*schema.model_fields} - {*schema.can_vary})
-    reject(_lacks_one_value(key, combinations) for key in sorted(fixed))
-    options = options_by_group(compositions)
-    groups = [x for x, names in options.items() if len(names) > 1 and x != "experiment"]
-    keys = [key for key in schema.can_vary if key in varied]
-    if not keys and any(each.is_sweep for each in compositions):
-        keys = ["seed"]
-    return [*groups, *keys]
+    for other in others:
+        varied |= {key for key, value in first.items() if other[key] != value}
+    return varied
 
 
 def _lacks_one_value(key: str, combinations: Sequence[Combination]) -> str:

@@ -6,7 +6,7 @@ Hydra is not imported, because --help imports this module.
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Generic, NamedTuple
@@ -106,8 +106,11 @@ class Composition:
 def options_by_group(compositions: Sequence[Composition]) -> dict[str, Several]:
     """Return the different options of each group; some can be `NO_OPTION`."""
     groups = dict.fromkeys(group for each in compositions for group in each.options)
-    chosen = ((x, (y.options.get(x, NO_OPTION) for y in compositions)) for x in groups)
-    return {group: Several(dict.fromkeys(names)) for group, names in chosen}
+    options = dict[str, Several]()
+    for group in groups:
+        names = [each.options.get(group, NO_OPTION) for each in compositions]
+        options[group] = Several(dict.fromkeys(names))
+    return options
 
 
 @dataclass(frozen=True)
@@ -126,10 +129,7 @@ class Command(Generic[ConfigT]):
     config: ConfigT  # the values of the first valid combination
     options: Mapping[str, str]  # the options of the same combination, by group
     combinations: Sequence[Combination]  # some can be invalid
-    varied: Sequence[str] = ()  # the groups and keys that a sweep varies, or its seed
-    intervals: Mapping[str, Interval] = field(default_factory=dict)  # by key
-
-    @property
-    def is_sweep(self) -> bool:
-        """Whether the command runs a sweep, perhaps with a single combination."""
-        return bool(self.varied)
+    is_sweep: bool  # perhaps with a single combination
+    varied: Sequence[str]  # the groups and keys that a sweep varies
+    intervals: Mapping[str, Interval]  # by key
+    prints: bool  # --cfg job: only print `config`

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
@@ -26,58 +26,57 @@ from pipeline.cli.schema import KEYS, SCHEMAS, TEXT_KEYS, Schema
 from pipeline.cli.validation import explain_unknown_key
 from pipeline.cli.yaml_files import reject_resolver
 
-# The overrides of a saved sweep by key, such as +seed=1,2, each with its file.
-SavedSweep = Mapping[str, tuple[str, Path]]
+
+class SavedArgument(NamedTuple):
+    """An argument of a saved sweep, such as +seed=1,2."""
+
+    text: str
+    path: Path  # the file with the saved sweep
 
 
 def compose_all(
     given: Overrides, schema: Schema, flags: Flags
 ) -> Iterator[Composition]:
-    """Compose the files for each combination of the given options of groups.
+    """Compose the files for each combination of the options of groups.
+
+    A saved sweep in one of the files has arguments like those of a command line, which
+    do not replace given ones. If they select options of other groups, the files are
+    composed again with each of them: two times for `team: small,large`.
 
     Raises:
         ConfigError: If a file cannot be read, or contains more than settings.
     """
-    for row in itertools.product(*given.groups.values()):
-        chosen = dict(zip(given.groups, row, strict=True))
-        yield from _compose_each(chosen, given.settings, schema, flags)
+    selections = _selections(given.groups)
+    while selections:
+        selected = selections.pop(0)
+        composed, arguments = compose([*filter(None, selected.values())], schema, flags)
+        replaced = {*selected, *given.settings}
+        others = {key: x for key, x in arguments.items() if key not in replaced}
+        saved = _read_saved(others, composed, schema, flags.folders)
+        if saved.groups:
+            more = [{**selected, **each} for each in _selections(saved.groups)]
+            selections = [*more, *selections]
+        else:
+            settings = {**composed.settings, **saved.settings, **given.settings}
+            # The keys that a sweep can vary are first, as in the names of runs.
+            order = dict.fromkeys([*schema.can_vary, *settings])
+            ordered = {key: settings[key] for key in order if key in settings}
+            yield replace(composed, settings=ordered)
 
 
-def _compose_each(
-    chosen: Mapping[str, str],
-    given: Mapping[str, Setting],
-    schema: Schema,
-    flags: Flags,
-) -> Iterator[Composition]:
-    """Compose the files with one option of each chosen group, and add given settings.
-
-    A saved sweep in one of the files has overrides like those of a command line, which
-    do not replace given ones. If the saved sweep varies other groups than the chosen
-    ones, the files are composed again with each of the options: two times for
-    `team: small,large`.
-    """
-    composed, params = compose([*filter(None, chosen.values())], schema, flags)
-    params = {k: x for k, x in params.items() if k not in chosen and k not in given}
-    saved = _read_saved(params, schema, flags.folders, is_sweep=composed.is_sweep)
-    if saved.groups:
-        for row in itertools.product(*saved.groups.values()):
-            more = {**chosen, **dict(zip(saved.groups, row, strict=True))}
-            yield from _compose_each(more, given, schema, flags)
-        return
-    settings = {**composed.settings, **saved.settings, **given}
-    # The keys that a sweep can vary are first, as in the names of runs.
-    order = dict.fromkeys([*schema.can_vary, *settings])
-    ordered = {key: settings[key] for key in order if key in settings}
-    yield replace(composed, settings=ordered)
+def _selections(groups: Mapping[str, Sequence[str]]) -> list[dict[str, str]]:
+    """Return each combination of the options of groups, with an override per group."""
+    rows = itertools.product(*groups.values())
+    return [dict(zip(groups, row, strict=True)) for row in rows]
 
 
 def compose(
     overrides: Sequence[str], schema: Schema, flags: Flags
-) -> tuple[Composition, SavedSweep]:
+) -> tuple[Composition, dict[str, SavedArgument]]:
     """Compose the primary config with options of groups, such as team=small or ~team.
 
     Returns:
-        The settings in files, and the overrides of a saved sweep.
+        The settings in files, and the arguments of a saved sweep by key.
 
     Raises:
         ConfigError: If a file cannot be read, or contains more than settings.
@@ -87,8 +86,8 @@ def compose(
     starts_sweep = hydra.get("mode") == "MULTIRUN"
     _check_stage(schema, flags, starts_sweep=starts_sweep)
     settings = _with_paths(values, files, overrides)
-    saved = {key: (x, file.path) for file in files for key, x in _saved(file).items()}
-    return Composition(settings, options, flags.multirun or starts_sweep), saved
+    is_sweep = flags.multirun or starts_sweep
+    return Composition(settings, options, is_sweep), _saved_sweep(files)
 
 
 def _merge_files(
@@ -119,6 +118,18 @@ def _with_paths(
     }
 
 
+def _saved_sweep(files: Sequence[File]) -> dict[str, SavedArgument]:
+    """Return the arguments of a saved sweep by key; those of later files count."""
+    arguments = dict[str, SavedArgument]()
+    for file in files:
+        hydra = file.values.get("hydra") or {}
+        sweeper = hydra.get("sweeper") or {}
+        for name, value in (sweeper.get("params") or {}).items():
+            key = str(name).lstrip("+")
+            arguments[key] = SavedArgument(f"{name}={as_text(value)}", file.path)
+    return arguments
+
+
 def _check_stage(schema: Schema, flags: Flags, *, starts_sweep: bool) -> None:
     """Check that the stage can run a sweep, or a sweep that is saved in a file."""
     if flags.multirun and not schema.can_vary:
@@ -129,19 +140,23 @@ def _check_stage(schema: Schema, flags: Flags, *, starts_sweep: bool) -> None:
 
 
 def _read_saved(
-    params: SavedSweep, schema: Schema, folders: ConfigFolders, *, is_sweep: bool
+    arguments: Mapping[str, SavedArgument],
+    composed: Composition,
+    schema: Schema,
+    folders: ConfigFolders,
 ) -> Overrides:
-    """Read the overrides of a saved sweep; if this is no sweep, only check their keys.
+    """Read the arguments of a saved sweep; if this is no sweep, only check their keys.
 
     Raises:
-        ConfigError: If overrides are invalid.
+        ConfigError: If arguments are invalid.
     """
     settings, groups = dict[str, Setting](), dict[str, Sequence[str]]()
     problems: list[str] = []
-    for key, (argument, path) in params.items():
-        if is_sweep:
-            read = read_arguments([argument], schema, folders)
-            settings |= {k: x._replace(path=path) for k, x in read.settings.items()}
+    for key, (text, path) in arguments.items():
+        if composed.is_sweep:
+            read = read_arguments([text], schema, folders)
+            for each, setting in read.settings.items():
+                settings[each] = setting._replace(path=path)
             groups |= read.groups
             problems += (located(problem, path) for problem in read.problems)
         elif key not in KEYS and folders.files_of_group(key) is None:
@@ -190,10 +205,3 @@ def _explain(error: Exception, overrides: Sequence[str], flags: Flags) -> str:
     found = map(flags.folders.find, [*names, flags.name])
     path = next(filter(None, found), flags.folders.all[-1])
     return f"cannot compose {displayed(path)}: {problem}"
-
-
-def _saved(file: File) -> dict[str, str]:
-    """Return the overrides of a saved sweep by key, such as +seed=1,2 for seed."""
-    hydra = file.values.get("hydra") or {}
-    params = (hydra.get("sweeper") or {}).get("params") or {}
-    return {str(k).lstrip("+"): f"{k}={as_text(value)}" for k, value in params.items()}

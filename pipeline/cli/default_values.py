@@ -62,14 +62,12 @@ def expected_params() -> dict[str, Any]:
 def run_name(values: Mapping[str, Any], *, named: Iterable[str] = ()) -> str:
     """Return the name of a training run: its hidden, its seed, the keys in `named`.
 
-    The name also contains the keys that differ from the defaults. `values` lacks a
-    hyperparameter that was added to the project after the network was trained.
+    The name also contains the keys that differ from the defaults.
     """
     default_values, named = committed_defaults(), {"hidden", "seed", *named}
     parts = (
         f"{key}={values[key]}"
         for key in TRAINING_KEYS
-        if key in values
         if key in named or values[key] != default_values[key]
     )
     return printable(" ".join(parts))

@@ -67,7 +67,7 @@ class Flags:
     """The flags of a command line, or of a call from Python."""
 
     multirun: bool = False  # -m, or a call of `sweep`
-    prints: bool = False  # --cfg job: only print the values
+    prints: bool = False  # --cfg job: only print the configuration
     name: str = "hydra"  # the primary config, conf/hydra.yaml
     folder: Path | None = None  # --config-dir
     is_call: bool = False  # whether this is a call from Python

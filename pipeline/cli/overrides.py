@@ -4,8 +4,7 @@ import itertools
 import operator
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, SupportsFloat, SupportsIndex
 
@@ -13,21 +12,17 @@ from pipeline import ConfigError
 from pipeline.base.text import shortened
 from pipeline.cli.command import Interval, Setting, Several
 from pipeline.cli.flags import ConfigFolders
-from pipeline.cli.problems import as_text, located
+from pipeline.cli.problems import as_text, collected
 from pipeline.cli.schema import KEYS, TEXT_KEYS, Schema, contains
 from pipeline.cli.validation import describe_default, explain_unknown_key
 from pipeline.cli.values import MAX_VALUES, parse_group, parse_value
 from pipeline.cli.yaml_files import describe_hydra
 
 MAX_BITS = 1000  # limit for a number; Python prints at most 4,300 digits
-# Arguments whose value is the next argument, such as --hidden, hidden= and `hidden =`,
-# and a list that ends with a comma, such as hidden=5,
-UNFINISHED = re.compile(r"-[\w-]+|[\w-]+ ?=|\w+=.*,")
 PREFIX = re.compile(r"^(\+\+|\+|~)")  # of a key or a group
-VALUE = re.compile("[^=-][^=]*")  # 20, but not =20, -m or seed=1
 # Other forms of hidden=20, which are rejected: --hidden 20, hidden = 20, hidden:20
 OTHER_FORM = re.compile(r"(?:--)?(?P<key>\w+) ?[=:]? ?(?P<value>.*)", re.DOTALL)
-OTHER_START = re.compile(r"--|\w+:")  # the start of such a form without spaces
+OTHER_START = re.compile(r"--|\w+[ :]")  # the start of such a form in one argument
 
 
 @dataclass(frozen=True)
@@ -49,7 +44,7 @@ def read_arguments(
     settings, groups = dict[str, Setting](), dict[str, Sequence[str]]()
     problems: list[str] = []
     for words in _join_spaced(arguments):
-        with _collected_as_one(problems):
+        with collected(problems):
             argument = _check_form(words, schema, folders)
             name, equals, text = argument.partition("=")
             key = PREFIX.sub("", name)
@@ -72,7 +67,7 @@ def read_keywords(
     settings, groups = dict[str, Setting](), dict[str, Sequence[str]]()
     problems: list[str] = []
     for key, value in keywords.items():
-        with _collected_as_one(problems):
+        with collected(problems):
             names = folders.files_of_group(key)
             if names is not None:
                 options = value if _is_list(value) else [value]
@@ -85,28 +80,19 @@ def read_keywords(
     return Overrides(settings, groups, problems)
 
 
-@contextmanager
-def _collected_as_one(problems: list[str]) -> Iterator[None]:
-    """Add the error of an override, which may contain line breaks, as one problem."""
-    try:
-        yield
-    except ConfigError as error:
-        problems.append(located(str(error), None))
-
-
 def _join_spaced(arguments: Iterable[str]) -> list[list[str]]:
     """Return each argument in a list, but those of `hidden = 20` in a single list.
 
-    A value belongs to the argument before it if this argument is a key or a flag, or if
-    it ends with an equals sign or a comma.
+    An argument without an equals sign belongs to the one before it if that one is a key
+    or a flag, or ends with an equals sign or a comma, as in `hidden=5, 10`.
     """
     joined: list[list[str]] = []
     for argument in arguments:
-        before = " ".join(joined[-1]) if joined else ""
-        lacks_value = before in KEYS or UNFINISHED.fullmatch(before)
-        is_key = argument in KEYS and not before.startswith("-")
-        is_value = VALUE.fullmatch(argument) and not is_key
-        if before and (argument.startswith("=") or (lacks_value and is_value)):
+        before = joined[-1][-1] if joined else ""
+        is_flag = before.startswith("-") and "=" not in before
+        lacks_value = is_flag or before in KEYS or before.endswith(("=", ","))
+        is_value = "=" not in argument and not argument.startswith("-")
+        if joined and (argument.startswith("=") or (lacks_value and is_value)):
             joined[-1].append(argument)
         else:
             joined.append([argument])
@@ -122,9 +108,8 @@ def _check_form(words: Sequence[str], schema: Schema, folders: ConfigFolders) ->
     """
     argument = " ".join(words)
     name = argument.partition("=")[0]
-    is_spaced = len(words) > 1 or name != name.strip()  # a quoted "hidden = 20"
+    is_other = len(words) > 1 or OTHER_START.match(argument)
     form = OTHER_FORM.fullmatch(argument)
-    is_other = is_spaced or OTHER_START.match(argument)
     if is_other and form and form["key"] in {*schema.model_fields, *folders.groups}:
         rule = f"{argument!r} is not of the form key=value"
         value = form["value"].replace(", ", ",") or "value"

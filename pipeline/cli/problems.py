@@ -1,4 +1,4 @@
-"""Problems of settings; each is a line of a `ConfigError`."""
+"""Problems of settings, which a `ConfigError` contains."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -45,4 +45,4 @@ def collected(problems: list[str], path: Path | None = None) -> Iterator[None]:
 def reject(problems: Iterable[str]) -> None:
     """Raise a ConfigError with a line for each problem, if there is one."""
     if lines := [*dict.fromkeys(problems)]:
-        raise ConfigError("\n".join(lines))
+        raise ConfigError(*lines)

@@ -4,7 +4,6 @@ The defaults are in `conf/config.yaml`. `validate` in `validation.py` applies th
 models. Rules about several settings are in `rules.py`.
 """
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args, get_origin
 
@@ -15,7 +14,7 @@ from pipeline.base.params import TRAINING_KEYS
 from pipeline.base.paths import data_dir
 from pipeline.base.student_ids import course_code, student_id
 from pipeline.base.text import printable
-from pipeline.base.urls import server_url
+from pipeline.base.urls import experiment_variable, server_url
 from pipeline.core.hyperparameters import HyperparameterFields, Hyperparameters, Seed
 
 DEFAULT_EXPERIMENT = "digits"
@@ -94,7 +93,7 @@ class RecordedConfig(StageConfig):
     @property
     def recorded_in(self) -> str | None:
         """The MLflow experiment of new runs; None if runs are not recorded."""
-        default = os.environ.get("MLFLOW_EXPERIMENT_NAME") or DEFAULT_EXPERIMENT
+        default = experiment_variable() or DEFAULT_EXPERIMENT
         return default if self.is_recorded else None
 
 

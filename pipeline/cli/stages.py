@@ -18,10 +18,12 @@ from pipeline.base.paths import conf_dir, displayed
 from pipeline.base.process import run_command
 from pipeline.base.text import wrap
 from pipeline.cli.command import Command
-from pipeline.cli.flags import ConfigFolders, read_flags
+from pipeline.cli.flags import ConfigFolders, Flags, read_flags
 from pipeline.cli.schema import KEYS, ConfigT, Schema
 
 Function = TypeVar("Function", bound=Callable[..., object])
+# For a required key that a variable can replace: how its comment begins.
+REQUIRED = {"server": "required, unless MLFLOW_TRACKING_URI is the URL of a server"}
 
 
 def stage(
@@ -33,14 +35,16 @@ def stage(
 
     def run() -> None:
         arguments = sys.argv[1:]
-        flags, _ = read_flags(arguments)
         if {"-h", "--help"} & {*arguments}:
+            flags = Flags()
+            with suppress(ConfigError):  # the message refers to the help
+                flags, _ = read_flags(arguments)
             print(help_text(name, doc, schema, flags.folders), end="")
             return
         from pipeline.cli.arguments import parse  # Hydra takes 0.1 s: not for --help
 
         command = parse(arguments, schema)
-        if flags.prints:
+        if command.prints:
             if (number := len(command.combinations)) > 1:
                 print(f"# the first valid combination of {number:,}")
             for group, option in command.options.items():
@@ -84,7 +88,7 @@ def help_text(name: str, doc: str, schema: Schema, folders: ConfigFolders) -> st
 def settings_help(keys: Iterable[str], required: Container[str]) -> str:
     """Return lines with settings, and their defaults and comments in conf/config.yaml.
 
-    The comments of the keys in `required` begin with "required:".
+    The comments of the keys in `required` begin with "required".
 
     Raises:
         UserError: If conf/config.yaml cannot be read.
@@ -96,7 +100,11 @@ def settings_help(keys: Iterable[str], required: Container[str]) -> str:
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{displayed(path)} cannot be read: {error}") from None
     comments = {
-        f"{key}={value}": f"required: {text}" if key in required else text
+        f"{key}={value}": (
+            f"{REQUIRED.get(key, 'required')}: {text.partition('; null: ')[0]}"
+            if key in required
+            else text
+        )
         for key, value, text in lines
         if key in keys
     }
@@ -110,8 +118,8 @@ def settings_help(keys: Iterable[str], required: Container[str]) -> str:
 def from_python(schema: type[ConfigT], settings: Mapping[str, Any]) -> Command[ConfigT]:
     """Return the command for settings that were passed as keywords.
 
-    All other settings have their defaults. The values can be paths, and numbers of
-    NumPy or PyTorch.
+    All other settings have their defaults. The values can be paths, and NumPy or
+    PyTorch numbers.
 
     Raises:
         ConfigError: If settings are invalid; the message has one line per problem.

@@ -33,17 +33,16 @@ def validate(
 
     Raises:
         WrongType: If a value is missing, or its type is wrong for its key.
-        ConfigError: If values are invalid. Each line of the message states the key, the
-            rule, the value, and where the value comes from.
+        ConfigError: If values are invalid. Each problem states the key, the rule, the
+            value, and where the value comes from.
     """
     try:
         return schema.model_validate(dict(values))
     except ValidationError as error:
         errors = _error_of_each_value(error)
-        message = "\n".join(_explain(each, files or {}) for each in errors)
-        if any(_is_wrong_type(each, schema) for each in errors):
-            raise WrongType(message) from None
-        raise ConfigError(message) from None
+        has_wrong_type = any(_is_wrong_type(each, schema) for each in errors)
+        kind = WrongType if has_wrong_type else ConfigError
+        raise kind(*(_explain(each, files or {}) for each in errors)) from None
 
 
 def _error_of_each_value(error: ValidationError) -> list[Mapping[str, Any]]:

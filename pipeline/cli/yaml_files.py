@@ -46,8 +46,8 @@ def read(path: Path) -> tuple[dict[str, Any], str | None]:
     """Return the values of a file, and the package of its header.
 
     Raises:
-        ConfigError: If the file is not YAML, or contains more than settings. Each line
-            of the message states a problem and gives the file.
+        ConfigError: If the file is not YAML, or contains more than settings. Each
+            problem gives the file.
     """
     try:
         text = path.read_text("utf-8-sig")  # some editors write a byte order mark

@@ -1,7 +1,7 @@
 """Everything that determines the results of a training run, and the network itself.
 
 The results are the weights, the metrics and the margin below which a prediction is
-close, which are stored with the network. The modules of this package import nothing
+unsure, which are stored with the network. The modules of this package import nothing
 else of the project. The hash of their code is part of the fingerprint of every training
 run, so code that does not affect the results does not belong here.
 """

@@ -1,6 +1,6 @@
 """The fingerprint of a training run: a hash of what determines its weights.
 
-On the same processor, equal fingerprints mean byte-identical weights.
+On the same type of processor, equal fingerprints mean byte-identical weights.
 """
 
 import functools
@@ -34,8 +34,9 @@ class OtherSoftware(UserError):
 class Software:
     """What determines the weights of a training run, besides its settings and data.
 
-    The version of NumPy is not included, because this package uses NumPy only for exact
-    or correctly rounded results, such as sorting, subtraction and square roots.
+    The version of NumPy is not included, because the weights depend only on exact or
+    correctly rounded results of NumPy, such as sorting, subtraction and square roots.
+    The quantile in `margin`, which does not affect the weights, is rounded.
     """
 
     code: str  # the hash of the code of this package; see `code_hashes`

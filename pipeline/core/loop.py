@@ -6,7 +6,7 @@ The loop prints and records nothing; it yields the results of each epoch.
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import NoReturn
@@ -30,7 +30,6 @@ check_code()  # PyTorch is imported late, perhaps long after the modules were ha
 
 # The gray levels and the one-hot labels of a batch.
 Batch = tuple[Float[Tensor, "batch 784"], Float[Tensor, "10 batch"]]
-Track = Callable[[Iterable[Epoch], int], Iterable[Epoch]]  # shows the progress
 
 
 @dataclass(frozen=True)
@@ -105,8 +104,8 @@ def fit(
         state: The network, its optimizer, and the generator that shuffles the images.
         split: The training images, which are shuffled in every epoch, and the
             validation images.
-        hyperparameters: `fit` uses only the batch size. `TrainingState.initial` and
-            `Dataset.split` use other fields.
+        hyperparameters: The batch size. `TrainingState.initial` and `Dataset.split`
+            use other fields. A new hyperparameter of the loop needs no new argument.
         epochs: The numbers of the epochs, such as range(1, 21).
 
     Yields:
@@ -144,9 +143,7 @@ def fit(
         yield Epoch(snapshot(network), number, metrics, seconds)
 
 
-def train_network(
-    split: Split, hyperparameters: Hyperparameters, *, track: Track | None = None
-) -> tuple[Network, list[Epoch]]:
+def train_network(split: Split, hyperparameters: Hyperparameters) -> Iterator[Epoch]:
     """Train a new network without checkpoints and without recording anything.
 
     In a block of `one_thread`, the weights are identical to those of the command.
@@ -154,19 +151,15 @@ def train_network(
     Args:
         split: The images; see `Dataset.training_split`.
         hyperparameters: All fields except `split` are used.
-        track: A function that shows the progress. It receives an iterator and the
-            number of epochs.
 
-    Returns:
-        The network, and the results of each epoch; epoch 0 is the state before
-        training.
+    Yields:
+        Epoch 0, before training, and then what `fit` yields. With the tensors of the
+        last epoch, `network_from` creates the trained network.
     """
     state = TrainingState.initial(hyperparameters)
-    initial = Epoch(snapshot(state.network))
-    count = hyperparameters.epochs
-    trained = fit(state, split, hyperparameters, epochs=range(1, count + 1))
-    tracked = track(trained, count) if track else trained
-    return state.network, [initial, *tracked]
+    yield Epoch(snapshot(state.network))
+    numbers = range(1, hyperparameters.epochs + 1)
+    yield from fit(state, split, hyperparameters, epochs=numbers)
 
 
 def measure(network: Network, train: LabeledImages) -> tuple[dict[str, float], float]:

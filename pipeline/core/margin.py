@@ -18,8 +18,7 @@ def margin(probabilities: Float[np.ndarray, "n 10"]) -> Float[np.ndarray, " n"]:
 
 def min_margin(probabilities: Float[np.ndarray, "n 10"]) -> float:
     """Return the margin below which a prediction is unsure, from training images."""
-    ordered: list[float] = np.sort(margin(probabilities)).tolist()
-    # np.quantile is not used, because its last bits depend on the version of NumPy.
-    row, fraction = divmod(MIN_MARGIN_QUANTILE * (len(ordered) - 1), 1)
-    low, high = ordered[int(row)], ordered[min(int(row) + 1, len(ordered) - 1)]
-    return max(LOWEST_MIN_MARGIN, round(low + fraction * (high - low), 4))
+    margins = margin(probabilities).astype(np.float64)
+    # Rounded, because the last digits depend on the version of NumPy.
+    quantile = float(np.quantile(margins, MIN_MARGIN_QUANTILE))
+    return max(LOWEST_MIN_MARGIN, round(quantile, 4))

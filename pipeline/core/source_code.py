@@ -5,6 +5,7 @@ differently.
 """
 
 import hashlib
+import re
 import tokenize
 from contextlib import suppress
 from io import StringIO
@@ -33,7 +34,9 @@ def code_sha256(source: bytes) -> str:
 
 def _code(source: str) -> str:
     """Return source code without comments, docstrings and blank lines."""
-    lines, unused = source.splitlines(), set[int]()
+    source = re.sub("\r\n?", "\n", source)  # as Python reads a module
+    # The rows of tokens: `str.splitlines` would also split at a form feed or U+2028.
+    lines, unused = source.removesuffix("\n").split("\n"), set[int]()
     tokens = [*tokenize.generate_tokens(StringIO(source).readline)]
     for token in tokens:
         (row, column), is_comment = token.start, token.type == tokenize.COMMENT

@@ -101,7 +101,7 @@ def fit_components(train: LabeledImages) -> ClassComponents:
     errors = unlimited.reconstruction_errors(rest.images)
     own, others = _own_and_others(errors, rest.labels)
     finite = np.isfinite(own)  # false for blank images
-    # Rounded, because the last digits depend on the number of threads.
+    # Rounded, because the last digits depend on the number of threads and on NumPy.
     limits = [
         np.quantile([0, *own[finite & (rest.labels == label)]], 1 - OOD_QUANTILE)
         for label in range(CLASSES)

@@ -144,7 +144,7 @@ def _compare(results: ExportsByJob, folder: Path, run: Run) -> None:
 
 
 def _write_page(results: ExportsByJob, dataset: Dataset, folder: Path, run: Run) -> str:
-    """Write and record the page of a network in floating point and in integers.
+    """Write and record the page of a network and its quantized networks.
 
     Return the reason why there is no page, or "" if there is one.
     """
@@ -182,7 +182,7 @@ def _print(
         network = {"run": cfg.run, "model": cfg.model}
         options = ["neuron=N11", "image=0", "integers=true"]
         command = command_line("inspect", *options, **network)
-        say(next_steps({command: "shows a sum in integers"}))
+        say(next_steps({command: "shows an integer sum"}))
 
 
 def describe_dead_neurons(exports: Sequence[ExportedNetwork]) -> str:

@@ -118,7 +118,7 @@ def plot_weights(model: QuantizedModel) -> Image.Image:
 
 
 def plot_changes(model: QuantizedModel) -> Image.Image:
-    """Plot the test images whose prediction in integers differs from floating point."""
+    """Plot the test images whose prediction differs after quantization."""
     test = model.dataset.test
     return plots.changed_predictions(
         test.images,

@@ -11,7 +11,7 @@ from pipeline.base.terminal import say
 from pipeline.base.text import WIDTH, counted, printable, wrap
 from pipeline.core.dataset import Dataset
 from pipeline.deploy.exported_network import ExportedNetwork, export_quantized
-from pipeline.execution.executor import Task, TaskResult
+from pipeline.execution.executor import LostAttempt, Task, TaskResult
 from pipeline.execution.workers import new_executor
 from pipeline.integers import QuantizedModel, bit_folder
 from pipeline.model import TrainedModel
@@ -109,7 +109,7 @@ def run_jobs(
 
 
 def _printed(
-    results: Iterable[TaskResult], tasks: Sequence[Task]
+    results: Iterable[TaskResult | LostAttempt], tasks: Sequence[Task]
 ) -> Iterator[TaskResult]:
     """Print a line for each result, and yield the final results."""
     console = new_console(file=sys.stdout, highlight=False, soft_wrap=True)
@@ -118,14 +118,15 @@ def _printed(
     with progress_bar(console) as bar:
         shown = bar.add_task("exporting", total=len(tasks))
         for result in results:
-            ended += result.final
-            bar.update(shown, completed=ended)
-            count = f"  ({ended:,} of {len(tasks):,})" if result.final else ""
-            line = f"{result.job.name:{width}}  {_describe(result)}{count}"
+            line = f"{result.job.name:{width}}  {_describe(result)}"
+            if isinstance(result, TaskResult):
+                ended += 1
+                bar.update(shown, completed=ended)
+                line += f"  ({ended:,} of {len(tasks):,})"
             console.print(line if len(line) <= WIDTH else wrap(line), markup=False)
-            if result.traceback:
-                say(result.traceback, file=sys.stderr)
-            if result.final:
+            if isinstance(result, TaskResult):
+                if result.traceback:
+                    say(result.traceback, file=sys.stderr)
                 yield result
 
 
@@ -144,9 +145,10 @@ def run_job(
         return export_quantized(model)
 
 
-def _describe(result: TaskResult) -> str:
+def _describe(result: TaskResult | LostAttempt) -> str:
+    if isinstance(result, LostAttempt):
+        return f"{printable(result.error)}; trying again"
     if result.error:
-        error = printable(result.error)
-        return f"failed: {error}" if result.final else f"{error}; trying again"
+        return f"failed: {printable(result.error)}"
     report = result.value.report
     return f"accuracy {report.accuracy:6.2%}  {report.table_bytes:7,} bytes"

@@ -1,4 +1,4 @@
-"""network.onnx: the trained network in floating point, for tools that read ONNX.
+"""network.onnx: the trained floating-point network, for tools that read ONNX.
 
 The network takes any number of images with pixels in [0, 1], and returns logits and
 probabilities. The README explains why there is no ONNX file of the integers.

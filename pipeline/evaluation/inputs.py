@@ -1,6 +1,6 @@
 """Finds the images of predict and inspect: test images, files or arrays.
 
-`test_sets` finds the labeled images of evaluate. `prepare_for` prepares the images of
+`test_sets` finds the labeled images of evaluate. `prepare_for` preprocesses those of
 all three commands.
 """
 
@@ -69,7 +69,7 @@ def prepare_for(
     as_mnist: bool | None = None,
     keep_steps: int = 0,
 ) -> PreparedImages:
-    """Prepare images for a network that was trained on a data set.
+    """Preprocess images for a network that was trained on a data set.
 
     Raw images are preprocessed as in MNIST if the network needs such images (see
     `DatasetSpec.prepared_as_mnist`), unless `as_mnist` says otherwise. If the network

@@ -1,4 +1,13 @@
 """Runs a function for many tasks, in local processes or on a Ray cluster.
 
-`helper_process` starts a second process for any purpose.
+The command chooses an `Executor` with `workers`: `LocalExecutor` in `local`, or
+`RayExecutor` in `cluster`. `Executor.run` takes a `Task` when a worker is free, and
+yields its `TaskResult`. It also yields each `LostAttempt`, whose task is repeated.
+
+`helper_process` starts a second process for any purpose; each local worker is one.
+`interrupt` handles Ctrl-C.
+
+All modules run in the process of the command. Only the functions at the end of three
+modules run elsewhere: of `helper_process` in each helper process, of `local` in the
+workers, and of `cluster` on the nodes.
 """

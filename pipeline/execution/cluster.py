@@ -2,7 +2,8 @@
 
 Nodes need Ray, PyTorch and the other dependencies, but no clone, no shared folder and
 no MLflow store, because this process sends the code and the data. `_run_on_node`,
-`_load` and `_check` run on the nodes.
+`_load` and `_check` run on the nodes. All other functions run in the process of the
+command.
 """
 
 import copy
@@ -35,9 +36,11 @@ from pipeline.core.fingerprint import (
     Software,
     check_code,
     processor,
+    torch_version,
 )
 from pipeline.execution.executor import (
     Executor,
+    LostAttempt,
     Task,
     TaskResult,
     failure,
@@ -94,7 +97,7 @@ class RayExecutor(Executor):
         count = 1 if timeout else len(refs)
         return ray.wait(refs, num_returns=count, timeout=timeout)[0]
 
-    def _result(self, call: Any, task: Task, *, final: bool) -> TaskResult:  # noqa: ANN401
+    def _result(self, call: Any, task: Task) -> TaskResult | LostAttempt:  # noqa: ANN401
         try:
             # The value is copied, because Ray's arrays are read-only.
             value, machine = copy.deepcopy(ray.get(call))
@@ -109,7 +112,7 @@ class RayExecutor(Executor):
             reason = "its worker was killed because its node ran out of memory"
         except exceptions.RayError as error:  # for example, a result was not sent
             reason = str(error).partition("\n")[0]
-        return TaskResult(task.job, error=reason, final=final)
+        return LostAttempt(task.job, reason)
 
 
 def _connect(address: str) -> None:
@@ -219,8 +222,10 @@ def _check(software: Software) -> str:
     """Return the name of this node's processor, if the node has this software."""
     node = f"node {ray.util.get_node_ip_address()}"
     remedy = (
-        "install the same version of PyTorch on this node and uninstall this project "
-        "there, or stop the node"
+        "uninstall the project on this node, which seems to import its own copy "
+        "instead of the code that the sweep sends"
     )
-    software.check(node, remedy=remedy)
+    if torch_version() != software.torch:
+        remedy = f"install PyTorch {software.torch} on this node"
+    software.check(node, remedy=f"{remedy}, or stop the node")
     return processor()

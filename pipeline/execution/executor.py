@@ -2,7 +2,7 @@
 
 `local` uses processes of this machine, and `cluster` uses the nodes of a Ray cluster.
 Executors run any function of a data set: sweeps and `grade` train networks, and
-`export` converts networks.
+`export` converts networks. This module runs in the process of the command.
 """
 
 from abc import abstractmethod
@@ -32,15 +32,22 @@ class Task:
 
 @dataclass(frozen=True)
 class TaskResult:
-    """The result of a task, or of an attempt that will be repeated."""
+    """The result of a job: of its task, or known without a task."""
 
     job: Any  # see `Task`
     value: Any = None  # what the function returned
     # The tags of the machine that computed the value; empty if it is this machine.
     machine: Mapping[str, str] = field(default_factory=dict)
-    error: str = ""  # one line: why the task or attempt failed
+    error: str = ""  # one line: why the task failed
     traceback: str = ""  # set for an error in the program
-    final: bool = True  # False if the task will be tried again
+
+
+@dataclass(frozen=True)
+class LostAttempt:
+    """An attempt to run a task that ended because its worker was lost."""
+
+    job: Any  # see `Task`
+    error: str  # one line: how the worker was lost
 
 
 @dataclass
@@ -119,17 +126,17 @@ class Executor(AbstractContextManager["Executor"]):
 
     def run(
         self, function: Callable[..., Any], tasks: Iterable[Task | TaskResult]
-    ) -> Iterator[TaskResult]:
+    ) -> Iterator[TaskResult | LostAttempt]:
         """Run a function for each task, and yield each result when its task ends.
 
-        An attempt whose worker is lost is yielded too, and its task is tried again.
+        A lost attempt is yielded too if its task is tried again.
 
         Args:
             function: A function of a module that returns plain values and arrays.
             tasks: The tasks. When a worker is free, a task is taken before the caller
                 handles the result that has arrived, so that the worker does not wait.
-                A result among the tasks, of a task that needs no worker, is yielded
-                before the next task is taken.
+                A result among the tasks, of a job that needs no task, is yielded before
+                the next task is taken.
 
         Raises:
             UserError: If no worker can be started.
@@ -137,7 +144,7 @@ class Executor(AbstractContextManager["Executor"]):
         attempts = _Attempts(tasks, repeat_alone=self.repeats_alone)
         yield from self._fill(function, attempts)
         while attempts.running and not self._is_stopped:
-            results: list[TaskResult] = []
+            results: list[TaskResult | LostAttempt] = []
             try:
                 ended = self._ended(attempts.running, timeout=POLL_SECONDS)
                 self._end_all(ended, attempts, results)
@@ -169,7 +176,10 @@ class Executor(AbstractContextManager["Executor"]):
                 attempts.start(self._start(function, taken.task), taken)
 
     def _end_all(
-        self, calls: Iterable[Any], attempts: _Attempts, results: list[TaskResult]
+        self,
+        calls: Iterable[Any],
+        attempts: _Attempts,
+        results: list[TaskResult | LostAttempt],
     ) -> None:
         """Add the results of calls that have ended; then raise the first error."""
         errors = []
@@ -181,18 +191,26 @@ class Executor(AbstractContextManager["Executor"]):
         if errors:
             raise errors[0]
 
-    def _end(self, call: Any, attempts: _Attempts) -> TaskResult:  # noqa: ANN401
+    def _end(
+        self,
+        call: Any,  # noqa: ANN401
+        attempts: _Attempts,
+    ) -> TaskResult | LostAttempt:
         """Return the result of a call that has ended; repeat the task if needed."""
         attempt, is_last = attempts.end(call)
-        result = self._result(call, attempt.task, final=is_last)
-        if not result.final:
+        result = self._result(call, attempt.task)
+        if isinstance(result, LostAttempt):
+            if is_last:
+                return TaskResult(result.job, error=result.error)
             attempts.repeat(attempt)
         return result
 
-    def _valid(self, results: Iterable[TaskResult]) -> Iterator[TaskResult]:
+    def _valid(
+        self, results: Iterable[TaskResult | LostAttempt]
+    ) -> Iterator[TaskResult | LostAttempt]:
         """Yield results; after `stop`, skip tasks that would be repeated."""
         for result in results:
-            if result.final or not self._is_stopped:
+            if isinstance(result, TaskResult) or not self._is_stopped:
                 yield result
 
     def stop(self) -> None:
@@ -214,10 +232,8 @@ class Executor(AbstractContextManager["Executor"]):
         """
 
     @abstractmethod
-    def _result(self, call: Any, task: Task, *, final: bool) -> TaskResult:  # noqa: ANN401
+    def _result(self, call: Any, task: Task) -> TaskResult | LostAttempt:  # noqa: ANN401
         """Return the result of a call that has ended.
-
-        `final` is whether this was the last attempt, for a call whose worker was lost.
 
         Raises:
             OtherSoftware: See `failure`.

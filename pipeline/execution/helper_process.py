@@ -1,13 +1,13 @@
 """A helper process: a second Python process that runs functions for this process.
 
+Runs in the process that starts a helper process; the functions at the end run in the
+helper process.
+
 The helper process imports libraries that take seconds to import, while this process
 works. The helper process is started as a command, because `multiprocessing` would need
 a `__main__` guard in the script of the user. Unlike a worker of loky, the helper
 process can answer several calls at a time. If its parent is killed, the helper process
 ends, and so do the processes that it has started.
-
-`HelperProcess` and `Channel` are used in the parent; the functions run in the helper
-process.
 """
 
 import os

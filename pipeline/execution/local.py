@@ -1,6 +1,7 @@
 """Runs tasks in processes of this machine; each worker is a `HelperProcess`.
 
-`_import`, `_run_task` and `_load` run in the workers.
+`_import`, `_run_task` and `_load` run in the workers. All other functions run in the
+process of the command.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,6 +15,7 @@ from pipeline.core.dataset import DataFile, Dataset
 from pipeline.core.fingerprint import Software, processor
 from pipeline.execution.executor import (
     Executor,
+    LostAttempt,
     Task,
     TaskResult,
     failure,
@@ -87,12 +89,12 @@ class LocalExecutor(Executor):
     ) -> "Iterable[Future[Any]]":
         return wait(calls, timeout, FIRST_COMPLETED).done
 
-    def _result(self, call: "Future[Any]", task: Task, *, final: bool) -> TaskResult:
+    def _result(self, call: "Future[Any]", task: Task) -> TaskResult | LostAttempt:
         error = call.exception()
         if error is None:
             return TaskResult(task.job, call.result())
         if isinstance(error, HelperKilled):
-            return TaskResult(task.job, error=KILLED, final=final)
+            return LostAttempt(task.job, KILLED)
         return failure(task, error, traceback=error.__notes__[-1])
 
 

@@ -1,6 +1,7 @@
 """Finds a Ray cluster, and collects the code that is sent to the cluster.
 
-This module does not import Ray, because Ray reads its settings during the import.
+This module does not import Ray, because Ray reads its settings during the import. It
+runs in the process of the command; `PROBE` is the program of a second process.
 """
 
 import os
@@ -51,11 +52,11 @@ def set_defaults() -> None:
         os.environ.setdefault(name, value)
 
 
-def find_cluster() -> str:
-    """Return RAY_ADDRESS, the address of a cluster to which this process can connect.
+def ray_address() -> tuple[str, int]:
+    """Return the host and the port in RAY_ADDRESS.
 
     Raises:
-        UserError: If no cluster can be used at the address.
+        UserError: If the variable is missing, or not of the form host:port.
     """
     address = os.environ.get("RAY_ADDRESS", "")
     found = re.fullmatch(r"([^/]+):([0-9]{1,5})", address)
@@ -64,9 +65,18 @@ def find_cluster() -> str:
             "executor=ray needs RAY_ADDRESS: it must be host:port of the head of a "
             f"Ray cluster, such as 10.0.0.1:6379, got {address!r}"
         )
+    return found[1].strip("[]"), int(found[2])
+
+
+def find_cluster() -> str:
+    """Return RAY_ADDRESS, the address of a cluster to which this process can connect.
+
+    Raises:
+        UserError: If no cluster can be used at the address.
+    """
+    place, address = ray_address(), os.environ["RAY_ADDRESS"]
     try:
-        host, port = found[1].strip("[]"), int(found[2])
-        socket.create_connection((host, port), timeout=3).close()
+        socket.create_connection(place, timeout=3).close()
     except (OSError, UnicodeError) as error:
         raise UserError(_no_cluster(address, str(error))) from None
     with busy(f"connecting to the Ray cluster at {address}"):

@@ -1,4 +1,7 @@
-"""The executor that the keys `executor` and `workers` select."""
+"""The executor that the keys `executor` and `workers` select.
+
+This module runs in the process of the command, before it starts the workers.
+"""
 
 from collections.abc import Sequence
 
@@ -9,7 +12,7 @@ from pipeline.base.resources import check_memory, free_memory
 from pipeline.base.text import format_bytes
 from pipeline.execution.executor import Executor
 from pipeline.execution.local import LocalExecutor, local_processors
-from pipeline.execution.ray_connection import set_defaults
+from pipeline.execution.ray_connection import ray_address, set_defaults
 
 # Memory for PyTorch and MNIST, with a shuffled copy of the images; measured: 0.55 GB.
 WORKER_BYTES = 600_000_000
@@ -52,6 +55,17 @@ def new_executor(
             return LocalExecutor(workers, modules=modules)
         case _:
             raise ValueError(f"there is no executor {kind!r}")
+
+
+def check_executor(kind: str) -> None:
+    """Check what an executor needs on this machine, before work that takes long.
+
+    Raises:
+        UserError: If Ray is not installed, or RAY_ADDRESS is not an address.
+    """
+    if kind == "ray":
+        _ray_executor()
+        ray_address()
 
 
 def known_processors(kind: str) -> frozenset[str] | None:

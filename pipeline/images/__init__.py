@@ -1,6 +1,6 @@
 """A user's images of any size and kind -> 28x28 pixels, preprocessed as in MNIST.
 
-`listing` finds the images, and `preparing` prepares them one by one. The steps of the
+`listing` finds the images; `preparing` preprocesses them one by one. The steps of the
 preprocessing are in `reading`, `sheet`, `ink`, `digit` and `form`, in this order.
 `scene` determines what is known about a photograph before the search for a digit, and
 `preprocessing` performs the search. The table "An image" in .github/DESIGN.md describes

@@ -27,8 +27,8 @@ NO_IMAGES = f"contains no images ({FORMAT_NAMES}): only subfolders 0 to 9 are se
 
 
 Labels = dict[Path, int | None]  # by file, in order; None if unknown
-# raw: images of any size, such as photographs. They are prepared like the images of the
-#   network's data set.
+# raw: images of any size, such as photographs. They are preprocessed like the images of
+#   the network's data set.
 # ready: images of 28x28 pixels in the form of MNIST, from another data set or Python.
 # own: images of the network's data set, which are the input of the network.
 Kind = Literal["raw", "ready", "own"]
@@ -38,8 +38,8 @@ Kind = Literal["raw", "ready", "own"]
 class ImageSet:
     """The images that were found, of any size, with their names and labels.
 
-    A file is opened when its image is prepared, because all images at once may need too
-    much memory.
+    A file is opened when its image is preprocessed, because all images at once may need
+    too much memory.
     """
 
     name: str

@@ -18,17 +18,17 @@ from pipeline.images.unsure import Finding
 
 @dataclass(frozen=True, eq=False)  # arrays cannot be compared as a whole
 class PreparedImages:
-    """The prepared images: the input of the network for each image that was read."""
+    """The input of the network for each image that was read, and how it was made."""
 
     source: ImageSet  # without the images that cannot be read
     images: UInt8[np.ndarray, "n 28 28"]  # gray levels, white on black
     findings: Sequence[Finding]  # why each image is not a single digit, or ""
     steps: Sequence[Steps]  # the steps of the first images
-    how: str  # how the images were prepared, in words
+    how: str  # how the images were preprocessed, in words
 
     @property
     def description(self) -> str:
-        """The number of images, what they show, and how they were prepared."""
+        """The number of images, what they show, and how they were preprocessed."""
         number = counted(len(self.images), "image")
         return f"{number}, {self.source.description}, {self.how}"
 
@@ -36,7 +36,7 @@ class PreparedImages:
 def prepare_images(
     source: ImageSet, *, as_mnist: bool, keep_steps: int = 0
 ) -> PreparedImages:
-    """Read and prepare images one by one, because all may need too much memory.
+    """Read and preprocess images one by one, because all may need too much memory.
 
     Args:
         source: The images.

@@ -1,7 +1,7 @@
 """Quantization-aware training: adapts a trained network to few bits.
 
 The forward and backward passes use the quantized weights of layer 1. Adam updates the
-weights in floating point, as if the derivative of rounding were 1.
+floating-point weights, as if the derivative of rounding were 1.
 Source: Bengio, Léonard, Courville, Estimating or propagating gradients through
 stochastic neurons for conditional computation (2013), the straight-through estimator.
 """
@@ -28,7 +28,7 @@ def finetune(
     """Train a copy of a network so that it works with weights of `bits` bits.
 
     The seed determines the order of the images. After each epoch, the function yields a
-    new network with weights in floating point, which `quantize` rounds.
+    new network with floating-point weights, which `quantize` rounds.
     """
     network, rounded = (network_from(snapshot(network)) for _ in range(2))
     generator = torch.Generator().manual_seed(seed)

@@ -33,7 +33,7 @@ def quantize(
     weights_1, scale_1 = BIT_WIDTHS[bits].quantize(w1)
     biases_1 = _to_int32(round_half_up(WHITE * bias / scale_1), "layer_1.bias")
     shifts = fitting_shifts(largest_sums(weights_1, biases_1, images))
-    # The weights of the outputs in integers; `IntegerNetwork` derives the units.
+    # The weights of the integer outputs; `IntegerNetwork` derives the units.
     v = np.ldexp(w2 * scale_1, shifts.astype(np.int32)) / WHITE  # (10, hidden)
     scale_2 = float(np.abs(v).max() / 127)  # not 0: the weights are not all equal
     weights_2 = round_half_up(v / scale_2).astype(np.int8)

@@ -1,6 +1,6 @@
-"""The sum that a neuron computes for an image in integers, with all its terms.
+"""The integer sum that a neuron computes for an image, with all its terms.
 
-`integer_worksheet` prints this sum next to the sum in floating point.
+`integer_worksheet` prints this sum next to the floating-point sum.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from pipeline.interpret.rounding import rounded, significant
 
 @dataclass(frozen=True)
 class Shift:
-    """How a sum of layer 1 becomes the output of its neuron in integers."""
+    """How an integer sum of layer 1 becomes the output of its neuron."""
 
     n: int  # the sum is divided by 2^n
     half: int  # half of 2^n, which is added before the division
@@ -27,7 +27,7 @@ class Shift:
 
 @dataclass(frozen=True, eq=False)  # arrays cannot be compared as a whole
 class IntegerSum:
-    """The sum that a neuron computes in integers, as the C code of `export` does."""
+    """The integer sum of a neuron, as the C code of `export` computes it."""
 
     bit_width: BitWidth  # the bit width of the weights of layer 1
     weights: Integer[np.ndarray, " inputs"]

@@ -1,4 +1,4 @@
-"""The columns and steps in integers, which a worksheet shows beside those in float.
+"""The integer columns and steps, which a worksheet shows beside those in float.
 
 worksheet.txt explains the columns and the steps.
 """
@@ -14,7 +14,7 @@ from pipeline.interpret.rounding import rounded
 def integer_columns(
     neuron: NeuronSum, integers: IntegerSum, displayed: Sequence[int]
 ) -> dict[str, list[str]]:
-    """Return the columns of the terms in integers and their rounding differences."""
+    """Return the columns of the integer terms and their rounding differences."""
     x = "gray" if neuron.layer == 1 else "h"
     terms = [int(integers.terms[k]) for k in displayed]
     rest = integers.total - integers.bias - sum(terms)
@@ -60,10 +60,10 @@ def integer_steps(neuron: NeuronSum, integers: IntegerSum) -> list[str]:
 def integer_logits(
     sums: Sequence[IntegerSum], z: Sequence[Decimal], *, predicted: int
 ) -> dict[str, list[str]]:
-    """Return the columns from the logits in integers to both predictions.
+    """Return the columns from the integer logits to both predictions.
 
-    `z` are the rounded logits in floating point, and `predicted` is the class that the
-    network predicts in floating point.
+    `z` are the rounded floating-point logits, and `predicted` is the class that the
+    floating-point network predicts.
     """
     totals = [each.total for each in sums]
     values = [each.value(each.total) for each in sums]

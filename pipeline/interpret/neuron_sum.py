@@ -26,7 +26,7 @@ class NeuronSum:
     weights: Float[np.ndarray, " inputs"]
     inputs: Float[np.ndarray, " inputs"]  # pixels in [0, 1], or outputs of layer 1
     bias: float
-    in_integers: IntegerSum | None = None  # the same sum in integers, for comparison
+    in_integers: IntegerSum | None = None  # for comparison
 
     @property
     def name(self) -> str:
@@ -56,7 +56,7 @@ class NeuronSum:
     def sizes(self) -> Float[np.ndarray, " inputs"]:
         """The absolute values of the terms, which determine their order.
 
-        If the sum in integers is known, each size is the larger absolute value of the
+        If the integer sum is known, each size is the larger absolute value of the
         term in the two networks. After fine-tuning, a term can be 0 in only one of the
         networks.
         """

@@ -2,7 +2,7 @@
 
 All numbers are rounded before they are added. The row `rest` of a sum includes the
 rounding error, so a reader who adds the printed numbers gets the printed sum. If the
-sum in integers is known too, `integer_worksheet` adds columns and steps.
+integer sum is known too, `integer_worksheet` adds columns and steps.
 """
 
 from collections.abc import Mapping, Sequence
@@ -64,7 +64,7 @@ def sum_worksheet(neuron: NeuronSum, spec: DatasetSpec) -> str:
     title += "" if neuron.layer == 1 else f", for {spec.title(neuron.neuron)}"
     columns, steps = sum_columns(neuron, displayed), []
     if neuron.in_integers is not None:  # the table has no space for remarks
-        title += ", in floating point and in integers"
+        title += ", with floating point and with integers"
         columns |= integer_columns(neuron, neuron.in_integers, displayed)
         steps = [f"rest   {rest}", *integer_steps(neuron, neuron.in_integers)]
     else:

@@ -15,4 +15,8 @@ from pipeline.model.storage import (
     save_model,
     save_weight_history,
 )
-from pipeline.model.trained_model import TrainedModel, load_trained_model
+from pipeline.model.trained_model import (
+    TrainedModel,
+    load_recorded_network,
+    load_trained_model,
+)

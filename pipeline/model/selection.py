@@ -14,7 +14,11 @@ from pipeline.base.params import differing_params
 from pipeline.base.paths import NETWORK_PATH, outputs_dir, user_path
 from pipeline.core.dataset import Dataset
 from pipeline.model.ood import Detector, MissingDetector, OodDetector
-from pipeline.model.trained_model import TrainedModel, load_trained_model
+from pipeline.model.trained_model import (
+    TrainedModel,
+    load_recorded_network,
+    load_trained_model,
+)
 from pipeline.tracking import find_training_run
 
 
@@ -40,7 +44,8 @@ def select_trained_model(
 
     Raises:
         UserError: If the store does not contain the run; if a file is missing or
-            damaged; or if the params of the network are not the expected ones.
+            damaged, or is not the network that the run recorded; or if the params of
+            the network are not the expected ones.
     """
     if model:
         return load_trained_model(user_path(model, key="model"))
@@ -59,9 +64,12 @@ def select_trained_model(
 
 
 def load_recorded_model(run: str, *, store: Path, server: str | None) -> TrainedModel:
-    """Read the network of a run; see `find_training_run`."""
-    found = find_training_run(run, store=store, server=server)
-    return load_trained_model(found.network_path)
+    """Find a run and read its network.
+
+    Raises:
+        UserError: See `find_training_run` and `load_recorded_network`.
+    """
+    return load_recorded_network(find_training_run(run, store=store, server=server))
 
 
 def _check_params(trained: TrainedModel, expected: Mapping[str, Any]) -> None:

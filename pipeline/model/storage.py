@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline import UserError
 from pipeline.base.files import reading
+from pipeline.base.params import params_of
 from pipeline.base.tensors import read_tensors, write_tensors
 from pipeline.base.text import NAME_CHARACTERS, broken_rule
 from pipeline.core import PIXELS
@@ -26,6 +27,7 @@ from pipeline.core.shapes import parameter_count, tensor_shapes
 
 # The tensors of all epochs, from 0, by name.
 WeightHistory = dict[str, Float[np.ndarray, "epochs ..."]]
+RESTORE = "restore the files of its training run, or train the network again"
 MAX_METADATA_BYTES = 1_000_000
 MAX_NETWORK_BYTES = 4 * parameter_count(MAX_HIDDEN) + MAX_METADATA_BYTES
 
@@ -74,8 +76,8 @@ class Metadata(BaseModel):
 
     @property
     def params(self) -> dict[str, Any]:
-        """The data set and the hyperparameters."""
-        return {"dataset": self.dataset, **dict(self.hyperparameters)}
+        """The params of the training run; see `params_of`."""
+        return params_of({"dataset": self.dataset, **dict(self.hyperparameters)})
 
 
 def save_model(path: Path, network: Network, metadata: Metadata | None = None) -> None:
@@ -180,6 +182,5 @@ def load_weight_history(path: Path, *, network: Network) -> WeightHistory:
 def belongs_elsewhere(path: Path) -> UserError:
     """Return the error for a file that another training run wrote."""
     return UserError(
-        f"{path} does not belong to the network in the same folder: restore the "
-        "files of its training run, or train the network again"
+        f"{path} does not belong to the network in the same folder: {RESTORE}"
     )

@@ -3,6 +3,7 @@
 `storage` reads and writes the networks themselves.
 """
 
+import csv
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -86,15 +87,18 @@ def read_history(path: Path, *, epochs: int) -> History:
     """
     content = _read(path)
     try:
-        header, *lines = content.decode().splitlines()
-        cells = np.array([line.split(",") for line in lines], float)
-        table = dict(zip(header.split(","), cells.T.tolist(), strict=True))
-    except ValueError:
+        titles, *rows = csv.reader(content.decode().splitlines(), strict=True)
+        cells = np.array([row for row in rows if row], float)
+        columns = dict(zip(titles, cells.T.tolist(), strict=True))
+    except (ValueError, csv.Error):
         raise UserError(f"{path} is damaged: it is not a numeric table") from None
-    numbers = table.pop("epoch", [])
-    if numbers != [*range(1, epochs + 1)] or not np.isfinite(cells).all():
+    if len(columns) < len(titles):
+        raise UserError(f"{path} is damaged: two columns have the same title")
+    if not np.isfinite(cells).all():
+        raise UserError(f"{path} is damaged: it contains NaN or infinity")
+    if columns.pop("epoch", []) != [*range(1, epochs + 1)]:
         raise belongs_elsewhere(path)
-    return table
+    return columns
 
 
 def _read(path: Path) -> bytes:

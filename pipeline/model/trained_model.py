@@ -18,17 +18,20 @@ from pipeline.base.paths import (
     RUN_FILE,
     WEIGHT_HISTORY_FILE,
 )
+from pipeline.base.tags import WEIGHTS_TAG
 from pipeline.base.tensors import tensors_sha256
 from pipeline.base.text import short_repr
 from pipeline.core.dataset import Dataset
 from pipeline.core.network import Network, snapshot
 from pipeline.model.storage import (
+    RESTORE,
     Metadata,
     WeightHistory,
     load_network,
     load_weight_history,
 )
 from pipeline.model.text_files import History, read_history, read_run_file
+from pipeline.tracking import RecordedRun
 
 
 @dataclass(frozen=True, eq=False)  # networks cannot be compared as a whole
@@ -160,3 +163,20 @@ def load_trained_model(path: Path) -> TrainedModel:
     run_id = read_run_file(beside).run_id if beside.is_file() else None
     sha256 = tensors_sha256(snapshot(network))
     return TrainedModel(network, metadata, path, sha256, run_id)
+
+
+def load_recorded_network(run: RecordedRun) -> TrainedModel:
+    """Read the network of a recorded training run.
+
+    Raises:
+        UserError: If the network is missing or damaged, or is not the network whose
+            hash the run recorded.
+    """
+    trained = load_trained_model(run.network_path)
+    recorded = run.tags.get(WEIGHTS_TAG)
+    if trained.weights_sha256 != recorded:
+        raise UserError(
+            f"{trained.path} must have the weights that run {run.label} recorded, with "
+            f"{WEIGHTS_TAG} {recorded}, got {trained.weights_sha256}: {RESTORE}"
+        )
+    return trained

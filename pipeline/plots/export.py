@@ -74,7 +74,7 @@ def rounded_weights(
     first = f" (first {count} of {total:,} neurons)" if count < total else ""
     return image_rows(
         rows,
-        title=f"Weights of layer 1: in floating point and with {bit_width_text}{first}",
+        title=f"Weights of layer 1: floating point and {bit_width_text}{first}",
         columns=min(count, NEURONS_PER_ROW),
         legend=weight_legend(scale, gray_means=meaning_of_gray(always_zero)),
     )
@@ -89,15 +89,15 @@ def changed_predictions(
     class_names: Sequence[str],
     bit_width_text: str,
 ) -> Image.Image:
-    """Draw the images whose predictions in floating point and in integers differ.
+    """Draw the images whose prediction differs after quantization.
 
-    `before` and `after` are the predictions in floating point and in integers.
+    `before` and `after` are the floating-point and the integer predictions.
     `bit_width_text` is the bit width of the integers in words, such as "8 bits".
     """
     changed = before != after
     kinds = {
-        f"correct in floating point, wrong with {bit_width_text}": before == labels,
-        f"wrong in floating point, correct with {bit_width_text}": after == labels,
+        f"correct with floating point, wrong with {bit_width_text}": before == labels,
+        f"wrong with floating point, correct with {bit_width_text}": after == labels,
         "wrong in both, as different classes": (before != labels) & (after != labels),
     }
     rows = []

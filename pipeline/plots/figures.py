@@ -42,7 +42,7 @@ def simplify_axes(axes: Axes) -> None:
 
 
 def color_map(*colors: str) -> Colormap:
-    """Return a map of Matplotlib from the smallest value to the largest."""
+    """Return a Matplotlib color map from the smallest value to the largest."""
     return LinearSegmentedColormap.from_list("-".join(colors), colors)
 
 

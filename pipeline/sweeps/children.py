@@ -1,10 +1,9 @@
 """Records the outcomes of a sweep as the children of its run.
 
-Only the process of the sweep writes; its workers return arrays.
+This module runs in the process of the command; the workers only return arrays.
 """
 
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -19,12 +18,20 @@ from pipeline.base.tags import (
     VALUES_TAG,
     Kind,
 )
+from pipeline.base.terminal import say
+from pipeline.base.text import wrap
 from pipeline.execution.executor import TaskResult
 from pipeline.sweeps.jobs import Job, Outcome, folder_name
-from pipeline.sweeps.start import SweepStart
+from pipeline.sweeps.start import Sweep
 from pipeline.tracking import RecordedRun, Run, RunStart, find_run, provenance
-from pipeline.training.log import log_epochs, with_shown_tensors
-from pipeline.training.run_data import TrainingInputs, submit_model, submit_result
+from pipeline.training.log import (
+    TrainingInputs,
+    log_epochs,
+    submit_epochs,
+    submit_inputs,
+    submit_model,
+    submit_result,
+)
 from pipeline.training.training_run import TrainingRun, read_training_run
 
 
@@ -40,13 +47,13 @@ class Children:
     """The children of a sweep's run."""
 
     run: Run
-    start: SweepStart
+    sweep: Sweep
 
     def record(self, result: TaskResult) -> Outcome:
         """Record the result of a job: a `TrainingRun`, a `Reused`, or an error."""
         match result.value:
             case TrainingRun() as training:
-                tags = provenance.tags(self.start.code) | dict(result.machine)
+                tags = provenance.tags(self.sweep.call.code) | dict(result.machine)
                 return self._record(result.job, training, tags)
             case Reused(training, run):
                 # The tags name the machine and the code that trained the network.
@@ -71,14 +78,15 @@ class Children:
             job.name,
             inputs.params,
             {**tags, **inputs.tags, **self._child_tags(job)},
-            diff="" if reused else self.start.code.diff,  # `log_inputs` copies the diff
+            # For a reused run, `log_inputs` copies the diff.
+            diff="" if reused else self.sweep.call.code.diff,
             time=training.epochs[0].time,
         )
         with self.run.child(start, end=training.last.time) as child:
-            own_folder = self.start.folder / folder_name(job.varied_values)
-            path = (child.artifacts or own_folder) / NETWORK_PATH
+            job_folder = self.sweep.folder / folder_name(job.varied_values)
+            path = (child.artifacts or job_folder) / NETWORK_PATH
             path.parent.mkdir(parents=True, exist_ok=True)
-            inputs.submit(child, plots=False, reused=reused)
+            submit_inputs(child, inputs, plots=False, reused=reused)
             # The best child gets images and statistics later.
             metrics = [replace(each, tensors={}) for each in training.epochs]
             child.submit(log_epochs, metrics)
@@ -94,27 +102,28 @@ class Children:
         )
 
     def reuse(self, runs: Iterable[RecordedRun]) -> Reused | None:
-        """Read the first of the runs whose files are not damaged; None without one."""
+        """Read the first of the runs whose files are not damaged; None without one.
+
+        A line is printed for each damaged run.
+        """
         for run in runs:
-            with suppress(UserError):
-                return Reused(self._read(run), run)
+            try:
+                return Reused(read_training_run(run), run)
+            except UserError as error:
+                text = f"{self._reject_damaged(run, error)}: the job is trained again"
+                say(wrap(text))
         return None
 
-    def _read(self, run: RecordedRun) -> TrainingRun:
-        """Read a finished training run of this or another sweep, or a single run.
+    def _reject_damaged(self, run: RecordedRun, error: UserError) -> str:
+        """Return why a run cannot be read; mark a child of a sweep as FAILED.
 
-        Raises:
-            UserError: If files are damaged. A child of a sweep is then marked as
-                FAILED, so that its sweep, too, trains the network again.
+        Its sweep, which can be another sweep, then trains the network again. A single
+        run is not marked, because no command would train it again.
         """
-        try:
-            return read_training_run(run)
-        except UserError as error:
-            message = f"run {run.run_id} cannot be read ({error})"
-            if SWEEP_TAG in run.tags:
-                self.run.fail_child(run.run_id, message)
-            remedy = "the same command trains it again"
-            raise UserError(f"{message}: {remedy}") from None
+        message = f"run {run.run_id} cannot be read ({error})"
+        if SWEEP_TAG in run.tags:
+            self.run.fail_child(run.run_id, message)
+        return message
 
     def record_best(self, best: Outcome) -> None:
         """Record the model and the images of the weights of the best network.
@@ -125,16 +134,19 @@ class Children:
             UserError: If files of the network are damaged.
         """
         assert best.run_id
-        run = find_run(best.run_id, store=self.start.store)
-        training = self._read(run)
+        run = find_run(best.run_id, store=self.sweep.call.store)
+        try:
+            training = read_training_run(run)
+        except UserError as error:
+            message = self._reject_damaged(run, error)
+            raise UserError(f"{message}: the same command trains it again") from None
         child = self.run.reopen_child(run.run_id)
-        shown = with_shown_tensors(training.epochs, training.last.number)
-        child.submit(log_epochs, shown)
+        submit_epochs(child, training.epochs, training.last.number)
         submit_model(child, training, run.network_path)
 
     def _record_failure(self, job: Job, error: str, traceback: str) -> Outcome:
         # An invalid job is recorded once, however often the command is repeated.
-        earlier = self.start.recorded.failed_run(job) if job.error else None
+        earlier = self.sweep.recorded.failed_run(job) if job.error else None
         run_id = earlier or self.fail_attempt(job, error, traceback)
         return Outcome(job, error, run_id=run_id, traceback=traceback)
 
@@ -143,7 +155,7 @@ class Children:
 
         The run has no tags for host and processor, because the worker is not known.
         """
-        code = self.start.code
+        code = self.sweep.call.code
         tags = provenance.tags(code)
         tags = {k: x for k, x in tags.items() if k not in (HOST_TAG, PROCESSOR_TAG)}
         tags |= self._child_tags(job)
@@ -155,6 +167,6 @@ class Children:
         return child.run_id
 
     def _child_tags(self, job: Job) -> dict[str, str]:
-        sweep_id = self.start.recorded.sweep_id
+        sweep_id = self.sweep.recorded.sweep_id
         tags = {**job.tags, KIND_TAG: Kind.TRAINING, SWEEP_TAG: sweep_id}
         return {**tags, VALUES_TAG: job.id} if job.error else tags

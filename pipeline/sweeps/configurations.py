@@ -1,7 +1,7 @@
 """The configurations of a sweep: training runs that differ only in their seed.
 
 This module computes statistics over the seeds, the order of the configurations, and the
-Pareto front.
+Pareto front. It runs in the process of the command.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,8 +22,8 @@ class Configuration:
     """The jobs that differ only in their seed, and their outcomes."""
 
     varied_values: Mapping[str, Any]  # as in a `Job`, but without the seed
-    outcomes: list[Outcome]
-    missing: list[Job]  # the jobs without an outcome
+    outcomes: Sequence[Outcome]
+    missing: Sequence[Job]  # the jobs without an outcome
 
     @cached_property
     def trained(self) -> list[Outcome]:
@@ -51,7 +51,7 @@ class Configuration:
         return self.trained[0].job.parameter_count
 
     @property
-    def is_complete(self) -> bool:
+    def has_all_seeds(self) -> bool:
         """Whether each seed has a network: a mean of fewer networks can be too high."""
         return len(self.trained) == self.size
 
@@ -119,23 +119,30 @@ def group_by_configuration(
         outcomes: The outcomes of the jobs that have ended.
         missing: The jobs without an outcome, if the sweep has not ended.
     """
-    groups: dict[str, Configuration] = {}
+    varied: dict[str, Mapping[str, Any]] = {}
+    ended: dict[str, list[Outcome]] = {}
+    waiting: dict[str, list[Job]] = {}
 
-    def group_of(job: Job) -> Configuration:
+    def group(job: Job) -> str:
         values = {key: x for key, x in job.varied_values.items() if key != "seed"}
-        return groups.setdefault(str(values), Configuration(values, [], []))
+        varied.setdefault(str(values), values)
+        return str(values)
 
     for outcome in sorted(outcomes, key=lambda o: sort_key(o.job.varied_values)):
-        group_of(outcome.job).outcomes.append(outcome)
+        ended.setdefault(group(outcome.job), []).append(outcome)
     for job in missing:
-        group_of(job).missing.append(job)
-    is_ranked = comparable(groups.values())
+        waiting.setdefault(group(job), []).append(job)
+    configurations = [
+        Configuration(values, ended.get(name, []), waiting.get(name, []))
+        for name, values in varied.items()
+    ]
+    is_ranked = comparable(configurations)
 
     def rank(each: Configuration) -> tuple[bool, bool, float]:
         accuracy = each.accuracy if is_ranked else 0.0
-        return not each.trained, not each.is_complete, -accuracy
+        return not each.trained, not each.has_all_seeds, -accuracy
 
-    return sorted(groups.values(), key=rank)
+    return sorted(configurations, key=rank)
 
 
 def why_no_best(configurations: Sequence[Configuration]) -> str:
@@ -150,7 +157,7 @@ def why_no_best(configurations: Sequence[Configuration]) -> str:
     if not comparable(configurations):
         return "the validation images differ"
     is_running = any(each.missing for each in configurations)
-    if is_running and not configurations[0].is_complete:
+    if is_running and not configurations[0].has_all_seeds:
         return "no configuration has networks of all seeds yet"
     return ""
 
@@ -173,7 +180,7 @@ def best_trade_offs(configurations: Sequence[Configuration]) -> list[Configurati
     empty if all networks have the same number of parameters, or if accuracies are not
     comparable. Configurations in which seeds failed or are missing are omitted.
     """
-    complete = [each for each in configurations if each.is_complete]
+    complete = [each for each in configurations if each.has_all_seeds]
     sizes = {each.parameter_count for each in complete}
     if len(sizes) < 2 or not comparable(configurations):
         return []

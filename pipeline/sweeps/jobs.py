@@ -1,4 +1,8 @@
-"""A job of a sweep, which is a combination of values, and the outcome of a job."""
+"""A job of a sweep, which is a combination of values, and the outcome of a job.
+
+This module runs in the process of the command. A worker does not get the job, only its
+data set and its hyperparameters.
+"""
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -141,6 +145,15 @@ def failed_jobs(outcomes: Iterable[Outcome]) -> dict[str, list[Job]]:
         if outcome.error:
             failed.setdefault(outcome.error, []).append(outcome.job)
     return failed
+
+
+def all_options(options: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """Return all options of each group, such as "small,wide" for team."""
+    found: dict[str, set[str]] = {}
+    for each in options:
+        for group, names in each.items():
+            found.setdefault(group, set()).update(names.split(","))
+    return {group: ",".join(sorted(names)) for group, names in found.items()}
 
 
 def short_name(values: Mapping[str, Any]) -> str:

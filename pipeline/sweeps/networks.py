@@ -1,4 +1,7 @@
-"""The networks that a sweep trained, for stages that use all these networks."""
+"""The networks that a sweep trained, for stages that use all these networks.
+
+This module runs in the process of such a stage; no sweep needs to run.
+"""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -8,7 +11,7 @@ from typing import Any, NamedTuple
 from pipeline import UserError
 from pipeline.base.params import TRAINING_KEYS
 from pipeline.base.tags import SWEPT_TAG
-from pipeline.model import TrainedModel, load_trained_model
+from pipeline.model import TrainedModel, load_recorded_network
 from pipeline.sweeps.configurations import sort_key
 from pipeline.tracking import RecordedRun, find_sweep, recorded_params
 
@@ -46,7 +49,7 @@ def read_networks(
     groups = [name for name in others if len({each.get(name) for each in params}) > 1]
     networks = []
     for child, texts in zip(children, params, strict=True):
-        trained = load_trained_model(child.network_path)
+        trained = load_recorded_network(child)
         if trained.metadata is None:
             raise UserError(
                 f"{trained.path} does not record its hyperparameters: delete run "

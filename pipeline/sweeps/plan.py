@@ -1,12 +1,19 @@
-"""The plan of a sweep: the jobs and their outcomes; a search adds jobs."""
+"""The plan of a sweep: the jobs and their outcomes; a search adds jobs.
 
-from collections.abc import Iterable, Iterator
+This module runs in the process of the command. Workers do not know the plan.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
 
 from pipeline.sweeps.jobs import Job, Outcome
 
 
 class Plan:
-    """The jobs of a sweep, which are known from the start, unlike in a `Search`."""
+    """The jobs of a sweep, and an outcome for each job that has ended.
+
+    All jobs are known from the start. A `Search` is a plan that adds jobs: it overrides
+    `suggest` and `examples`, so that all callers treat both kinds of sweeps alike.
+    """
 
     def __init__(self, jobs: Iterable[Job]) -> None:
         """Start without outcomes."""
@@ -44,18 +51,13 @@ class Plan:
         return len(self._outcomes)
 
     @property
-    def is_complete(self) -> bool:
-        """Whether all jobs have an outcome, and `suggest` yields no more."""
-        return not (self.missing or self.remaining)
-
-    @property
     def remaining(self) -> int:
         """The number of jobs that `suggest` will yield."""
-        return 0
+        return len(self.examples())
 
-    def examples(self) -> list[Job]:
-        """Return `remaining` jobs that resemble jobs of `suggest`, for estimates."""
-        return []
+    def examples(self) -> Sequence[Job]:
+        """Return, for estimates, a similar job for each job that `suggest` yields."""
+        return ()
 
     def suggest(self) -> Iterator[Job]:
         """Yield more jobs, each when it is needed; they depend on earlier outcomes."""

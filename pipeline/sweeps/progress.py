@@ -1,4 +1,7 @@
-"""The progress of a sweep in the terminal: a line for each result, and a bar."""
+"""The progress of a sweep in the terminal: a line for each result, and a bar.
+
+This module runs in the process of the command; workers print nothing.
+"""
 
 import sys
 import time

@@ -1,7 +1,22 @@
 """The training runs in the store that are results of jobs.
 
-These are the earlier children of the same sweep, and other runs, which a sweep reuses.
-In both cases, `tracking.complete_runs` decides whether a run is the result of a job.
+`RecordedSweep` has the earlier children of the same sweep. They count on any processor,
+so that a sweep stays finished if its store is moved to another machine. `ReusableRuns`
+has all other runs. They count only on a processor of the executor, because only there
+would the job have the same results, and a new child of this sweep records them.
+
+These are the questions about a recorded run. Each includes the previous question:
+
+- Has the run ended? `is_final`: it is FINISHED or FAILED.
+- Is it complete? `complete_runs`: it is FINISHED, and its files and metrics exist.
+- Is it the result of a job of this sweep? `newest_trained`: the newest complete child.
+- Can it be read? `read_training_run`: no file is damaged. Only `children` asks this, to
+  reuse a run or to record the best network, because reading takes time.
+
+A sweep is finished (`is_finished`) if its last process recorded outcomes of all jobs
+and none had failed. Jobs can be missing again later, if files were lost.
+
+This module runs in the process of the command. It uses the database of the store.
 """
 
 import math
@@ -36,7 +51,7 @@ Processors = Collection[str]  # names of processors
 class RecordedSweep:
     """The record of a sweep by earlier processes; empty if the sweep is new."""
 
-    sweep_id: str  # see `sweep_id` in listing.py
+    sweep_id: str  # see `sweep_id` in naming.py
     run: RecordedRun | None = None
     children: Sequence[RecordedRun] = ()  # the children that ended, oldest first
     # The `newest_trained` child of each job, by its id.

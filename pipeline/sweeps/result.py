@@ -1,4 +1,4 @@
-"""The result of a sweep for a caller from Python."""
+"""The result of a sweep for a caller from Python, whose process runs this module."""
 
 import math
 import shutil
@@ -20,6 +20,7 @@ from pipeline.sweeps.configurations import (
     why_no_best,
 )
 from pipeline.sweeps.jobs import Outcome, failed_jobs
+from pipeline.tracking import find_training_run
 
 if TYPE_CHECKING:
     from pipeline.model import TrainedModel
@@ -36,6 +37,7 @@ class SweepResult:
     run_id: str | None  # the id of the MLflow run; None if not recorded
     # Whether the server has a complete copy; None without a server.
     copied: bool | None = None
+    store: Path | None = None  # the folder of the store, which `load_best` reads
 
     def __repr__(self) -> str:
         """Return a short description, because the outcomes contain all settings."""
@@ -101,13 +103,19 @@ class SweepResult:
         probabilities (n, 10).
 
         Raises:
-            UserError: If `best` is None, or a file of the network is lost or damaged.
+            UserError: If `best` is None; if a file of the network is lost or damaged;
+                or if the file is not the network that its run recorded.
         """
-        from pipeline.model import load_trained_model  # after the workers have started
+        # Imported after the workers have started.
+        from pipeline.model import load_recorded_network, load_trained_model
 
         best = self.best
         if not best:
             raise UserError(f"no best network: {why_no_best(self.configurations)}")
+        if best.run_id:
+            assert self.store
+            run = find_training_run(best.run_id, store=self.store)
+            return load_recorded_network(run)
         assert best.network_path
         return load_trained_model(best.network_path)
 

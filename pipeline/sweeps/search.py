@@ -1,7 +1,7 @@
 """The jobs of a search: Optuna suggests values, and gets their mean accuracy.
 
 Optuna's study is only in memory. A continued search rebuilds the study from the
-children of the sweep's run.
+children of the sweep's run. This module runs in the process of the command.
 """
 
 import math
@@ -13,8 +13,8 @@ from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
-from optuna.samplers import RandomSampler, TPESampler
-from optuna.trial import TrialState
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.trial import TrialState, create_trial
 
 from pipeline.base.terminal import say
 from pipeline.base.text import wrap
@@ -65,7 +65,9 @@ class Search(Plan):
         self._space = {key: _distribution(each) for key, each in intervals.items()}
         self.study = _new_study()
         for params in recorded:
-            self._accept({k: type(x.low)(params[k]) for k, x in intervals.items()})
+            self._add_trial(
+                {key: type(x.low)(params[key]) for key, x in intervals.items()}
+            )
         # A command can ask for fewer trials than are recorded.
         self._trials = max(self._trials, len(self._suggestions))
         # With a fixed seed, each process would repeat the suggestions of the previous.
@@ -73,13 +75,8 @@ class Search(Plan):
         # The random sampler rarely repeats values.
         self._samplers = TPESampler(seed=seed, constant_liar=True), RandomSampler(seed)
 
-    @property
-    def remaining(self) -> int:
-        """The number of jobs of all trials that have not been suggested."""
-        return (self._trials - len(self._suggestions)) * len(self._grid)
-
-    def examples(self) -> list[Job]:
-        """Return `remaining` jobs with the bounds of the intervals, for estimates.
+    def examples(self) -> Sequence[Job]:
+        """Return jobs with the bounds of the intervals.
 
         Estimates from these jobs are a rough mean and the exact maximum.
         """
@@ -98,11 +95,7 @@ class Search(Plan):
                 self._trials = len(self._suggestions)
                 say(wrap(f"the search ends after {self._trials:,} trials: {NO_OTHERS}"))
                 return
-            self.study.sampler = self._samplers[repeated >= MAX_REPEATED]
-            trial = self.study.ask(self._space)
-            # Optuna ignores a failed trial. `_accept` adds one with rounded values.
-            self.study.tell(trial.number, state=TrialState.FAIL)
-            jobs = self._accept(trial.params)
+            jobs = self._add_trial(self._ask(self._samplers[repeated >= MAX_REPEATED]))
             repeated = 0 if jobs else repeated + 1
             yield from jobs
 
@@ -121,15 +114,32 @@ class Search(Plan):
             self.study.tell(number, fmean(trained))
             del self._open[number]
 
-    def _accept(self, exact: Mapping[str, Any]) -> list[Job]:
-        """Add a trial, and return its jobs; return [] if the values are not new."""
-        values = {key: _round(exact[key], x) for key, x in self._intervals.items()}
+    def _ask(self, sampler: BaseSampler) -> dict[str, Any]:
+        """Return a value for each interval that Optuna suggests, with few digits.
+
+        Optuna cannot round the values of a trial. Therefore, its trial fails, which
+        means that Optuna ignores it, and `_add_trial` adds a trial with these values.
+        """
+        self.study.sampler = sampler
+        exact = self.study.ask(self._space)
+        self.study.tell(exact, state=TrialState.FAIL)
+        return {k: _round(exact.params[k], x) for k, x in self._intervals.items()}
+
+    def _add_trial(self, values: Mapping[str, Any]) -> list[Job]:
+        """Add an open trial, and return its jobs; return [] if the values are not new.
+
+        Args:
+            values: A value for each interval, suggested now or recorded earlier.
+        """
         suggestion = tuple(values.values())
         if suggestion in self._suggestions:
             return []
         self._suggestions.add(suggestion)
-        self.study.enqueue_trial(values)  # for the next `ask`
-        number = self.study.ask(self._space).number
+        trial = create_trial(
+            state=TrialState.RUNNING, params={**values}, distributions=self._space
+        )
+        self.study.add_trial(trial)
+        number = len(self.study.get_trials(deepcopy=False)) - 1
         jobs = self._combine(values)
         self._jobs.update({job.id: job for job in jobs})
         self._open[number] = jobs

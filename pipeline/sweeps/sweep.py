@@ -3,6 +3,9 @@
 After an interruption of any kind, the same command continues the sweep, because the
 children of the run in MLflow record which jobs are trained. The files are in
 outputs/sweeps/<id>/.
+
+This module runs in the process of the command. It starts the workers before it imports
+modules that import MLflow.
 """
 
 from pipeline import UserError
@@ -20,8 +23,8 @@ from pipeline.sweeps.configurations import group_by_configuration
 from pipeline.sweeps.jobs import OnResult
 from pipeline.sweeps.report_text import print_report
 from pipeline.sweeps.result import SweepResult, give_to_caller, written_files
-from pipeline.sweeps.start import SweepStart, start_sweep
-from pipeline.tracking import mirror_run, viewing_hint
+from pipeline.sweeps.start import Sweep, open_sweep
+from pipeline.tracking import copy_to_server, viewing_hint
 from pipeline.training.size import training_bytes
 
 TRAINING = "pipeline.training.training_run"  # the module that workers import first
@@ -42,64 +45,64 @@ def train_sweep(
     if locking.thread_holds(Level.SWEEP):
         rule = "on_result must not call sweep()"
         raise UserError(f"{rule}: call it when the other sweep has ended")
-    with start_sweep(
+    with open_sweep(
         command,
         on_result or (lambda outcome: None),
         store=store_dir(),
         data=data_dir(),
-        own_folder=own_folder(),
-    ) as start:
-        for outcome in start.plan.outcomes:
-            start.on_result(outcome)
-        if start.recorded.is_finished and start.plan.is_complete:
-            return _show_finished(start)
-        return _train_missing(start)
+        caller_folder=own_folder(),
+    ) as sweep:
+        for outcome in sweep.plan.outcomes:
+            sweep.call.on_result(outcome)
+        if sweep.is_finished:
+            return _show_finished(sweep)
+        return _train_missing(sweep)
 
 
-def _show_finished(start: SweepStart) -> SweepResult:
+def _show_finished(sweep: Sweep) -> SweepResult:
     """Print the report of a sweep that is finished, and complete its copy.
 
     The table and the plot are written again if they are missing.
     """
     say("this sweep is finished: again=true trains it again")
-    folder, outcomes, run = start.folder, start.plan.outcomes, start.recorded.run
+    call, folder, outcomes = sweep.call, sweep.folder, sweep.plan.outcomes
+    run, server = sweep.recorded.run, call.cfg.server
     assert run
-    server = start.cfg.server
-    copied = mirror_run(start.store, server, run.run_id) if server else None
+    copied = copy_to_server(call.store, server, run.run_id) if server else None
     if len(written_files(folder)) < 2:
         from pipeline.sweeps.report import write_files  # Matplotlib takes 0.4 s
 
         write_files(folder, group_by_configuration(outcomes), title=run.name)
-    shown = give_to_caller(folder, start.own_folder)
-    result = SweepResult(outcomes, shown, run.run_id, copied)
+    shown = give_to_caller(folder, call.caller_folder)
+    result = SweepResult(outcomes, shown, run.run_id, copied, call.store)
     print_report(result, viewing_hint(run.label))
     return result
 
 
-def _train_missing(start: SweepStart) -> SweepResult:
+def _train_missing(sweep: Sweep) -> SweepResult:
     """Find runs to reuse, start the workers, and record all missing jobs."""
-    place = start.store if start.cfg.is_recorded else start.folder
-    check_space(start.disk_space, place, what="the sweep")
-    start.reusable.find(start.plan.trainable)
+    place = sweep.call.store if sweep.call.cfg.is_recorded else sweep.folder
+    check_space(sweep.disk_space, place, what="the sweep")
+    sweep.reusable.find(sweep.plan.trainable)
     # The workers import PyTorch while this process imports it and MLflow.
-    with _new_executor(start) as executor:
+    with _new_executor(sweep) as executor:
         with busy("loading PyTorch and MLflow"):
             from pipeline.sweeps.sweep_run import record_sweep
-        return record_sweep(start, executor)
+        return record_sweep(sweep, executor)
 
 
-def _new_executor(start: SweepStart) -> Executor:
+def _new_executor(sweep: Sweep) -> Executor:
     """Return the executor for the jobs that need a worker, because they reuse no run.
 
     If the processors are not known yet, these are all jobs with valid values.
     """
     # If there are no runs to reuse, this process need not import PyTorch before the
     # workers start.
-    cfg, reusable, jobs = start.cfg, start.reusable, start.plan.trainable
+    cfg, reusable, jobs = sweep.call.cfg, sweep.reusable, sweep.plan.trainable
     processors = None if reusable.is_empty else known_processors(cfg.executor)
     if processors is not None:
         jobs = reusable.without_run(jobs, processors)
-    jobs += start.plan.examples()
+    jobs += sweep.plan.examples()
     return new_executor(
         cfg.executor,
         workers=cfg.workers,

@@ -1,7 +1,8 @@
 """Trains the missing jobs of a sweep in its run, and completes the run.
 
 `_train` is the only function that records outcomes. Each outcome is then in the store,
-in the plan, in the terminal and, after a while, in the report.
+in the plan, in the terminal and, after a while, in the report. This module runs in the
+process of the command; only `compute_training_run` runs in the workers.
 """
 
 import itertools
@@ -16,49 +17,47 @@ from pipeline.base.progress import busy
 from pipeline.base.tags import KIND_TAG, SWEEP_TAG, SWEPT_TAG, Kind
 from pipeline.base.terminal import say
 from pipeline.base.text import counted, format_bytes
-from pipeline.execution.executor import Executor, Task, TaskResult
+from pipeline.execution.executor import Executor, LostAttempt, Task, TaskResult
 from pipeline.execution.interrupt import delayed_interrupt
 from pipeline.sweeps.children import Children
-from pipeline.sweeps.jobs import Job
-from pipeline.sweeps.listing import all_options
+from pipeline.sweeps.jobs import Job, all_options
 from pipeline.sweeps.progress import show_progress
 from pipeline.sweeps.recorded import Processors, RecordedSweep
 from pipeline.sweeps.report import Report
 from pipeline.sweeps.report_text import print_report
 from pipeline.sweeps.result import SweepResult, failure_message, give_to_caller
-from pipeline.sweeps.start import SweepStart
-from pipeline.tracking import Run, new_tracker
+from pipeline.sweeps.start import Sweep
+from pipeline.tracking import new_tracker
 from pipeline.training.training_run import compute_training_run
 
 
-def record_sweep(start: SweepStart, executor: Executor) -> SweepResult:
+def record_sweep(sweep: Sweep, executor: Executor) -> SweepResult:
     """Train and record all missing jobs, then record and print the report.
 
     Raises:
         PartlyFailed: If jobs failed; the run of the sweep is then FAILED.
         KeyboardInterrupt: After Ctrl-C. All results that had arrived are recorded.
     """
-    plan, recorded = start.plan, start.recorded
+    plan, recorded, call = sweep.plan, sweep.recorded, sweep.call
     jobs = [*plan.jobs, *plan.examples()]
     tracker = new_tracker(
-        start.store,
-        server=start.cfg.server,
-        experiment=start.experiment,
-        code=start.code,
+        call.store,
+        server=call.cfg.server,
+        experiment=call.experiment,
+        code=call.code,
     )
     with tracker.start_run(
-        name=start.name,
+        name=sweep.name,
         params=_common_params(jobs),
         tags=_tags(jobs, recorded),
         resume=recorded.run.run_id if recorded.run else None,
     ) as run:
-        assert isinstance(run, Run)  # `new_tracker` records in this process
         run.delete_unfinished_children()
-        children = Children(run, start)
-        report = Report(run, start.folder, plan, title=start.name)
+        children = Children(run, sweep)
+        report = Report(run, sweep.folder, plan, title=sweep.name)
         with report.written_on_error():
-            _train(start, executor, children, report)
-        result = _finish(start, children, report)
+            _train(sweep, executor, children, report)
+        result = _finish(sweep, children, report)
         if failure := failure_message(result.outcomes):
             run.fail(failure)
     result = replace(result, copied=run.copied)
@@ -90,27 +89,27 @@ def _common_params(jobs: Sequence[Job]) -> Mapping[str, Any]:
 
 
 def _train(
-    start: SweepStart, executor: Executor, children: Children, report: Report
+    sweep: Sweep, executor: Executor, children: Children, report: Report
 ) -> None:
     """Train the missing jobs, or reuse runs of the store, and record each outcome."""
-    plan, workers, processors = start.plan, executor.workers, executor.processors
-    to_train = len(start.reusable.without_run(plan.trainable, processors))
+    plan, workers, processors = sweep.plan, executor.workers, executor.processors
+    to_train = len(sweep.reusable.without_run(plan.trainable, processors))
     to_train += plan.remaining
     if to_train:
         runs = counted(to_train, "training run")
         at_a_time = f", {workers} at a time" if workers > 1 else ""
         reused = len(plan.trainable) + plan.remaining - to_train
         others = f" (including {counted(reused, 'reused run')})" if reused else ""
-        space = format_bytes(start.disk_space)
+        space = format_bytes(sweep.disk_space)
         say(f"{runs}{at_a_time}: {space} of disk space{others}")
     stopping = "stopping and recording the results that have arrived"
-    tasks = _tasks(start, children, processors)
+    tasks = _tasks(sweep, children, processors)
     with (
         show_progress(plan, to_train=to_train, workers=workers) as progress,
         delayed_interrupt(stopping, executor.stop) as interrupt,
     ):
         for result in executor.run(compute_training_run, tasks):
-            if not result.final:
+            if isinstance(result, LostAttempt):
                 children.fail_attempt(result.job, result.error)
                 progress.add_attempt(result.job, result.error)
                 continue
@@ -118,42 +117,42 @@ def _train(
             plan.add(outcome)
             progress.add(outcome)
             report.update()
-            start.on_result(outcome)
+            sweep.call.on_result(outcome)
     done = f"{plan.ended:,} of {plan.size:,} training runs"
-    remedy = RESUME if start.cfg.is_recorded else AGAIN
+    remedy = RESUME if sweep.call.cfg.is_recorded else AGAIN
     interrupt.check(f"stopped after {done}: {remedy}")
 
 
 def _tasks(
-    start: SweepStart, children: Children, processors: Processors
+    sweep: Sweep, children: Children, processors: Processors
 ) -> Iterator[Task | TaskResult]:
     """Yield a task for each job to train, and the result of each other job.
 
     The next suggestion of a search depends on the outcomes of earlier results.
     """
-    for job in itertools.chain(start.plan.missing, start.plan.suggest()):
+    for job in itertools.chain(sweep.plan.missing, sweep.plan.suggest()):
         if job.error:
             yield TaskResult(job, error=job.error)
-        elif reused := children.reuse(start.reusable.runs(job, processors)):
+        elif reused := children.reuse(sweep.reusable.runs(job, processors)):
             yield TaskResult(job, reused)
         else:
             yield Task(job, job.data, {"hyperparameters": job.hyperparameters})
 
 
-def _finish(start: SweepStart, children: Children, report: Report) -> SweepResult:
+def _finish(sweep: Sweep, children: Children, report: Report) -> SweepResult:
     """Record the report and the best network of a sweep, and print the report.
 
     The first traceback is printed. Only an error in the program has a traceback.
     """
-    outcomes, run = start.plan.outcomes, children.run
-    result = SweepResult(outcomes, start.folder, run.run_id)
+    outcomes, run = sweep.plan.outcomes, children.run
+    result = SweepResult(outcomes, sweep.folder, run.run_id, store=sweep.call.store)
     with busy("writing and recording the report"):
         report.finish()
     try:
-        if start.cfg.is_recorded and (best := result.best):
+        if sweep.call.cfg.is_recorded and (best := result.best):
             with busy("recording the images and the model of the best network"):
                 children.record_best(best)
-        folder = give_to_caller(start.folder, start.own_folder)
+        folder = give_to_caller(sweep.folder, sweep.call.caller_folder)
         result = replace(result, folder=folder)
     finally:
         print_report(result, run.viewing_hint())

@@ -8,13 +8,11 @@ from pipeline import datasets
 from pipeline.base.params import differing_params, params_of
 from pipeline.base.text import distinct_file_name
 from pipeline.core.dataset import Dataset
-from pipeline.core.epoch import Epoch
 from pipeline.core.fingerprint import torch_version
 from pipeline.core.hyperparameters import Hyperparameters
-from pipeline.core.loop import train_network
-from pipeline.core.threads import one_thread
 from pipeline.teaching.answer_inputs import QuestionValues
 from pipeline.teaching.variant import Variant
+from pipeline.training.training_run import Track, TrainingRun, compute_training_run
 
 
 def pytorch() -> str:
@@ -58,20 +56,14 @@ class Assignment:
         """Return the hyperparameters with the seed of a student."""
         return Hyperparameters(**self.params(student))
 
-    def train(self, student: str, dataset: Dataset) -> list[Epoch]:
-        """Train the network of a student as the command `train` does.
-
-        Training uses one thread, so that the weights are byte-identical. Nothing is
-        recorded. The first epoch is epoch 0, before training.
-
-        Raises:
-            FloatingPointError: If a loss or a weight becomes non-finite.
-        """
+    def train(
+        self, student: str, dataset: Dataset, *, track: Track | None = None
+    ) -> TrainingRun:
+        """Train the network of a student; see `compute_training_run`."""
         hyperparameters = self.hyperparameters(student)
-        split = dataset.training_split(hyperparameters)
-        with one_thread():
-            _, epochs = train_network(split, hyperparameters)
-        return epochs
+        return compute_training_run(
+            dataset, hyperparameters=hyperparameters, track=track
+        )
 
     def question_values(self, student: str, dataset: Dataset) -> QuestionValues:
         """Return the numbers and names in the questions of a student."""

@@ -58,15 +58,15 @@ class ClassGrades(Roster):
     def others_by_cause(self) -> dict[str, list[Graded]]:
         """The submissions whose network is not the assigned one, by the possible cause.
 
-        Networks that can have an innocent cause are first: at the beginning, those
-        whose file records a cause, and at the end, those whose file records another
-        seed.
+        Networks for which there can be a legitimate reason are first: at the beginning,
+        those whose file records a reason, and at the end, those whose file records
+        another seed.
         """
         found = dict[str, list[Graded]]()
         others = [entry for entry in self.graded if not entry.is_assigned]
-        for cause in ("innocent", "copied", "edited", "nearly", "accepted"):
+        for cause in ("legitimate", "copied", "edited", "nearly", "accepted"):
             if same := [entry for entry in others if self._cause(entry) == cause]:
-                found[cause] = sorted(same, key=self._innocence)
+                found[cause] = sorted(same, key=self._order)
         return found
 
     @property
@@ -82,9 +82,9 @@ class ClassGrades(Roster):
             return "edited"
         if entry.grade.training is Training.NEAR:
             return "nearly"
-        return "copied" if self.copy_of(entry) else "innocent"
+        return "copied" if self.copy_of(entry) else "legitimate"
 
-    def _innocence(self, entry: Graded) -> int:
+    def _order(self, entry: Graded) -> int:
         """Return the place of a network among those with the same possible cause."""
         settings = self.assignment.other_settings(entry.student, entry.recorded)
         if "seed" in settings:
@@ -114,7 +114,7 @@ class ClassGrades(Roster):
             found.append(
                 f"{_students_get(denied)} no points for the questions about the "
                 "weights, because the network is not the assigned one "
-                f"({first_names(denied)}): the cause can be innocent, so {read}"
+                f"({first_names(denied)}): there can be a legitimate reason, so {read}"
             )
         if allowed:
             found.append(

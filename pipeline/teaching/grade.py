@@ -1,4 +1,4 @@
-"""The command `grade`: reads the submissions of a class, and writes their points."""
+"""The command `grade`: reads the submissions of a class and writes their points."""
 
 import sys
 from collections import Counter
@@ -172,7 +172,7 @@ def _grade(
     with pool, progress_bar(new_console()) as bar:
         shown = bar.add_task("grading", total=len(tasks))
         for result in pool.run(grade_submission, tasks):
-            if result.final:
+            if isinstance(result, TaskResult):
                 done.append(_finish(result, cfg.require))
                 bar.advance(shown)
     return done

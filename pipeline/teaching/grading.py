@@ -122,7 +122,7 @@ class SubmissionGrade(Comparison):
     expected_accuracy: float  # of the assigned network
     answers: tuple[GradedAnswer, ...]  # in the order of `QUESTIONS`
     questions: str  # `QUESTIONS_SHA256` when it was graded
-    # Whether the course does not accept the network, so that the answers that depend on
+    # Whether the network is not accepted, so that the answers that depend on
     # the weights get no points; see `required`. This value is not stored.
     denied: bool = False
 
@@ -151,8 +151,9 @@ class SubmissionGrade(Comparison):
         """Return the grade in a course with this value of the setting `require`.
 
         With `ASSIGNED`, answers that depend on the weights get no points if the network
-        is not accepted. If the weights were edited, such answers never get points,
-        because no processor and no version of PyTorch leads to such a network.
+        is not accepted. If the weights were edited, such answers get no points with
+        either value, because no processor and no version of PyTorch leads to such a
+        network. Callers skip this method for networks that the instructor accepts.
         """
         is_other = require == ASSIGNED and not self.training.is_accepted
         if not is_other and self.training is not Training.EDITED:
@@ -200,7 +201,7 @@ def grade_submission(
     try:
         assigned = read_assigned(reference)
     except UserError:
-        before, last = assignment.train(student, dataset)[-2:]
+        before, last = assignment.train(student, dataset).epochs[-2:]
         assigned = Assigned(last.tensors, before.tensors)
         both = {x: np.stack([last.tensors[x], before.tensors[x]]) for x in last.tensors}
         write_tensors(reference, both, {})

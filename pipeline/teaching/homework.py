@@ -34,7 +34,6 @@ from pipeline.teaching.submissions import (
 from pipeline.teaching.submitted_files import QUESTIONS_FILE
 from pipeline.teaching.templates import fill_template
 from pipeline.teaching.variant import Variant
-from pipeline.training.training_run import compute_training_run
 
 MOVE_AWAY = (
     "if the course code and the settings are correct, rename the homework folder and "
@@ -83,11 +82,8 @@ def _write(variant: Variant, assignment: Assignment, folder: Path) -> None:
             f"training the network of {variant.student} with seed {variant.seed} and "
             f"PyTorch {pytorch()}"
         )
-        trained = compute_training_run(
-            dataset,
-            hyperparameters=assignment.hyperparameters(variant.student),
-            track=progress("training"),
-        )
+        track = progress("training")
+        trained = assignment.train(variant.student, dataset, track=track)
     questions = _questions(assignment, dataset, variant, folder)
     # A new folder is complete or absent, even if the process is killed.
     opened = nullcontext(folder) if found else atomic_folder(folder, replace=False)

@@ -308,9 +308,8 @@ class LossOfWrongLabel(Question):
     form = Form(low=0.0)
     tolerance = THOUSANDTH
     template = """
-        The label of test image {v.image} is {v.label}. Suppose that somebody had
-        labeled it as {v.wrong_label} by mistake. What would its loss
-        (cross-entropy) be, in nats?
+        The label of test image {v.image} is {v.label}. Suppose somebody labels it as
+        {v.wrong_label} by mistake. What is its loss (cross-entropy) then, in nats?
     """
 
     def _answers(self, inputs: AnswerInputs) -> list[Correct | Mistake]:

@@ -1,5 +1,7 @@
 """A trained network as an MLflow model, which runs a copy of this file.
 
+Runs in the process of a user who loads the model.
+
 model.safetensors contains the weights and biases; the network itself is in `predict`.
 """
 

@@ -1,5 +1,7 @@
 """The description of a run: a line of links, a text and a list of results, in Markdown.
 
+Runs in the process that records.
+
 A user can edit the description on the run's page. Adding an entry preserves the edits.
 A new text, which a sweep writes until the sweep has ended, replaces the whole
 description. One tag of the run is the description. Another tag has the entries, which

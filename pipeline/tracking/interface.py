@@ -1,5 +1,7 @@
 """The methods of an open run, with which other packages record data.
 
+Runs in the main process and in the process that records.
+
 Other packages use only the methods that are documented here, so they do not depend on
 MLflow. The methods of these classes record nothing, for tracking=none, and subclasses
 override them. A `Tracker` opens and closes runs. `RecordedRun`, which is not one of
@@ -22,13 +24,19 @@ from typing import Any, Concatenate, NamedTuple, ParamSpec
 from PIL import Image
 
 from pipeline.base.tags import Status
-from pipeline.base.terminal import say
-from pipeline.base.text import wrap
+from pipeline.tracking.messages import viewing_hint
 
 Params = Mapping[str, Any]  # see `base.params`; MLflow stores them as text
 Tags = Mapping[str, str]
 Metrics = Mapping[str, float | int]
 Arguments = ParamSpec("Arguments")
+
+
+def final_status(error: BaseException) -> tuple[Status, str | None]:
+    """Return the status of a run after an error, and the error; None if KILLED."""
+    if isinstance(error, Exception):
+        return Status.FAILED, f"{type(error).__name__}: {error}"
+    return Status.KILLED, None
 
 
 def now() -> int:
@@ -58,6 +66,16 @@ class EpochPoint(NamedTuple):
     step: int  # the number of the epoch
     time: int  # in milliseconds since 1970
     metrics: Metrics
+
+
+class ModelData(NamedTuple):
+    """The data of an MLflow model: a network, and metrics that its run already has."""
+
+    network: Path  # the file of the network
+    exported: Path  # the same network as a program, for `mlflow.pytorch.load_model`
+    points: Sequence[EpochPoint]
+    dataset: str  # the name of the data set with which the metrics were measured
+    data_sha256: str  # the hash of this data set
 
 
 class OpenRun:
@@ -124,19 +142,6 @@ class OpenRun:
         return viewing_hint(self.label)
 
 
-def announce_kept_name(name: str, run_name: str | None) -> None:
-    """Print a message if the continued run `name` is not named `run_name`."""
-    # A run can have the name "<run_name> #2".
-    if run_name and not f"{name} #".startswith(f"{run_name} #"):
-        say("run_name has no effect: this run was started under a different name")
-
-
-def viewing_hint(label: str) -> str:
-    """Return lines with a run and the command that shows it; see `OpenRun.label`."""
-    run = wrap(label, indent=7, start="run    ")
-    return f"{run}\nview   python -m pipeline.ui\n"
-
-
 class Run(OpenRun):
     """An open run of this process; each method returns when the data is stored.
 
@@ -176,20 +181,10 @@ class Run(OpenRun):
     def log_files(self, folder: str, paths: Iterable[Path]) -> None:
         """Record files in a folder of the run's artifacts."""
 
-    def log_model(
-        self,
-        network_path: Path,
-        exported: Path,
-        points: Sequence[EpochPoint],
-        dataset: tuple[str, str],
-    ) -> None:
-        """Record the network in a file as an MLflow model, or replace its files.
+    def log_model(self, model: ModelData) -> None:
+        """Record a network as an MLflow model, or replace its files.
 
-        The model maps pixels (n, 28, 28) in [0, 1] to probabilities (n, 10). `exported`
-        is the same network as a torch.export program, for `mlflow.pytorch.load_model`.
-        `points` are metrics that the run already has, as in `log_points`, and `dataset`
-        is the name and the sha256 of the data set with which they were measured. The
-        model gets both.
+        The model maps pixels (n, 28, 28) in [0, 1] to probabilities (n, 10).
         """
 
     def log_dataset(

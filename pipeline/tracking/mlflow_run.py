@@ -1,42 +1,39 @@
-"""A run in MLflow: metrics, images, files, models, and the children of a sweep.
+"""The data of a run in MLflow: metrics, images, files, models and the description.
 
-`run_opener` opens runs in the same process.
+Runs in the process that records.
+
+`run_opener` opens a run as a `ParentRun` of `mlflow_children`.
 """
 
 import json
 import shutil
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Concatenate
+from typing import Concatenate
 
-from filelock import FileLock
 from mlflow import entities
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_IMAGES
 from PIL import Image
 
-from pipeline import UserError
 from pipeline.base import files
 from pipeline.base.paths import DIFF_FILE
-from pipeline.base.tags import ERROR_TAG, PARENT_TAG, PROJECT_TAG, Status
-from pipeline.base.terminal import print_error
 from pipeline.core import SIDE
-from pipeline.tracking import description, provenance
+from pipeline.tracking import description
 from pipeline.tracking.interface import (
     Arguments,
     EpochPoint,
+    ModelData,
     Params,
     Run,
-    RunStart,
     Tags,
 )
 from pipeline.tracking.logged_model import write_model
 from pipeline.tracking.store import pages
 from pipeline.tracking.store.client import StoreClient, model_outputs
-from pipeline.tracking.store.database import children_of, run_label
-from pipeline.tracking.store.locks import store_lock, write_lock
+from pipeline.tracking.store.database import run_label
+from pipeline.tracking.store.locks import write_lock
 from pipeline.tracking.store.mlflow_internals import image_files
 from pipeline.tracking.store.sqlite import path_from_uri
 
@@ -46,11 +43,9 @@ THUMBNAIL_SIDE = 512  # pixels; on a large screen, a card is up to 500 pixels wi
 class MlflowRun(Run):
     """A run in the store."""
 
-    def __init__(
-        self, client: StoreClient, run: entities.Run, lock: FileLock | None = None
-    ) -> None:
-        """Wrap a run of the store; `lock` is its lock, if `close` sets its status."""
-        self._client, self._info, self._lock = client, run.info, lock
+    def __init__(self, client: StoreClient, run: entities.Run) -> None:
+        """Wrap a run of the store."""
+        self._client, self._info = client, run.info
         self._experiment_id: str = run.info.experiment_id
 
     @property
@@ -73,31 +68,15 @@ class MlflowRun(Run):
     ) -> None:
         function(self, *arguments, **options)
 
-    def close(self, status: Status, error: str | None) -> str:
-        if self._lock is None:  # opened to add results: the status does not change
-            return self.run_id
-        client, failed = self._client, f"run {self.run_id} could not be marked {status}"
-        try:
-            try:
-                client.set_terminated(self.run_id, status)
-                if error:
-                    client.set_tag(self.run_id, ERROR_TAG, error)
-            finally:  # before this process waits for the store's lock
-                Path(self._lock.lock_file).unlink(missing_ok=True)
-                self._lock.release()
-            if status != Status.FINISHED:  # its incomplete children were killed, too
-                failed = f"killed runs could not be marked {Status.KILLED}"
-                with store_lock(client.store):
-                    client.mark_killed_runs()
-        except (UserError, OSError) as problem:
-            if status == Status.FINISHED:
-                raise
-            print_error(f"{failed}: {problem}")
-        return self.run_id
-
-    def _log(self, **batch: Sequence[Metric | Param | RunTag]) -> None:
+    def _log(
+        self,
+        *,
+        metrics: Sequence[Metric] = (),
+        params: Sequence[Param] = (),
+        tags: Sequence[RunTag] = (),
+    ) -> None:
         """Record metrics, params or tags."""
-        self._client.log_batch(self.run_id, **batch)
+        self._client.log_batch(self.run_id, metrics, params, tags)
 
     def log_params(self, params: Params) -> None:
         """Record params, which cannot be changed later."""
@@ -146,33 +125,29 @@ class MlflowRun(Run):
             with self._artifact(Path(folder, path.name)) as partial:
                 shutil.copyfile(path, partial)
 
-    def log_model(
-        self,
-        network_path: Path,
-        exported: Path,
-        points: Sequence[EpochPoint],
-        dataset: tuple[str, str],
-    ) -> None:
+    def log_model(self, model: ModelData) -> None:
         client, run = self._client, self._client.get_run(self.run_id)
         # A model of an earlier process may be incomplete. Users can log other models.
         condition = f"source_run_id = '{self.run_id}' AND name = 'model'"
         models = client.search_logged_models([self._experiment_id], condition)
-        model = next(iter(models), None) or client.create_logged_model(
+        logged = next(iter(models), None) or client.create_logged_model(
             self._experiment_id,
             name="model",
             source_run_id=self.run_id,
             params=run.data.params,
         )
-        folder = path_from_uri(model.artifact_location)
-        name, sha256 = dataset
-        ids = {"run_id": self.run_id, "model_id": model.model_id}
-        write_model(folder, network_path, exported, **ids, dataset=name)
-        if model.model_id not in {output.model_id for output in model_outputs(run)}:
-            output = entities.LoggedModelOutput(model.model_id, step=0)
+        folder = path_from_uri(logged.artifact_location)
+        ids = {"run_id": self.run_id, "model_id": logged.model_id}
+        write_model(folder, model, **ids)
+        if logged.model_id not in {output.model_id for output in model_outputs(run)}:
+            output = entities.LoggedModelOutput(logged.model_id, step=0)
             client.log_outputs(self.run_id, [output])
-        client.finalize_logged_model(model.model_id, entities.LoggedModelStatus.READY)
-        measured = {"dataset_name": name, "dataset_digest": digest(sha256)}
-        self._log(metrics=_metrics(points, **ids, **measured))
+        client.finalize_logged_model(logged.model_id, entities.LoggedModelStatus.READY)
+        measured_with = {
+            "dataset_name": model.dataset,
+            "dataset_digest": digest(model.data_sha256),
+        }
+        self._log(metrics=_metrics(model.points, **ids, **measured_with))
 
     def log_dataset(
         self, name: str, sha256: str, source: str, counts: Mapping[str, int], use: str
@@ -219,73 +194,6 @@ class MlflowRun(Run):
 
     def link(self, text: str, page: str) -> str:
         return f"[{text}]({pages.run_page(self._experiment_id, self.run_id, page)})"
-
-    @contextmanager
-    def child(
-        self, start: RunStart, *, end: int | None = None
-    ) -> Iterator["MlflowRun"]:
-        project = {PROJECT_TAG: provenance.version(provenance.PROJECT)}
-        tags = {**project, **start.tags, PARENT_TAG: self.run_id}
-        run = self._client.create_named_run(
-            self._experiment_id, start.name, tags, start.time
-        )
-        child = NewChild(self._client, run)
-        child.log_params(start.params)
-        child.log_diff(start.diff)
-        yield child
-        child.complete(end)
-
-    def reopen_child(self, run_id: str) -> "MlflowRun":
-        return MlflowRun(self._client, self._client.get_run(run_id))
-
-    def fail_child(self, run_id: str, error: str) -> None:
-        self._client.set_tag(run_id, ERROR_TAG, error)
-        end = self._client.get_run(run_id).info.end_time
-        self._client.set_terminated(run_id, Status.FAILED, end)
-
-    def delete_unfinished_children(self) -> None:
-        for recorded in children_of(self._client.store, self.run_id):
-            if not recorded.is_final:
-                self._client.delete_run(recorded.run_id)
-
-    def compare_children(self, params: Sequence[str]) -> dict[str, str]:
-        tag = pages.children_tag(self.run_id, params)
-        self._client.set_experiment_tag(self._experiment_id, *tag)
-        table, chart = (
-            pages.children_page(self._experiment_id, self.run_id, mode=mode)
-            for mode in ("TABLE", "CHART")
-        )
-        return {
-            "children": f"[training runs, best first]({table})",
-            "charts": f"[charts]({chart})",
-        }
-
-
-class NewChild(MlflowRun):
-    """An incomplete child, which keeps its metrics and tags until it is complete.
-
-    All are then recorded in one transaction, because each transaction takes 10 ms.
-    """
-
-    def __init__(self, client: StoreClient, run: entities.Run) -> None:
-        """Wrap a run of the store."""
-        super().__init__(client, run)
-        self._kept = defaultdict[str, list[Any]](list)  # by the keyword of `_log`
-
-    def _log(self, **batch: Sequence[Metric | Param | RunTag]) -> None:
-        for kind, data in batch.items():
-            self._kept[kind] += data
-
-    def _tags(self) -> Tags:
-        return {tag.key: tag.value for tag in self._kept["tags"]}
-
-    def complete(self, end: int | None) -> None:
-        """Record everything, and close the run."""
-        if self.failure:
-            self.set_tags({ERROR_TAG: self.failure})  # MLflow truncates long values
-        self._client.log_batch(self.run_id, **self._kept)
-        status = Status.FAILED if self.failure else Status.FINISHED
-        self._client.set_terminated(self.run_id, status, end)
 
 
 def _metrics(points: Iterable[EpochPoint], **options: str) -> list[Metric]:

@@ -1,5 +1,7 @@
 """MLflow's server in a thread, which depends on internals of MLflow.
 
+Runs in the main process.
+
 `tests/stages/test_ui.py` fails if a new release of MLflow changes these internals.
 `mlflow_internals` contains the code that depends on other internals.
 """

@@ -1,5 +1,7 @@
 """The provenance of a run: code, command, user, machine and packages.
 
+Runs in the main process and in the process that records.
+
 This module describes the current process. Stages record the data and settings of runs.
 """
 
@@ -37,6 +39,7 @@ PROJECT = "digit-pipeline"  # as in pyproject.toml
 SETTINGS, MODULES = ("conf",), ("pipeline", "pyproject.toml")
 NOTEBOOKS = ":(exclude)*.ipynb"  # a notebook changes when someone saves an answer
 MAX_DIFF = 1_000_000  # characters
+UNKNOWN_DIFF = "(unknown: git cannot read the changes)\n"
 # The tags of this module. A config group may have the name "git" or "version".
 PROVENANCE_TAGS = (COMMAND_TAG, DVC_TAG, HOST_TAG, PROCESSOR_TAG, "mlflow.user")
 PROVENANCE_PREFIXES = ("git.", "version.", "mlflow.source.")
@@ -92,7 +95,7 @@ def code_state() -> CodeState:
         **_commit_tags(diff),
         PYTHON_TAG: platform.python_version(),
         TORCH_TAG: torch_version(),
-        PROJECT_TAG: version(PROJECT),
+        PROJECT_TAG: project_version(),
     }
     return CodeState(code_tags, diff)
 
@@ -113,8 +116,8 @@ def packages() -> str:
         # An installation that was interrupted can lack fields.
         if len(fields) == 2 and fields["Name"] != PROJECT and not is_folder:
             # Of two versions on the path, Python imports the first.
-            versions.setdefault(fields["Name"], fields["Version"].partition("+")[0])
-    lines = [f"{name}=={version}" for name, version in versions.items()]
+            versions.setdefault(fields["Name"], fields["Version"])
+    lines = [requirement(*package) for package in versions.items()]
     return "\n".join(sorted(lines, key=str.lower)) + "\n"
 
 
@@ -122,7 +125,8 @@ def code_diff() -> str:
     """Return the uncommitted changes to code and settings as a patch for git.
 
     New files are included. The patch is empty if nothing has changed or there is no
-    repository. After `MAX_DIFF` characters, it is truncated.
+    repository. After `MAX_DIFF` characters, it is truncated. If git fails, it only says
+    that the changes are unknown.
     """
     diff = _diff(SETTINGS) + _modules_diff()
     if len(diff) > MAX_DIFF:
@@ -150,7 +154,7 @@ def _diff(names: Sequence[str]) -> str:
         # diff.noprefix, with which `git apply` would not find the files.
         options = ("--patch", "--binary", "--no-ext-diff", "--no-textconv", commit)
         diff = git(ROOT, "diff-index", *options, "--", *paths, NOTEBOOKS, **index)
-    return diff or ""
+    return UNKNOWN_DIFF if diff is None else diff
 
 
 @functools.cache
@@ -162,14 +166,19 @@ def _user() -> str:
         return str(os.getuid())
 
 
-@functools.cache
-def version(package: str) -> str:
-    """Return the version of a package without its local part, such as +cpu.
+def requirement(package: str, version: str) -> str:
+    """Return a line of `packages`: local versions, such as 2.0+cpu, lose their end."""
+    return f"{package}=={version.partition('+')[0]}"
 
-    Python finds this project without an installation if PYTHONPATH names it.
+
+@functools.cache
+def project_version() -> str:
+    """Return the version of this project.
+
+    It is unknown if the project is not installed, but found with PYTHONPATH.
     """
     try:
-        return importlib.metadata.version(package).partition("+")[0]
+        return importlib.metadata.version(PROJECT)
     except importlib.metadata.PackageNotFoundError:
         return "unknown"
 

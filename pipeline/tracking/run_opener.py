@@ -1,7 +1,8 @@
 """Opens runs in the store: step 2 in the docstring of `tracker`.
 
-`mlflow_run` records the data of a run and closes it, in the same process, which can be
-the recording process; see `recorder`.
+Runs in the process that records.
+
+`mlflow_children` closes the runs, and `mlflow_run` records their data.
 """
 
 from functools import cached_property
@@ -16,12 +17,11 @@ from pipeline.base.terminal import say
 from pipeline.base.text import wrap
 from pipeline.base.urls import database_path
 from pipeline.tracking import provenance
-from pipeline.tracking.interface import RunStart
-from pipeline.tracking.mlflow_run import MlflowRun
+from pipeline.tracking.interface import RunStart, final_status
+from pipeline.tracking.mlflow_children import ParentRun
 from pipeline.tracking.store.client import StoreClient, open_store
 from pipeline.tracking.store.database import run_label, tagged_runs
 from pipeline.tracking.store.locks import run_lock_file, store_lock
-from pipeline.tracking.tracker import final_status
 
 OPEN_SECONDS = 10.0  # maximum wait until a killed process releases a run; see `locks`
 
@@ -41,8 +41,8 @@ class RunOpener:
         with busy("opening the store"):
             return open_store(self.store)
 
-    def open_run(self, start: RunStart) -> MlflowRun:
-        """Create a run, or open a run again; the caller closes the run."""
+    def start_run(self, start: RunStart) -> ParentRun:
+        """Create a run, or resume a run; the caller closes the run."""
         client, store = self.client, self.store
         with store_lock(store):
             client.mark_killed_runs()
@@ -50,7 +50,7 @@ class RunOpener:
             run = resumed or self._create(start)
             path = run_lock_file(store, run.info.run_id)
             lock = locking.acquire(path, seconds=OPEN_SECONDS)
-        opened = MlflowRun(client, run, lock)
+        opened = ParentRun(client, run, lock)
         try:
             if start.resume:
                 client.update_run(opened.run_id, Status.RUNNING)
@@ -66,10 +66,8 @@ class RunOpener:
             raise
         return opened
 
-    def find_or_create(
-        self, run_id: str | None, weights_sha256: str | None
-    ) -> MlflowRun:
-        """Return the run of a network or sweep, or create it: `Tracker.reopen_run`."""
+    def reopen_run(self, run_id: str | None, weights_sha256: str | None) -> ParentRun:
+        """Return the run of a network or sweep: see `LocalTracker.reopen_run`."""
         client = self.client
         with store_lock(self.store):
             client.mark_killed_runs()
@@ -87,14 +85,14 @@ class RunOpener:
             is_created = run.data.tags.get(KIND_TAG) == Kind.EVALUATION
             if is_created and run.info.status != Status.FINISHED:
                 client.set_terminated(run.info.run_id)
-        return MlflowRun(client, run)
+        return ParentRun(client, run)
 
     def _create_for_network(self, sha256: str) -> entities.Run:
         code = provenance.code_state()
         tags = {WEIGHTS_TAG: sha256, KIND_TAG: Kind.EVALUATION}
         tags |= provenance.tags(code)
         run = self._create(RunStart(f"network {sha256[:8]}", {}, tags))
-        MlflowRun(self.client, run).log_diff(code.diff)
+        ParentRun(self.client, run).log_diff(code.diff)
         created = f"created {run_label(run.info.run_name, run.info.run_id)}"
         say(wrap(f"the store has no run of this network; {created}"))
         return run

@@ -1,18 +1,14 @@
 """Finds the run that a user selects by an id, the start of an id, or a name.
 
+Runs in the main process.
+
 If there is no such run, this module asks a server, so that the message can say where
 the run is.
 """
 
-import json
-import os
-import re
-from base64 import b64encode
 from collections.abc import Iterable
 from datetime import datetime
-from http.client import HTTPException
 from pathlib import Path
-from urllib.request import Request, urlopen
 
 from pipeline import UserError
 from pipeline.base.metric_names import VAL_ACCURACY
@@ -25,7 +21,8 @@ from pipeline.base.tags import (
     Kind,
     Status,
 )
-from pipeline.base.urls import database_path, is_server, tracking_uri
+from pipeline.base.urls import database_path, tracking_uri
+from pipeline.tracking.server_request import tags_on
 from pipeline.tracking.store.database import (
     RecordedRun,
     children_of,
@@ -36,7 +33,6 @@ from pipeline.tracking.store.database import (
 from pipeline.tracking.store.sqlite import mlflow_command
 
 MAX_LISTED = 10  # runs in a message about several runs
-SERVER_SECONDS = 3  # maximum wait for a server
 
 
 def find_run(text: str, *, store: Path, server: str | None = None) -> RecordedRun:
@@ -77,7 +73,7 @@ def find_run(text: str, *, store: Path, server: str | None = None) -> RecordedRu
 def _on_server(text: str, server: str | None, store: Path) -> str:
     """Return the message for a run that is on a server; "" if no server has it."""
     server = server or tracking_uri()
-    tags = _tags_on(server, text)
+    tags = tags_on(server, text)
     if tags is None:
         return ""
     original = tags.get(COPY_TAG, "")
@@ -104,31 +100,6 @@ def _ambiguous(text: str, runs: list[RecordedRun], store: Path) -> str:
     if len(runs) > MAX_LISTED:
         lines.append(f"and {len(runs) - MAX_LISTED:,} more")
     return "\n  ".join(lines)
-
-
-def _tags_on(server: str, run_id: str) -> dict[str, str] | None:
-    """Return the tags of the run with this id on a server; None without such a run."""
-    if not re.fullmatch("[0-9a-f]{32}", run_id) or not is_server(server):
-        return None
-    url = f"{server.rstrip('/')}/api/2.0/mlflow/runs/get?run_id={run_id}"
-    try:
-        request = Request(url, headers=_credentials())
-        with urlopen(request, timeout=SERVER_SECONDS) as response:
-            tags = json.load(response)["run"]["data"].get("tags", ())
-    # The URL may be invalid, or belong to a different kind of server.
-    except (OSError, HTTPException, ValueError, KeyError, TypeError):
-        return None
-    return {tag["key"]: tag["value"] for tag in tags}
-
-
-def _credentials() -> dict[str, str]:
-    """Return the header with the user's token or password, which MLflow sends too."""
-    keys = "USERNAME", "PASSWORD", "TOKEN"
-    name, password, token = (os.environ.get(f"MLFLOW_TRACKING_{x}", "") for x in keys)
-    if name and password:
-        encoded = b64encode(f"{name}:{password}".encode()).decode()
-        return {"Authorization": f"Basic {encoded}"}
-    return {"Authorization": f"Bearer {token}"} if token else {}
 
 
 def find_training_run(

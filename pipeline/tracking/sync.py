@@ -1,4 +1,7 @@
-"""The command `sync`: copies recorded runs to a server."""
+"""The command `sync`: copies recorded runs to a server.
+
+Runs in the main process.
+"""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +16,7 @@ from pipeline.base.terminal import say
 from pipeline.base.text import wrap
 from pipeline.execution.helper_process import HelperProcess
 from pipeline.tracking.copies.copying import (
-    COPIER,
+    COPYING_PROCESS,
     CopyStatus,
     copy_run,
     describe_failed,
@@ -23,7 +26,7 @@ from pipeline.tracking.copies.copying import (
 )
 from pipeline.tracking.runs import MAX_LISTED, find_run
 from pipeline.tracking.store.database import RecordedRun, runs_to_copy
-from pipeline.tracking.store.locks import server_lock, store_lock
+from pipeline.tracking.store.locks import store_lock, wait_for_copies
 from pipeline.tracking.store.sqlite import require_store
 
 RUN_SECONDS = 120  # the limit for a run, which has up to 10 MB
@@ -44,22 +47,22 @@ def sync(server: str, *, run: str | None) -> dict[str, str]:
     store = store_dir()
     require_store(store)
     run_id = find_run(run, store=store, server=server).run_id if run else None
-    with closing(HelperProcess(COPIER, quiet=True)) as helper:
+    with closing(HelperProcess(COPYING_PROCESS, quiet=True)) as helper:
         helper.submit(import_mlflow).result()
         with store_lock(store):
             helper.submit(mark_killed_runs, store).result()
         shown = progress(f"copying runs to {server}")
         done = {
-            recorded.run_id: copied
+            recorded.run_id: status
             for recorded in shown(runs_in_order(store, run_id))
-            if (copied := _copy_run(helper, store, server, recorded))
+            if (status := _copy_run(helper, store, server, recorded))
         }
     runs = [each for each in runs_to_copy(store, run_id) if each.run_id in done]
     say(f"copies on {server}")
     for experiment in sorted({each.experiment for each in runs}):
         own = [each for each in runs if each.experiment == experiment]
         say("\n".join(_report(experiment, own, done)))
-    urls = {key: copied.url for key, copied in done.items() if copied.url}
+    urls = {key: status.url for key, status in done.items() if status.url}
     if failed := describe_failed(done, server):
         raise PartlyFailed(failed, urls)
     if run_id:
@@ -79,8 +82,9 @@ def _copy_run(
     Raises:
         UserError: If the server does not respond or is too slow.
     """
-    with server_lock(store):
-        pass  # wait without a limit, and print this; then `copy_run` gets the lock
+    # The helper process, which can outlive this process, must hold the lock itself. It
+    # prints nothing, and stops waiting after a while. Therefore, this process waits.
+    wait_for_copies(store)
     call = helper.submit(copy_run, store, server, recorded, seconds=RUN_SECONDS / 2)
     wait([call], RUN_SECONDS)
     if not call.done():

@@ -1,6 +1,8 @@
-"""The command `ui`: serves MLflow's UI to this machine."""
+"""The command `ui`: serves MLflow's UI to this machine.
 
-import os
+Runs in the main process.
+"""
+
 import socket
 import threading
 import webbrowser
@@ -13,7 +15,7 @@ from pipeline.base.paths import displayed, store_dir
 from pipeline.base.progress import busy
 from pipeline.base.terminal import say
 from pipeline.base.text import wrap
-from pipeline.base.urls import database_path, sqlite_uri
+from pipeline.base.urls import database_path, experiment_variable, sqlite_uri
 from pipeline.tracking import mlflow_server
 from pipeline.tracking.runs import find_run
 from pipeline.tracking.store import mlflow_internals, pages
@@ -30,11 +32,11 @@ def ui(*, run: str | None, browser: bool) -> None:
     """Start the server, open the browser, and wait for Ctrl-C."""
     with suppress(KeyboardInterrupt), ExitStack() as stack:
         with busy("starting MLflow's UI"):
-            address = stack.enter_context(serve_ui(store_dir(), run=run))
-        say(f"{address}\nPress Ctrl-C to stop.", flush=True)
-        if mlflow_internals.VIEW_QUERY in address:
+            url = stack.enter_context(serve_ui(store_dir(), run=run))
+        say(f"{url}\nPress Ctrl-C to stop.", flush=True)
+        if mlflow_internals.VIEW_QUERY in url:
             say(wrap(SHARED_VIEW, indent=0), flush=True)
-        if browser and not webbrowser.open(address):
+        if browser and not webbrowser.open(url):
             say("no browser was found: open this URL in a browser", flush=True)
         threading.Event().wait()
 
@@ -60,22 +62,24 @@ def serve_ui(store: Path, *, run: str | None) -> Iterator[str]:
         info = client.get_run(run_id).info
         page = pages.run_page(info.experiment_id, info.run_id)
     with _listen() as listener:
-        address = f"http://127.0.0.1:{listener.getsockname()[1]}/{page}"
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/{page}"
         database = sqlite_uri(database_path(store))
         with mlflow_server.serving(database, artifact_root(store), listener):
-            yield address
+            yield url
 
 
 def newest_list(client: StoreClient) -> str:
     """Return the URL of the list of the runs of one experiment.
 
-    The experiment is MLFLOW_EXPERIMENT_NAME or, by default, that of the newest run.
+    The experiment is MLFLOW_EXPERIMENT_NAME or, by default, that of the newest run. The
+    default of new runs, `RecordedConfig.recorded_in`, is not used here, because the
+    newest run can be in an experiment that `experiment_name` has named.
 
     Raises:
         UserError: If there is no such experiment, or no run.
     """
     database = displayed(database_path(client.store))
-    if name := os.environ.get("MLFLOW_EXPERIMENT_NAME"):
+    if name := experiment_variable():
         names = {each.name: each for each in client.search_experiments()}
         if name not in names:
             rule = f"MLFLOW_EXPERIMENT_NAME must be an experiment of {database}"

@@ -1,14 +1,17 @@
-"""Logs a training run: the inputs, each epoch, and the results at the end.
+"""Records a training run: the inputs, each epoch, and the results at the end.
 
-`OpenRun.submit` calls these functions in the process that records the run. For `train`,
-this is a helper process, which does not need PyTorch. Therefore, this module does not
-import PyTorch.
+A function `submit_...` sends data in the process that trains. The function `log_...`
+below it records the data in the process that records the run. For `train`, this is a
+helper process, which does not need PyTorch. Therefore, this module does not import
+PyTorch.
 """
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float
@@ -16,17 +19,76 @@ from jaxtyping import Float
 from pipeline import datasets
 from pipeline.base import files
 from pipeline.base.metric_names import SECONDS, ordered
+from pipeline.base.params import params_of
 from pipeline.base.paths import DIFF_FILE, HISTORY_FILE, TRAINING_FOLDER
-from pipeline.base.tags import REPRODUCED_TAG, WEIGHTS_TAG
+from pipeline.base.tags import (
+    DATA_TAG,
+    FINGERPRINT_TAG,
+    KIND_TAG,
+    REPRODUCED_TAG,
+    WEIGHTS_TAG,
+    Kind,
+)
 from pipeline.base.text import command_line
 from pipeline.core.dataset import DataFile
 from pipeline.core.epoch import Epoch
+from pipeline.core.fingerprint import code_hashes
 from pipeline.plots import weight_images
-from pipeline.tracking import EpochPoint, RecordedRun, Run, provenance
+from pipeline.tracking import (
+    EpochPoint,
+    ModelData,
+    OpenRun,
+    RecordedRun,
+    Run,
+    provenance,
+)
+
+if TYPE_CHECKING:  # importing PyTorch takes a second
+    from pipeline.training.training_run import TrainingRun
 
 MAX_IMAGES = 10  # epochs with images and statistics of the weights, besides epoch 0
-# A folder of data and a file in the artifacts of a run, which a reproduction reads.
-DATA_FOLDER, CODE_FILE = "data", "code.json"
+# A folder of data and files in the artifacts of a run.
+DATA_FOLDER, CODE_FILE = "data", "code.json"  # a reproduction reads both
+SETTINGS_FILE, PACKAGES_FILE = "config.yaml", "packages.txt"
+FINAL_STEP = 0  # MLflow draws a single value as a labeled bar if its step is 0
+
+
+@dataclass(frozen=True)
+class TrainingInputs:
+    """The data and settings of a training run, which its run records at the start."""
+
+    data: DataFile  # with the hash that the file had when it was read
+    values: Mapping[str, Any]  # all settings, by key
+    options: Mapping[str, str]  # the options of config groups
+    fingerprint: str
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The params of the run."""
+        return params_of(self.values, self.options)
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The tags that identify the training run, and the tags of the options."""
+        return {
+            **self.options,
+            KIND_TAG: Kind.TRAINING,
+            DATA_TAG: self.data.sha256,
+            FINGERPRINT_TAG: self.fingerprint,
+        }
+
+
+def submit_inputs(
+    run: OpenRun,
+    inputs: TrainingInputs,
+    *,
+    plots: bool,
+    reused: RecordedRun | None = None,
+) -> None:
+    """Submit the data, the settings and the code of a training run."""
+    settings = files.as_yaml(inputs.values)
+    code = code_hashes()
+    run.submit(log_inputs, inputs.data, settings, code, plots=plots, reused=reused)
 
 
 def log_inputs(
@@ -64,13 +126,18 @@ def log_inputs(
     beside = datasets.files_beside(data.path)
     plotted = [beside.samples, beside.means] if plots else []
     run.log_files(DATA_FOLDER, [beside.summary, *plotted])
-    run.log_text("config.yaml", settings)
+    run.log_text(SETTINGS_FILE, settings)
     run.log_text(CODE_FILE, files.as_json(code))
     if reused is None:
-        run.log_text("packages.txt", provenance.packages())
+        run.log_text(PACKAGES_FILE, provenance.packages())
         return
-    recorded = (reused.artifacts / name for name in ("packages.txt", DIFF_FILE))
+    recorded = (reused.artifacts / name for name in (PACKAGES_FILE, DIFF_FILE))
     run.log_files("", [path for path in recorded if path.exists()])
+
+
+def submit_epochs(run: OpenRun, epochs: Iterable[Epoch], total: int) -> None:
+    """Submit epochs of a training run; see `with_shown_tensors`."""
+    run.submit(log_epochs, with_shown_tensors(epochs, total))
 
 
 def with_shown_tensors(epochs: Iterable[Epoch], total: int) -> list[Epoch]:
@@ -116,9 +183,31 @@ def log_epochs(run: Run, epochs: Sequence[Epoch]) -> None:
             run.log_image("weights/layer_1", image, step=each.number)
 
 
-def log_files(run: Run, paths: Sequence[Path]) -> None:
-    """Log the files that `TrainingRun.write` wrote."""
-    run.log_files(TRAINING_FOLDER, paths)
+def tensor_statistics(
+    tensors: Mapping[str, Float[np.ndarray, "..."]],
+) -> dict[str, float]:
+    """Return Euclidean norm, minimum, maximum and fraction of zeros of each tensor."""
+    return {
+        f"weights/{name}/{statistic}": float(value)
+        for name, tensor in tensors.items()
+        for statistic, value in (
+            ("norm", np.linalg.norm(tensor)),
+            ("min", tensor.min()),
+            ("max", tensor.max()),
+            ("zeros", np.mean(tensor == 0)),
+        )
+    }
+
+
+def submit_result(run: OpenRun, training: "TrainingRun") -> None:
+    """Submit the scores of a finished training run."""
+    run.submit(
+        log_result,
+        training.description,
+        training.final_metrics,
+        time=training.last.time,
+        sha256=training.weights_sha256,
+    )
 
 
 def log_result(
@@ -138,8 +227,7 @@ def log_result(
         time: The end of the last epoch, in milliseconds since 1970.
         sha256: See `TrainingRun.weights_sha256`.
     """
-    # MLflow draws a single value as a labeled bar if its step is 0.
-    run.log_metrics(final_metrics, step=0, time=time)
+    run.log_metrics(final_metrics, step=FINAL_STEP, time=time)
     run.set_tags({WEIGHTS_TAG: sha256})
     command = command_line("inspect", run=str(run.run_id)[:8])
     links = {
@@ -152,39 +240,51 @@ def log_result(
     run.describe(description, links)
 
 
-def log_model(
-    run: Run,
-    network_path: Path,
-    exported: Path,
-    metrics: Sequence[EpochPoint],
-    dataset: tuple[str, str],
-) -> None:
+def submit_files(run: OpenRun, folder: Path) -> None:
+    """Submit the files that `TrainingRun.write` wrote to a folder."""
+    run.submit(log_files, sorted(folder.iterdir()))
+
+
+def log_files(run: Run, paths: Sequence[Path]) -> None:
+    """Log the files that `TrainingRun.write` wrote."""
+    run.log_files(TRAINING_FOLDER, paths)
+
+
+def submit_model(run: OpenRun, training: "TrainingRun", path: Path) -> None:
+    """Export the network in a file, and submit it as a model."""
+    from pipeline.model.program import export_network  # imports PyTorch
+
+    last, metadata = training.last, training.metadata
+    metrics = [
+        EpochPoint(FINAL_STEP, last.time, training.final_metrics),
+        EpochPoint(last.number, last.time, ordered(last.metrics)),
+    ]
+    with TemporaryDirectory() as folder:
+        exported = Path(folder, "model.pt2")
+        export_network(path, exported, hidden=training.hyperparameters.hidden)
+        model = ModelData(
+            path, exported, metrics, metadata.dataset, metadata.data_sha256
+        )
+        run.submit(log_model, model)
+        run.wait()  # the recording process reads `exported` before it is removed
+
+
+def log_model(run: Run, model: ModelData) -> None:
     """Log the model, with a program for `mlflow.pytorch.load_model`.
 
     In a sweep, only the best network gets a model. `log_epochs` has logged the images
     of its weights.
     """
-    run.log_model(network_path, exported, metrics, dataset)
+    run.log_model(model)
     title = "learning curves and images of the weights"
     run.add_links({"curves": run.link(title, "model-metrics")})
+
+
+def submit_comparison(run: OpenRun, *, is_equal: bool) -> None:
+    """Submit whether a reproduction has the weights of its original."""
+    run.submit(log_comparison, is_equal)
 
 
 def log_comparison(run: Run, is_equal: bool) -> None:
     """Log whether a reproduction has the weights of its original."""
     run.set_tags({REPRODUCED_TAG: str(is_equal).lower()})
-
-
-def tensor_statistics(
-    tensors: Mapping[str, Float[np.ndarray, "..."]],
-) -> dict[str, float]:
-    """Return Euclidean norm, minimum, maximum and fraction of zeros of each tensor."""
-    return {
-        f"weights/{name}/{statistic}": float(value)
-        for name, tensor in tensors.items()
-        for statistic, value in (
-            ("norm", np.linalg.norm(tensor)),
-            ("min", tensor.min()),
-            ("max", tensor.max()),
-            ("zeros", np.mean(tensor == 0)),
-        )
-    }

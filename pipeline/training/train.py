@@ -47,15 +47,17 @@ from pipeline.tracking import (
 )
 from pipeline.training.checkpoints import Checkpoint, open_checkpoint
 from pipeline.training.log import (
-    log_comparison,
-    log_epochs,
-    log_files,
-    with_shown_tensors,
+    TrainingInputs,
+    submit_comparison,
+    submit_epochs,
+    submit_files,
+    submit_inputs,
+    submit_model,
+    submit_result,
 )
 from pipeline.training.printing import print_epochs, print_summary
 from pipeline.training.reproduction import Original, compare, load_data
 from pipeline.training.result import TrainResult
-from pipeline.training.run_data import TrainingInputs, submit_model, submit_result
 from pipeline.training.size import training_bytes, weight_history_bytes
 from pipeline.training.training_run import (
     TrainingRun,
@@ -68,7 +70,7 @@ OnEpoch = Callable[[Epoch], object]
 
 def train_or_reproduce(
     command: Command[TrainConfig],
-    tracker: Tracker,
+    tracker: Tracker[OpenRun],
     on_epoch: OnEpoch | None = None,
 ) -> TrainResult:
     """Train a network, or reproduce a run; call `on_epoch` after each epoch.
@@ -104,7 +106,7 @@ def _next_steps() -> str:
 def _reproduce(
     cfg: TrainConfig,
     options: Mapping[str, str],
-    tracker: Tracker,
+    tracker: Tracker[OpenRun],
     on_epoch: OnEpoch | None,
 ) -> TrainResult:
     """Train a recorded run again, and compare the two networks.
@@ -142,7 +144,7 @@ def _record_training(
     cfg: TrainConfig,
     options: Mapping[str, str],
     dataset: Dataset,
-    tracker: Tracker,
+    tracker: Tracker[OpenRun],
     on_epoch: OnEpoch | None,
     original: Original | None = None,
 ) -> TrainResult:
@@ -174,11 +176,13 @@ def _record_training(
         _start_run(cfg, checkpoint, tracker, name, inputs) as run,
         delayed_interrupt("stopping after this epoch") as interrupt,
     ):
-        inputs.submit(run, plots=True)
+        submit_inputs(run, inputs, plots=True)
         numbers = interrupt.between(range(len(checkpoint.epochs), cfg.epochs + 1))
         trained = fit(state, split, hyperparameters, epochs=numbers)
         _train_epochs(trained, cfg.epochs, checkpoint, run, on_epoch)
-        training = finished_training_run(dataset, hyperparameters, checkpoint.epochs)
+        training = finished_training_run(
+            dataset, split.train, hyperparameters, checkpoint.epochs
+        )
         _write(cfg, training, folder, run, original)
     print_summary(training, split.val)
     say(f"weights.sha256 {training.weights_sha256}\nfiles  {displayed(folder)}")
@@ -231,7 +235,7 @@ def _context(
 def _start_run(
     cfg: TrainConfig,
     checkpoint: Checkpoint,
-    tracker: Tracker,
+    tracker: Tracker[OpenRun],
     name: str,
     inputs: TrainingInputs,
 ) -> Iterator[OpenRun]:
@@ -266,12 +270,12 @@ def _train_epochs(
     unlogged = [*checkpoint.epochs]
     for epoch in print_epochs(epochs, total=total, done=unlogged[-1].number):
         checkpoint.save(epoch)  # `fit` waits, so its state belongs to this epoch
-        run.submit(log_epochs, with_shown_tensors([*unlogged, epoch], total))
+        submit_epochs(run, [*unlogged, epoch], total)
         unlogged = []
         if on_epoch:
             on_epoch(deepcopy(epoch))  # because `on_epoch` may change its arrays
     if unlogged:  # no epoch was left to train
-        run.submit(log_epochs, with_shown_tensors(unlogged, total))
+        submit_epochs(run, unlogged, total)
 
 
 def _write(
@@ -286,10 +290,11 @@ def _write(
     with busy(message), new_results(folder) as temporary:
         training.write(temporary, run_id=run.run_id)
         submit_result(run, training)
-        run.submit(log_files, sorted(temporary.iterdir()))
+        submit_files(run, temporary)
         if cfg.is_recorded:
             submit_model(run, training, temporary / MODEL_FILE)
         if original:
-            run.submit(log_comparison, original.is_reproduced_by(training))
+            is_equal = original.is_reproduced_by(training)
+            submit_comparison(run, is_equal=is_equal)
         # The recording process reads the files of `temporary` before they are moved.
         run.wait()

@@ -6,7 +6,7 @@ can send it to another machine. It does not depend on where it was trained or is
 recorded.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,24 +15,25 @@ from pipeline import UserError
 from pipeline.base import paths
 from pipeline.base.metric_names import (
     EPOCH_METRICS,
+    FINAL_ACCURACY,
     FINAL_TRAIN,
     VAL_ACCURACY,
     ordered,
 )
 from pipeline.base.tables import to_rows
-from pipeline.base.tags import WEIGHTS_TAG
 from pipeline.base.tensors import tensors_sha256
-from pipeline.core.dataset import Dataset
+from pipeline.base.text import counted
+from pipeline.core.dataset import Dataset, LabeledImages
 from pipeline.core.epoch import Epoch
 from pipeline.core.hyperparameters import Hyperparameters
-from pipeline.core.loop import Track, measure, train_network
-from pipeline.core.network import Network, network_from, snapshot
+from pipeline.core.loop import measure, train_network
+from pipeline.core.network import Network, network_from
 from pipeline.core.threads import one_thread
-from pipeline.model import Metadata, storage, text_files
-from pipeline.model.storage import belongs_elsewhere
+from pipeline.model import Metadata, load_recorded_network, storage, text_files
+from pipeline.model.storage import RESTORE, belongs_elsewhere
 from pipeline.tracking import RecordedRun
 
-RESTORE = "restore the files, or train the network again"
+Track = Callable[[Iterable[Epoch], int], Iterable[Epoch]]  # shows the progress
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +91,20 @@ class TrainingRun:
         names = ordered(self.last.metrics)
         return {name: [each.metrics[name] for each in trained] for name in names}
 
+    @property
+    def description(self) -> str:
+        """The description of the training run for its page, in Markdown."""
+        final, (best, epoch) = self.metrics, self.best
+        return (
+            f"A {self.network.sizes.replace('->', '→')} network with "
+            f"{self.network.parameter_count:,} parameters, trained on "
+            f"{self.metadata.dataset} for {counted(self.last.number, 'epoch')}. It "
+            f"classifies **{final[FINAL_ACCURACY]:.2%}** of the training images and "
+            f"**{final[VAL_ACCURACY]:.2%}** of the validation images correctly "
+            f"(split={self.hyperparameters.split}). The highest validation accuracy "
+            f"was {best:.2%}, after epoch {epoch}."
+        )
+
     def with_dataset(self, name: str) -> "TrainingRun":
         """Return this training run with another name of the same data set."""
         metadata = self.metadata.model_copy(update={"dataset": name})
@@ -129,36 +144,41 @@ def read_training_run(run: RecordedRun) -> TrainingRun:
 
     Raises:
         UserError: If a file is missing, damaged or from another training run.
+            `load_recorded_network` checks that the network is that of the run.
     """
     folder = run.network_path.parent
     files = [folder / name for name in paths.TRAINING_FILES]
     if missing := [path.name for path in files if not path.is_file()]:
         rule = "must contain all files of a training run"
         raise UserError(f"{folder} {rule}, but {missing[0]} is missing: {RESTORE}")
-    network_path, weights_path, history_path, metrics_path, run_path = files
-    network, metadata = storage.load_network(network_path)
-    _check_weights(network, run)
-    if metadata is None:
+    trained = load_recorded_network(run)
+    weights, history = trained.weight_history, trained.history
+    if (metadata := trained.metadata) is None:
         rule = "must record the data set and the hyperparameters of its training run"
-        raise UserError(f"{network_path} {rule}: {RESTORE}")
-    weights = storage.load_weight_history(weights_path, network=network)
-    count = len(weights["layer_1.bias"])  # with epoch 0
-    history = text_files.read_history(history_path, epochs=count - 1)
+        raise UserError(f"{trained.path} {rule}: {RESTORE}")
+    assert weights is not None and history is not None  # their files exist
     if lost := [name for name in EPOCH_METRICS if name not in history]:
-        raise UserError(f"{history_path} must have a column {lost[0]}: {RESTORE}")
+        path = folder / paths.HISTORY_FILE
+        raise UserError(f"{path} must have a column {lost[0]}: {RESTORE}")
     metrics = [{}, *to_rows(history)]  # epoch 0 has neither metrics nor seconds
-    scores = text_files.read_metrics(metrics_path)
+    scores = text_files.read_metrics(folder / paths.METRICS_FILE)
     if not scores.items() >= metrics[-1].items():
-        raise belongs_elsewhere(metrics_path)
-    run_file = text_files.read_run_file(run_path)
-    if len(run_file.times) != count:
-        raise belongs_elsewhere(run_path)
-    measured = zip(metrics, [0.0, *run_file.seconds], run_file.times, strict=True)
+        raise belongs_elsewhere(folder / paths.METRICS_FILE)
+    run_file = text_files.read_run_file(folder / paths.RUN_FILE)
+    seconds = [0.0, *run_file.seconds]
+    if len(seconds) != len(metrics):
+        raise belongs_elsewhere(folder / paths.RUN_FILE)
     return TrainingRun(
         metadata,
         epochs=[
-            Epoch({name: stacked[n] for name, stacked in weights.items()}, n, *values)
-            for n, values in enumerate(measured)
+            Epoch(
+                {name: stacked[number] for name, stacked in weights.items()},
+                number=number,
+                metrics=measured,
+                seconds=seconds[number],
+                time=run_file.times[number],
+            )
+            for number, measured in enumerate(metrics)
         ],
         final_metrics={
             name: x for name, x in scores.items() if name.startswith(FINAL_TRAIN)
@@ -166,22 +186,14 @@ def read_training_run(run: RecordedRun) -> TrainingRun:
     )
 
 
-def _check_weights(network: Network, run: RecordedRun) -> None:
-    """Raise a UserError unless a run recorded this network."""
-    recorded, sha256 = run.tags.get(WEIGHTS_TAG), tensors_sha256(snapshot(network))
-    if sha256 != recorded:
-        raise UserError(
-            f"{run.network_path} must have the weights that run {run.label} recorded, "
-            f"with {WEIGHTS_TAG} {recorded}, got {sha256}: {RESTORE}"
-        )
-
-
 def finished_training_run(
-    dataset: Dataset, hyperparameters: Hyperparameters, epochs: Sequence[Epoch]
+    dataset: Dataset,
+    train: LabeledImages,
+    hyperparameters: Hyperparameters,
+    epochs: Sequence[Epoch],
 ) -> TrainingRun:
-    """Measure the trained network on its training images."""
-    split = dataset.split(hyperparameters.split)
-    score, min_margin = measure(network_from(epochs[-1].tensors), split.train)
+    """Measure the trained network on its training images, a part of the data set."""
+    score, min_margin = measure(network_from(epochs[-1].tensors), train)
     return TrainingRun(
         Metadata(
             dataset=dataset.name,
@@ -200,7 +212,14 @@ def compute_training_run(
     """Train on one thread, with weights that are byte-identical to those of `train`.
 
     This function uses neither the configuration nor MLflow, and writes no file.
-    `train_network` describes the arguments.
+    Everything that trains without recording calls it: the workers of a sweep, the
+    homework and the grader.
+
+    Args:
+        dataset: The data set.
+        hyperparameters: The hyperparameters, with the split of the data set.
+        track: A function that shows the progress. It receives an iterator over the
+            epochs, from epoch 1, and their number.
 
     Raises:
         UserError: If the data set is too small for the split or the batch size.
@@ -208,5 +227,8 @@ def compute_training_run(
     """
     split = dataset.training_split(hyperparameters)
     with one_thread():
-        _, epochs = train_network(split, hyperparameters, track=track)
-        return finished_training_run(dataset, hyperparameters, epochs)
+        epochs = train_network(split, hyperparameters)
+        initial = next(epochs)
+        tracked = track(epochs, hyperparameters.epochs) if track else epochs
+        trained = [initial, *tracked]
+        return finished_training_run(dataset, split.train, hyperparameters, trained)

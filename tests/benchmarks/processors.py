@@ -58,7 +58,7 @@ def train(folder, *, images, seeds, lr, epochs):
         settings = defaults() | {"seed": seed, "lr": lr, "epochs": epochs}
         with one_thread():
             split = Split(data, one_image)
-            _, trained = train_network(split, Hyperparameters(**settings))
+            trained = [*train_network(split, Hyperparameters(**settings))]
         before, after = (
             np.concatenate([array.ravel() for array in epoch.tensors.values()])
             for epoch in trained[-2:]

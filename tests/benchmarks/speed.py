@@ -40,7 +40,7 @@ def read(part):
 
 
 def train_in_keras():
-    """Train as in the course, in Keras; print the seconds of each epoch as JSON."""
+    """Train as in the Keras course; print the seconds of each epoch as JSON."""
     import keras
 
     times = []  # of the start of the training run and of the end of each epoch

@@ -165,7 +165,7 @@ def test_an_invalid_argument_is_rejected_with_key_rule_and_value(command):
 
 
 def test_a_quoted_assignment_with_spaces_is_rejected_like_an_unquoted_one():
-    for word in ("hidden = 3", "hidden =3"):
+    for word in ("hidden = 3", "hidden =3", "hidden 3"):
         (problem,) = problems(word)
         assert problem == f"'{word}' is not of the form key=value: write hidden=3"
 
@@ -328,6 +328,12 @@ def test_cfg_job_prints_the_settings_of_the_stage_as_typed(bare_project):
 def test_the_flag_for_sweeps_may_be_anywhere():
     command = read("-m", "hidden=5,6", "seed=1")
     assert command == read("hidden=5,6", "seed=1", "-m") and len(jobs_of(command)) == 2
+
+
+def test_a_sweep_with_one_combination_varies_nothing_and_its_job_has_a_seed():
+    command = read("-m", "hidden=7")
+    assert command.is_sweep and not command.varied
+    assert [job.varied_values for job in jobs_of(command)] == [{"seed": 1}]
 
 
 def test_commas_separate_numbers_and_names_of_data_sets(tmp_path, monkeypatch):

@@ -28,7 +28,8 @@ from pipeline.cli.stages import from_python, help_text, sweep_from_python
 from pipeline.core.dataset import DataFile
 from pipeline.deploy import sizes
 from pipeline.sweeps.jobs import Outcome
-from pipeline.sweeps.listing import list_jobs, sweep_id, sweep_name
+from pipeline.sweeps.listing import list_jobs
+from pipeline.sweeps.naming import sweep_id, sweep_name
 from pipeline.sweeps.networks import read_networks
 from pipeline.train import sweep, train
 

@@ -67,7 +67,7 @@ def test_a_fingerprint_depends_on_all_that_determines_the_weights(
     assert code() == unchanged
 
 
-def test_core_uses_only_functions_of_numpy_whose_results_are_exact():
+def test_core_uses_only_functions_of_numpy_whose_results_are_exact_or_rounded():
     exact = {"asarray", "flatnonzero", "require", "sort", "sqrt", "unique", "zeros"}
     used = {
         node.attr
@@ -75,5 +75,5 @@ def test_core_uses_only_functions_of_numpy_whose_results_are_exact():
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Attribute) and getattr(node.value, "id", "") == "np"
     }
-    types = {"ndarray", "uint8"}
-    assert used == exact | types  # the version of NumPy is not part of a fingerprint
+    rounded, types = {"quantile"}, {"float64", "ndarray", "uint8"}
+    assert used <= exact | rounded | types  # a fingerprint has no version of NumPy

@@ -1,5 +1,7 @@
 import hashlib
 
+import pytest
+
 from pipeline.core.source_code import code_sha256, modules_sha256
 
 SOURCE = '''"""Describe a module."""
@@ -58,3 +60,28 @@ def test_a_change_of_the_code_changes_the_hash(tmp_path):
         hashes |= {code_sha256(code.encode()), modules_sha256(path)}
     assert len(hashes) == 10
     assert modules_sha256(path, path) not in hashes
+
+
+@pytest.mark.parametrize("end", ["\r\n", "\r"])
+def test_the_ends_of_lines_do_not_change_the_hash(end):
+    code = SOURCE.replace("\n", end).encode()
+    assert code_sha256(code) == hashlib.sha256(CODE.encode()).hexdigest()
+
+
+# `str.splitlines` splits at these characters, but a line of Python does not end there.
+@pytest.mark.parametrize("character", [*"\v\f\x1c\x1d\x1e\x85\u2028\u2029"])
+def test_all_code_is_hashed_after_a_character_that_ends_a_line_only_elsewhere(
+    character,
+):
+    module = f'TEXT = """{character}\n"""; RATE = 1\n'
+    module += f'A = "{character}"\ndef step(lr=0.1):\n    """Doc."""\n    return lr\n'
+    same = module.replace("Doc.", "Changed.") + "# a comment\n"
+    others = [module.replace(*x) for x in (("RATE = 1", "RATE = 2"), ("0.1", "0.9"))]
+    assert code_sha256(same.encode()) == code_sha256(module.encode())
+    assert len({code_sha256(code.encode()) for code in (module, *others)}) == 3
+
+
+def test_code_after_a_form_feed_between_functions_is_hashed():
+    module = 'RATE = 1\n\n\f\ndef step(lr=0.1):\n    """Doc."""\n    return lr\n'
+    other = module.replace("0.1", "0.9")
+    assert code_sha256(module.encode()) != code_sha256(other.encode())

@@ -9,7 +9,7 @@ from pipeline.datasets.upright import MEAN_SLANT, ONE, straighten
 
 
 def slants(images):
-    """Return the slant of each image, from its moments in floating point."""
+    """Return the slant of each image, from its floating-point moments."""
     levels, position = images.astype(float), np.arange(28) - 13.5
     mass = levels.sum(axis=(1, 2))
     x = np.einsum("nyx,x->n", levels, position) / mass

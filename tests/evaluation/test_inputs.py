@@ -96,7 +96,7 @@ def test_a_file_is_preprocessed_or_only_resized(mnist, tmp_path, network, steps)
 
 
 @pytest.mark.parametrize("level", [0, 128, 255])
-def test_an_image_of_one_color_is_blank_however_it_is_prepared(tmp_path, mnist, level):
+def test_an_image_of_one_color_is_blank_with_any_preprocessing(tmp_path, mnist, level):
     pixels, path = np.full((28, 28), level, np.uint8), tmp_path / "a.png"
     Image.fromarray(pixels).save(path)
     file, array = find_image(str(path), mnist), images_from_array(pixels)

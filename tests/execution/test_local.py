@@ -19,7 +19,7 @@ from pipeline.cli import defaults
 from pipeline.core.fingerprint import OtherSoftware, Software
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.execution import local
-from pipeline.execution.executor import MAX_TRIES, Task, TaskResult
+from pipeline.execution.executor import MAX_TRIES, LostAttempt, Task, TaskResult
 from pipeline.execution.helper_process import HelperProcess
 from pipeline.execution.local import KILLED, LocalExecutor
 from pipeline.training.training_run import compute_training_run
@@ -108,10 +108,10 @@ def test_a_worker_killed_while_alone_costs_an_attempt_of_its_task(
     arguments = {k: {"after": n, "path": str(tmp_path / k)} for k, n in deaths.items()}
     with LocalExecutor(1, modules=["json"]) as executor:
         results = [*executor.run(functions.die, tasks(data, arguments))]
-    errors = [(r.job, r.error, r.final) for r in results if r.error]
-    lost = [("always", KILLED, n == MAX_TRIES) for n in range(1, MAX_TRIES + 1)]
-    assert errors == [("once", KILLED, False), *lost]
-    assert not any(result.traceback for result in results)
+    errors = [result for result in results if result.error]
+    lost = [LostAttempt("always", KILLED)] * (MAX_TRIES - 1)
+    failed = TaskResult("always", error=KILLED)  # without a traceback
+    assert errors == [LostAttempt("once", KILLED), *lost, failed]
     values = {r.job: r.value for r in results if not r.error}
     assert values == {"never": 1500, "once": 1500, "later": 1500}
 
@@ -127,8 +127,8 @@ def test_a_worker_killed_next_to_others_costs_no_attempt_and_its_task_is_repeate
     with LocalExecutor(2) as executor:
         calls = tasks(data, arguments)
         results = [*executor.run(functions.die_beside_others, calls)]
-    lost = [(r.job, r.error, r.final) for r in results if r.error]
-    assert lost == [("victim", KILLED, False)] * MAX_TRIES
+    lost = [result for result in results if result.error]
+    assert lost == [LostAttempt("victim", KILLED)] * MAX_TRIES
     values = {r.job: r.value for r in results if not r.error}
     assert values.keys() == arguments.keys()
     assert values.pop("victim") == (MAX_TRIES + 1, 0)
@@ -140,7 +140,7 @@ def test_a_worker_killed_while_it_sends_a_result_is_replaced(
 ):
     call = tasks(data, {"a": {"path": str(tmp_path / "killed")}})
     results = [*executor.run(functions.large, call)]
-    assert [result.final for result in results] == [False, True]
+    assert [type(result) for result in results] == [LostAttempt, TaskResult]
     assert len(results[1].value) == 100_000_000
 
 
@@ -148,7 +148,7 @@ def test_a_worker_killed_between_two_tasks_is_replaced(executor, data, functions
     def pids():
         arguments = {"a": {}, "b": {}}
         results = [*executor.run(functions.wait_and_return_pid, tasks(data, arguments))]
-        assert all(result.final and not result.error for result in results)
+        assert not any(result.error for result in results)
         return [result.value for result in results]
 
     before = pids()
@@ -162,7 +162,7 @@ def test_a_worker_killed_between_two_tasks_is_replaced(executor, data, functions
 
 def test_an_error_of_the_program_ends_its_task_with_a_traceback(executor, data):
     (result,) = executor.run(json.dumps, tasks(data, {"a": {}}))
-    assert result.final and result.error.startswith("TypeError: Object of type Dataset")
+    assert result.error.startswith("TypeError: Object of type Dataset")
     assert "Traceback" in result.traceback and "json" in result.traceback
 
 

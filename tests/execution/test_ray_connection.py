@@ -43,3 +43,13 @@ def test_an_address_without_a_cluster_is_rejected_in_one_line(
 def test_the_reason_of_a_failure_is_a_line_about_it(line, reason):
     found = find_reason(line, "a:1")
     assert found is None if reason is None else reason in found
+
+
+def test_a_missing_address_is_rejected_before_a_data_set_is_fetched(
+    bare_project, monkeypatch
+):
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    arguments = "hidden=5", "executor=ray", "dataset=digits"
+    printed, error = bare_project.sweep("train", *arguments)
+    assert error.startswith("executor=ray needs RAY_ADDRESS: ") and not printed
+    assert not bare_project.files()

@@ -1,6 +1,6 @@
-"""The bytes of the ink and of the prepared image, for drawings of four kinds.
+"""The bytes of the ink and of the preprocessed image, for drawings of four kinds.
 
-A changed hash means that images of users are prepared differently. Look at the new
+A changed hash means that images of users are preprocessed differently. Look at the new
 images, compare `python tests/benchmarks/images.py` before and after, and store the new
 hash. The ink is compared in 32 levels, because its last bits depend on the processor.
 """

@@ -11,6 +11,7 @@ from pipeline.cli import defaults
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.loop import train_network
 from pipeline.core.margin import min_margin
+from pipeline.core.network import network_from
 from pipeline.datasets.registry import DEBIAN_FOLDER
 from pipeline.interpret import ModelAnalysis
 from pipeline.interpret.page import render_page
@@ -33,7 +34,8 @@ def clothes(mnist, tmp_path_factory):
     few = whole.train.pick(np.arange(2000)), whole.test.pick(np.arange(300))
     dataset = replace(whole, train=few[0], test=few[1])
     hyperparameters = Hyperparameters(**defaults() | {"epochs": 1})
-    network, _ = train_network(dataset.split("exercise"), hyperparameters)
+    *_, last = train_network(dataset.split("exercise"), hyperparameters)
+    network = network_from(last.tensors)
     path = tmp_path_factory.mktemp("clothes") / "model.safetensors"
     metadata = Metadata(
         hyperparameters=hyperparameters,

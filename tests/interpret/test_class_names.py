@@ -17,7 +17,7 @@ def test_the_tutorial_names_garments(clothes):
     text = render_tutorial(clothes)
     words = " ".join(text.split())
     assert f"In test image 0 ({NAMES[clothes.dataset.test.labels[0]]})," in words
-    assert "a logit for each of 10 garments" in words
+    assert "into ten logits, one for each garment." in words
     *_, table = text.split("\n\n")
     rows = [re.split("  +", line) for line in table.splitlines()[1:]]
     assert {row[-1].rsplit(" ", 1)[0] for row in rows} <= {*NAMES, "none"}

@@ -1,4 +1,4 @@
-"""The page in a real Chromium and `predict` prepare and classify the same drawing.
+"""The page in a real Chromium and `predict` preprocess and classify the same drawing.
 
 A drawing is a list of strokes; a stroke is an array of points, as fractions of the
 board.

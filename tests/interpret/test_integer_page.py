@@ -32,7 +32,7 @@ def models(quantized, small_dataset, mnist):
 
 
 def set_bit_width(page, bits):
-    """Select a bit width; 0 is the network in floating point."""
+    """Select a bit width; 0 is the floating-point network."""
     index = [0, *BIT_WIDTHS].index(bits)
     page.evaluate("(networkIndex) => change({ networkIndex })", index)
 
@@ -277,16 +277,12 @@ def displayed(page):
     )
 
 
-def test_the_prediction_in_floating_point_is_shown_if_it_differs(
-    page, models, displayed
-):
+def test_the_floating_point_prediction_is_shown_if_it_differs(page, models, displayed):
     model, rows = models[1], page.evaluate("model.gallery.slice(0, 50)")
     for row, (text, is_unsure, _) in zip(rows, displayed, strict=True):
         assert re.match(rf"With 1 bit, .* {model.predictions[row]} \(", text)
         differs = model.predictions[row] != model.float_predictions[row]
-        name = (
-            f" The network in floating point predicts {model.float_predictions[row]} ("
-        )
+        name = f" The floating-point network predicts {model.float_predictions[row]} ("
         assert not is_unsure and (name in text) == differs, text
 
 

@@ -1,5 +1,7 @@
 """A network that a command has selected does not change while the command runs."""
 
+import shutil
+
 import pytest
 import torch
 
@@ -7,6 +9,7 @@ from pipeline import UserError
 from pipeline.base.paths import MODEL_FILE, store_dir
 from pipeline.core.network import Dense
 from pipeline.model import load_detector, load_trained_model, select_trained_model
+from pipeline.train import sweep
 
 
 def test_a_training_run_that_ends_after_the_selection_does_not_change_it(empty_project):
@@ -57,3 +60,27 @@ def test_stages_that_assume_two_layers_reject_others(finished):
     trained.network.layer_3 = Dense(10, 10, generator=torch.Generator())
     with pytest.raises(UserError, match=r"3 layers \(784 -> 20 -> 10 -> 10\).*two"):
         trained.require_two_layers()
+
+
+def test_a_network_that_replaced_the_recorded_one_is_rejected_by_all_stages(project):
+    with project.captured():
+        result = sweep(dataset="digits", epochs=1, hidden=5, seed=[1, 2])
+    best = result.best
+    (other,) = (each for each in result.outcomes if each is not best)
+    runs, recorded = len(project.runs()), load_trained_model(best.network_path)
+    shutil.copyfile(other.network_path, best.network_path)
+    found = load_trained_model(best.network_path)
+    hashes = f"{recorded.weights_sha256}, got {found.weights_sha256}"
+    rule = rf"model\.safetensors must .*{best.run_id}.*weights.sha256 {hashes}: "
+    own = str(other.network_path)
+    with project.captured(), pytest.raises(UserError, match=rule):
+        result.load_best()
+    for read in (
+        lambda: project.call("evaluate", run=best.run_id),
+        lambda: project.call("inspect", model=own, against=best.run_id),
+        lambda: project.call("export", sweep=result.run_id),
+        lambda: project.call("train", reproduce=best.run_id),
+    ):
+        with pytest.raises(UserError, match=rule):
+            read()
+    assert len(project.runs()) == runs

@@ -174,14 +174,18 @@ def test_a_damaged_run_json_is_rejected_by_name(path, content):
 def test_the_metrics_of_each_epoch_are_read_and_checked(path):
     assert load_trained_model(path).history is None
     table, history = "epoch,val/loss\n1,0.5\n2,0.25\n", path.with_name("history.csv")
-    history.write_text(table)
-    assert load_trained_model(path).history == {"val/loss": [0.5, 0.25]}
+    for written in (table, table + "\n", table.replace("\n", "\r\n")):
+        history.write_text(written)
+        assert load_trained_model(path).history == {"val/loss": [0.5, 0.25]}
     for text, error in [
         ("", "damaged"),
         (table + "3", "damaged"),
         (table.replace("0.5", "half"), "damaged"),
         (table + "3,0.1\n", "does not belong"),
-        (table.replace("0.25", "nan"), "does not belong"),
+        (table.replace("0.25", "nan"), "damaged: it contains NaN or infinity"),
+        (table.replace("0.25", "inf"), "damaged: it contains NaN or infinity"),
+        ("epoch,val/loss,val/loss\n1,1,1\n2,1,1\n", "damaged: two columns have the"),
+        (table.replace("epoch", "step"), "does not belong"),
         ("epoch,val/loss\n", "damaged"),
     ]:
         history.write_text(text)

@@ -11,7 +11,8 @@ from pipeline.cli import TrainConfig, sweep_from_python
 from pipeline.cli.arguments import parse
 from pipeline.core.dataset import DataFile
 from pipeline.sweeps.jobs import folder_name
-from pipeline.sweeps.listing import list_jobs, sweep_id, sweep_name
+from pipeline.sweeps.listing import list_jobs
+from pipeline.sweeps.naming import sweep_id, sweep_name
 
 
 def unread(name):

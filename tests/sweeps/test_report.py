@@ -23,7 +23,8 @@ from pipeline.sweeps.configurations import (
     why_no_best,
 )
 from pipeline.sweeps.jobs import Job, Outcome
-from pipeline.sweeps.listing import list_jobs, sweep_name
+from pipeline.sweeps.listing import list_jobs
+from pipeline.sweeps.naming import sweep_name
 from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.report_text import description, select_rows, summarize
 from pipeline.sweeps.result import SweepResult

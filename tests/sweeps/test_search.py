@@ -135,7 +135,7 @@ def test_a_search_ends_when_all_values_were_suggested_without_repetitions(
         search.add(outcome(job))
         assert len(search.jobs) <= len(values)
     assert sorted(job.values[key] for job in search.jobs) == values
-    assert search.is_complete
+    assert search.ended == search.size
     ends = f"the search ends after {len(values)} trials: no other values were found"
     assert (ends in " ".join(capsys.readouterr().out.split())) == (key == "lr")
 

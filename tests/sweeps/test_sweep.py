@@ -20,7 +20,7 @@ from pipeline.cli import committed_defaults, default_values
 from pipeline.execution import local, workers
 from pipeline.model import load_trained_model
 from pipeline.model.storage import save_model
-from pipeline.sweeps import listing
+from pipeline.sweeps import naming
 from pipeline.sweeps import sweep as command
 from pipeline.sweeps.children import Children
 from pipeline.sweeps.networks import read_networks
@@ -379,6 +379,8 @@ def test_a_damaged_network_that_another_sweep_finds_is_trained_again_in_both(swe
     assert "this sweep is finished" in sweep.run("seed=1,2")[0]  # reads no file
     printed, error = sweep.run("seed=1,2,3")
     assert "1 of 3 training runs were reused" in printed and not error
+    line = f"run {damaged.info.run_id} cannot be read ({path} "
+    assert " ".join(printed.split()).count(line) == 1
     damaged = sweep.workspace.client.get_run(damaged.info.run_id)
     assert damaged.info.status == "FAILED"
     assert str(path) in damaged.data.tags["error"]
@@ -389,7 +391,8 @@ def test_a_damaged_network_that_another_sweep_finds_is_trained_again_in_both(swe
     single = sweep.workspace.client.get_run(sweep.workspace.run_id())
     sweep.workspace.artifact(single, "train/history.csv").write_text("epoch\n")
     printed, error = sweep.run("hidden=5", "seed=1")
-    assert "reused" not in printed and not error
+    found = f"run {single.info.run_id} cannot be read"
+    assert "were reused" not in printed and printed.count(found) == 1 and not error
     single = sweep.workspace.client.get_run(single.info.run_id)
     assert single.info.status == "FINISHED"
 
@@ -505,7 +508,7 @@ def test_a_finished_sweep_prints_its_table_and_trains_deleted_children_again(
 def test_a_sweep_does_not_depend_on_the_committed_defaults(sweep, monkeypatch):
     sweep.run("seed=1,2", "epochs=2")
     changed = {**committed_defaults(), "dataset": "digits", "epochs": 2}
-    for module in (default_values, listing):
+    for module in (default_values, naming):
         monkeypatch.setattr(module, "committed_defaults", lambda: changed)
     printed, _ = sweep.run("seed=1,2", "epochs=2")  # their runs have new names
     assert "this sweep is finished" in printed

@@ -48,10 +48,10 @@ class Course:
         """Return the network of a student, perhaps trained with other settings."""
         settings = {**self.settings, **others}
         assignment = Assignment(COURSE, self.data.name, settings)
-        return assignment.train(student, self.data)[-1].tensors
+        return assignment.train(student, self.data).last.tensors
 
     def assigned(self, student):
-        before, last = self.assignment.train(student, self.data)[-2:]
+        before, last = self.assignment.train(student, self.data).epochs[-2:]
         return Assigned(last.tensors, before.tensors)
 
     def inputs(self, student, network):

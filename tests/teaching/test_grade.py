@@ -163,7 +163,18 @@ def test_a_class_of_sixty_gives_exactly_the_expected_table(
             "problem": "",
             "submission": f"{name}.zip" if index % 2 else name,
         }
+    grade_all(require="any")
+    assert table(outputs) == expected
     grades = grade_all()
+    about_networks = [question.name for question in QUESTIONS if question.needs_network]
+    for row in expected.values():
+        if row["training"] == Training.OTHER.value:
+            row |= dict.fromkeys(about_networks, "0.0")
+            row["points"] = f"{sum(float(row[each.name]) for each in QUESTIONS)}"
+            row["problem"] = (
+                "not the assigned network: no points for the answers that depend on "
+                "the weights"
+            )
     assert table(outputs) == expected
     assert [entry.student for entry in grades.entries] == [*expected]
     assert not (grades.problems or grades.equal() or grades.misnamed)
@@ -233,7 +244,7 @@ def test_weights_that_no_longer_change_do_not_make_another_run_an_edited_copy(
     # With this learning rate, most neurons soon output 0 for all images.
     steep = {**course.settings, "hidden": 20, "epochs": 20, "lr": 0.1}
     steep = dataclasses.replace(course, settings=steep)
-    trained = steep.assignment.train("ana", course.data)
+    trained = steep.assignment.train("ana", course.data).epochs
     first, before, last = (trained[index].tensors for index in (0, -2, -1))
     other = steep.train("ana", epochs=epochs)
     name = "layer_1.weight"
@@ -973,15 +984,15 @@ def test_with_require_only_the_assigned_network_gets_points_for_its_weights(
     read = 'read the section "Not the assigned network"'
     notice = (
         "3 students get no points for the questions about the weights, because the "
-        "network is not the assigned one (eva, dora, cem): the cause can be innocent, "
-        f"so {read}"
+        "network is not the assigned one (eva, dora, cem): there can be a "
+        f"legitimate reason, so {read}"
     )
     assert grades.network_notices == [notice]
     notice = notice.replace('"', "&#34;")
     assert shown.count(f'<p><b>{notice} <a href="#networks">below</a>.</b></p>') == 1
     titles = re.findall("<h4>(.*?)</h4>", shown)
     assert titles == [
-        "Different training runs, perhaps without the students&#39; fault",
+        "Different training runs, perhaps through no fault of the students",
         "Networks of other students",
         "Edited weights",
         "Nearly the assigned weights",
@@ -996,7 +1007,8 @@ def test_with_require_only_the_assigned_network_gets_points_for_its_weights(
     shown = page(outputs)
     notices = [
         "1 student gets no points for the questions about the weights, because the "
-        f"network is not the assigned one (cem): the cause can be innocent, so {read}",
+        "network is not the assigned one (cem): there can be a legitimate reason, "
+        f"so {read}",
         "2 students get points for a different training run, because of require=any "
         f"(eva, dora): {read}",
     ]
@@ -1012,7 +1024,7 @@ def test_with_require_only_the_assigned_network_gets_points_for_its_weights(
         grade_all(require="own")
 
 
-def test_networks_with_a_possibly_innocent_cause_are_listed_before_all_others(
+def test_networks_with_a_possibly_legitimate_reason_are_listed_first(
     course, grade_all, place
 ):
     others = {"torch": "2.0.1"}
@@ -1031,7 +1043,7 @@ def test_networks_with_a_possibly_innocent_cause_are_listed_before_all_others(
         for cause, same in grade_all().others_by_cause.items()
     }
     assert found == {
-        "innocent": ["cem", "ben", "ana"],
+        "legitimate": ["cem", "ben", "ana"],
         "copied": ["dora"],
         "edited": ["eva"],
         "nearly": ["finn"],

@@ -9,7 +9,7 @@ from pipeline import tracking
 from pipeline.execution.helper_process import HelperProcess
 from pipeline.model import storage
 from pipeline.model.program import export_network
-from pipeline.tracking import RunStart, mirror, sync
+from pipeline.tracking import RunStart, copier, sync
 from pipeline.tracking.copies.server_copies import copies_on
 from pipeline.tracking.store.client import open_store
 
@@ -41,7 +41,7 @@ def same_helper(lasting_helper, monkeypatch):
         lasting_helper.submit(copies_on.cache_clear)
         return lasting_helper
 
-    for module in (mirror, sync):
+    for module in (copier, sync):
         monkeypatch.setattr(module, "HelperProcess", start)
 
 
@@ -144,7 +144,7 @@ def recorded(tmp_path_factory, empty_store, start_run, record_sweep, network_fil
         counts = {"train": 5}
         run.log_dataset("d", sha256="a" * 64, source="s", counts=counts, use="training")
         points = [tracking.EpochPoint(0, 1002, {"val/accuracy": 0.5})]
-        run.log_model(*network_files, points, ("d", "a" * 64))
+        run.log_model(tracking.ModelData(*network_files, points, "d", "a" * 64))
         run.set_tags({f"tag{number}": str(number) for number in range(120)})
     record_sweep(folder)
     client = open_store(folder)

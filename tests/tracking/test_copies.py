@@ -27,15 +27,15 @@ from pipeline.sweeps.networks import read_networks
 from pipeline.sync import sync
 from pipeline.tracking import (
     RunStart,
+    copier,
     find_run,
     find_sweep,
     find_training_run,
-    mirror,
     tagged_runs,
 )
+from pipeline.tracking.copier import Copier
 from pipeline.tracking.copies.copying import describe_failed, runs_in_order
 from pipeline.tracking.copies.server_copies import Copies
-from pipeline.tracking.mirror import Mirror
 from pipeline.tracking.store.client import open_store
 from pipeline.tracking.store.mlflow_internals import VIEW_TAG
 from pipeline.tracking.store.pages import VIEW
@@ -186,8 +186,8 @@ def test_a_copy_is_in_an_experiment_with_the_same_name(store, start_run, server,
 
 @pytest.fixture
 def no_timeout(monkeypatch):
-    """Disable the timeout, for slow machines; test_mirror tests it."""
-    monkeypatch.setattr(mirror, "FINISH_SECONDS", 600)
+    """Disable the timeout, for slow machines; test_copier tests it."""
+    monkeypatch.setattr(copier, "FINISH_SECONDS", 600)
 
 
 def test_a_training_run_and_its_evaluation_are_copied(
@@ -236,7 +236,7 @@ def test_a_sweep_is_copied_once_with_all_its_children(
 def test_an_open_run_and_its_closed_children_are_on_the_server(
     store, start_run, server, tmp_path, monkeypatch, no_timeout
 ):
-    monkeypatch.setattr(mirror, "COPY_SECONDS", 0.1)
+    monkeypatch.setattr(copier, "COPY_SECONDS", 0.1)
     with start_run(store, tags={"kind": "sweep"}, server=server.url) as sweep:
         with sweep.child(RunStart("a", {"hidden": 5}, {})) as child:
             child.log_metrics({"val/accuracy": 0.5}, step=1, time=1000)
@@ -261,10 +261,10 @@ def test_an_open_run_and_its_closed_children_are_on_the_server(
 def test_the_first_copy_is_made_earlier_than_the_others(
     store, start_run, server, lasting_helper, monkeypatch
 ):
-    monkeypatch.setattr(mirror, "COPY_SECONDS", 1000)
+    monkeypatch.setattr(copier, "COPY_SECONDS", 1000)
     with start_run(store) as run:
         run.log_metrics({"val/accuracy": 0.5}, step=1, time=1000)
-        with closing(Mirror(store, server.url, lasting_helper.channels[1])) as copying:
+        with closing(Copier(store, server.url, lasting_helper.channels[1])) as copying:
             copying.follow(lambda: run.run_id)
             while not any(copy.data.metrics for copy in copies_on(server).values()):
                 time.sleep(0.1)
@@ -273,7 +273,7 @@ def test_the_first_copy_is_made_earlier_than_the_others(
 def test_an_interrupted_run_is_killed_on_the_server_too(
     store, start_run, server, monkeypatch, no_timeout, capfd
 ):
-    monkeypatch.setattr(mirror, "COPY_SECONDS", 0.1)
+    monkeypatch.setattr(copier, "COPY_SECONDS", 0.1)
     with suppress(KeyboardInterrupt), start_run(store, server=server.url) as run:
         while run.run_id not in copies_on(server):
             time.sleep(0.1)
@@ -282,7 +282,7 @@ def test_an_interrupted_run_is_killed_on_the_server_too(
     assert run.copied and "copy   " in capfd.readouterr().out
     copied = copies_on(server)[run.run_id]
     assert copied.info.status == "KILLED" and copied.info.end_time
-    monkeypatch.setattr(mirror, "FIRST_SECONDS", 60)
+    monkeypatch.setattr(copier, "FIRST_SECONDS", 60)
     with suppress(KeyboardInterrupt), start_run(store, server=server.url) as run:
         raise KeyboardInterrupt  # before the process that copies it is started
     assert run.copied is False and run.run_id not in copies_on(server)
@@ -510,7 +510,7 @@ def test_a_run_that_a_server_rejects_does_not_hide_the_copies_of_others(
     rejected = next(run for run in runs if run.tags["kind"] == "training").run_id
     with sqlite3.connect(synced.outputs / "mlflow.db") as database:  # MLflow rejects it
         database.execute("INSERT INTO tags VALUES ('a*b', '1', ?)", [rejected])
-    reason = f"4 runs were not copied to {server.url}; the first: run {rejected}: "
+    reason = f"4 runs were not copied to {server.url}; for example, run {rejected}: "
     with synced.captured() as text, pytest.raises(PartlyFailed) as failed:
         sync(server=server.url)
     assert str(failed.value).startswith(f"1 of {reason}")
@@ -518,7 +518,7 @@ def test_a_run_that_a_server_rejects_does_not_hide_the_copies_of_others(
     assert lines[1] == "digits: 3 copied, 1 failed" and rejected in lines[2]
     copied = {run.run_id for run in runs} - {rejected}
     assert copied < failed.value.result.keys() and len(failed.value.result) == 3
-    assert not mirror.mirror_run(synced.outputs, server.url, rejected)
+    assert not copier.copy_to_server(synced.outputs, server.url, rejected)
     text = " ".join(capfd.readouterr().err.split())
     assert f"the copy of run {rejected} is incomplete: 1 of 1 runs were not" in text
 
@@ -526,7 +526,7 @@ def test_a_run_that_a_server_rejects_does_not_hide_the_copies_of_others(
 def test_the_copy_of_an_open_run_is_not_reported_as_deleted(synced, server, capfd):
     running = open_store(synced.outputs).create_run("1", run_name="open").info.run_id
     with locking.acquire(synced.outputs / ".locks" / running):
-        assert not mirror.mirror_run(synced.outputs, server.url, running)
+        assert not copier.copy_to_server(synced.outputs, server.url, running)
         with pytest.raises(UserError, match="was skipped: it is still running"):
             synced.call("sync", server=server.url, run=running)
     text = " ".join(capfd.readouterr().err.split())

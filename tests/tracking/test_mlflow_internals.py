@@ -44,7 +44,7 @@ def test_moving_a_store_updates_every_column_with_an_artifact_uri(store, client,
 
 
 def test_a_read_waits_for_a_writer_as_long_as_mlflow_does(client):
-    with client._client._tracking_client.store.ManagedSessionMaker() as session:
+    with client._tracking_client.store.ManagedSessionMaker() as session:
         assert session.scalar(text("PRAGMA busy_timeout")) == LOCKED_SECONDS * 1000
 
 

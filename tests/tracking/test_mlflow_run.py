@@ -1,6 +1,7 @@
 import re
 import resource
 from contextlib import suppress
+from importlib.metadata import version
 
 import mlflow
 import numpy as np
@@ -10,7 +11,7 @@ from mlflow.entities import ViewType
 
 from pipeline.base.paths import ROOT
 from pipeline.base.tags import PROJECT_TAG
-from pipeline.tracking import EpochPoint, RunStart, children_of, provenance
+from pipeline.tracking import EpochPoint, ModelData, RunStart, children_of
 from pipeline.tracking.store.sqlite import path_from_uri
 
 
@@ -23,7 +24,7 @@ def test_a_model_that_was_incomplete_is_completed_and_has_both_flavors(
             run_id = run.run_id
             if models:
                 points = [EpochPoint(2, 1000, {"val/loss": 0.5})]
-                run.log_model(*network_files, points, ("d", "a"))
+                run.log_model(ModelData(*network_files, points, "d", "a"))
             else:
                 client.create_logged_model("1", "of a user", run.run_id)
                 client.create_logged_model("1", "model", run.run_id)
@@ -98,7 +99,7 @@ def test_a_child_is_complete_or_removed_when_its_sweep_is_resumed(
     sweep.reopen_child(child.run_id).set_tags({"best": "yes"})
     assert client.get_run(child.run_id).data.tags["best"] == "yes"
     assert (finished.run_id, finished.tags["host"]) == (child.run_id, "a worker")
-    assert finished.tags[PROJECT_TAG] == provenance.version("digit-pipeline")
+    assert finished.tags[PROJECT_TAG] == version("digit-pipeline")
     assert finished.artifacts == child.artifacts
     info, data = client.get_run(child.run_id).info, client.get_run(child.run_id).data
     assert (info.run_name, info.status) == ("hidden=5", "FINISHED")
@@ -143,7 +144,7 @@ def test_models_are_ranked_with_the_lines_of_the_documents(
     for accuracy in (0.5, 0.9, 0.7):
         with start_run(store) as run:
             history = [EpochPoint(0, 1000, {"val/accuracy": accuracy})]
-            run.log_model(*network_files, history, ("d", "a"))
+            run.log_model(ModelData(*network_files, history, "d", "a"))
             accuracies[run.run_id] = accuracy
     text = (ROOT / "pipeline" / "tracking" / "README.md").read_text()
     (line,) = re.findall(r"^best_first = .*$", text, re.MULTILINE)

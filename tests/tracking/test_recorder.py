@@ -13,7 +13,8 @@ import pytest
 
 from pipeline import UserError, tracking
 from pipeline.execution.helper_process import HelperKilled
-from pipeline.tracking import EpochPoint, Tracker, provenance, recorder
+from pipeline.tracking import EpochPoint, provenance, recorder
+from pipeline.tracking.recorder import HelperTracker
 from pipeline.tracking.store.locks import run_lock_file
 from pipeline.tracking.store.mlflow_internals import quiet
 from pipeline.training.log import log_files
@@ -46,17 +47,14 @@ def niceness():
     return os.nice(0)
 
 
-def new_recorder(*, is_copying=False):
-    return closing(recorder.start_recorder(is_copying=is_copying))
-
-
 @pytest.fixture
 def tracker(store, monkeypatch):
     """A tracker that records one run in another process, in the experiment "mine"."""
     folder = str(Path(__file__).parent)
     monkeypatch.setenv("PYTHONPATH", folder)  # with the functions above
-    with new_recorder() as helper:
-        yield Tracker(store, experiment="mine", recorder=helper)
+    tracker = HelperTracker(store, server=None, experiment="mine")
+    with closing(tracker):
+        yield tracker
 
 
 @pytest.fixture
@@ -64,8 +62,7 @@ def shared_tracker(store, lasting_helper, monkeypatch):
     """A tracker like `tracker`, but in a process that several tests share."""
     lasting_helper.submit(forget)  # a new process has no run
     monkeypatch.setattr(recorder, "HelperProcess", lambda *_, **__: lasting_helper)
-    helper = recorder.start_recorder(is_copying=False)
-    return Tracker(store, experiment="mine", recorder=helper)
+    return HelperTracker(store, server=None, experiment="mine")
 
 
 @pytest.fixture
@@ -167,7 +164,7 @@ def test_a_killed_recording_process_is_an_error_with_a_remedy(
     ):
         run.submit(log, "a", "b")
         run.wait()
-        tracker._recorder._process.kill()
+        tracker._helper._process.kill()
         run.submit(log, "a", "c")
         run.wait()
     assert client.get_run(run.run_id).info.status == "RUNNING"
@@ -183,7 +180,7 @@ def test_a_killed_process_does_not_hide_the_error_of_the_training_run(tracker, c
         pytest.raises(FloatingPointError, match="loss is NaN"),
         tracker.start_run(**RUN),
     ):
-        tracker._recorder._process.kill()
+        tracker._helper._process.kill()
         raise FloatingPointError("loss is NaN")
     assert "the run could not be marked FAILED" in capsys.readouterr().err
 
@@ -197,13 +194,13 @@ def test_a_run_that_is_interrupted_before_it_is_open_is_killed(shared_tracker, r
 
 
 def test_a_further_interrupt_does_not_wait_until_the_run_is_open(tracker, runs):
-    tracker._recorder._process.send_signal(signal.SIGSTOP)  # it never opens the run
+    tracker._helper._process.send_signal(signal.SIGSTOP)  # it never opens the run
     interrupt = [threading.main_thread().ident, signal.SIGINT]
     with pytest.raises(KeyboardInterrupt), tracker.start_run(**RUN):
         threading.Timer(0.2, signal.pthread_kill, interrupt).start()
         raise SystemExit
     tracker.close()
-    assert tracker._recorder._process.returncode == -signal.SIGKILL
+    assert tracker._helper._process.returncode == -signal.SIGKILL
     assert not runs()
 
 
@@ -233,7 +230,7 @@ def test_a_process_without_a_run_ends_when_training_fails(store, monkeypatch):
     prepared = tracking.start_tracker(store, server=None, experiment="digits")
     with suppress(OSError), prepared as tracker:
         raise OSError("no data")
-    assert tracker._recorder._process.returncode is not None
+    assert tracker._helper._process.returncode is not None
 
 
 def test_silencing_mlflow_leaves_the_environment_to_other_threads():
@@ -294,5 +291,5 @@ def test_training_has_a_higher_priority_than_a_process_that_also_copies(
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
     monkeypatch.delitem(sys.modules, "mlflow")  # otherwise, no process is started
     with tracking.start_tracker(store, server=server, experiment="digits") as tracker:
-        added = tracker._recorder.submit(niceness).result() - os.nice(0)
+        added = tracker._helper.submit(niceness).result() - os.nice(0)
     assert added == (recorder.COPYING_NICENESS if server else 0)

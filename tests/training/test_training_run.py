@@ -18,9 +18,10 @@ from pipeline.training.training_run import finished_training_run, read_training_
 def training(few, tmp_path):
     """A training run of two of five planned epochs."""
     planned = Hyperparameters(**defaults() | {"epochs": 5})
-    _, epochs = train_network(few, planned.model_copy(update={"epochs": 2}))
+    epochs = [*train_network(few, planned.model_copy(update={"epochs": 2}))]
     file = DataFile(tmp_path / "mnist.safetensors", "00ff")
-    return finished_training_run(Dataset(file, few.train, few.val), planned, epochs)
+    dataset = Dataset(file, few.train, few.val)
+    return finished_training_run(dataset, few.train, planned, epochs)
 
 
 @pytest.fixture

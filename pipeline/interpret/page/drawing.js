@@ -145,8 +145,8 @@ export function straighten(image, shear = shearOf(image)) {
   });
 }
 
-// Prepare a drawing like MNIST's images. The result is 28x28 gray levels, the number of
-// strokes that were ignored, the finding, and the transform: pixel = offset + scale *
+// Preprocess a drawing like MNIST's images. The result is 28x28 gray levels, the number
+// of strokes that were ignored, the finding, and the transform: pixel = offset + scale *
 // fraction, after which `shear(row)` moves a row to the left.
 export function prepareDrawing(drawn) {
   if (!drawn.length) return { image: new Uint8Array(PIXELS), stray: 0,

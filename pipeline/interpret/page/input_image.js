@@ -71,7 +71,7 @@ export const inputImage = {
   },
 };
 
-// Show an image on the board, and say how a drawing was prepared.
+// Show an image on the board, and say how a drawing was preprocessed.
 function showImage({ image, index, strokes, stray }) {
   pending = null;
   const board = $("board"), context = board.getContext("2d");
@@ -92,7 +92,7 @@ function markMistakes() {
     const notes = [`test image ${model.gallery[index]}: ${model.one_image[label]}`];
     if (predicted !== label) notes.push(`classified as ${className(predicted)}`);
     if (predicted !== expected)
-      notes.push(`in floating point as ${className(expected)}`);
+      notes.push(`by the floating-point network as ${className(expected)}`);
     thumbnail.title = thumbnail.ariaLabel = notes.join(", ");
     thumbnail.classList.toggle("mistake", predicted !== label);
     thumbnail.classList.toggle("differs", predicted !== expected);

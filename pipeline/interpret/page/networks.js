@@ -1,4 +1,4 @@
-// Networks in floating point and in integers, which compute as in
+// Floating-point and integer networks, which compute as in
 // pipeline/core/network.py and pipeline/integers/integer_network.py, and provide the
 // texts that describe their numbers. The detector checks predictions. This module does
 // not change the page.
@@ -34,7 +34,7 @@ import {
   sum,
 } from "display.js";
 
-// The common base of networks in floating point and in integers. Weights are stored as
+// The common base of floating-point and integer networks. Weights are stored as
 // in PyTorch, with a row for each neuron.
 class TwoLayers {
   constructor(weights, biases, fields) {
@@ -226,7 +226,7 @@ export class Detector {
   constructor(fields) { Object.assign(this, fields); }
 
   // Why a prediction is unsure; "" if it is not. Whether an image looks like the
-  // training images is determined for the class that the trained network in floating point
+  // training images is determined for the class that the trained floating-point network
   // predicts. `allOn` is the result of this network with all neurons on.
   reason(image, allOn, { probabilities, first, second } = allOn) {
     if (this.isUnlike(image, allOn.first)) return "unlike";

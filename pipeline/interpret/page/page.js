@@ -52,7 +52,7 @@ function fromHalves(bytes) {
 }
 
 // The page has either the networks of the epochs, of which the last is `trained`, or
-// `trained` followed by the networks in integers.
+// `trained` followed by the integer networks.
 function load({ tensors, metadata }) {
   const last = metadata.epochs.length - 1;
   const common = { weight_scale: metadata.weight_scale, title: metadata.trained_title,

@@ -166,7 +166,7 @@ export const overEpochs = {
 
 // The value of a parameter at each bit width.
 export const overBitWidths = {
-  describe: () => "Its value in floating point, its integer at each bit width, and " +
+  describe: () => "Its floating-point value, its integer at each bit width, and " +
     "the real number that the integer represents.",
 
   // As a table.

@@ -40,7 +40,7 @@ function inWords(reason, images, second, probability) {
       "percentage points";
 }
 
-// The prediction of the final network in floating point, if it differs.
+// The prediction of the final floating-point network, if it differs.
 function otherPrediction(next, { first, probabilities }) {
   const without = state.off.size ? "with all neurons on, " : "";
   return { text: `${next} ${capitalized(without + model.trained.title)} predicts ` +

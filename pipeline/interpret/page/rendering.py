@@ -195,7 +195,7 @@ def _page_data(
     trained, spec = analysis.trained, analysis.spec
     rarest = int(analysis.images_with_ink.argmin())
     kind, epoch = kind_of(quantized).selects, epochs[-1]
-    trained_title = "the network in floating point"
+    trained_title = "the floating-point network"
     if kind == "epochs":
         trained_title = "the final network" + (f" (epoch {epoch})" if epoch else "")
     return PageData(
@@ -290,7 +290,7 @@ def select_test_images(
     """Select test images, in order.
 
     The result includes the image of the tour, the first misclassified images, and the
-    first images whose predictions differ in integers.
+    first images whose predictions differ after quantization.
     """
     selected = np.union1d(np.flatnonzero(misclassified)[:GALLERY_MISTAKES], [example])
     for differs in different:

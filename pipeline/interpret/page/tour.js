@@ -24,7 +24,7 @@ const currentStep = () => steps[stepIndex];
 function startTour() {
   if (stepIndex !== null) { goToStep(0); return; }
   before = { ...state };
-  // The steps are about the final network in floating point, with all neurons on.
+  // The steps are about the final floating-point network, with all neurons on.
   change({ networkIndex: model.trainedIndex, off: new Set(), isEpochFixed: true });
   useTestImage(model.gallery.indexOf(model.example.image));
   own = { ...state };
@@ -185,7 +185,7 @@ export const tour = {
       const { question } = currentStep().content();
       checkGuess(readNumber($("guess-value").value, question.isWhole));
     });
-    // The tour is about the network in floating point. Before another network is
+    // The tour is about the floating-point network. Before another network is
     // selected, leave the tour.
     $("bit-widths")?.addEventListener("change", () => {
       if (stepIndex !== null) endTour(document.activeElement);

@@ -1,6 +1,10 @@
-"""Copies runs to an MLflow server, in a helper process: the copying process.
+"""Copies runs to an MLflow server.
+
+Runs in the copying process.
+
+To copy a run is to send its new data to its copy, the run on the server. The command
+`sync` copies all runs, and the setting `server` one run that is in progress.
 
 `copying` determines the order of the runs and copies one by one. `server_copies` finds
-or creates the copy of a run. `sender` sends the data of the run. In the main process,
-`tracking.mirror` copies one run in progress, and the command `sync` all runs.
+or creates the copy of a run. `sender` sends the data of the run.
 """

@@ -1,8 +1,11 @@
 """Copies runs one by one: the functions that the copying process runs.
 
+Runs in the copying process; `runs_in_order` and `describe_failed` also run in the main
+process.
+
 The copying process is a helper process. It can be the recording process, in a second
-thread. `mirror`, `sync` and the recording process import this module, too. Therefore,
-functions import `server_copies`, which imports MLflow, only when they are called.
+thread. The main process imports this module, too. Therefore, functions import
+`server_copies`, which imports MLflow, only when they are called.
 """
 
 import time
@@ -17,7 +20,7 @@ from pipeline.base.terminal import output
 from pipeline.tracking.store.database import RecordedRun, runs_to_copy
 from pipeline.tracking.store.locks import server_lock
 
-COPIER = "the process that copies runs"  # the name of the process in messages
+COPYING_PROCESS = "the process that copies runs"  # the name of the process in messages
 
 
 class CopyStatus(NamedTuple):
@@ -53,7 +56,8 @@ def describe_failed(done: Mapping[str, CopyStatus], server: str) -> str:
     if not failed:
         return ""
     count = f"{len(failed)} of {len(done)} runs were not copied"
-    return f"{count} to {server}; the first: run {failed[0]}: {done[failed[0]].reason}"
+    example = f"for example, run {failed[0]}: {done[failed[0]].reason}"
+    return f"{count} to {server}; {example}"
 
 
 def import_mlflow() -> None:
@@ -77,10 +81,10 @@ def copy_with_children(
         for recorded in runs_in_order(store, run_id):
             seconds = max(0.0, end - time.time())
             is_now_open = is_open and recorded.run_id == run_id
-            if copied := copy_run(
+            if status := copy_run(
                 store, server, recorded, seconds=seconds, is_open=is_now_open
             ):
-                done[recorded.run_id] = copied
+                done[recorded.run_id] = status
     if failed := describe_failed(done, server):
         raise UserError(failed)
     if run_id not in done:

@@ -1,5 +1,7 @@
 """Sends one run to its copy on a server, and remembers what this process has sent.
 
+Runs in the copying process.
+
 While the run is open, new data is sent: params, tags, points, data sets, and files that
 did not change in the last second. When the run is closed, the remaining data and the
 models are sent, then the tag `copy.sha256`, then the status. All data can be sent
@@ -176,8 +178,8 @@ class Sender:
                 server.log_model_artifacts(model.model_id, str(folder))
                 server.finalize_logged_model(model.model_id, source.status)
             if model.model_id not in linked:
-                copied = entities.LoggedModelOutput(model.model_id, output.step)
-                server.log_outputs(self.copy_id, [copied])
+                link = entities.LoggedModelOutput(model.model_id, output.step)
+                server.log_outputs(self.copy_id, [link])
             ids = {"model_id": model.model_id, "run_id": self.copy_id}
             values = [dict(metric) | ids for metric in source.metrics or ()]
             metrics += [entities.Metric(**each) for each in values]

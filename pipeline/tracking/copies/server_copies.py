@@ -1,5 +1,7 @@
 """Finds, creates and updates the copies of runs on an MLflow server.
 
+Runs in the copying process.
+
 A copy is a run with its own id in the experiment with the same name. The tag `copy.of`
 of the copy is the id of the original. Nothing else identifies the copy, so two
 processes could create two copies. Therefore, `copy_run` holds `server_lock`. In tags

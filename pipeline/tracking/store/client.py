@@ -1,5 +1,7 @@
 """MLflow's client for the store, and the creation of the store.
 
+Runs in all processes of the table in `pipeline.tracking`.
+
 The store needs no server and no network. Several processes can write at the same time.
 """
 
@@ -9,7 +11,6 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from mlflow import MlflowClient, entities
 from mlflow.entities import Experiment
@@ -32,8 +33,8 @@ from pipeline.tracking.store.sqlite import (
 STORE_ERRORS = (MlflowException, SQLAlchemyError, sqlite3.Error)
 
 
-class StoreClient:
-    """MLflow's client for the store in a folder; it has all methods of `MlflowClient`.
+class StoreClient(MlflowClient):
+    """MLflow's client for the store in a folder.
 
     If a method of MLflow fails, it raises a `UserError` of one line, and does not print
     a traceback.
@@ -42,14 +43,22 @@ class StoreClient:
     def __init__(self, store: Path) -> None:
         """Connect to the store."""
         self.store = store
-        self._client = MlflowClient(sqlite_uri(database_path(store)))
+        super().__init__(sqlite_uri(database_path(store)))
 
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        """Return a method of MLflow's client whose errors are translated."""
-        method = getattr(self._client, name)
+    def __getattribute__(self, name: str) -> object:
+        """Return an attribute; the methods of MLflow's client translate their errors.
+
+        mypy checks the calls with the signatures of MLflow, because it uses the type
+        `object` only for names that the classes do not define.
+        """
+        value = super().__getattribute__(name)
+        is_own = name[0] == "_" or name in vars(StoreClient)
+        if is_own or name not in vars(MlflowClient):
+            return value
+        method: Callable[..., object] = value
         action = "read" if name.startswith(("get_", "search_")) else "written"
 
-        def call(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401
+        def call(*arguments: object, **options: object) -> object:
             with translate_errors(self.store, action):
                 return method(*arguments, **options)
 
@@ -69,7 +78,7 @@ class StoreClient:
         """
         store = self.store
         with write_lock(store):
-            experiment: Experiment | None = self.get_experiment_by_name(name)
+            experiment = self.get_experiment_by_name(name)
             if experiment is None:
                 subfolder = re.sub("[^a-zA-Z0-9-]", "_", name)[:100]
                 location = f"{artifact_root(store)}/{subfolder}"
@@ -89,13 +98,12 @@ class StoreClient:
         self, experiment_id: str, name: str, tags: Mapping[str, str], start: int
     ) -> entities.Run:
         """Create a run, whose name gets a number if another run has this name."""
-        run: entities.Run = self.create_run(
+        return self.create_run(
             experiment_id,
             start_time=start,
             tags=dict(tags),
             run_name=new_name(self.store, name, experiment_id),
         )
-        return run
 
     def mark_killed_runs(self) -> None:
         """Mark the open runs of this project whose process has ended as KILLED.
@@ -150,9 +158,7 @@ def model_outputs(run: entities.Run) -> list[entities.LoggedModelOutput]:
     return run.outputs.model_outputs if run.outputs else []
 
 
-def complete_experiment(
-    client: MlflowClient | StoreClient, experiment: Experiment
-) -> None:
+def complete_experiment(client: MlflowClient, experiment: Experiment) -> None:
     """Add the note and the saved view to an experiment if they are missing."""
     tags = pages.experiment_tags(experiment.experiment_id)
     for key in tags.keys() - experiment.tags.keys():

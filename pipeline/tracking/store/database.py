@@ -1,5 +1,7 @@
 """Reads the runs in the database of the store with SQL.
 
+Runs in all processes of the table in `pipeline.tracking`.
+
 This module does not use MLflow's client, because the import takes 1.1 s, and the client
 takes 3.8 s instead of 0.2 s to find 5,000 runs. The queries are for the tables of
 MLflow 3. `tests/tracking/test_mlflow_internals.py` fails if a new version changes these
@@ -21,7 +23,12 @@ from pipeline.base.metric_names import FINAL_TRAIN, REQUIRED, SECONDS, VAL_ACCUR
 from pipeline.base.paths import NETWORK_PATH, TRAINING_FILES
 from pipeline.base.tags import OPEN, PARENT_TAG, SWEEP_TAG, Status
 from pipeline.base.urls import database_path
-from pipeline.tracking.store.sqlite import artifact_roots, open_database, path_from_uri
+from pipeline.tracking.store.sqlite import (
+    artifact_roots,
+    open_database,
+    path_from_uri,
+    relocated,
+)
 
 RUNS = """
     SELECT run_uuid, runs.name, experiments.name, status, start_time, artifact_uri,
@@ -103,7 +110,7 @@ class RecordedRun:
 
     @property
     def network_path(self) -> Path:
-        """The file of the network of a training run; see `TrainingRun.write`."""
+        """A training run's network file; see `TrainingRun.write`."""
         return self.artifacts / NETWORK_PATH
 
     @property
@@ -259,7 +266,7 @@ def _select(
         for *info, start, uri, key, value in connection.execute(query, values):
             run_id, name, experiment, status = info
             if run_id not in runs:
-                path = path_from_uri(uri.replace(f"{before}/", f"{after}/", 1))
+                path = path_from_uri(relocated(uri, before, after))
                 own = tags.setdefault(run_id, {})
                 run = RecordedRun(run_id, name, experiment, status, own, path, start)
                 runs[run_id] = run

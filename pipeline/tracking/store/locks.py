@@ -1,5 +1,7 @@
 """The locks of a store and of its open runs; `pipeline.base.locking` sets their order.
 
+Runs in all processes of the table in `pipeline.tracking`.
+
 The process that records a run holds the run's lock until the run is closed. Therefore,
 if a run is RUNNING and its lock is free, the process was killed. The lock of a sweep's
 run also covers the children.
@@ -29,6 +31,12 @@ def server_lock(
     waiting = "waiting for another process that copies runs to a server"
     path = store / ".server.lock"
     return locking.lock(path, Level.SERVER, waiting=waiting, seconds=seconds)
+
+
+def wait_for_copies(store: Path) -> None:
+    """Wait until no process copies runs; print that this process waits."""
+    with server_lock(store):
+        pass
 
 
 def write_lock(store: Path) -> AbstractContextManager[None]:

@@ -1,5 +1,7 @@
 """Code that depends on internals of MLflow; `mlflow_server` runs MLflow's server.
 
+Runs in all processes of the table in `pipeline.tracking`.
+
 Any release of MLflow can change these internals. In this case,
 `tests/tracking/test_mlflow_internals.py` fails.
 """

@@ -1,5 +1,7 @@
 """URLs of MLflow's pages, and the tags that configure an experiment's pages.
 
+Runs in all processes of the table in `pipeline.tracking`.
+
 A URL begins with #, so that a link works on any server.
 """
 

@@ -1,5 +1,7 @@
 """The files of the store: mlflow.db, and artifacts in mlflow-artifacts/.
 
+Runs in all processes of the table in `pipeline.tracking`.
+
 `database.py` reads the runs, and `client.py` writes to the store. This module does not
 import MLflow.
 """
@@ -104,12 +106,22 @@ def artifact_roots(store: Path, connection: sqlite3.Connection) -> tuple[str, st
     return before, after
 
 
+def relocated(uri: str, before: str, after: str) -> str:
+    """Return the URI of an artifact after a move of the root from `before` to `after`.
+
+    The URI of an artifact that is not below `before` does not change.
+    """
+    is_below = f"{uri}/".startswith(f"{before}/")
+    return after + uri.removeprefix(before) if is_below else uri
+
+
 def relocate_artifacts(connection: sqlite3.Connection, before: str, after: str) -> None:
     """Replace the root of all artifact URIs, in one transaction."""
+    connection.create_function("relocated", 3, relocated, deterministic=True)
     with connection:
         for table, column in ARTIFACT_COLUMNS.items():
             connection.execute(
-                f"UPDATE {table} SET {column} = ? || substr({column}, ?) "
-                f"WHERE substr({column} || '/', 1, ?) = ?",
-                (after, len(before) + 1, len(before) + 1, f"{before}/"),
+                f"UPDATE {table} SET {column} = relocated({column}, ?, ?) "
+                f"WHERE {column} IS NOT NULL",
+                (before, after),
             )

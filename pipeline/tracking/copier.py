@@ -1,7 +1,8 @@
 """Copies a run in progress to a server, through a channel to a helper process.
 
-The main process holds the `Mirror`. The helper process, which is the copying process,
-runs the functions of `copies.copying`.
+Runs in the main process.
+
+The helper process is the copying process, which runs the functions of `copies.copying`.
 """
 
 import threading
@@ -17,7 +18,7 @@ from pipeline.base.terminal import say, warn
 from pipeline.base.text import command_line, printable, wrap
 from pipeline.execution.helper_process import Channel, HelperKilled, HelperProcess
 from pipeline.tracking.copies.copying import (
-    COPIER,
+    COPYING_PROCESS,
     copy_with_children,
     import_mlflow,
 )
@@ -31,7 +32,7 @@ WAIT_SECONDS = 2  # maximum wait for the lock, in each copy of an open run
 NICENESS = 5
 
 
-class Mirror:
+class Copier:
     """Copies one run, and the children of a sweep, to a server."""
 
     def __init__(
@@ -53,7 +54,7 @@ class Mirror:
                 self._start()
 
     def _start(self) -> None:
-        self._helper = HelperProcess(COPIER, niceness=NICENESS, quiet=True)
+        self._helper = HelperProcess(COPYING_PROCESS, niceness=NICENESS, quiet=True)
         self._channel = self._helper.channels[0]
 
     def prepare(self) -> None:
@@ -77,8 +78,8 @@ class Mirror:
                 self._ended.wait(FIRST_SECONDS)
                 while not self._ended.is_set():
                     now = time.time()
-                    copied = self._copy(opened, now + WAIT_SECONDS, is_open=True)
-                    copied.exception()
+                    call = self._copy(opened, now + WAIT_SECONDS, is_open=True)
+                    call.exception()
                     self._ended.wait(now + COPY_SECONDS - time.time())
 
         threading.Thread(target=repeat, daemon=True).start()
@@ -109,7 +110,7 @@ class Mirror:
                 return True
             reason = f"{self._server} took more than {FINISH_SECONDS} s"
         except HelperKilled:
-            reason = f"{COPIER} was killed"
+            reason = f"{COPYING_PROCESS} was killed"
         except KeyboardInterrupt:  # the local run is complete
             reason = "interrupted"
         except UserError as error:
@@ -137,7 +138,7 @@ class Mirror:
         return self._channel.submit(copy_with_children, *arguments, is_open=is_open)
 
 
-def mirror_run(store: Path, server: str, run_id: str) -> bool:
-    """Copy a closed run and its children; see `Mirror.finish`."""
-    with closing(Mirror(store, server)) as mirror:
-        return mirror.finish(run_id)
+def copy_to_server(store: Path, server: str, run_id: str) -> bool:
+    """Copy a closed run and its children; see `Copier.finish`."""
+    with closing(Copier(store, server)) as copier:
+        return copier.finish(run_id)

@@ -1,0 +1,68 @@
+"""The id and the name of a sweep, which its jobs determine.
+
+This module runs in the process of the command, before the workers are started.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from pipeline.base import files
+from pipeline.base.params import TRAINING_KEYS
+from pipeline.cli import Interval, committed_defaults
+from pipeline.sweeps.jobs import Job, all_options, short_name
+
+MAX_NAMED = 8  # values of a key in the name of a sweep
+
+
+def sweep_id(
+    jobs: Sequence[Job],
+    intervals: Mapping[str, Interval],
+    *,
+    experiment: str | None,
+    again: bool,
+) -> str:
+    """Return the id of a sweep, 16 hexadecimal digits, for jobs in any order.
+
+    The id is a hash of the fingerprints of the jobs, the options of groups, which are
+    tags of the run, the intervals of a search, the experiment (None if nothing is
+    recorded), and the setting `again`.
+    """
+    content = [
+        sorted(job.id for job in jobs),
+        sorted(all_options(job.options for job in jobs).items()),
+        sorted([key, x.low, x.high, x.log] for key, x in intervals.items()),
+        experiment,
+        again,
+    ]
+    return files.json_sha256(content)[:16]
+
+
+def sweep_name(
+    jobs: Sequence[Job], intervals: Mapping[str, Interval] | None = None
+) -> str:
+    """Return the name of a sweep, such as "hidden=5,10 seed=1,2,3 epochs=5".
+
+    If a key has more than `MAX_NAMED` values, only the first two values and the last
+    value appear. An interval appears as "hidden=4..128". If some combinations of the
+    values are not trained, the number of trained combinations follows, such as
+    "hidden=5,10 lr=0.01,0.1 (3 combinations)".
+    """
+    varied, product = dict[str, str](), 1
+    for name in jobs[0].varied:
+        values = [str(job.varied_values[name]) for job in jobs]
+        product *= len({*values})
+        if name in jobs[0].options:  # such as small,wide for equal jobs
+            values = ",".join(values).split(",")
+        texts = [*dict.fromkeys(values)]
+        shown = texts if len(texts) <= MAX_NAMED else [*texts[:2], "…", texts[-1]]
+        varied[name] = ",".join(shown)
+    for key, interval in (intervals or {}).items():
+        varied[key] = f"{interval.low}..{interval.high}"
+    valid = next(job for job in jobs if not job.error)
+    default_values = committed_defaults()
+    others = {
+        key: valid.values[key]
+        for key in TRAINING_KEYS
+        if key not in varied and valid.values[key] != default_values[key]
+    }
+    number = f" ({len(jobs):,} combinations)" if len(jobs) < product else ""
+    return short_name({**varied, **others}) + number
