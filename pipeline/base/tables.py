@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pipeline import UserError
 from pipeline.base.files import reading
-from pipeline.base.text import WIDTH, printable, readable
+from pipeline.base.text import WIDTH, columns_of, printable, readable
 
 MIN_TEXT = 12  # columns of text in a table that is too wide
 MAX_TABLE_BYTES = 2**24
@@ -31,7 +31,7 @@ def table(
     """
     cells = [[*columns], *map(list, rows)]
     texts = [index for index, column in enumerate(columns) if column in left]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    widths = [max(map(columns_of, column)) for column in zip(*cells, strict=True)]
     gap = 3
     if _excess(widths, gap) > 0:
         gap = 2
@@ -49,7 +49,7 @@ def _narrow(
 ) -> None:
     """Narrow the columns with text until the table fits, first to whole words."""
     words = {i: [word for row in cells for word in row[i].split()] for i in texts}
-    longest = {i: max(map(len, words[i]), default=0) for i in texts}
+    longest = {i: max(map(columns_of, words[i]), default=0) for i in texts}
     for least in (longest, dict.fromkeys(texts, MIN_TEXT)):
         for i in sorted(texts, key=lambda i: -widths[i]):
             fitting = widths[i] - max(0, _excess(widths, gap))
@@ -61,21 +61,26 @@ def _lines(
 ) -> Iterator[str]:
     """Yield the lines of a row; a long name in the first column has its own line."""
     name, *others = row
-    if 0 in texts and max(map(len, name.split()), default=0) > widths[0]:
+    if 0 in texts and max(map(columns_of, name.split()), default=0) > widths[0]:
         yield name
         row = ["", *others]
     wrapped = [
         textwrap.wrap(cell, width, break_on_hyphens=False)
-        if index in texts and len(cell) > width
+        if index in texts and columns_of(cell) > width
         else [cell]
         for index, (cell, width) in enumerate(zip(row, widths, strict=True))
     ]
     for parts in itertools.zip_longest(*wrapped, fillvalue=""):
         aligned = (
-            f"{part:{'<' if index in texts else '>'}{width}}"
+            _aligned(part, width, left=index in texts)
             for index, (part, width) in enumerate(zip(parts, widths, strict=True))
         )
         yield (" " * gap).join(aligned).rstrip()
+
+
+def _aligned(text: str, width: int, *, left: bool) -> str:
+    padding = " " * (width - columns_of(text))
+    return text + padding if left else padding + text
 
 
 def read_csv(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:

@@ -5,6 +5,7 @@ import os
 import re
 import shlex
 import textwrap
+import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,14 @@ def wrap(text: str, *, indent: int = 2, start: str = "") -> str:
 def counted(number: int, noun: str) -> str:
     """Return a number with a noun: `1 image`, `10,000 images`."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def columns_of(text: str) -> int:
+    """Return how many columns of a terminal a text takes: two for a Chinese letter."""
+    return sum(
+        0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "WF")
+        for c in text
+    )
 
 
 def shortened(text: str, length: int = WIDTH) -> str:
@@ -97,7 +106,9 @@ def readable(value: Any) -> Any:  # noqa: ANN401
 
 
 def format_bytes(size: int) -> str:
-    """Return a number of bytes in MB or GB, such as "24 MB" or "3.2 GB"."""
+    """Return a number of bytes in kB, MB or GB: "400 kB", "24 MB" or "3.2 GB"."""
+    if size < 999.5e3:
+        return f"{size / 1e3:,.0f} kB"
     return f"{size / 1e6:,.0f} MB" if size < 999.5e6 else f"{size / 1e9:,.1f} GB"
 
 

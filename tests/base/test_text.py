@@ -43,6 +43,13 @@ def test_a_name_that_is_too_long_for_its_column_has_its_own_line(length, alone):
     assert lines[-1][-63:] == lines[1][-63:]  # the columns stay aligned
 
 
+def test_columns_stay_aligned_next_to_letters_that_are_two_columns_wide():
+    names = ["数字", "e\u0301", "digits"]
+    lines = table(["set", "n"], [[name, "5"] for name in names], left=["set"])
+    before = [line[:-1] for line in lines.splitlines()]
+    assert before[1:] == ["数字     ", "e\u0301        ", "digits   "]
+
+
 def test_a_long_name_keeps_its_start_and_its_end():
     assert shortened("7_a.png", 7) == "7_a.png"
     assert shortened("7_sheet-on-table.jpg", 9) == "7_sh\u2026.jpg"
@@ -51,7 +58,13 @@ def test_a_long_name_keeps_its_start_and_its_end():
 
 @pytest.mark.parametrize(
     ("size", "text"),
-    [(999_499_999, "999 MB"), (999_999_999, "1.0 GB"), (3_210_000_000, "3.2 GB")],
+    [
+        (400_000, "400 kB"),
+        (999_999, "1 MB"),
+        (999_499_999, "999 MB"),
+        (999_999_999, "1.0 GB"),
+        (3_210_000_000, "3.2 GB"),
+    ],
 )
 def test_a_size_is_rounded_before_its_unit_is_chosen(size, text):
     assert format_bytes(size) == text

@@ -82,7 +82,7 @@ def limit_group():
 @pytest.mark.parametrize(
     ("size", "printed"),
     [
-        (300_000_000, "a worker needs 600 MB of memory, but only 0 MB is free"),
+        (300_000_000, "a worker needs 600 MB of memory, but only 0 kB is free"),
         # A worker would fit, but not together with the process that starts it.
         (WORKER_BYTES + DRIVER_BYTES // 2, "a worker needs 600 MB of memory, but only"),
         (WORKER_BYTES + DRIVER_BYTES + 200_000_000, "1\n"),  # and its own memory
