@@ -827,13 +827,13 @@ def test_the_ids_of_a_list_are_in_the_column_with_their_title(tmp_path, text, id
 
 def test_ids_are_found_in_a_column_with_another_title_by_the_submitted_ids(tmp_path):
     path = tmp_path / "list.csv"
-    path.write_text("Vorname;Nachname;ID-Nummer\nAna;Ruiz;A1\nBen;Oz;b2\nCem;Li;c3\n")
+    path.write_text("Nome;Cognome;Matricola\nAna;Ruiz;A1\nBen;Oz;b2\nCem;Li;c3\n")
     students, lines = read_students(path, {"a1", "b2", "x"})
     assert [*students] == ["a1", "b2", "c3"]
-    text = "list.csv: the column id-nummer has most of the submitted ids; the first li"
+    text = "list.csv: the column matricola has most of the submitted ids; the first li"
     assert lines[0].startswith(text)
     message = (
-        "must begin with a row of column titles, .*, got 'vorname, nachname, id-nummer'"
+        "must begin with a row of column titles, .*, got 'nome, cognome, matricola'"
         "; a column with a different title must contain more than half of the "
         "submitted ids, got at most 2 of 4$"
     )
@@ -853,10 +853,11 @@ def test_ids_are_found_in_a_column_with_another_title_by_the_submitted_ids(tmp_p
         ),
         ("id,name\na1,Ana\n ,Ben\n,Cem\n", ["ignored 2 lines without an id"]),
         (
-            "Nachname;Vorname;ID number\nRuiz;Ana;a1\nLi;Kim;\n",
+            "Cognome;Nome;ID number\nRuiz;Ana;a1\nLi;Kim;\n",
             [
                 "names are not used: their columns must be titled First name and "
-                "Last name, or name, got 'nachname, vorname, idnumber'",
+                "Last name, or name, got 'cognome, nome, idnumber'; without names, a copy "
+                "that a classmate submits with the same id can prevent the grading",
                 "ignored 1 line without an id",
             ],
         ),
