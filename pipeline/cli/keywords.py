@@ -147,6 +147,7 @@ class GradeKeywords(CourseKeywords, total=False):
 
     submissions: PathText | None
     students: PathText | None
+    questions: list[str] | None
     solutions: bool
     require: Literal["any", "assigned"]
     again: bool

@@ -206,6 +206,7 @@ class GradeConfig(CourseConfig):
     required = {"submissions": "submissions=<folder>", "course": "course=<code>"}
     submissions: Text | None
     students: Text | None
+    questions: list[Text] | None
     solutions: bool
     require: Literal["any", "assigned"]
     again: bool

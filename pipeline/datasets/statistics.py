@@ -22,8 +22,8 @@ def class_means(dataset: Dataset) -> dict[int, UInt8[np.ndarray, "28 28"]]:
 def images_with_ink(data: LabeledImages) -> Int[np.ndarray, "784"]:
     """Return in how many of the images each pixel is above 0.
 
-    The summary of a data set counts all training images, and `TrainedNetwork` the images
-    of a training run. A pixel with the number 0 is an always-zero pixel.
+    The summary of a data set counts all training images, and `TrainedNetwork` the
+    images of a training run. A pixel with the number 0 is an always-zero pixel.
     """
     return np.asarray(np.count_nonzero(data.images, axis=0).ravel())
 

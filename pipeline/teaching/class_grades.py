@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from pipeline.base.student_ids import normalize
 from pipeline.base.text import counted, short_repr
 from pipeline.core.epoch import Snapshot
 from pipeline.teaching.assignment import Assignment
@@ -16,15 +17,13 @@ from pipeline.teaching.grading import (
     Training,
     copied_from,
 )
+from pipeline.teaching.last_grades import LastGrades
 from pipeline.teaching.ownership import Roster, submitter
-from pipeline.teaching.question import GradedAnswer
-from pipeline.teaching.questions import QUESTIONS
+from pipeline.teaching.question import GradedAnswer, Question
 from pipeline.teaching.submissions import OLD, Graded, GradedOrRejected
 
 MAX_WRONG = 3  # wrong answers of a question that are listed
 MAX_NAMES = 10  # students in one line of the output; class.html lists all students
-COLUMNS = ["id", "points", *(question.name for question in QUESTIONS)]
-COLUMNS += ["training", "problem", "submission"]
 
 
 def first_names(names: Sequence[str]) -> str:
@@ -46,13 +45,21 @@ class ClassGrades(Roster):
     settings_notice: str  # from `other_settings_notice`; can be empty
     early_notices: Sequence[str]  # the notices that were printed before the grading
     other_questions: int  # graded submissions whose questions.md has other questions
+    questions: Sequence[Question]  # the graded ones, in the order of `QUESTIONS`
     require: str  # the value of this setting
     folder: Path  # with the files
+    last: LastGrades  # what the files contained before this call
 
     def __repr__(self) -> str:
         """Return a short description, because the fields contain all answers."""
         counts = {"graded": len(self.graded), "problems": len(self.problems)}
         return short_repr(self, **counts, folder=self.folder)
+
+    @property
+    def columns(self) -> list[str]:
+        """The titles of grades.csv."""
+        names = [question.name for question in self.questions]
+        return ["id", "points", *names, "training", "problem", "submission"]
 
     @cached_property
     def others_by_cause(self) -> dict[str, list[Graded]]:
@@ -94,7 +101,11 @@ class ClassGrades(Roster):
     @property
     def unanswered(self) -> list[Graded]:
         """The graded submissions without a well-formed answer."""
-        return [entry for entry in self.graded if not entry.answers.numbers]
+        return [
+            entry
+            for entry in self.graded
+            if all(answer.answer is None for answer in entry.grade.answers)
+        ]
 
     @property
     def network_notices(self) -> list[str]:
@@ -177,6 +188,52 @@ class ClassGrades(Roster):
             found.append(f"points{others} changed for {number}{names}")
         return found
 
+    @property
+    def changes(self) -> list[str]:
+        """Lines about students whose points changed, though not with the questions.
+
+        They are compared with the last call with the same course code, if it graded the
+        same questions.
+        """
+        found, last = list[str](), self.last.points
+        if len(self.graded) < len(last):
+            found.append(
+                f"the last call graded {counted(len(last), 'submission')}, this call "
+                f"{len(self.graded)}: its files replace those of the last call, so "
+                "keep all submissions of a class in one folder"
+            )
+        if not last or not self.last.has_columns(self.columns):
+            return found
+        changed, new = list[str](), list[str]()
+        for entry in self.graded:
+            points = entry.grade.points
+            expected = (entry.before or entry.grade).points
+            if (before := last.get(normalize(self._spelled(entry.student)))) is None:
+                new.append(f"{entry.student} {points:g}")
+            elif before != expected:
+                changed.append(f"{entry.student} {before:g} -> {points:g}")
+        for problem in self.problems:
+            before = last.get(normalize(self._spelled(problem.student)))
+            if before is not None:
+                changed.append(f"{problem.student} {before:g} -> not graded")
+        if changed:
+            number = counted(len(changed), "student")
+            found.append(
+                f"since the last call, the points of {number} changed for a reason "
+                "other than the questions, such as an accepted network or another "
+                f"file: {', '.join(changed)}"
+            )
+        if new:
+            number = counted(len(new), "student")
+            found.append(f"{number} newly graded since the last call: {', '.join(new)}")
+        return found
+
+    def _spelled(self, student: str) -> str:
+        """Return an id as it is in grades.csv."""
+        # A learning platform may compare the case.
+        listed = self.listed.get(student)
+        return listed.spelled if listed else student
+
     def equal(self) -> list[tuple[str, list[GradedOrRejected]]]:
         """Return the groups of equal networks or answers of several students."""
         groups = defaultdict[tuple[str, str], list[GradedOrRejected]](list)
@@ -200,13 +257,13 @@ class ClassGrades(Roster):
         """Whether *Needs attention* contains more than the notices of every class."""
         # A list from a learning platform always contains teachers.
         early = [x for x in self.early_notices if not x.endswith(WITHOUT_ID)]
-        lines = [*early, *self.notices, *self.problems]
+        lines = [*early, *self.notices, *self.changes, *self.problems]
         return bool(lines or self.attention() or any(x.malformed for x in self.graded))
 
     def attention(self) -> dict[str, list[str]]:
         """Return the lists of students that the terminal shows, by title."""
         copies = [
-            f"{what} of {' and '.join(map(submitter, same))}"
+            f"{what} of {' and '.join(x.student or x.place for x in same)}"
             for what, same in self.equal()
         ]
         found = {
@@ -218,6 +275,9 @@ class ClassGrades(Roster):
             ],
             "empty": [x.student for x in self.unanswered],
             "identical": copies,
+            "other id": [
+                f"{x} (most used {self.usual_column})" for x in self.other_ids
+            ],
             "misnamed": [f"{x.student} in {x.place}" for x in self.misnamed],
             "unlisted": [x.student for x in self.unlisted],
             "missing": self.missing,
@@ -262,9 +322,7 @@ class ClassGrades(Roster):
         }
         absent = self.absent.items()
         rows |= {student: {"problem": problem} for student, problem in absent}
-        # A learning platform may compare the case.
-        spelled = {student: listed.spelled for student, listed in self.listed.items()}
         return [
-            {**row, "id": spelled.get(student, student)}
+            {**row, "id": self._spelled(student)}
             for student, row in sorted(rows.items())
         ]

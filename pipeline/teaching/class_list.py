@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline import UserError
@@ -23,6 +23,24 @@ ID_COLUMNS = {
 }
 # Titles of the columns that together contain a name; the first are used.
 NAME_COLUMNS = (("firstname", "lastname"), ("fullname",), ("name",))
+# The same titles in Moodle's German, French and Spanish exports, without spaces.
+TRANSLATED = {
+    "id-nummer": "idnumber",
+    "numérod'identification": "idnumber",
+    "númerodeid": "idnumber",
+    "anmeldename": "username",
+    "nomd'utilisateur": "username",
+    "nombredeusuario": "username",
+    "e-mail-adresse": "emailaddress",
+    "adressedecourriel": "emailaddress",
+    "direccióndecorreo": "emailaddress",
+    "vorname": "firstname",
+    "prénom": "firstname",
+    "nombre": "firstname",
+    "nachname": "lastname",
+    "nomdefamille": "lastname",
+    "apellido(s)": "lastname",
+}
 ACCEPTED = "accepted"  # the title of the column for `ListedStudent.is_accepted`
 
 
@@ -34,6 +52,7 @@ class ListedStudent:
     name: str  # empty if the list has no names
     # Whether the instructor accepts a network other than the assigned one.
     is_accepted: bool = False
+    ids: Mapping[str, str] = field(default_factory=dict)  # normalized, by column
 
     @property
     def words(self) -> list[str]:
@@ -66,6 +85,7 @@ def read_students(
     name = printable(path)
     titles, rows = read_csv(path)
     found = repr(printable(", ".join(titles))[:80])
+    titles, rows = _in_english(titles, rows)
     columns = [title for title in ID_COLUMNS if title in titles]
     unused = list[str]()
     if not columns:
@@ -97,8 +117,10 @@ def read_students(
         except ValueError as error:
             problem = f"line {number}: id {error}, got {printable(spelled)[:60]!r}"
             raise UserError(f"{name}, {problem}") from None
-        others = (normalize(row[title]) for title in filled)
-        student = next((x for x in others if x in submitted), student)
+        by_column = {
+            title: normalize(row[title]) for title in filled if row[title].strip()
+        }
+        student = next((x for x in by_column.values() if x in submitted), student)
         if student in students:
             raise UserError(f"{name} contains the id {student} twice")
         accepted = normalize(row.get(ACCEPTED, ""))
@@ -107,7 +129,7 @@ def read_students(
             problem = f"line {number}: {rule}, got {printable(accepted)[:60]!r}"
             raise UserError(f"{name}, {problem}")
         words = printable(" ".join(" ".join(row[title] for title in named).split()))
-        students[student] = ListedStudent(spelled, words, accepted == "yes")
+        students[student] = ListedStudent(spelled, words, accepted == "yes", by_column)
     if are_mostly_unknown(submitted, students):
         unknown = sorted({*submitted} - {*students})
         ids = f"{len(unknown)} of {counted(len(submitted), 'submitted id')}"
@@ -116,10 +138,29 @@ def read_students(
         unused.append(f"{_shown(filled)} lacks {ids}, such as {unknown[0]}: {rule}")
     if not named and {*titles} - {*ID_COLUMNS, ACCEPTED}:
         rule = "their columns must be titled First name and Last name, or name"
-        unused.append(f"names are not used: {rule}, got {found}")
+        unused.append(
+            f"names are not used: {rule}, got {found}; without names, a copy that a "
+            "classmate submits with the same id can prevent the grading of both"
+        )
     if without_id:
         unused.append(f"ignored {counted(without_id, 'line')} {WITHOUT_ID}")
     return students, [f"{printable(path.name)}: {line}" for line in unused]
+
+
+def _in_english(
+    titles: Sequence[str], rows: Sequence[tuple[int, Mapping[str, str]]]
+) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+    """Return a table with English titles, unless a title would then occur twice."""
+    names = dict[str, str]()
+    for title in titles:
+        plain = normalize(title).replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
+        english = TRANSLATED.get(plain, title)
+        names[title] = title if english in (*titles, *names.values()) else english
+    renamed = [
+        (number, {names[title]: cell for title, cell in row.items()})
+        for number, row in rows
+    ]
+    return [names[title] for title in titles], renamed
 
 
 def are_mostly_unknown(submitted: Collection[str], listed: Collection[str]) -> bool:
@@ -137,5 +178,9 @@ def _matches(
 
 
 def _shown(columns: list[str]) -> str:
-    titles = " or ".join(ID_COLUMNS.get(title, title) for title in columns)
-    return f"the column {titles}"
+    return f"the column {' or '.join(map(shown_title, columns))}"
+
+
+def shown_title(title: str) -> str:
+    """Return the title of a column with ids, as it is shown."""
+    return ID_COLUMNS.get(title, title)

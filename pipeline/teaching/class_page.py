@@ -32,17 +32,18 @@ def render_class(grades: ClassGrades) -> str:
     """
     points = [entry.grade.points for entry in grades.graded]
     counted = [x.grade.points for x in grades.graded if not x.grade.denied]
-    possible = sum(question.points for question in QUESTIONS)
+    possible = sum(question.points for question in grades.questions)
     histogram = Counter(int(value) for value in points)
     names = {student: listed.name for student, listed in grades.listed.items()}
     return fill_template(
         "class.html",
         grades=grades,
-        dependent=sum(question.needs_network for question in QUESTIONS),
+        dependent=sum(question.needs_network for question in grades.questions),
         has_names=any(names.values()),
         name_of=lambda student: names.get(student, ""),
-        questions=QUESTIONS,
-        results=[_results(question, grades) for question in QUESTIONS],
+        questions=grades.questions,
+        existing=len(QUESTIONS),
+        results=[_results(question, grades) for question in grades.questions],
         possible=possible,
         pytorch=pytorch(),
         kind_of=_kind,
@@ -66,12 +67,15 @@ def _results(question: Question, grades: ClassGrades) -> dict[str, Any]:
     answers = [answer for _, answer in grades.answers(question.name)]
     bars = Counter((_kind(answer), answer.points) for answer in answers)
     counted = [answer for answer in answers if not answer.denied]
+    wrong = [x for x in counted if x.kind in ("part", "none")]
+    others = [x for x in wrong if x.hint is None]
     possible = question.points * len(counted)
     return {
         "question": question,
         "share": sum(x.points for x in counted) / possible if counted else None,
         "answered": any(x.kind != "blank" for x in counted),
-        "others": sum(x.kind in ("part", "none") for x in counted),
+        "others": len(others),
+        "different": len({x.answer for x in others}),
         "bars": sorted(bars.items(), key=lambda x: (KINDS.index(x[0][0]), -x[0][1])),
         "wrong": grades.wrong(question.name),
     }
@@ -92,7 +96,8 @@ def render_feedback(
     """Return the page for a student; only with `solutions`, it has correct answers."""
     graded = entry if isinstance(entry, Graded) else None
     answers = {x.question: x for x in graded.grade.answers} if graded else {}
-    questions = questions_for(values.variant) if graded else []
+    questions = [x for x in questions_for(values.variant) if x.name in answers]
+    ungraded = {question.name for question in QUESTIONS} - {*answers}
     return fill_template(
         "feedback.html",
         entry=entry,
@@ -102,7 +107,11 @@ def render_feedback(
         else "",
         pytorch=pytorch(),
         solutions=solutions,
-        malformed=graded.answers.problems if graded else {},
+        malformed={
+            name: problem
+            for name, problem in (graded.answers.problems if graded else {}).items()
+            if name not in ungraded
+        },
         answered=[(each, answers[each.name]) for each in questions],
         numbers=graded.numbers if graded else {},
     )

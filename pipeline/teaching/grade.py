@@ -2,10 +2,11 @@
 
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from zipfile import ZipFile
 
 from pipeline import UserError, datasets
@@ -22,7 +23,7 @@ from pipeline.core.fingerprint import fingerprint
 from pipeline.execution.executor import Task, TaskResult
 from pipeline.execution.workers import new_executor
 from pipeline.teaching.assignment import Assignment
-from pipeline.teaching.class_grades import COLUMNS, ClassGrades, first_names
+from pipeline.teaching.class_grades import ClassGrades, first_names
 from pipeline.teaching.class_list import ListedStudent, read_students
 from pipeline.teaching.class_page import render_class, render_feedback
 from pipeline.teaching.grading import (
@@ -37,11 +38,13 @@ from pipeline.teaching.instructor_mistakes import (
     other_pytorch_notice,
     other_settings_notice,
 )
+from pipeline.teaching.last_grades import read_last_grades
 from pipeline.teaching.ownership import (
     one_for_each_id,
     with_owners,
     with_submitted_ids,
 )
+from pipeline.teaching.questions import questions_named
 from pipeline.teaching.submissions import (
     MOODLE,
     Graded,
@@ -60,10 +63,11 @@ def grade(cfg: GradeConfig) -> ClassGrades:
     """Read the submissions, grade them, and write the points and the pages."""
     assert cfg.submissions and cfg.course  # `required` in its schema
     listed, notices = dict[str, ListedStudent](), list[str]()
+    questions = questions_named(cfg.questions)
     assignment = Assignment(cfg.course, cfg.dataset, cfg.assigned())
-    folder = user_path(cfg.submissions, key="submissions")
+    submitted = user_path(cfg.submissions, key="submissions")
     with busy("reading the submissions"):
-        read = read_submissions(folder, assignment)
+        read = read_submissions(submitted, assignment)
     if cfg.students:
         path, ids = user_path(cfg.students, key="students"), {x.student for x in read}
         listed, notices = read_students(path, ids - {""})
@@ -106,6 +110,7 @@ def grade(cfg: GradeConfig) -> ClassGrades:
         for entry in entries
         if isinstance(entry, Graded)
     )
+    folder = results_dir(f"grades/{assignment.folder_name}")
     grades = ClassGrades(
         entries=entries,
         listed=listed,
@@ -114,8 +119,10 @@ def grade(cfg: GradeConfig) -> ClassGrades:
         settings_notice=settings_notice,
         early_notices=notices,
         other_questions=other_questions,
+        questions=questions,
         require=cfg.require,
-        folder=results_dir(f"grades/{assignment.folder_name}"),
+        folder=folder,
+        last=read_last_grades(folder / "grades.csv"),
     )
     if not grades.graded:  # the files of an earlier grading stay
         first = grades.problems[0]
@@ -146,13 +153,14 @@ def _grade(
     continue.
     """
     done, tasks = list[GradedOrRejected](), list[Task]()
+    selected: dict[str, Any] = {"require": cfg.require, "names": cfg.questions}
     for entry in submissions:
         reference = _reference(entry.student, assignment, data)
         content = [assignment.course, reference.stem, entry.sha256]
         path = reference.with_name(f"{files.json_sha256(content)}.json")
         earlier = read_grade(path)
         if earlier and earlier.is_complete and not cfg.again:
-            done.append(entry.graded(earlier, None, require=cfg.require))
+            done.append(entry.graded(earlier, None, **selected))
             continue
         arguments = {
             "assignment": assignment,
@@ -173,7 +181,7 @@ def _grade(
         shown = bar.add_task("grading", total=len(tasks))
         for result in pool.run(grade_submission, tasks):
             if isinstance(result, TaskResult):
-                done.append(_finish(result, cfg.require))
+                done.append(_finish(result, selected))
                 bar.advance(shown)
     return done
 
@@ -188,7 +196,7 @@ def _reference(student: str, assignment: Assignment, data: Dataset) -> Path:
     return outputs_dir() / "grades" / ".cache" / f"{name}-epochs.safetensors"
 
 
-def _finish(result: TaskResult, require: str) -> GradedOrRejected:
+def _finish(result: TaskResult, selected: Mapping[str, Any]) -> GradedOrRejected:
     """Return a graded submission, and write its grade to a file, for later calls."""
     entry: Submission
     entry, path, earlier = result.job
@@ -197,7 +205,7 @@ def _finish(result: TaskResult, require: str) -> GradedOrRejected:
             say(result.traceback, file=sys.stderr)
         return entry.rejected(result.error)
     write_grade(path, result.value)
-    return entry.graded(result.value, earlier, require=require)
+    return entry.graded(result.value, earlier, **selected)
 
 
 def _write(grades: ClassGrades, data: Dataset, cfg: GradeConfig) -> None:
@@ -222,7 +230,7 @@ def _write(grades: ClassGrades, data: Dataset, cfg: GradeConfig) -> None:
     page = render_class(grades)
     files.write_atomic(folder / "class.html", page.encode())
     with files.atomic_file(folder / "grades.csv") as path:
-        tables.write_csv(path, grades.rows(), COLUMNS)
+        tables.write_csv(path, grades.rows(), grades.columns)
 
 
 def _print(grades: ClassGrades) -> None:
@@ -242,7 +250,8 @@ def _print(grades: ClassGrades) -> None:
     say(f"points    {displayed(grades.folder / 'grades.csv')}")
     say(f"page      {displayed(grades.folder / 'class.html')}{about}")
     say(f"feedback  {displayed(grades.folder / 'feedback')}")
-    for notice in filter(None, [grades.settings_notice, *grades.notices]):
-        say(wrap(notice))
+    for notice in [grades.settings_notice, *grades.notices, *grades.changes]:
+        if notice:
+            say(wrap(notice))
     for notice in grades.network_notices:
         say(wrap(f"{notice} in class.html"))

@@ -5,7 +5,7 @@ submitted network, so the processor of the student does not matter.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -23,7 +23,7 @@ from pipeline.core.epoch import Snapshot
 from pipeline.core.source_code import modules_sha256
 from pipeline.teaching.answer_inputs import AnswerInputs
 from pipeline.teaching.assignment import Assignment
-from pipeline.teaching.question import PARTIAL, ROUNDED, VOID, GradedAnswer
+from pipeline.teaching.question import PARTIAL, ROUNDED, VOID, GradedAnswer, is_guess
 from pipeline.teaching.questions import QUESTIONS
 
 # The largest and the median difference of the weights that two processors can cause in
@@ -158,11 +158,21 @@ class SubmissionGrade(Comparison):
         is_other = require == ASSIGNED and not self.training.is_accepted
         if not is_other and self.training is not Training.EDITED:
             return self
+        if not any(answer.needs_network for answer in self.answers):
+            return self
         answers = tuple(
             replace(answer, points=0.0, denied=True) if answer.needs_network else answer
             for answer in self.answers
         )
         return replace(self, answers=answers, denied=True)
+
+    def only(self, questions: Collection[str]) -> "SubmissionGrade":
+        """Return the grade in a course that grades only the questions with these names.
+
+        The stored grade contains all questions, so it serves for any selection.
+        """
+        answers = tuple(x for x in self.answers if x.question in questions)
+        return replace(self, answers=answers)
 
     def points_before(self, other: "SubmissionGrade") -> float:
         """Return the points if the questions of an earlier grade had its points."""
@@ -272,7 +282,9 @@ def _name_rounded_mistakes(
     """Replace the grades of answers with a mistake that are also rounded too much.
 
     Such an answer gets a part of the points if another answer shows the same mistake
-    with the same rounding, or if other answers show the mistake and the rounding.
+    with the same rounding, or if other answers show the mistake and the rounding. The
+    number of such answers counts only those that are hard to guess. Without support, an
+    answer that could be a guess gets no hint, because many mistakes lead to it.
     """
     shown = {answer.hint for answer in graded.values() if answer.points}
     found = {
@@ -282,9 +294,13 @@ def _name_rounded_mistakes(
         and given.kind == "none"
         and given.hint is None
     }
-    counts = Counter(both for several in found.values() for both in several)
-    supported = {x for x, count in counts.items() if count > 1 or {*x} <= shown}
+    guesses = {name for name in found if is_guess(graded[name].answer or 0.0)}
+    counts = Counter(both for name in {*found} - guesses for both in found[name])
     for name, several in found.items():
+        least = 1 if name in guesses else 2
+        supported = {x for x in several if counts[x] >= least or {*x} <= shown}
+        if name in guesses:
+            several = [x for x in several if x in supported]
         for both in sorted(several, key=lambda x: (x not in supported, -counts[x]))[:1]:
             given, hint = graded[name], " ".join(both)
             points = PARTIAL * given.possible

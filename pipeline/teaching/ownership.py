@@ -10,7 +10,7 @@
 """
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -19,6 +19,7 @@ from pipeline.teaching.class_list import (
     ListedStudent,
     are_mostly_unknown,
     name_words,
+    shown_title,
 )
 from pipeline.teaching.submissions import (
     MOODLE,
@@ -218,6 +219,48 @@ class Roster:
         known = [entry for entry in self.entries if entry.student]
         others = [entry for entry in known if entry.student not in self.listed]
         return others if self.listed else []
+
+    @property
+    def usual_column(self) -> str:
+        """The column of the list whose ids most students used; empty if not known."""
+        return shown_title(self._columns[0][0]) if self._columns else ""
+
+    @property
+    def other_ids(self) -> list[str]:
+        """The students who used the id in another column than most others.
+
+        Students without an id in the usual column had no choice.
+        """
+        if not self._columns:
+            return []
+        usual, _ = self._columns[0]
+        given = self._ids
+        found = [x for x, ids in given.items() if ids.get(usual, x) != x]
+        return found if 2 * len(found) < len(given) else []
+
+    @property
+    def _ids(self) -> dict[str, Mapping[str, str]]:
+        """All ids of the students who used one of them, by this id."""
+        ids = {
+            x.student: self.listed[x.student].ids
+            for x in self.entries
+            if x.student in self.listed
+        }
+        return {
+            student: by_column
+            for student, by_column in ids.items()
+            if student in by_column.values()
+        }
+
+    @property
+    def _columns(self) -> list[tuple[str, int]]:
+        """The columns of the list that students used, the most frequent one first."""
+        return Counter(
+            title
+            for student, ids in self._ids.items()
+            for title, value in ids.items()
+            if value == student
+        ).most_common()
 
     @property
     def misnamed(self) -> list[GradedOrRejected]:

@@ -207,7 +207,7 @@ class Question(ABC):
             known.append(Mistake(value, hint, self._partial(value)))
         for decimals, hint in enumerate(ROUNDED if self.tolerance else ()):
             value = round(correct[0], decimals)
-            points = 0.0 if _is_guess(value) else self._partial(value)
+            points = 0.0 if is_guess(value) else self._partial(value)
             known.append(Mistake(value, hint, points))
         mistakes = [
             replace(each, value=float(each.value))
@@ -227,9 +227,9 @@ class Question(ABC):
         """Return the hints of mistakes whose value, rounded too much, is this answer.
 
         Each pair is the hint of a mistake in `AnswerInputs.mistaken` and one of
-        `ROUNDED`. The list is empty if the answer could also be a guess.
+        `ROUNDED`. The list is empty for 0 and for the smallest and largest answer.
         """
-        if not self.tolerance or _is_guess(answer) or not self._partial(answer):
+        if not self.tolerance or not answer or not self._partial(answer):
             return []
         return [
             (mistake, rounded)
@@ -278,6 +278,6 @@ class Question(ABC):
         return min(self.tolerance, RELATIVE * size) + ROUNDING * max(1.0, size)
 
 
-def _is_guess(value: float) -> bool:
+def is_guess(value: float) -> bool:
     """Return whether a value has one significant digit, so that it can be a guess."""
     return value == float(f"{value:.0e}")

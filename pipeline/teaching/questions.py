@@ -3,11 +3,14 @@
 CONTRIBUTING ("A homework question") says how to change or add one.
 """
 
+from collections.abc import Sequence
 from math import ceil
 
 import numpy as np
 from jaxtyping import Float
 
+from pipeline import ConfigError
+from pipeline.base.text import printable
 from pipeline.core import CLASSES, PIXELS, SIDE
 from pipeline.teaching.answer_inputs import NEXT_NEURON, TRANSPOSED, AnswerInputs
 from pipeline.teaching.question import (
@@ -527,3 +530,23 @@ def questions_for(variant: Variant) -> list[Question]:
     """Return all questions by group, in the order of a variant."""
     order = {q: variant.pick(f"order of {q.name}", 2**32) for q in QUESTIONS}
     return sorted(QUESTIONS, key=lambda q: (GROUPS.index(q.group), order[q]))
+
+
+def questions_named(names: Sequence[str] | None) -> list[Question]:
+    """Return the questions with these names, in the order of `QUESTIONS`.
+
+    None stands for all questions.
+
+    Raises:
+        ConfigError: If there is no name, or if a question does not exist.
+    """
+    if names is None:
+        return [*QUESTIONS]
+    allowed = [question.name for question in QUESTIONS]
+    unknown = [printable(name) for name in names if name not in allowed]
+    if unknown or not names:
+        got = ", ".join(unknown)[:60] or "an empty list"
+        raise ConfigError(
+            f"questions must be names among {', '.join(allowed)}, got {got}"
+        )
+    return [question for question in QUESTIONS if question.name in names]

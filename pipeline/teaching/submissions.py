@@ -4,7 +4,7 @@ import hashlib
 import os
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -126,13 +126,21 @@ class Submission(Entry):
         return {name: number for number, name in NUMBER_OF.findall(self.questions)}
 
     def graded(
-        self, grade: SubmissionGrade, before: SubmissionGrade | None, *, require: str
+        self,
+        grade: SubmissionGrade,
+        before: SubmissionGrade | None,
+        *,
+        require: str,
+        names: Collection[str] | None,
     ) -> "Graded":
         """Return this submission with its grade and perhaps an earlier grade.
 
-        Both grades apply the same value of the setting `require`, so that they differ
-        only if the questions changed.
+        Both grades have only the questions with these names, if names are given, and
+        apply the same value of the setting `require`, so that they differ only if the
+        questions changed.
         """
+        if names is not None:
+            grade, before = grade.only(names), before.only(names) if before else None
         if not self.is_accepted:
             grade = grade.required(require)
             before = before.required(require) if before else None
@@ -177,7 +185,7 @@ class Graded(Submission):
 
     def row(self) -> dict[str, Any]:
         """Return the line of grades.csv."""
-        points = {answer.question: answer.points for answer in self.grade.answers}
+        points = {x.question: float(x.points) for x in self.grade.answers}
         total, training = self.grade.points, self.grade.training.value
         about = [(self.grade.denied, DENIED), (self.grade.is_old, OLD)]
         problem = "; ".join(text for applies, text in about if applies)

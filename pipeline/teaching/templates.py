@@ -13,9 +13,17 @@ MAX_EXACT = 1e15  # larger numbers are shown with six digits
 def fill_template(template: str, **values: Any) -> str:  # noqa: ANN401
     """Fill in the template in this file; values are escaped for HTML in pages."""
     environment = template_environment(
-        "pipeline.teaching", "", number, autoescape=ESCAPE
+        "pipeline.teaching", "", number, typed, autoescape=ESCAPE
     )
     return environment.get_template(template).render(values)
+
+
+def typed(answer: float) -> str:
+    """Return an answer with all digits that were typed, such as 15910 or -5039.31805.
+
+    A longer number of 0s after the point, as in 2.50, is not known.
+    """
+    return repr(answer + 0).removesuffix(".0")
 
 
 def number(value: float) -> str:

@@ -38,7 +38,7 @@ from pipeline.teaching.grading import (
     compare,
     without_loss,
 )
-from pipeline.teaching.question import ROUNDED
+from pipeline.teaching.question import ROUNDED, VOID
 from pipeline.teaching.questions import QUESTIONS
 
 NAMES = [question.name for question in QUESTIONS]
@@ -825,15 +825,212 @@ def test_the_ids_of_a_list_are_in_the_column_with_their_title(tmp_path, text, id
     assert [*read_students(path)[0]] == ids
 
 
+@pytest.mark.parametrize(
+    ("titles", "id_title"),
+    [
+        ("Vorname;Nachname", "ID-Nummer"),
+        ("Nachname;Vorname", "E-Mail-Adresse"),
+        ("Prénom,Nom de famille", "Numéro d'identification"),
+        ("Pre\u0301nom;Nom de famille", "Nume\u0301ro d\u2019identification"),
+        ("Prénom,Nom de famille", "Adresse de courriel"),
+        ("Nombre,Apellido(s)", "Número de ID"),
+        ("Nombre,Apellido(s)", "Dirección de correo"),
+    ],
+)
+def test_titles_of_moodle_in_other_languages_are_known(tmp_path, titles, id_title):
+    path, separator = tmp_path / "list.csv", re.sub(r"[^;,]", "", titles)
+    cells = separator.join(["Ana", "Ruiz", "a@b.de"])
+    path.write_text(f"{titles}{separator}{id_title}\n{cells}\n")
+    students, lines = read_students(path)
+    assert [*students] == ["a@b.de"] and lines == []
+    assert students["a@b.de"].words == ["ana", "ruiz"]
+
+
+def test_a_translated_title_does_not_replace_a_column_with_the_english_title(tmp_path):
+    path = tmp_path / "list.csv"
+    path.write_text("ID-Nummer;ID number\n17;a1\n")
+    assert [*read_students(path)[0]] == ["a1"]
+
+
+def test_only_the_named_questions_are_graded_without_a_new_training_run(
+    course, grade_all, outputs, place
+):
+    network = course.train("ana")
+    right = course.solve("ana", network)
+    course.write(place / "ana", "ana", right | {"logit": "2,5"}, network)
+    other = course.train("eva", lr=0.01)
+    course.write(place / "eva", "eva", course.solve("eva", other), other)
+    grade_all()
+    count, whole = len(QUESTIONS), table(outputs)
+    cached = {x: x.stat().st_mtime_ns for x in (outputs / "grades/.cache").iterdir()}
+    named = ["upper_half", "parameters"]
+    grades = grade_all(questions=named, solutions=True)
+    assert grades.notices == grades.changes == []
+    rows = table(outputs)
+    assert [*rows["ana"]] == [
+        *("id", "points", "parameters", "upper_half"),
+        *("training", "problem", "submission"),
+    ]
+    assert {x: row["points"] for x, row in rows.items()} == {"ana": "2.0", "eva": "1.0"}
+    shown = page(outputs)
+    assert f"Only 2 of {count} questions are graded: parameters, upper_half" in shown
+    assert "of 2 points on average" in shown and "1 of the 2 questions depend" in shown
+    assert "logit" not in shown and "Malformed answers" not in shown
+    feedback = page(outputs, "feedback/ana.html")
+    assert "2 of 2 points" in feedback and "logit" not in feedback
+    # Nobody is denied points if no question depends on the weights.
+    (entry,) = (x for x in grade_all(questions=named[1:]).graded if x.student == "eva")
+    assert (entry.grade.points, entry.grade.denied) == (1, False)
+    grade_all()
+    assert table(outputs) == whole
+    assert cached == {
+        x: x.stat().st_mtime_ns for x in (outputs / "grades/.cache").iterdir()
+    }
+
+
+def test_a_void_question_that_is_not_named_gives_no_points(
+    course, grade_all, outputs, place
+):
+    course.write(place / "ana", "ana", {})
+    grade_all()
+    (path,) = (outputs / "grades" / ".cache").glob("*.json")
+    stored = json.loads(path.read_text())
+    (answer,) = (each for each in stored["answers"] if each["question"] == "logit")
+    answer |= {"points": 1.0, "hint": VOID}  # as in a void question
+    path.write_text(json.dumps(stored))
+    assert grade_all(questions=["logit", "upper_half"]).graded[0].grade.points == 1
+    (entry,) = grade_all(questions=["upper_half"]).graded
+    assert (entry.grade.points, entry.grade.possible) == (0, 1)
+
+
+@pytest.mark.parametrize(("named", "got"), [(["logit", "nope"], "nope"), ([], "an em")])
+def test_names_of_questions_that_do_not_exist_are_refused(grade_all, named, got):
+    message = rf"questions must be names among {', '.join(NAMES)}, got {got}"
+    with pytest.raises(ConfigError, match=message) as error:
+        grade_all(questions=named)
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_wrong_answers_without_a_typical_mistake_are_counted_beside_the_others(
+    course, grade_all, outputs, place
+):
+    for index, name in enumerate(("ana", "ben", "cem", "dora")):
+        network = course.train(name)
+        mistakes = course.inputs(name, network)
+        (question,) = (each for each in QUESTIONS if each.name == "bytes_of_weights")
+        known = question.solution(mistakes).mistakes[0].value
+        answer = known if name == "ana" else 12_345_601 + max(index, 2)
+        course.write(place / name, name, {"bytes_of_weights": answer})
+    grade_all()
+    shown = page(outputs).partition("<h3>bytes_of_weights</h3>")[2]
+    shown = shown.partition("</section>")[0]
+    assert shown.count(f"<b>1 {TIMES}</b>") == shown.count(f"<b>2 {TIMES}</b>") == 1
+    assert "3 wrong answers that match no typical mistake. See" in shown
+    change(place / "ben", answers={"bytes_of_weights": 7_654_321})
+    grade_all()
+    shown = page(outputs).partition("<h3>bytes_of_weights</h3>")[2]
+    assert "3 wrong answers that match no typical mistake, all different. See" in shown
+
+
+def test_points_that_changed_without_the_questions_are_listed(
+    course, grade_all, outputs, place, tmp_path, capsys
+):
+    students = tmp_path / "list.csv"
+    students.write_text("id,accepted\nANA,\neva,\ngus,\nzoë,\n")
+    course.write(place / "ana", "ana", course.solve("ana", course.train("ana")))
+    network = course.train("eva", lr=0.01)
+    course.write(place / "eva", "eva", course.solve("eva", network), network)
+    course.write(place / "zoë", "zoë", {"parameters": 7})
+    assert grade_all(students=students).changes == []
+    assert grade_all(students=students).changes == []
+    students.write_text("id,accepted\nANA,\neva,yes\ngus,\nzoë,\n")
+    course.write(place / "gus", "gus", {})
+    change(place / "zoë", course="other")
+    (path,) = (
+        x
+        for x in (outputs / "grades" / ".cache").glob("*.json")
+        if json.loads(x.read_text())["answers"][0]["points"]
+        and json.loads(x.read_text())["training"] == Training.SAME
+    )
+    stored = json.loads(path.read_text())
+    stored["answers"][0]["points"] = 0.5  # as if a question had been corrected
+    path.write_text(json.dumps(stored))
+    count = len(QUESTIONS)
+    grades = grade_all(students=students, again=True)
+    assert grades.notices == [
+        f"points changed for 1 student: ana {count - 0.5} -> {count}"
+    ]
+    other, new = grades.changes
+    # The stored points were changed by hand, so they are not those of the last call.
+    assert other == (
+        "since the last call, the points of 3 students changed for a reason other than "
+        f"the questions, such as an accepted network or another file: ana {count} -> "
+        f"{count}, eva 4 -> {count}, zoë 0 -> not graded"
+    )
+    assert new == "1 student newly graded since the last call: gus 0"
+    assert new in page(outputs) and other.replace(">", "&gt;") in page(outputs)
+    shutil.rmtree(place / "gus")
+    shutil.rmtree(place / "eva")
+    (fewer,) = grade_all(students=students).changes
+    text = "the last call graded 3 submissions, this call 1: its files replace those of"
+    assert fewer.startswith(text)
+    capsys.readouterr()
+    (outputs / GRADES / "grades.csv").write_text("id;points\nana;3,5\n")  # edited
+    assert grade_all(students=students).changes == []
+
+
+def test_students_who_used_an_id_from_another_column_than_most_are_listed(
+    course, grade_all, outputs, place, tmp_path, capsys
+):
+    students = tmp_path / "list.csv"
+    students.write_text(
+        "ID number,Email address\n1,a@x.de\n2,b@x.de\n3,c@x.de\n,d@x.de\n5,5\n"
+    )
+    for name in ("1", "2", "c@x.de", "d@x.de", "5"):
+        course.write(place / name, name, {})
+    grades = grade_all(students=students)
+    assert grades.other_ids == ["c@x.de"] and grades.usual_column == "ID number"
+    shown = page(outputs)
+    assert "Most students used the column ID number" in shown
+    grade(submissions=place, students=students, **course.keys)
+    line = "other id  1: c@x.de (most used ID number)"
+    assert f"\n{line}\n" in capsys.readouterr().out
+    shutil.rmtree(place / "c@x.de")
+    assert grade_all(students=students).other_ids == []
+    assert "Most students used" not in page(outputs)
+
+
+def test_answers_are_shown_with_all_typed_digits_and_points_with_a_decimal(
+    course, grade_all, outputs, place
+):
+    typed = {"logit": -5039.31805, "misclassified": 4000, "upper_half": "2,5"}
+    course.write(place / "folder", "ana", typed)
+    course.write(place / "folder2", "ben", typed | {"sum_of_neuron": 1.5})
+    grade_all()
+    for name in ("class.html", "feedback/ana.html"):
+        assert "-5039.31805" in page(outputs, name)
+        assert "-5039.32" not in page(outputs, name)
+    feedback = page(outputs, "feedback/ana.html")
+    assert "<dd>4000</dd>" in feedback
+    assert "<dd>malformed: it must be a number without a comma, such as" in feedback
+    for path in (outputs / "grades" / ".cache").glob("*.json"):
+        stored = json.loads(path.read_text())
+        stored["answers"][0]["points"] = 0  # as in `Mistake(value, hint, 0)`
+        path.write_text(json.dumps(stored))
+    grade_all()
+    row = table(outputs)["ana"]
+    assert {row[name] for name in ("points", *NAMES)} == {"0.0"}
+
+
 def test_ids_are_found_in_a_column_with_another_title_by_the_submitted_ids(tmp_path):
     path = tmp_path / "list.csv"
-    path.write_text("Vorname;Nachname;ID-Nummer\nAna;Ruiz;A1\nBen;Oz;b2\nCem;Li;c3\n")
+    path.write_text("Nome;Cognome;Matricola\nAna;Ruiz;A1\nBen;Oz;b2\nCem;Li;c3\n")
     students, lines = read_students(path, {"a1", "b2", "x"})
     assert [*students] == ["a1", "b2", "c3"]
-    text = "list.csv: the column id-nummer has most of the submitted ids; the first li"
+    text = "list.csv: the column matricola has most of the submitted ids; the first li"
     assert lines[0].startswith(text)
     message = (
-        "must begin with a row of column titles, .*, got 'vorname, nachname, id-nummer'"
+        "must begin with a row of column titles, .*, got 'nome, cognome, matricola'"
         "; a column with a different title must contain more than half of the "
         "submitted ids, got at most 2 of 4$"
     )
@@ -853,10 +1050,11 @@ def test_ids_are_found_in_a_column_with_another_title_by_the_submitted_ids(tmp_p
         ),
         ("id,name\na1,Ana\n ,Ben\n,Cem\n", ["ignored 2 lines without an id"]),
         (
-            "Nachname;Vorname;ID number\nRuiz;Ana;a1\nLi;Kim;\n",
+            "Cognome;Nome;ID number\nRuiz;Ana;a1\nLi;Kim;\n",
             [
                 "names are not used: their columns must be titled First name and "
-                "Last name, or name, got 'nachname, vorname, idnumber'",
+                "Last name, or name, got 'cognome, nome, idnumber'; without names, a "
+                "copy that a classmate submits with the same id can prevent",
                 "ignored 1 line without an id",
             ],
         ),

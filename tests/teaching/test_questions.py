@@ -383,9 +383,35 @@ def test_rounding_on_top_of_another_mistake_gets_a_hint_if_other_answers_show_bo
             answers = {shown.question: shown.answer} | some
             answer = graded_by_name(answers, inputs)[shown.question]
             assert (answer.points, answer.hint) == (0, f"{both} {ALONE}")
-    # Without decimals, it could be a guess.
+    # With one significant digit, it could be a guess.
     for guess in (0.0, 0.1, -2.0, 30.0):
-        assert found["logit"].rounded_mistakes(guess, inputs) == []
+        assert graded_by_name({"logit": guess}, inputs)["logit"].hint is None
+
+
+def test_one_digit_of_a_rounded_mistake_gets_half_a_point_with_an_answer_to_support_it(
+    new_inputs,
+):
+    found = {question.name: question for question in QUESTIONS}
+    both = f"{answer_inputs.NEXT_NEURON} {ROUNDED[2]}"
+
+    def rounded(name, inputs):
+        mistaken = inputs.mistaken[answer_inputs.NEXT_NEURON]
+        return round(found[name].correct(mistaken)[0], 2)
+
+    # A student for whom both answers are wrong in no other way.
+    for number in range(100):
+        inputs = new_inputs(f"s{number}")
+        typed = {x: rounded(x, inputs) for x in ("brighter_pixel", "sum_of_neuron")}
+        is_alone = abs(typed["brighter_pixel"]) in (0.02, 0.03, 0.04)
+        graded = graded_by_name(typed, inputs)
+        if is_alone and graded["sum_of_neuron"].hint == f"{both} {ALONE}":
+            break
+    # The guess does not support the other answer, but is supported by it.
+    assert [graded[x].points for x in typed] == [0.5, 0.0]
+    assert graded["brighter_pixel"].hint == both
+    guess = {"brighter_pixel": typed["brighter_pixel"]}
+    answer = graded_by_name(guess, inputs)["brighter_pixel"]
+    assert (answer.points, answer.hint) == (0, None)
 
 
 def test_two_answers_with_the_same_mistake_and_rounding_support_each_other(

@@ -1,0 +1,35 @@
+"""The grades.csv of the last call with the same course code, which a call replaces."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pipeline import UserError
+from pipeline.base.student_ids import normalize
+from pipeline.base.tables import read_csv
+
+
+@dataclass(frozen=True)
+class LastGrades:
+    """The points of a class after the last call."""
+
+    points: Mapping[str, float] = field(default_factory=dict)  # by normalized id
+    titles: Sequence[str] = ()  # of the columns, in lower case
+
+    def has_columns(self, columns: Sequence[str]) -> bool:
+        """Return whether the last call graded the same questions."""
+        return [*self.titles] == [title.lower() for title in columns]
+
+
+def read_last_grades(path: Path) -> LastGrades:
+    """Read a grades.csv; without a file that `grade` has written, nothing is known."""
+    try:
+        titles, rows = read_csv(path)
+        points = {
+            normalize(row["id"]): float(row["points"])
+            for _, row in rows
+            if row["points"]
+        }
+    except (UserError, KeyError, ValueError):  # perhaps edited in a spreadsheet
+        return LastGrades()
+    return LastGrades(points, titles)
