@@ -61,10 +61,10 @@ def _make_command(
     compositions, problems = _compose(given, schema, flags)
     too_many = _too_many(compositions)
     listed = 1 if too_many else None  # the rules need only the first combination
-    rows = [[*islice(_combinations(x, schema), listed)] for x in compositions]
-    combinations = [*chain.from_iterable(rows)]
+    lists = [[*islice(_combinations(each, schema), listed)] for each in compositions]
+    combinations = [*chain.from_iterable(lists)]
     if not problems:  # otherwise, settings may be missing
-        firsts = [row[0] for row in rows]
+        firsts = [each[0] for each in lists]
         problems += broken_rules(compositions, firsts, schema, flags)
     problems += too_many
     errors = [each.error for each in combinations if each.error]
@@ -117,7 +117,7 @@ def _compose(
     """
     problems, compositions = [*given.problems], list[Composition]()
     with collected(problems):
-        compositions += compose_all(given, schema, flags)
+        compositions = [*compose_all(given, schema, flags)]
     for each in compositions:
         for key, setting in each.settings.items():
             if key not in KEYS:  # in a file

@@ -122,7 +122,8 @@ def _rules_of_sweep(
         for group, options in options_by_group(compositions).items():
             if len(options) > 1:
                 yield _has_several(group, options, schema, flags)
-    for each in (each for each in compositions if each.is_sweep):
+    sweeps = [each for each in compositions if each.is_sweep]
+    for each in sweeps:
         trials = each.settings.get("trials", Setting(None))
         if each.intervals and trials.value is None:
             yield "a search needs the number of trials: add trials=40"
