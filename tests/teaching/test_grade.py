@@ -614,7 +614,7 @@ def test_settings_that_most_networks_differ_in_are_reported_with_the_key_to_add(
         longer.write(place / name, name, course.solve(name, network), network)
     (denied,) = grade_all().network_notices
     assert denied.startswith("3 students get no points for the questions about the we")
-    assert "is not the assigned one (ana, ben, cem): the cause can be inno" in denied
+    assert "is not the assigned one (ana, ben, cem): there can be a legi" in denied
     dora = {**course.settings, "epochs": 3}
     dataclasses.replace(course, settings=dora).write(place / "dora", "dora")
     grades = grade_all()
@@ -1282,7 +1282,7 @@ def test_an_accepted_network_gets_points_although_it_is_not_the_assigned_one(
             feedback = " ".join(page(outputs, f"feedback/{name}.html").split())
             text = "Your instructor has accepted this network."
             assert feedback.count(text) == accepted
-            text = "Your course does not accept this network, so the answers"
+            text = "This network is not accepted in your course, so the answers"
             assert (text in feedback) == (name == "ben")
     assert grades.notices == ["points changed for 0 students"]
     grade(students=path, require="any", **keys)
