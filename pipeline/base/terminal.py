@@ -61,7 +61,7 @@ def is_quiet() -> bool:
 
 
 def warn(text: str) -> None:
-    """Print a warning, which begins with "warning: ", at the end; see `output`."""
+    """Print a text that begins with "warning: " at the end; see `output`."""
     current = _output.get()
     if current is None:
         sys.stdout.flush()  # the warning is last if both outputs are a file

@@ -7,10 +7,12 @@ differently.
 import hashlib
 import re
 import tokenize
+from collections.abc import Iterator
 from contextlib import suppress
 from io import StringIO
 from pathlib import Path
 
+FORMATTED = re.compile("[a-z]*f", re.IGNORECASE)  # the start of f"..." and rf"..."
 STARTS = {tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT}  # before a statement
 
 
@@ -37,7 +39,7 @@ def _code(source: str) -> str:
     source = re.sub("\r\n?", "\n", source)  # as Python reads a module
     # The rows of tokens: splitlines() would also split at a form feed or U+2028.
     lines, unused = source.removesuffix("\n").split("\n"), set[int]()
-    tokens = [*tokenize.generate_tokens(StringIO(source).readline)]
+    tokens = [*_tokens(source)]
     for token in tokens:
         (row, column), is_comment = token.start, token.type == tokenize.COMMENT
         if is_comment:
@@ -48,6 +50,21 @@ def _code(source: str) -> str:
     starts = [tokenize.NEWLINE, *(token.type for token in kept)]
     for before, token, after in zip(starts, kept, kept[1:], strict=False):
         is_statement = before in STARTS and after.type == tokenize.NEWLINE
-        if token.type == tokenize.STRING and is_statement:  # such as a docstring
+        is_text = token.type == tokenize.STRING and not FORMATTED.match(token.string)
+        if is_text and is_statement:  # such as a docstring
             unused.update(range(token.start[0], token.end[0] + 1))
     return "\n".join(line for row, line in enumerate(lines, 1) if row not in unused)
+
+
+def _tokens(source: str) -> Iterator[tokenize.TokenInfo]:
+    """Yield the tokens, but only the first token of a formatted string.
+
+    Until Python 3.11, a formatted string is a single token.
+    """
+    depth = 0
+    for token in tokenize.generate_tokens(StringIO(source).readline):
+        name = tokenize.tok_name[token.type]
+        depth -= name == "FSTRING_END"
+        if not depth:
+            yield token
+        depth += name == "FSTRING_START"

@@ -45,7 +45,7 @@ class DatasetSpec:
     noun: str = "digit"  # what one image shows
     plural: str = "digits"
     # Whether a network of this data set needs images that are preprocessed as in MNIST.
-    prepared_as_mnist: bool = True
+    preprocessed_as_mnist: bool = True
     # Returns all images in their original size, and their labels. For networks of other
     # data sets, `evaluate` preprocesses these images instead of using the test images.
     originals: Callable[[], tuple[np.ndarray, np.ndarray]] | None = None
@@ -113,7 +113,7 @@ REGISTRY = {
             ),
             noun="garment",
             plural="garments",
-            prepared_as_mnist=False,
+            preprocessed_as_mnist=False,
         ),
         DatasetSpec(
             "digits",

@@ -72,12 +72,12 @@ def prepare_for(
     """Preprocess images for a network that was trained on a data set.
 
     Raw images are preprocessed as in MNIST if the network needs such images (see
-    `DatasetSpec.prepared_as_mnist`), unless `as_mnist` says otherwise. If the network
-    was trained on straightened images, all images that are not from its data set are
-    then straightened.
+    `DatasetSpec.preprocessed_as_mnist`), unless `as_mnist` says otherwise. If the
+    network was trained on straightened images, all images that are not from its data
+    set are then straightened.
     """
     if as_mnist is None:
-        as_mnist = spec.prepared_as_mnist and source.kind == "raw"
+        as_mnist = spec.preprocessed_as_mnist and source.kind == "raw"
     prepared = images.prepare_images(source, as_mnist=as_mnist, keep_steps=keep_steps)
     if source.kind == "own" or not spec.is_upright:
         return prepared

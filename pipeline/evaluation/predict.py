@@ -127,7 +127,7 @@ def _conclusion(predictions: Predictions) -> str:
 def _say_advice(predictions: Predictions) -> None:
     """Print advice if predictions for preprocessed files are unsure."""
     spec, source = predictions.spec, predictions.source
-    if not (source.has_files and spec.prepared_as_mnist):
+    if not (source.has_files and spec.preprocessed_as_mnist):
         return
     found = [text for reason, text in ADVICE.items() if reason in predictions.reasons]
     if found:

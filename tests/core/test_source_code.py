@@ -85,3 +85,15 @@ def test_code_after_a_form_feed_between_functions_is_hashed():
     module = 'RATE = 1\n\n\f\ndef step(lr=0.1):\n    """Doc."""\n    return lr\n'
     other = module.replace("0.1", "0.9")
     assert code_sha256(module.encode()) != code_sha256(other.encode())
+
+
+@pytest.mark.parametrize(
+    ("source", "code"),
+    [
+        ('x = 1\nf"{x}"  # no docstring\n', 'x = 1\nf"{x}"'),
+        ('y = f"""{\n\n1}\n# text\n"""\n"a text"\n', 'y = f"""{\n\n1}\n# text\n"""'),
+    ],
+)
+def test_a_formatted_string_is_code_in_every_version_of_python(source, code):
+    # Since Python 3.12, the parts of a formatted string are tokens.
+    assert code_sha256(source.encode()) == hashlib.sha256(code.encode()).hexdigest()

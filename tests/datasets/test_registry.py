@@ -44,7 +44,7 @@ def test_an_entry_is_all_that_a_new_data_set_needs(empty_project, few, monkeypat
         class_names=TOYS,
         noun="toy",
         plural="toys",
-        prepared_as_mnist=False,
+        preprocessed_as_mnist=False,
     )
     monkeypatch.setitem(REGISTRY, "toys", toys)
     workspace = empty_project("toys")

@@ -90,7 +90,9 @@ def test_a_file_is_preprocessed_or_only_resized(mnist, tmp_path, network, steps)
         pixels[8:48, 26:32] = level
         Image.fromarray(pixels).save(path)
         source = find_image(str(path), mnist)
-        prepared = prepare_images(source, as_mnist=spec.prepared_as_mnist, keep_steps=1)
+        prepared = prepare_images(
+            source, as_mnist=spec.preprocessed_as_mnist, keep_steps=1
+        )
         assert (prepared.findings[0] == "blank") == is_blank
     assert len(prepared.steps[0]) == steps
 

@@ -207,7 +207,7 @@ def _page_data(
         class_titles=[spec.title(label) for label in range(CLASSES)],
         images_of=[*map(unsure.images_of, spec.class_names)],
         one_image=[*map(unsure.one_image, spec.class_names)],
-        drawable=spec.prepared_as_mnist,
+        drawable=spec.preprocessed_as_mnist,
         straightening=Straightening() if spec.is_upright else None,
         training_images=len(analysis.split.train),
         validation_images=len(analysis.split.val),
