@@ -2,8 +2,8 @@
 
 The results are the weights, the metrics and the margin below which a prediction is
 unsure, which are stored with the network. The modules of this package import nothing
-else of the project. The hash of their code is part of the fingerprint of every training
-run, so code that does not affect the results does not belong here.
+else of the project. The hash of their code, including the texts of error messages, is
+part of the fingerprint of every training run, so other code does not belong here.
 """
 
 SIDE = 28  # pixels; every image is SIDE x SIDE

@@ -70,7 +70,7 @@ class TrainingRun:
 
     @property
     def seconds(self) -> float:
-        """The time of all epochs."""
+        """The time of all epochs, in seconds."""
         return sum(epoch.seconds for epoch in self.epochs)
 
     @property

@@ -17,11 +17,9 @@ The helper process can be killed at any point. The next helper process continues
 nothing is lost or stored twice. `sender` sends the data of each run.
 """
 
-import json
 import os
 import re
 from functools import cache
-from hashlib import sha256
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -30,6 +28,7 @@ from mlflow.entities import ViewType
 from mlflow.exceptions import MlflowException
 
 from pipeline import UserError
+from pipeline.base.files import json_sha256
 from pipeline.base.tags import COPY_TAG, ID_TAGS, PARENT_TAG, RUN_TAGS, Status
 from pipeline.base.text import printable
 from pipeline.tracking.copies.copying import DELETED, RUNNING, CopyStatus
@@ -230,8 +229,7 @@ class Copies:
         """
         tags = recorded.tags
         ids = [self._copied_ids(tags[tag]) for tag in sorted(ID_TAGS & tags.keys())]
-        text = json.dumps([content, tags, ids], sort_keys=True)
-        return sha256(text.encode()).hexdigest()
+        return json_sha256([content, tags, ids])
 
 
 def _is_deleted(run: entities.Run) -> bool:
