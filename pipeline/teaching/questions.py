@@ -442,12 +442,14 @@ class RaisedBias(Question):
 
     def _answers(self, inputs: AnswerInputs) -> list[Correct | Mistake]:
         digit, shift = inputs.values.digit, inputs.values.shift
-        after, before = (
-            self._count(inputs, digit, shift),
-            self._count(inputs, digit, 0.0),
-        )
+        after = self._count(inputs, digit, shift)
+        before = self._count(inputs, digit, 0.0)
+        # The text names the class, so that this mistake changes only the bias. The
+        # result can be close to the number before the change.
+        next_neuron = float(self._count(inputs, (digit + 1) % CLASSES, shift))
         return [
             Correct(after),
+            Mistake(next_neuron, NEXT_NEURON, self._partial(next_neuron)),
             Mistake(before, "This is the number before the change."),
             Mistake(after - before, "This is the increase, not the new number.", 0.5),
             Mistake(
@@ -455,14 +457,12 @@ class RaisedBias(Question):
                 "This is the number with a smaller bias.",
                 0.5,
             ),
-            Mistake(
-                self._count(inputs, (digit + 1) % CLASSES, shift), NEXT_NEURON, 0.5
-            ),
         ]
 
-    def _count(self, inputs: AnswerInputs, digit: int, shift: float) -> int:
-        logits = inputs.all_logits + shift * (np.arange(CLASSES) == digit)
-        return int((logits.argmax(axis=1) == digit).sum())
+    def _count(self, inputs: AnswerInputs, neuron: int, shift: float) -> int:
+        """Return the number of images of the class if the bias of a neuron changes."""
+        logits = inputs.all_logits + shift * (np.arange(CLASSES) == neuron)
+        return int((logits.argmax(axis=1) == inputs.values.digit).sum())
 
 
 class ScaledLayer(Question):

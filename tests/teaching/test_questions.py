@@ -279,6 +279,27 @@ def test_typical_mistakes_get_a_hint_and_at_most_half_the_points(question, new_i
     assert 2 <= len(hints) <= 7 + len(inputs.mistaken)
 
 
+def test_the_raised_bias_of_the_next_neuron_gets_half_a_point(
+    new_inputs, networks, mnist, tmp_path
+):
+    (question,) = (each for each in QUESTIONS if each.name == "raised_bias")
+    save_network(path := tmp_path / "model.safetensors", networks["trained"])
+    solver = Student(path, data_dir() / mnist.file.path.name)
+    logits = solver.logits(solver.all_inputs)
+    close = 0
+    for number in range(5):
+        inputs = new_inputs(f"s{number}")
+        text, digit = question.text(inputs.values), inputs.values.digit
+        raised = f"N2{(digit + 1) % 10 + 1} is"  # the class in the text is the same
+        answer = float(solver.raised_bias(re.sub(r"N2\d+ is", raised, text)))
+        grade = question.grade(answer, inputs)
+        assert (grade.points, grade.hint) == (0.5, answer_inputs.NEXT_NEURON)
+        close += abs(answer - (logits.argmax(axis=1) == digit).sum()) <= 1
+    assert close  # also if it is as close to the number before the change
+    guess = question.grade(0.0, new_inputs("ana.ruiz", "zeros"))
+    assert (guess.points, guess.hint) == (0, answer_inputs.NEXT_NEURON)
+
+
 def test_bytes_with_the_biases_get_half_a_point_with_each_bit_width(new_inputs):
     (question,) = (each for each in QUESTIONS if each.name == "bytes_of_weights")
     inputs = new_inputs("ana.ruiz")
