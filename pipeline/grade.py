@@ -1,10 +1,10 @@
 """Grades the homework of a class.
 
 Reads a folder with the submissions: for each student, a folder or a zip file with the
-files that python -m pipeline.homework wrote. Keep the folders of the platform's export
-as they are. No submitted file is executed. The correct answers are computed from each
-submitted network. To find out whether a student submitted the assigned network, the
-command trains that network once.
+files that python -m pipeline.homework wrote. Do not rename or rearrange the folders
+that your learning platform exports. No submitted file is executed. The correct answers
+are computed from each submitted network. To find out whether a student submitted the
+assigned network, the command trains that network once.
 
 Writes grades.csv, class.html and a page of feedback for each student to
 outputs/grades/<course>/. Takes 3 to 5 s for each student on one core. After an

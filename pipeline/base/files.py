@@ -56,7 +56,7 @@ def write_atomic(path: Path, content: bytes) -> None:
 def atomic_folder(path: Path, *, replace: bool = True) -> Iterator[Path]:
     """Yield a temporary folder, which replaces the folder `path` if the block succeeds.
 
-    If `path` is a link, the link stays, and its target folder is replaced.
+    If `path` is a link, the link is kept, and its target folder is replaced.
 
     A process that reads under `folder_lock(path)` sees the files of a single writer. If
     this process is killed between its two renames, the next reader or writer restores

@@ -20,7 +20,7 @@ Item = TypeVar("Item")
 
 @cache  # so that the state of the generator is restored once
 def _rich() -> ModuleType:
-    """Import Rich, which takes 25 ms: not for --help.
+    """Import Rich on demand: the import takes 25 ms, and --help does not need it.
 
     Rich draws random numbers, but a caller may have seeded the generator.
     """

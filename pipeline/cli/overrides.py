@@ -81,7 +81,7 @@ def read_keywords(
 
 
 def _join_spaced(arguments: Iterable[str]) -> list[list[str]]:
-    """Return each argument in a list, but those of `hidden = 20` in a single list.
+    """Group the arguments that form one setting, such as `hidden`, `=` and `20`.
 
     An argument without an equals sign belongs to the one before it if that one is a key
     or a flag, or ends with an equals sign or a comma, as in `hidden=5, 10`.

@@ -1,4 +1,7 @@
-"""Names that a config group must not have, because its option is a tag and a column."""
+"""Reserved names: those of tags, columns and arguments.
+
+The option of a config group becomes a tag and a column, so a group cannot have them.
+"""
 
 from pipeline.base import tags
 

@@ -95,7 +95,7 @@ def _has_interval(
     if flags.is_call:
         trials = "trials=..." if has_trials else "trials=40"
         remedy = f"call sweep({key}={str(interval)!r}, {trials})"
-    return f"{key}={interval} is an interval: {remedy} to search it"
+    return f"{key}={interval} is an interval: {remedy} to start a search"
 
 
 def _has_several(key: str, several: Several, schema: Schema, flags: Flags) -> str:

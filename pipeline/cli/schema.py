@@ -25,7 +25,7 @@ def _dataset(value: str) -> str:
     folder = data_dir()
     if is_known(value, folder=folder):
         return value
-    # Takes 0.2 s: not for --help, and not to reject another setting.
+    # This import takes 0.2 s, so it is made only if the name is not known.
     from pipeline.datasets import name_or_folder
 
     return name_or_folder(value, folder=folder)

@@ -42,7 +42,7 @@ def validate(
         errors = _error_of_each_value(error)
         has_wrong_type = any(_is_wrong_type(each, schema) for each in errors)
         kind = WrongType if has_wrong_type else ConfigError
-        raise kind(*(_explain(each, files or {}) for each in errors)) from None
+        raise kind(*(_explain(each, schema, files or {}) for each in errors)) from None
 
 
 def _error_of_each_value(error: ValidationError) -> list[Mapping[str, Any]]:
@@ -79,7 +79,9 @@ def _is_wrong_type(error: Mapping[str, Any], schema: type[ConfigT]) -> bool:
     return error["type"] == "missing" or str(error["type"]).endswith("_type")
 
 
-def _explain(error: Mapping[str, Any], files: Mapping[str, Path]) -> str:
+def _explain(
+    error: Mapping[str, Any], schema: type[StageConfig], files: Mapping[str, Path]
+) -> str:
     key = str(error["loc"][0])
     if error["type"] == "missing":
         rule = "lacks the default values: add the line `defaults: [config, _self_]`"
@@ -93,7 +95,7 @@ def _explain(error: Mapping[str, Any], files: Mapping[str, Path]) -> str:
         message = f"{key} must have a value"
     if key in files:
         return located(message, files[key])
-    return f"{message} ({describe_default(key)})"
+    return message if key in schema.required else f"{message} ({describe_default(key)})"
 
 
 def describe_default(key: str) -> str:

@@ -240,7 +240,8 @@ def _download(url: str) -> bytes:
     thread.start()
     thread.join(FILE_TIMEOUT)
     if not content.done():
-        raise TimeoutError(f"{url} was incomplete after {FILE_TIMEOUT} s")
+        rule = f"did not finish within {FILE_TIMEOUT} s"
+        raise TimeoutError(f"the download of {url} {rule}")
     return content.result()
 
 

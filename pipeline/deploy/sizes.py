@@ -103,7 +103,8 @@ def plot(results: ExportsByJob) -> Image:
     If all networks have the same number of hidden neurons, there is one line with a
     caption for each bit width.
     """
-    # Matplotlib takes 0.4 s to import, which the export of one network saves.
+    # Importing Matplotlib takes 0.4 s, so it is imported only when several exports are
+    # compared.
     from pipeline.plots.accuracy import AccuracyPoint, accuracy_plot
 
     # The reports of all seeds, by the bits and hidden neurons that determine the size.

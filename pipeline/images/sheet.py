@@ -21,7 +21,7 @@ from pipeline.images.ink import Levels, borders, reduce_to
 
 Light = Float[np.ndarray, "h w"]  # logarithms of gray levels
 GAP = 2 * constants.SHEET_WINDOW  # width of the edge of the sheet or of a shadow
-Outside = Bool[np.ndarray, "rows columns"]  # pixels of a reduced image beside the sheet
+Outside = Bool[np.ndarray, "rows columns"]  # pixels of a reduced image off the sheet
 
 
 def find_outside(levels: Levels) -> Outside | None:

@@ -62,7 +62,7 @@ def pixel_rows(analysis: ModelAnalysis) -> list[dict[str, Any]]:
 
 
 def _write_plots(analysis: ModelAnalysis, folder: Path) -> None:
-    # Matplotlib takes 0.4 s to import, which the worksheet of a neuron saves.
+    # Importing Matplotlib takes 0.4 s, so it is imported only for the plots.
     from pipeline.plots.inspection import neuron_responses, pixel_usage
 
     displayed = analysis.displayed_neurons

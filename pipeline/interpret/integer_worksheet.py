@@ -1,4 +1,4 @@
-"""The integer columns and steps, which a worksheet shows beside those in float.
+"""The integer columns and steps, which a worksheet shows next to those in float.
 
 worksheet.txt explains the columns and the steps.
 """

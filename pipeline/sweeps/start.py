@@ -123,7 +123,7 @@ def _prepare(dataset: str, folder: Path, executor: str) -> DataFile:
     """Return the file of a data set.
 
     An executor that cannot start is rejected before a data set is fetched. If there is
-    a data file, jobs can have been trained earlier, and may need no executor.
+    a data file, jobs may have been trained earlier, and may need no executor.
     """
     if datasets.is_name(dataset) and not (folder / f"{dataset}.safetensors").exists():
         check_executor(executor)
@@ -140,7 +140,7 @@ def _locked(folder: Path) -> AbstractContextManager[None]:
 def _read_recorded(
     identifier: str, cfg: CommonSweepConfig, store: Path
 ) -> RecordedSweep:
-    """Return the sweep to continue; it is empty if the sweep starts anew."""
+    """Return the sweep to continue; it is empty if a new sweep starts."""
     if cfg.is_recorded:
         earlier = RecordedSweep.read(store, identifier)
         if not (cfg.again and earlier.is_finished):

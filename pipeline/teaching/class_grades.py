@@ -65,7 +65,7 @@ class ClassGrades(Roster):
     def others_by_cause(self) -> dict[str, list[Graded]]:
         """The submissions whose network is not the assigned one, by the possible cause.
 
-        Networks for which there can be a legitimate reason are first: at the beginning,
+        Networks for which there may be a legitimate reason are first: at the beginning,
         those whose file records a reason, and at the end, those whose file records
         another seed.
         """
@@ -125,7 +125,7 @@ class ClassGrades(Roster):
             found.append(
                 f"{_students_get(denied)} no points for the questions about the "
                 "weights, because the network is not the assigned one "
-                f"({first_names(denied)}): there can be a legitimate reason, so {read}"
+                f"({first_names(denied)}): there may be a legitimate reason, so {read}"
             )
         if allowed:
             found.append(

@@ -115,7 +115,7 @@ INVALID = {
     "train hydra.run.dir=x": "a setting of Hydra: PIPELINE_OUTPUTS sets the folder",
     "train workers=2": "workers is a setting of sweeps: add -m",
     "train trials=5": "a setting of searches: add -m and an interval such as hidden=",
-    "train hidden=interval(4,128)": "is an interval: add -m and trials=40 to search it",
+    "train hidden=interval(4,128)": "interval: add -m and trials=40 to start a search",
     "train -m workers=0": "workers must be at least 1, got 0",
     "train -m executor=x": "executor must be local or ray, got 'x'",
     "train -m resume=false": "has no effect in a sweep: use again=true",
@@ -172,14 +172,14 @@ def test_a_quoted_assignment_with_spaces_is_rejected_like_an_unquoted_one():
 
 def test_a_search_without_multirun_gets_only_remedies_that_work():
     for command, problem in {
-        "hidden=interval(4,128)": "add -m and trials=40 to search it",
+        "hidden=interval(4,128)": "add -m and trials=40 to start a search",
         "trials=5": "add -m and an interval such as hidden=interval(4,128)",
     }.items():
         (line,) = problems(*command.split())
         assert line.endswith(problem)
     assert problems("hidden=interval(4,128)", "trials=5") == [
         "trials is a setting of searches: add -m",
-        "hidden=interval(4,128) is an interval: add -m to search it",
+        "hidden=interval(4,128) is an interval: add -m to start a search",
     ]
     read("-m", "hidden=interval(4,128)", "trials=40")
 

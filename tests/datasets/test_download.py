@@ -164,7 +164,7 @@ def test_a_silent_or_slow_server_times_out(raw, serve, capfd, slow_part, monkeyp
     with pytest.raises(ValueError):
         fetch(raw)
     assert time.monotonic() - start < 60  # 300 s without the timeout
-    expected = "incomplete after 1 s" if reads_are_slow else "timed out"
+    expected = "did not finish within 1 s" if reads_are_slow else "timed out"
     assert expected in capfd.readouterr().err
 
 

@@ -67,7 +67,7 @@ def assert_complete():
 
 @pytest.fixture(scope="session")
 def run_again():
-    """Return a function that runs a command in this process, which saves imports."""
+    """Return a function that runs a command here, without repeated imports."""
 
     def run(project, stage, *arguments):
         if "-m" in arguments:

@@ -1,7 +1,7 @@
 """Sweeps on a real Ray cluster, whose workers, nodes and driver are killed.
 
-The cluster is started with the commands of the README. Its head and its node have
-network interfaces of their own, or, where this is not allowed, two ports of one.
+The cluster is started with the commands of the README. Its head and its node each
+have a network interface or, where this is not allowed, a port of the same interface.
 """
 
 import contextlib

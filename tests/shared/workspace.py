@@ -95,7 +95,7 @@ class Workspace:
         return subprocess.CompletedProcess(arguments, status, stdout, stderr)
 
     def run_all(self, commands, before="", **options):
-        """Run stages one after another in one process, which saves imports.
+        """Run stages one after another in one process, without repeated imports.
 
         `commands` are tuples of a stage and its arguments, with their exit statuses,
         or None for any status.

@@ -1205,7 +1205,7 @@ def test_with_require_only_the_assigned_network_gets_points_for_its_weights(
     shown = page(outputs)
     notices = [
         "1 student gets no points for the questions about the weights, because the "
-        "network is not the assigned one (cem): there can be a legitimate reason, "
+        "network is not the assigned one (cem): there may be a legitimate reason, "
         f"so {read}",
         "2 students get points for a different training run, because of require=any "
         f"(eva, dora): {read}",
