@@ -212,10 +212,11 @@ class ClassGrades(Roster):
                 new.append(f"{entry.student} {points:g}")
             elif before != expected:
                 changed.append(f"{entry.student} {before:g} -> {points:g}")
-        for problem in self.problems:
-            before = last.get(normalize(self._spelled(problem.student)))
+        # A student can have several submissions that are not graded.
+        for student in dict.fromkeys(x.student for x in self.problems):
+            before = last.get(normalize(self._spelled(student)))
             if before is not None:
-                changed.append(f"{problem.student} {before:g} -> not graded")
+                changed.append(f"{student} {before:g} -> not graded")
         if changed:
             number = counted(len(changed), "student")
             found.append(

@@ -979,6 +979,18 @@ def test_points_that_changed_without_the_questions_are_listed(
     assert grade_all(students=students).changes == []
 
 
+def test_a_student_whose_two_submissions_are_no_longer_graded_is_listed_once(
+    course, grade_all, place
+):
+    for name in ("ana first", "ben"):
+        course.write(place / name, name.split()[0], {"parameters": 7})
+    grade_all()
+    course.write(place / "ana second", "ana", {"parameters": 7})
+    (changed,) = (x for x in grade_all().changes if "since the last call" in x)
+    assert "the points of 1 student changed" in changed
+    assert changed.endswith(": ana 0 -> not graded")
+
+
 def test_students_who_used_an_id_from_another_column_than_most_are_listed(
     course, grade_all, outputs, place, tmp_path, capsys
 ):
