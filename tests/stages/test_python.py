@@ -214,7 +214,7 @@ def test_the_remedies_are_those_of_python():
         "sweep": ({"workers": 2}, "workers is a setting of sweeps: call sweep()"),
         "interval": (
             {"hidden": "interval(4,8)"},
-            "is an interval: call sweep(hidden='interval(4,8)', trials=40) to search",
+            "is an interval: call sweep(hidden='interval(4,8)', trials=40) to start a",
         ),
         "trials": ({"trials": 4}, "searches: call sweep() with an interval such as hi"),
     }.values():

@@ -614,7 +614,7 @@ def test_settings_that_most_networks_differ_in_are_reported_with_the_key_to_add(
         longer.write(place / name, name, course.solve(name, network), network)
     (denied,) = grade_all().network_notices
     assert denied.startswith("3 students get no points for the questions about the we")
-    assert "is not the assigned one (ana, ben, cem): there can be a legi" in denied
+    assert "is not the assigned one (ana, ben, cem): there may be a legi" in denied
     dora = {**course.settings, "epochs": 3}
     dataclasses.replace(course, settings=dora).write(place / "dora", "dora")
     grades = grade_all()
@@ -1194,7 +1194,7 @@ def test_with_require_only_the_assigned_network_gets_points_for_its_weights(
     read = 'read the section "Not the assigned network"'
     notice = (
         "3 students get no points for the questions about the weights, because the "
-        "network is not the assigned one (eva, dora, cem): there can be a "
+        "network is not the assigned one (eva, dora, cem): there may be a "
         f"legitimate reason, so {read}"
     )
     assert grades.network_notices == [notice]
