@@ -97,8 +97,8 @@ class RecordedConfig(StageConfig):
         return default if self.is_recorded else None
 
 
-class CommonSweepConfig(RecordedConfig):
-    """The settings that all training runs of a sweep have in common."""
+class CommonTrainConfig(RecordedConfig):
+    """Settings of the train stage that all training runs of a sweep have in common."""
 
     run_name: Name | None
     experiment_name: Name | None
@@ -114,7 +114,7 @@ class CommonSweepConfig(RecordedConfig):
         return default and (self.experiment_name or default)
 
 
-class TrainConfig(CommonSweepConfig, DataConfig, HyperparameterFields):
+class TrainConfig(CommonTrainConfig, DataConfig, HyperparameterFields):
     """Settings of the train stage."""
 
     can_vary = TRAINING_KEYS

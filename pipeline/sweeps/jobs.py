@@ -1,8 +1,4 @@
-"""A job of a sweep, which is a combination of values, and the outcome of a job.
-
-This module runs in the process of the command. A worker does not get the job, only its
-data set and its hyperparameters.
-"""
+"""A job of a sweep, which is a combination of values, and the outcome of a job."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence

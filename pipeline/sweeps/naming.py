@@ -1,7 +1,4 @@
-"""The id and the name of a sweep, which its jobs determine.
-
-This module runs in the process of the command, before the workers are started.
-"""
+"""The id and the name of a sweep, which its jobs determine."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,7 +1,4 @@
-"""The progress of a sweep in the terminal: a line for each result, and a bar.
-
-This module runs in the process of the command; workers print nothing.
-"""
+"""The progress of a sweep in the terminal: a line for each result, and a bar."""
 
 import sys
 import time

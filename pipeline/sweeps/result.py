@@ -1,4 +1,4 @@
-"""The result of a sweep for a caller from Python, whose process runs this module."""
+"""The result of a sweep for a caller from Python."""
 
 import math
 import shutil

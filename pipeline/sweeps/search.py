@@ -1,7 +1,7 @@
 """The jobs of a search: Optuna suggests values, and gets their mean accuracy.
 
 Optuna's study is only in memory. A continued search rebuilds the study from the
-children of the sweep's run. This module runs in the process of the command.
+children of the sweep's run.
 """
 
 import math
@@ -74,6 +74,11 @@ class Search(Plan):
         seed = (self._grid[0].values["seed"] + len(self._suggestions)) % SEEDS
         # The random sampler rarely repeats values.
         self._samplers = TPESampler(seed=seed, constant_liar=True), RandomSampler(seed)
+
+    @property
+    def remaining(self) -> int:
+        """The number of jobs that `suggest` will yield."""
+        return len(self._grid) * (self._trials - len(self._suggestions))
 
     def examples(self) -> Sequence[Job]:
         """Return jobs with the bounds of the intervals.

@@ -248,23 +248,6 @@ def test_only_the_driver_gets_ctrl_c_and_workers_do_not_run_its_script(start_scr
     assert driver.communicate()[0] == "interrupted\n2 \n2 \n"
 
 
-def test_a_result_among_the_tasks_is_handled_before_the_next_task_is_taken(
-    executor, data
-):
-    handled = []
-
-    def mixed():
-        for job in ("a", "b"):
-            yield TaskResult(job, value=job)
-            assert handled[-1] == job
-        yield from tasks(data, {"c": {}})
-        yield TaskResult("d", error="invalid")
-
-    for result in executor.run(repr, mixed()):
-        handled.append(result.job)
-    assert handled == ["a", "b", "d", "c"]
-
-
 def test_results_are_kept_if_no_other_task_can_be_started(executor, data):
     def limited():
         yield from tasks(data, {"a": {}, "b": {}})  # two workers
