@@ -2,7 +2,6 @@
 
 import csv
 import itertools
-import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -25,7 +24,7 @@ def table(
     """Return a table as plain text, as wide as its content.
 
     The columns in `left` are text and aligned left; all others are aligned right. If
-    the table would be wider than 80 characters, the gaps are narrower, and text wraps
+    the table would be wider than 80 columns, the gaps are narrower, and text wraps
     at words. A name that is still too long for the first column gets a line of its own.
     Numbers are never cut, so a table with many numbers can be wider.
     """
@@ -40,7 +39,7 @@ def table(
 
 
 def _excess(widths: Sequence[int], gap: int) -> int:
-    """Return by how many characters a table is too wide."""
+    """Return by how many columns of the terminal a table is too wide."""
     return sum(widths) + gap * (len(widths) - 1) - WIDTH
 
 
@@ -65,9 +64,7 @@ def _lines(
         yield name
         row = ["", *others]
     wrapped = [
-        textwrap.wrap(cell, width, break_on_hyphens=False)
-        if index in texts and columns_of(cell) > width
-        else [cell]
+        _wrapped(cell, width) if index in texts and columns_of(cell) > width else [cell]
         for index, (cell, width) in enumerate(zip(row, widths, strict=True))
     ]
     for parts in itertools.zip_longest(*wrapped, fillvalue=""):
@@ -76,6 +73,22 @@ def _lines(
             for index, (part, width) in enumerate(zip(parts, widths, strict=True))
         )
         yield (" " * gap).join(aligned).rstrip()
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """Wrap text at words to lines of at most `width` columns; cut longer words."""
+    lines = [""]
+    for word in text.split():
+        line = f"{lines[-1]} {word}".lstrip()
+        if columns_of(line) > width >= columns_of(word):
+            lines.append(word)
+            continue
+        while columns_of(line) > width:
+            end = max(n for n in range(width + 1) if columns_of(line[:n]) <= width)
+            lines[-1:] = [line[:end], ""]
+            line = line[end:].lstrip()
+        lines[-1] = line
+    return lines
 
 
 def _aligned(text: str, width: int, *, left: bool) -> str:

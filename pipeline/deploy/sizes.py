@@ -128,7 +128,7 @@ def plot(results: ExportsByJob) -> Image:
             x=float(group[0].table_bytes),
             accuracies=[report.accuracy for report in group],
             caption=caption,
-            best=(bits, hidden) in front,
+            is_on_front=(bits, hidden) in front,
         )
         lines.setdefault(name, []).append(point)
     title = "Accuracy and size of exported networks"

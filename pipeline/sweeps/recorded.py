@@ -17,7 +17,6 @@ A sweep is finished (`is_finished`) if its last process recorded outcomes of all
 and none had failed. Jobs can be missing again later, if files were lost.
 """
 
-import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -81,7 +80,7 @@ class RecordedSweep:
         metrics = dict(child.results)
         return Outcome(
             job,
-            seconds=metrics.pop(SECONDS, math.nan),
+            seconds=metrics.pop(SECONDS, None),
             metrics=metrics,
             run_id=child.run_id,
             network_path=child.network_path,

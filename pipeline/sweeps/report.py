@@ -24,7 +24,7 @@ from pipeline.plots.accuracy import (
 )
 from pipeline.sweeps.configurations import (
     Configuration,
-    best_of,
+    best_configuration,
     best_trade_offs,
     group_by_configuration,
     sort_key,
@@ -94,7 +94,7 @@ class Report:
         varied = self._plan.jobs[0].varied
         keys = sorted(varied, key=lambda key: key == "seed")  # the seed is last
         self.write(self._run.compare_children(keys))
-        if best := best_of(group_by_configuration(self._plan.outcomes)):
+        if best := best_configuration(group_by_configuration(self._plan.outcomes)):
             # The list of runs has a column with this metric.
             self._run.log_metrics({VAL_ACCURACY: best.accuracy}, step=0)
 
@@ -138,9 +138,9 @@ def plot(
         x = values.pop(axis, index)
         point = AccuracyPoint(
             x=float(configuration.parameter_count if by_size else x),
-            accuracies=[outcome.accuracy for outcome in configuration.trained],
+            accuracies=configuration.accuracies,
             caption=f"hidden={x}" if by_size else "" if axis else configuration.name,
-            best=configuration in front,
+            is_on_front=configuration in front,
             shade=float(values[shade]) if shade else None,
         )
         lines.setdefault(short_name(values) if axis else "", []).append(point)

@@ -113,10 +113,11 @@ class Search(Plan):
         """
         super().add(outcome)
         number = self._trials_by_job[outcome.job.id]
-        ended = [self._outcomes.get(job.id) for job in self._open.get(number, ())]
-        trained = [each.accuracy for each in ended if each and not each.error]
-        if trained and len(trained) == len(ended):
-            self.study.tell(number, fmean(trained))
+        jobs = self._open.get(number, [])
+        ended = [self._outcomes[job.id] for job in jobs if job.id in self._outcomes]
+        accuracies = [each.accuracy for each in ended if each.accuracy is not None]
+        if jobs and len(accuracies) == len(jobs):
+            self.study.tell(number, fmean(accuracies))
             del self._open[number]
 
     def _ask(self, sampler: BaseSampler) -> dict[str, Any]:

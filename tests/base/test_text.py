@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.base.tables import table
-from pipeline.base.text import format_bytes, printable, shortened
+from pipeline.base.text import columns_of, format_bytes, printable, shortened
 
 
 @pytest.mark.parametrize(
@@ -48,6 +48,19 @@ def test_columns_stay_aligned_next_to_letters_that_are_two_columns_wide():
     lines = table(["set", "n"], [[name, "5"] for name in names], left=["set"])
     before = [line[:-1] for line in lines.splitlines()]
     assert before[1:] == ["数字     ", "e\u0301        ", "digits   "]
+
+
+@pytest.mark.parametrize("text", ["数字 手写 " * 12, "手写数字" * 20, "数e\u0301" * 50])
+def test_text_of_letters_that_are_two_columns_wide_wraps_to_80_columns(text):
+    row = ["mnist", "12345", f"why: {text}"]
+    lines = table(
+        ["set", "n", "x", ""], [[*row[:2], "9" * 20, row[2]]], left=["set", ""]
+    )
+    assert max(map(columns_of, lines.split("\n"))) <= 80
+    (_, first, *others) = lines.split("\n")
+    start = columns_of(first[: first.index("why: ")])
+    assert others and all(line[:start].isspace() for line in others)
+    assert "".join(lines.split()[6:]) == f"why:{text.replace(' ', '')}"
 
 
 def test_a_long_name_keeps_its_start_and_its_end():

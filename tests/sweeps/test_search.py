@@ -35,8 +35,8 @@ def open_search(trials, recorded=()):
 
 def outcome(job, error=None):
     """Return an outcome that is best with 60 neurons."""
-    accuracy = 1 - abs(job.values["hidden"] - 60) / 200
-    return Outcome(job, error, {"val/accuracy": accuracy + job.values["seed"] / 1000})
+    accuracy = 1 - abs(job.values["hidden"] - 60) / 200 + job.values["seed"] / 1000
+    return Outcome(job, error, {} if error else {"val/accuracy": accuracy})
 
 
 def states(search):
