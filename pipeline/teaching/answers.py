@@ -58,8 +58,8 @@ class Answers:
         )
 
 
-class _TypedNumber(float):
-    """A number, and the text that was typed, such as 4.000."""
+class _Decimal(float):
+    """A number with a point, and the text that was typed, such as 4.000."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -76,8 +76,8 @@ def read_answers(content: bytes) -> Answers:
     try:
         stored = json.loads(
             content.decode("utf-8-sig"),  # some editors write a byte order mark
-            parse_int=_TypedNumber,  # of any length
-            parse_float=_TypedNumber,
+            parse_int=float,  # of any length
+            parse_float=_Decimal,
             object_pairs_hook=_unique,
         )
     except UnicodeDecodeError:
@@ -152,7 +152,7 @@ def _sort(given: Mapping[str, object]) -> tuple[dict[str, float], dict[str, str]
 
 def _number(value: object, *, whole: bool) -> float:
     if isinstance(value, str) and QUOTED.fullmatch(value):
-        value = _TypedNumber(value)
+        value = _Decimal(value)
     if isinstance(value, str) and "," in value:
         rule = "must be a number without a comma, such as 54096 or 3.5"
         raise ValueError(f'{rule}, got "{_short(value)}"')
@@ -160,9 +160,9 @@ def _number(value: object, *, whole: bool) -> float:
         kinds = {bool: "true or false", str: f'"{_short(value)}"', list: "a list"}
         got = kinds.get(type(value), "an object")
         raise ValueError(f"must be a number without quotes, such as 3.5, got {got}")
-    text = value.text if isinstance(value, _TypedNumber) else ""
     if not math.isfinite(value):
-        raise ValueError(f"must be a number below 1e308, got {_short(text or value)}")
+        raise ValueError(f"must be a number below 1e308, got {value}")
+    text = value.text if isinstance(value, _Decimal) else ""
     if whole and THOUSANDS.fullmatch(text):
         rule = "must be a whole number without a point, such as 4 or 4000"
         raise ValueError(f"{rule}, got {text.strip()}")
