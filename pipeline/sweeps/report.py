@@ -13,7 +13,7 @@ from typing import Any
 from PIL.Image import Image
 
 from pipeline import UserError
-from pipeline.base import files, tables
+from pipeline.base import csv_files, files
 from pipeline.base.metric_names import VAL_ACCURACY
 from pipeline.base.terminal import print_error
 from pipeline.plots.accuracy import (
@@ -106,7 +106,7 @@ def write_files(
     front = best_trade_offs(configurations)
     with files.atomic_file(folder / "sweep.csv") as path:
         rows = [{**c.row(), "Pareto front": c in front} for c in configurations]
-        tables.write_csv(path, rows)
+        csv_files.write_csv(path, rows)
     if any(configuration.trained for configuration in configurations):
         with files.atomic_file(folder / "sweep.png") as path:
             plot(configurations, front, title=title).save(path, "PNG")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pipeline import UserError
 from pipeline.base import paths
+from pipeline.base.csv_files import to_rows
 from pipeline.base.metric_names import (
     EPOCH_METRICS,
     FINAL_ACCURACY,
@@ -20,7 +21,6 @@ from pipeline.base.metric_names import (
     VAL_ACCURACY,
     ordered,
 )
-from pipeline.base.tables import to_rows
 from pipeline.base.tensors import tensors_sha256
 from pipeline.base.text import counted
 from pipeline.core.dataset import Dataset, LabeledImages

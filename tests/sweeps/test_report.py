@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from pipeline import UserError, datasets
-from pipeline.base import tables
+from pipeline.base import csv_files
 from pipeline.cli import TrainConfig, defaults, sweep_from_python
 from pipeline.cli.arguments import parse
 from pipeline.core.dataset import DataFile
@@ -150,7 +150,7 @@ def test_a_report_of_a_sweep_that_runs_ranks_no_mean_without_all_seeds_as_best(
 
     def reported():
         report.Report(Run(), tmp_path, plan, title="title").write()
-        _, rows = tables.read_csv(tmp_path / "sweep.csv")
+        _, rows = csv_files.read_csv(tmp_path / "sweep.csv")
         running = group_by_configuration(plan.outcomes, plan.missing)
         assert (best_configuration(running) is None) == bool(why_no_best(running))
         return [(row["hidden"], row["trained"]) for _, row in rows], summarize(running)
