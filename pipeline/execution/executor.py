@@ -133,14 +133,14 @@ class Executor(AbstractContextManager["Executor"]):
             UserError: If no worker can be started.
         """
         attempts = _Attempts(tasks, repeat_alone=self.repeats_alone)
-        error: BaseException | None = None
-        is_last = False
-        while not (is_last or error):
-            is_last = self._is_stopped
+        error: Exception | None = None
+        while not error:
+            is_stopped = self._is_stopped
             results: list[TaskResult | LostAttempt] = []
-            # An error in this block does not lose the results that have arrived.
+            # If no other call can be started, the results that have arrived are yielded
+            # first. After an interrupt, which can be inside `tasks`, they are not.
             try:
-                timeout = 0.0 if is_last else POLL_SECONDS
+                timeout = 0.0 if is_stopped else POLL_SECONDS
                 for call in self._ended(attempts.running, timeout=timeout):
                     try:
                         results.append(self._end(call, attempts))
@@ -148,13 +148,14 @@ class Executor(AbstractContextManager["Executor"]):
                         error = raised
                 if not error:
                     self._fill(function, attempts)
-            except BaseException as raised:  # no other call can be started
+            except Exception as raised:
                 error = raised
-            is_last = is_last or not attempts.running
             for result in results:
                 # After `stop`, no task is tried again.
                 if isinstance(result, TaskResult) or not self._is_stopped:
                     yield result
+            if is_stopped or not attempts.running:
+                break
         if error:
             raise error
 

@@ -260,6 +260,20 @@ def test_results_are_kept_if_no_other_task_can_be_started(executor, data):
     assert arrived
 
 
+def test_no_result_follows_an_interrupt_which_can_leave_a_transaction_open(
+    executor, data
+):
+    def interrupted():
+        yield from tasks(data, {"a": {}, "b": {}})  # two workers
+        raise KeyboardInterrupt
+
+    arrived = []
+    with pytest.raises(KeyboardInterrupt):
+        for result in executor.run(repr, interrupted()):
+            arrived.append(result.job)
+    assert not arrived
+
+
 def test_results_that_have_arrived_are_kept_if_an_error_ends_all_calls(data, functions):
     def until_all_have_ended():
         yield from tasks(data, {"a": {"fails": True}, "b": {}})
