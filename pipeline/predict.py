@@ -8,10 +8,10 @@ resized to 28x28 pixels. If the first number in a file name has one digit, this 
 the label: draw0.png is labeled 0. A letter can be classified as a digit without being
 reported as unsure, because some letters look like digits.
 
-Writes predictions.json, predictions.csv and preparation.png, which shows each
+Writes predictions.json, predictions.csv and preprocessing.png, which shows each
 preprocessing step, to outputs/predict/. For more than 20 images, there are several such
-plots, named preparation-2.png and so on. Takes about 2 s. Test image 0 is classified as
-a 7, with a probability of 99.8%.
+plots: preprocessing-2.png and so on. Takes about 2 s. Test image 0 is classified as a
+7, with a probability of 99.8%.
 """
 
 import os

@@ -127,7 +127,7 @@ def main(outputs):
     image.save(FIGURES / "templates.png")
     write_photos(outputs / "photos")
     predicted = predict(images=outputs / "photos", quiet=True)
-    shutil.copy(predicted.folder / "preparation.png", FIGURES)
+    shutil.copy(predicted.folder / "preprocessing.png", FIGURES)
     report = inspect(quiet=True).folder / "report.html"
     with mlflow_ui() as server, sync_playwright() as playwright:
         browser = playwright.chromium.launch(

@@ -203,6 +203,6 @@ def drawn(strokes, rng, side=280):
 
 
 def unusual(rng, number=20):
-    """Return images of unusual forms, `number` of each, and their labels."""
+    """Return images of unusual shapes, `number` of each, and their labels."""
     forms = [form for form in UNUSUAL_FORMS.values() for _ in range(number)]
     return [drawn(strokes, rng) for _, strokes in forms], [label for label, _ in forms]
