@@ -443,6 +443,7 @@ def test_a_network_is_used_with_the_data_it_was_trained_with(two_networks, tmp_p
     assert (trained.split, trained.network.hidden) == ("holdout", 4)
     metadata = trained.metadata.model_copy(update={"data_sha256": "0" * 64})
     save_network(path, trained.network, metadata)
+    rule = "training data, with the SHA-256 hash 0000"
     for stage in ("evaluate", "predict", "inspect"):
-        with pytest.raises(ValueError, match="training data, with sha256 0000"):
+        with pytest.raises(ValueError, match=rule):
             project.call(stage)

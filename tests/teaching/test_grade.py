@@ -1066,7 +1066,7 @@ def test_ids_are_found_in_a_column_with_another_title_by_the_submitted_ids(tmp_p
             [
                 "names are not used: their columns must be titled First name and "
                 "Last name, or name, got 'cognome, nome, idnumber'; without names, a "
-                "copy that a classmate submits with the same id can prevent",
+                "classmate who submits a copy with the same id can prevent both",
                 "ignored 1 line without an id",
             ],
         ),
