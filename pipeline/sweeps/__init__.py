@@ -21,7 +21,7 @@ each missing job, `children` writes to the store, `progress` prints, and `report
 the table and the plot, with the text of `report_text`. `naming` makes the id and the
 name of the sweep. `networks` reads a finished sweep for `export`.
 
-This package runs in the process of the command. A worker gets only the data set and the
+This package runs in the main process. A worker gets only the data set and the
 hyperparameters of a task. The workers start before this process has imported MLflow and
 PyTorch (PyTorch is needed earlier if there are runs to reuse), so the modules that
 `sweep` uses until then import neither. `sweep_run` imports `children`, `report` and

@@ -1,6 +1,6 @@
 """Lists the jobs of a command.
 
-This module runs in the process of the command, before the workers are started.
+This module runs in the main process, before the workers are started.
 """
 
 from collections.abc import Callable, Iterable

@@ -1,7 +1,7 @@
 """The answers to the questions in `pipeline/exercise.ipynb`.
 
-After a first wrong answer, there is a hint; the texts are in `notebook.toml`. The
-answers of a student who does homework are recorded, but not checked.
+A first wrong answer gets a hint; the texts are in `notebook.toml`. For homework, the
+answers are recorded, but not checked.
 """
 
 import math

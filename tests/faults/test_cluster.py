@@ -1,4 +1,4 @@
-"""Sweeps on a real Ray cluster, whose workers, nodes and driver are killed.
+"""Sweeps on a real Ray cluster, whose workers, nodes and main process are killed.
 
 The cluster is started with the commands of the README. Its head and its node each
 have a network interface or, where this is not allowed, a port of the same interface.

@@ -21,7 +21,7 @@ from pipeline.teaching.assignment import Assignment
 from pipeline.teaching.questions import QUESTIONS
 
 STUDENT = {"student": "Ana.Ruiz", "course": "embedded 2026"}
-# A training run of 0.1 s.
+# This training run takes 0.1 s.
 SETTINGS = {**STUDENT, "dataset": "digits", "hidden": 5, "epochs": 1}
 ARGUMENTS = [f"{key}={value}" for key, value in SETTINGS.items()]
 FOLDER = "homework/embedded 2026/ana.ruiz"

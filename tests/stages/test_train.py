@@ -45,7 +45,7 @@ def test_the_default_training_run_has_the_results_of_the_exercise(
     final = metrics["with_final_weights/train_accuracy"]
     assert final >= 0.97
     assert 0.95 <= metrics["val/accuracy"] < final
-    # A mean over the epoch, during which the network improved.
+    # This is a mean over the epoch, during which the network improved.
     assert metrics["train/accuracy"] < final
     predicted = trained.network.predict(mnist.train.images).argmax(axis=1)
     accuracy = np.mean(predicted == mnist.train.labels)
@@ -282,7 +282,7 @@ def test_an_interrupted_run_is_resumed_only_with_its_own_experiment_and_options(
     assert project.runs()[1].info.status == "KILLED"
     printed = " ".join(project.call("train", run_name="mine", **options).split())
     assert f"({killed.info.run_id}) after epoch 1 of 2 in experiment digits" in printed
-    assert "run_name has no effect: this run was started under a diff" in printed
+    assert "run_name has no effect: this run was started with a diff" in printed
     finished = project.runs()[1]
     assert "team" not in finished.data.tags
     assert finished.info.run_name == killed.info.run_name
