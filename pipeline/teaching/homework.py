@@ -35,11 +35,11 @@ from pipeline.teaching.submitted_files import QUESTIONS_FILE
 from pipeline.teaching.templates import fill_template
 from pipeline.teaching.variant import Variant
 
+WITHOUT_CHECK = "run the command without check=true"
 MOVE_AWAY = (
     "if the course code and the settings are correct, rename the homework folder and "
-    "run this command again"
+    f"{WITHOUT_CHECK}"
 )
-WITHOUT_CHECK = "run the command without check=true"
 
 
 @dataclass(frozen=True)
