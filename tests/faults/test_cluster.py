@@ -243,7 +243,7 @@ def cluster():
 
 @pytest.fixture(scope="module")
 def trained_alone(mnist):
-    """Return a function that trains in this process; it returns the weights' sha256."""
+    """Return a function that trains in this process and returns the weights' hash."""
 
     @lru_cache  # two sweeps train the same networks
     def train(hyperparameters):
