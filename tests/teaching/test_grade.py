@@ -911,7 +911,7 @@ def test_names_of_questions_that_do_not_exist_are_refused(grade_all, named, got)
     assert len(str(error.value).splitlines()) == 1
 
 
-def test_wrong_answers_without_a_typical_mistake_are_counted_beside_the_others(
+def test_wrong_answers_without_a_typical_mistake_are_counted_next_to_the_others(
     course, grade_all, outputs, place
 ):
     for index, name in enumerate(("ana", "ben", "cem", "dora")):
