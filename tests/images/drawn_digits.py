@@ -174,7 +174,7 @@ def ring(x, y, width, height):
     return [*zip(x + width * np.cos(turns), y + height * np.sin(turns), strict=True)]
 
 
-# Strokes of forms that are rare in MNIST, as points with coordinates in [0, 1].
+# Strokes of shapes that are rare in MNIST, as points with coordinates in [0, 1].
 UNUSUAL_FORMS = {
     "slashed zero": (0, [ring(0.35, 0.5, 0.35, 0.5), [(0, 1), (0.7, 0)]]),
     "hooked and footed one": (
