@@ -1,6 +1,7 @@
 """The command `homework`: trains a student's network and writes the questions."""
 
 import os
+import shlex
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -64,6 +65,9 @@ def homework(cfg: HomeworkConfig) -> Homework:
     if cfg.check:
         _print_state(answers, variant, folder)
         _check_submission(folder, assignment, variant)
+        archive = f"-c homework.zip {shlex.quote(str(displayed(folder)))}"
+        command = f"python -m zipfile {archive}"
+        say(next_steps({command: "writes the file that you submit"}))
     else:
         _write(variant, assignment, folder)
     return Homework(variant.student, variant.seed, folder, answers)
