@@ -28,16 +28,11 @@ from pipeline.tracking.interface import (
 )
 from pipeline.tracking.messages import announce_kept_name, viewing_hint
 from pipeline.tracking.recorder import start_tracker
-from pipeline.tracking.runs import (
-    find_run,
-    find_sweep,
-    find_training_run,
-    newest_trained,
-)
+from pipeline.tracking.runs import find_run, find_training_run
 from pipeline.tracking.store.database import (
     RecordedRun,
     children_of,
-    complete_runs,
+    metrics_in_database,
     recorded_params,
     tagged_runs,
 )
