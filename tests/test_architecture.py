@@ -429,23 +429,14 @@ def test_the_names_in_backticks_in_docstrings_and_comments_exist():
 
 
 def test_the_modules_that_import_mlflow_are_those_that_the_package_lists():
-    docstrings = {
-        path.name: ast.get_docstring(ast.parse(path.read_text()))
-        for path in PIPELINE.glob("tracking/**/*.py")
-        if path.name != "__init__.py"
-    }
     package = ast.get_docstring(
         ast.parse((PIPELINE / "tracking/__init__.py").read_text())
     )
     listed = package.partition("These modules import MLflow:")[2]
-    others, more = listed.split(";", 1)
-    named = {*re.findall(r"`(\w+\.py)`", more), "mlflow_server.py"}  # of `ui`
-    records = "Runs in the process that records."
-    named |= {name for name, text in docstrings.items() if records in text}
+    named = {*re.findall(r"`(?:\w+/)?(\w+\.py)`", listed)}
     importing = {
         path.name
         for path in PIPELINE.glob("tracking/**/*.py")
         if "mlflow" in {name.split(".")[0] for name in imports(path)}
     }
-    # pages.py imports MLflow through mlflow_internals.py.
-    assert named - {*re.findall(r"`(\w+\.py)`", others)} == importing | {"pages.py"}
+    assert named == importing | {"ui.py", "pages.py"}

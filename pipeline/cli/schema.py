@@ -86,15 +86,13 @@ class RecordedConfig(StageConfig):
     server: Server
 
     @property
-    def is_recorded(self) -> bool:
-        """Whether runs are recorded; otherwise, an open run has no `run_id`."""
-        return self.tracking != "none"
-
-    @property
     def recorded_in(self) -> str | None:
-        """The MLflow experiment of new runs; None if runs are not recorded."""
+        """The MLflow experiment of new runs; None with tracking=none.
+
+        Only `Tracker` tests whether it is None: see `Tracker.is_recorded`.
+        """
         default = experiment_variable() or DEFAULT_EXPERIMENT
-        return default if self.is_recorded else None
+        return None if self.tracking == "none" else default
 
 
 class CommonSweepConfig(RecordedConfig):

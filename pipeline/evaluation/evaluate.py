@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -38,7 +39,9 @@ from pipeline.model import (
     load_training_data,
     select_trained_network,
 )
-from pipeline.tracking import Run
+
+if TYPE_CHECKING:  # importing MLflow takes a second
+    from pipeline.tracking import Run
 
 UNSURE = "unsure: do not rely on these predictions; predictions.csv says why"
 
@@ -86,10 +89,7 @@ def evaluate(cfg: EvaluateConfig) -> Evaluation:
         new_results(folder) as partial,
     ):
         write_results(results, metrics, partial)
-        run.log_files("evaluate", sorted(partial.iterdir()))
-        run.add_results(_description(metrics, run))
-        for result in results:
-            _record(result, metrics[result.source.name], run)
+        run.submit(_log_evaluation, results, metrics, sorted(partial.iterdir()))
     say(f"\n{_metrics_table(metrics)}\n")
     if any(result.has_all_reasons for result in results):
         say(f"{UNSURE}\n")
@@ -148,7 +148,20 @@ def _unique(source: ImageSet, others: Sequence[Predictions]) -> ImageSet:
     return replace(source, name=name)
 
 
-def _description(metrics: Metrics, run: Run) -> dict[str, str]:
+def _log_evaluation(
+    run: "Run",
+    results: Sequence[Predictions],
+    metrics: Metrics,
+    paths: Sequence[Path],
+) -> None:
+    """Log the files of an evaluation, its description, and the results on each set."""
+    run.log_files("evaluate", paths)
+    run.add_results(_description(run, metrics))
+    for result in results:
+        _log_result(run, result, metrics[result.source.name])
+
+
+def _description(run: "Run", metrics: Metrics) -> dict[str, str]:
     """Return the accuracy on each set, and links to the files, in Markdown.
 
     The description keeps the accuracy on the sets of earlier evaluations.
@@ -165,8 +178,10 @@ def _description(metrics: Metrics, run: Run) -> dict[str, str]:
     } | {"Last evaluation": f"{', '.join(metrics)} ({', '.join(links)})"}
 
 
-def _record(result: Predictions, metrics: dict[str, float | int], run: Run) -> None:
-    """Record loss and accuracy of a set, and its hash; the files have all metrics.
+def _log_result(
+    run: "Run", result: Predictions, metrics: dict[str, float | int]
+) -> None:
+    """Log loss and accuracy of a set, and its hash; the files have all metrics.
 
     MLflow draws a bar for a metric whose only value is at step 0. MLflow sorts sections
     by name, so the sections of test sets follow the learning curves and the weights.

@@ -1,8 +1,10 @@
 """The command `inspect`: analyzes a network, or explains one part of it."""
 
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline import UserError, interpret, neuron_name, tracking
 from pipeline.base.paths import data_dir, displayed, outputs_dir, store_dir, user_path
@@ -30,6 +32,9 @@ from pipeline.model import (
     select_recorded_network,
     select_trained_network,
 )
+
+if TYPE_CHECKING:  # importing MLflow takes a second
+    from pipeline.tracking import Run
 
 OPEN_PAGE = "       open it in a browser to see every sum, every weight and every epoch"
 LOGGED = ("frozen_weights", "dead_neurons")  # counts that MLflow compares
@@ -128,12 +133,8 @@ def _analyze(
         new_results(folder) as partial,
     ):
         interpret.write_analysis(analysis, partial)
-        run.log_files("inspect", sorted(partial.iterdir()))
+        run.submit(_log_analysis, sorted(partial.iterdir()), analysis.counts)
         problem = record_page(analysis, partial, run, name=name)
-        counts = analysis.counts
-        section = "with_final_weights"  # sorted after the learning curves
-        metrics = {f"{section}/{key}": counts[key] for key in LOGGED if key in counts}
-        run.log_metrics(metrics, step=0)  # MLflow draws bars for step 0
     page = problem or f"{displayed(folder / PAGE_FILE)}\n{OPEN_PAGE}"
     example = analysis.example
     neuron, image = neuron_name(1, example.neuron), f"image={example.image}"
@@ -147,6 +148,14 @@ def _analyze(
     return Inspection(
         text, lasting_dir("inspect", run.artifacts), run.run_id, run.copied
     )
+
+
+def _log_analysis(run: "Run", paths: Sequence[Path], counts: Mapping[str, int]) -> None:
+    """Log the files of an analysis, and counts of neurons and weights."""
+    run.log_files("inspect", paths)
+    section = "with_final_weights"  # sorted after the learning curves
+    metrics = {f"{section}/{key}": counts[key] for key in LOGGED if key in counts}
+    run.log_metrics(metrics, step=0)  # MLflow draws bars for step 0
 
 
 def _explain_neurons(

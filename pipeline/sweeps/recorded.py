@@ -113,16 +113,16 @@ class ReusableRuns:
     On the processor that trained a run, the job would have the same results.
     """
 
-    def __init__(self, store: Path | None) -> None:
-        """Use the runs of `store`; with None, nothing is reused."""
-        self._store = store
+    def __init__(self, store: Path, *, is_used: bool) -> None:
+        """Use the runs of `store`; without `is_used`, nothing is reused."""
+        self._store, self._is_used = store, is_used
         self._runs: dict[str, list[RecordedRun]] = {}  # by fingerprint, newest first
 
     def find(self, jobs: Iterable[Job]) -> None:
         """Find the runs of all jobs at once, because a query per job takes longer."""
         new: dict[str, list[RecordedRun]] = {job.fingerprint: [] for job in jobs}
         self._runs |= new
-        if self._store:
+        if self._is_used:
             found = tagged_runs(self._store, FINGERPRINT_TAG, new)
             for run, _ in complete_runs(self._store, found):
                 new[run.tags[FINGERPRINT_TAG]].append(run)

@@ -21,11 +21,7 @@ from pipeline.sweeps.listing import list_jobs
 from pipeline.sweeps.naming import sweep_id, sweep_name
 from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.recorded import RecordedSweep, ReusableRuns
-from pipeline.tracking import (
-    announce_kept_name,
-    provenance,
-    recorded_params,
-)
+from pipeline.tracking import Tracker, announce_kept_name, recorded_params
 from pipeline.training.size import sweep_bytes
 
 UNTRACKED = (
@@ -42,10 +38,8 @@ class SweepCall:
     """
 
     cfg: CommonSweepConfig  # the settings that all jobs have in common
-    store: Path  # the folder of the store
+    tracker: Tracker  # has read the code, for all training runs
     caller_folder: Path | None  # gets copies of table and plot, in a call from Python
-    experiment: str | None  # see `recorded_in` of `cfg`
-    code: provenance.CodeState  # for all training runs
     on_result: OnResult  # is called with each outcome
 
 
@@ -71,7 +65,9 @@ class Sweep:
         plan = self.plan
         return sweep_bytes(
             (job.hyperparameters for job in (*plan.trainable, *plan.examples())),
-            patch_bytes=len(self.call.code.diff.encode(errors="surrogateescape")),
+            patch_bytes=len(
+                self.call.tracker.read_code().diff.encode(errors="surrogateescape")
+            ),
         )
 
 
@@ -89,33 +85,28 @@ def open_sweep(
     In the block, no other process runs the same sweep.
     """
     cfg = command.config
-    call = SweepCall(
-        cfg,
-        store=store,
-        caller_folder=caller_folder,
-        experiment=cfg.recorded_in,
-        code=provenance.code_state(),
-        on_result=on_result,
-    )
+    tracker = Tracker(store, server=cfg.server, experiment=cfg.recorded_in)
+    tracker.read_code()
+    call = SweepCall(cfg, tracker, caller_folder, on_result)
     jobs = list_jobs(command, lambda name: _prepare(name, data, cfg.executor))
     identifier = sweep_id(
-        jobs, command.intervals, experiment=call.experiment, again=cfg.again
+        jobs, command.intervals, experiment=tracker.experiment, again=cfg.again
     )
     folder = store / "sweeps" / identifier
     with _locked(folder):
-        recorded = _read_recorded(identifier, cfg, store)
+        recorded = _read_recorded(identifier, call)
         name = cfg.run_name or sweep_name(jobs, command.intervals)
         if recorded.run:
             name = recorded.run.name
-        _announce(name, cfg)
+        _announce(name, call)
         yield Sweep(
             call,
             name,
             # With tracking=none, the networks are in the folder; nothing is continued.
-            folder=folder if cfg.is_recorded else caller_folder or folder,
+            folder=folder if tracker.is_recorded else caller_folder or folder,
             plan=_plan(command, jobs, recorded, store),
             recorded=recorded,
-            reusable=ReusableRuns(store if cfg.is_recorded and not cfg.again else None),
+            reusable=ReusableRuns(store, is_used=tracker.is_recorded and not cfg.again),
         )
 
 
@@ -137,22 +128,20 @@ def _locked(folder: Path) -> AbstractContextManager[None]:
     return locking.lock(lock, Level.SWEEP, waiting=waiting)
 
 
-def _read_recorded(
-    identifier: str, cfg: CommonSweepConfig, store: Path
-) -> RecordedSweep:
+def _read_recorded(identifier: str, call: SweepCall) -> RecordedSweep:
     """Return the sweep to continue; it is empty if a new sweep starts."""
-    if cfg.is_recorded:
-        earlier = RecordedSweep.read(store, identifier)
-        if not (cfg.again and earlier.is_finished):
+    if call.tracker.is_recorded:
+        earlier = RecordedSweep.read(call.tracker.store, identifier)
+        if not (call.cfg.again and earlier.is_finished):
             return earlier
     return RecordedSweep(identifier)
 
 
-def _announce(name: str, cfg: CommonSweepConfig) -> None:
+def _announce(name: str, call: SweepCall) -> None:
     """Print the name of a sweep, before steps that take time."""
     say(wrap(f"sweep {name}"), flush=True)
-    announce_kept_name(name, cfg.run_name)
-    if not cfg.is_recorded:
+    announce_kept_name(name, call.cfg.run_name)
+    if not call.tracker.is_recorded:
         say(wrap(UNTRACKED, indent=0), flush=True)
 
 

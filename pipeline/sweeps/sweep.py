@@ -66,22 +66,24 @@ def _show_finished(sweep: Sweep) -> SweepResult:
     """
     say("this sweep is finished: again=true trains it again")
     call, folder, outcomes = sweep.call, sweep.folder, sweep.plan.outcomes
-    run, server = sweep.recorded.run, call.cfg.server
+    run, tracker = sweep.recorded.run, call.tracker
     assert run
-    copied = copy_to_server(call.store, server, run.run_id) if server else None
+    store, server = tracker.store, tracker.server
+    copied = copy_to_server(store, server, run.run_id) if server else None
     if len(written_files(folder)) < 2:
         from pipeline.sweeps.report import write_files  # Matplotlib takes 0.4 s
 
         write_files(folder, group_by_configuration(outcomes), title=run.name)
     shown = give_to_caller(folder, call.caller_folder)
-    result = SweepResult(outcomes, shown, run.run_id, copied, call.store)
+    result = SweepResult(outcomes, shown, run.run_id, copied, store)
     print_report(result, viewing_hint(run.label))
     return result
 
 
 def _train_missing(sweep: Sweep) -> SweepResult:
     """Find runs to reuse, start the workers, and record all missing jobs."""
-    place = sweep.call.store if sweep.call.cfg.is_recorded else sweep.folder
+    tracker = sweep.call.tracker
+    place = tracker.store if tracker.is_recorded else sweep.folder
     check_space(sweep.disk_space, place, what="the sweep")
     sweep.reusable.find(sweep.plan.trainable)
     # The workers import PyTorch while this process imports it and MLflow.

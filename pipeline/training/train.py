@@ -65,7 +65,7 @@ OnEpoch = Callable[[Epoch], object]
 
 def train_or_reproduce(
     command: Command[TrainConfig],
-    tracker: Tracker[OpenRun],
+    tracker: Tracker,
     on_epoch: OnEpoch | None = None,
 ) -> TrainResult:
     """Train a network, or reproduce a run; call `on_epoch` after each epoch.
@@ -101,7 +101,7 @@ def _next_steps() -> str:
 def _reproduce(
     cfg: TrainConfig,
     options: Mapping[str, str],
-    tracker: Tracker[OpenRun],
+    tracker: Tracker,
     on_epoch: OnEpoch | None,
 ) -> TrainResult:
     """Train a recorded run again, and compare the two networks.
@@ -110,7 +110,7 @@ def _reproduce(
         UserError: If the run or its data is not available.
         PartlyFailed: If the networks differ.
     """
-    tags = provenance.tags(tracker.code)
+    tags = provenance.tags(tracker.read_code())
     with busy("reading the recorded run"):
         text = str(cfg.reproduce)
         run = find_training_run(text, store=tracker.store, server=cfg.server)
@@ -150,7 +150,7 @@ def _record_training(
     cfg: TrainConfig,
     options: Mapping[str, str],
     dataset: Dataset,
-    tracker: Tracker[OpenRun],
+    tracker: Tracker,
     on_epoch: OnEpoch | None,
     original: Original | None = None,
 ) -> TrainResult:
@@ -160,15 +160,15 @@ def _record_training(
     """
     folder = results_dir("reproduce" if original else TRAINING_FOLDER)
     check_machine(
-        cfg.hyperparameters(), tracker.store, folder, is_recorded=cfg.is_recorded
+        cfg.hyperparameters(), tracker.store, folder, is_recorded=tracker.is_recorded
     )
-    prepared = _prepare(cfg, options, dataset, folder)
+    prepared = _prepare(cfg, options, dataset, tracker, folder)
     training, run, interrupt = _train_in_run(
         cfg, dataset, tracker, prepared, on_epoch, original
     )
     _print_results(training, run, prepared)
     interrupt.check("stopped after training had finished")
-    if cfg.is_recorded:  # another training run replaces `folder`
+    if tracker.is_recorded:  # another training run replaces `folder`
         folder = lasting_dir(TRAINING_FOLDER, run.artifacts)
     return TrainResult(
         metadata=training.metadata,
@@ -181,7 +181,11 @@ def _record_training(
 
 
 def _prepare(
-    cfg: TrainConfig, options: Mapping[str, str], dataset: Dataset, folder: Path
+    cfg: TrainConfig,
+    options: Mapping[str, str],
+    dataset: Dataset,
+    tracker: Tracker,
+    folder: Path,
 ) -> _Prepared:
     """Create the network, and start the process that will export it."""
     hyperparameters = cfg.hyperparameters()
@@ -189,7 +193,7 @@ def _prepare(
     state = TrainingState.initial(hyperparameters)
     name, network = cfg.run_name or run_name(dict(cfg)), state.network
     say(f"{name}: {network.sizes}, {network.parameter_count:,} parameters")
-    if cfg.is_recorded:
+    if tracker.is_recorded:
         prepare_export(cfg.hidden)  # in another process, alongside training
     inputs = TrainingInputs(
         dataset.file,
@@ -203,7 +207,7 @@ def _prepare(
 def _train_in_run(
     cfg: TrainConfig,
     dataset: Dataset,
-    tracker: Tracker[OpenRun],
+    tracker: Tracker,
     prepared: _Prepared,
     on_epoch: OnEpoch | None,
     original: Original | None,
@@ -230,7 +234,7 @@ def _train_in_run(
         training = finished_training_run(
             dataset, split.train, hyperparameters, checkpoint.epochs
         )
-        _write(cfg, training, prepared.folder, run, original)
+        _write(tracker, training, prepared.folder, run, original)
     return training, run, interrupt
 
 
@@ -261,13 +265,13 @@ def _context(
 def _start_run(
     cfg: TrainConfig,
     checkpoint: Checkpoint,
-    tracker: Tracker[OpenRun],
+    tracker: Tracker,
     name: str,
     inputs: TrainingInputs,
 ) -> Iterator[OpenRun]:
     """Open the run that a checkpoint belongs to, or a new run."""
     reproduces = {REPRODUCES_TAG: cfg.reproduce} if cfg.reproduce else {}
-    wanted = [checkpoint.id] if cfg.is_recorded else []
+    wanted = [checkpoint.id] if tracker.is_recorded else []
     killed = next(iter(tagged_runs(tracker.store, CHECKPOINT_TAG, wanted)), None)
     with tracker.start_run(
         name=killed.name if killed else name,
@@ -277,7 +281,7 @@ def _start_run(
     ) as run:
         if last := checkpoint.epochs[-1].number:
             label, experiment = (killed or run).label, tracker.experiment
-            where = f" in experiment {experiment}" if cfg.is_recorded else ""
+            where = f" in experiment {experiment}" if tracker.is_recorded else ""
             say(wrap(f"resuming {label} after epoch {last} of {cfg.epochs}{where}"))
         if killed:
             announce_kept_name(killed.name, cfg.run_name)
@@ -305,7 +309,7 @@ def _train_epochs(
 
 
 def _write(
-    cfg: TrainConfig,
+    tracker: Tracker,
     training: TrainingRun,
     folder: Path,
     run: OpenRun,
@@ -317,7 +321,7 @@ def _write(
         training.write(temporary, run_id=run.run_id)
         submit_result(run, training)
         submit_files(run, temporary)
-        if cfg.is_recorded:
+        if tracker.is_recorded:
             submit_model(run, training, temporary / MODEL_FILE)
         if original:
             is_equal = original.is_reproduced_by(training)
