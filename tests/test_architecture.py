@@ -164,6 +164,15 @@ def test_each_module_that_can_run_in_several_processes_says_where_it_runs():
         assert sentence.startswith("Runs in "), path
 
 
+@pytest.mark.parametrize("name", ["local", "cluster"])
+def test_an_executor_names_its_functions_that_run_in_other_processes(name):
+    text = (PIPELINE / f"execution/{name}.py").read_text()
+    docstring = ast.get_docstring(ast.parse(text))
+    _, others = re.split("^# The functions below run .*$", text, flags=re.MULTILINE)
+    functions = [node.name for node in ast.parse(others).body]
+    assert functions and all(f"`{each}`" in docstring for each in functions)
+
+
 def test_the_store_asks_no_server():
     for path in PIPELINE.glob("tracking/store/*.py"):
         assert not {"http.client", "urllib.request.urlopen"} & {*imports(path)}

@@ -40,7 +40,7 @@ from pipeline.cli.keywords import (
 )
 from pipeline.cli.names import committed_defaults, network_name, run_name
 from pipeline.cli.schema import (
-    CommonSweepConfig,
+    CommonTrainConfig,
     DataConfig,
     EvaluateConfig,
     ExportConfig,

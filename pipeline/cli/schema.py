@@ -95,8 +95,8 @@ class RecordedConfig(StageConfig):
         return None if self.tracking == "none" else default
 
 
-class CommonSweepConfig(RecordedConfig):
-    """The settings that all training runs of a sweep have in common."""
+class CommonTrainConfig(RecordedConfig):
+    """Settings of the train stage that all training runs of a sweep have in common."""
 
     run_name: Name | None
     experiment_name: Name | None
@@ -112,7 +112,7 @@ class CommonSweepConfig(RecordedConfig):
         return default and (self.experiment_name or default)
 
 
-class TrainConfig(CommonSweepConfig, DataConfig, HyperparameterFields):
+class TrainConfig(CommonTrainConfig, DataConfig, HyperparameterFields):
     """Settings of the train stage."""
 
     can_vary = TRAINING_KEYS

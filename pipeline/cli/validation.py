@@ -12,7 +12,7 @@ from typing import Any, get_args
 from pydantic import ValidationError
 
 from pipeline import ConfigError
-from pipeline.base.text import broken_rule
+from pipeline.base.errors import broken_rule
 from pipeline.base.urls import WholeMessage
 from pipeline.cli.default_values import defaults
 from pipeline.cli.problems import WrongType, as_text, located

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline import PartlyFailed, UserError, deploy, neuron_name, tracking
+from pipeline import PartlyFailed, UserError, deploy, tracking
 from pipeline.base.paths import data_dir, displayed, store_dir
 from pipeline.base.progress import busy, progress
 from pipeline.base.results_folder import lasting_dir, new_results, results_dir
 from pipeline.base.terminal import say
-from pipeline.base.text import command_line, next_steps, wrap
+from pipeline.base.text import command_line, neuron_name, next_steps, wrap
 from pipeline.cli import ExportConfig, expected_params, network_name
 from pipeline.core.dataset import Dataset
 from pipeline.deploy import ExportedNetwork, ExportsByJob

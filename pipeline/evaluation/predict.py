@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline import PartlyFailed, plots
-from pipeline.base import files, tables
+from pipeline.base import csv_files, files
 from pipeline.base.paths import data_dir, displayed, store_dir
 from pipeline.base.progress import busy
 from pipeline.base.results_folder import new_results, results_dir
@@ -150,7 +150,7 @@ def _write(predictions: Predictions, folder: Path) -> None:
     for record in records:
         for label, probability in enumerate(record.pop("probabilities")):
             record[f"p{label}"] = probability
-    tables.write_csv(folder / "predictions.csv", records, exact=False)
+    csv_files.write_csv(folder / "predictions.csv", records, exact=False)
 
 
 def _plot(

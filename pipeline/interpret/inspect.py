@@ -6,12 +6,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline import UserError, interpret, neuron_name, tracking
+from pipeline import UserError, interpret, tracking
 from pipeline.base.paths import data_dir, displayed, outputs_dir, store_dir, user_path
 from pipeline.base.progress import busy
 from pipeline.base.results_folder import lasting_dir, new_results, results_dir
 from pipeline.base.terminal import say
-from pipeline.base.text import command_line, counted, next_steps, printable, wrap
+from pipeline.base.text import (
+    command_line,
+    counted,
+    neuron_name,
+    next_steps,
+    printable,
+    wrap,
+)
 from pipeline.cli import InspectConfig, defaults, expected_params, network_name
 from pipeline.core.dataset import Dataset
 from pipeline.evaluation import (

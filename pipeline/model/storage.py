@@ -15,10 +15,11 @@ from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline import UserError
+from pipeline.base.errors import broken_rule
 from pipeline.base.files import reading
 from pipeline.base.params import params_of
 from pipeline.base.tensors import read_tensors, write_tensors
-from pipeline.base.text import NAME_CHARACTERS, broken_rule
+from pipeline.base.text import NAME_CHARACTERS
 from pipeline.core import PIXELS
 from pipeline.core.epoch import Snapshot
 from pipeline.core.hyperparameters import MAX_HIDDEN, Hyperparameters

@@ -13,9 +13,9 @@ import numpy as np
 from pydantic import FiniteFloat, StringConstraints, TypeAdapter
 
 from pipeline import UserError
+from pipeline.base.csv_files import to_rows, write_csv
 from pipeline.base.files import reading, write_json
 from pipeline.base.metric_names import REQUIRED
-from pipeline.base.tables import to_rows, write_csv
 from pipeline.model.storage import belongs_elsewhere
 
 History = dict[str, list[float]]  # the metrics after each epoch, from 1, by name

@@ -1,11 +1,8 @@
-"""Records the outcomes of a sweep as the children of its run.
-
-This module runs in the process of the command; the workers only return arrays.
-"""
+"""Records the outcomes of a sweep as the children of its run."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from pipeline import UserError
 from pipeline.base.paths import NETWORK_PATH
@@ -23,7 +20,7 @@ from pipeline.base.text import wrap
 from pipeline.core.epoch import Epoch
 from pipeline.execution.executor import TaskResult
 from pipeline.sweeps.jobs import Job, Outcome, folder_name
-from pipeline.sweeps.start import Sweep
+from pipeline.sweeps.plan import Sweep
 from pipeline.tracking import (
     ModelData,
     OpenRun,
@@ -47,13 +44,6 @@ if TYPE_CHECKING:  # importing MLflow takes a second
     from pipeline.tracking import Run
 
 
-class Reused(NamedTuple):
-    """The results of a job that an earlier run has trained."""
-
-    training: TrainingRun
-    run: RecordedRun
-
-
 @dataclass(frozen=True)
 class Children:
     """The children of a sweep's run."""
@@ -62,18 +52,12 @@ class Children:
     sweep: Sweep
 
     def record(self, result: TaskResult) -> Outcome:
-        """Record the result of a job: a `TrainingRun`, a `Reused`, or an error."""
-        match result.value:
-            case TrainingRun() as training:
-                code = self.sweep.call.tracker.read_code()
-                tags = provenance.tags(code) | dict(result.machine)
-                return self._record(result.job, training, tags)
-            case Reused(training, run):
-                # The tags name the machine and the code that trained the network.
-                tags = provenance.tags_of(run.tags)
-                tags[REUSED_TAG] = run.tags.get(REUSED_TAG, run.run_id)
-                return self._record(result.job, training, tags, reused=run)
-        return self._record_failure(result.job, result.error, result.traceback)
+        """Record the result of a task: a `TrainingRun`, or an error."""
+        if result.error:
+            return self.record_failure(result.job, result.error, result.traceback)
+        code = self.sweep.call.tracker.read_code()
+        tags = provenance.tags(code) | dict(result.machine)
+        return self._record(result.job, result.value, tags)
 
     def _record(
         self,
@@ -114,17 +98,23 @@ class Children:
             reused=reused is not None,
         )
 
-    def reuse(self, runs: Iterable[RecordedRun]) -> Reused | None:
-        """Read the first of the runs whose files are not damaged; None without one.
+    def reuse(self, job: Job, runs: Iterable[RecordedRun]) -> Outcome | None:
+        """Record the job with the results of the first run that is not damaged.
 
-        A line is printed for each damaged run.
+        A line is printed for each damaged run. If there is no other run, nothing is
+        recorded, and the result is None.
         """
         for run in runs:
             try:
-                return Reused(read_training_run(run), run)
+                training = read_training_run(run)
             except UserError as error:
                 text = f"{self._reject_damaged(run, error)}: the job is trained again"
                 say(wrap(text))
+                continue
+            # The tags name the machine and the code that trained the network.
+            tags = provenance.tags_of(run.tags)
+            tags[REUSED_TAG] = run.tags.get(REUSED_TAG, run.run_id)
+            return self._record(job, training, tags, reused=run)
         return None
 
     def _reject_damaged(self, run: RecordedRun, error: UserError) -> str:
@@ -157,8 +147,11 @@ class Children:
         with exported_model(training, run.network_path) as model:
             self.run.submit(_log_best, run.run_id, epochs, model)
 
-    def _record_failure(self, job: Job, error: str, traceback: str) -> Outcome:
-        # An invalid job is recorded once, however often the command is repeated.
+    def record_failure(self, job: Job, error: str, traceback: str = "") -> Outcome:
+        """Record why a job could not be trained.
+
+        An invalid job is recorded once, however often the command is repeated.
+        """
         earlier = self.sweep.recorded.failed_run(job) if job.error else None
         run_id = earlier or self.fail_attempt(job, error, traceback)
         return Outcome(job, error, run_id=run_id, traceback=traceback)

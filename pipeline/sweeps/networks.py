@@ -1,7 +1,4 @@
-"""The networks that a sweep trained, for stages that use all these networks.
-
-This module runs in the process of such a stage; no sweep needs to run.
-"""
+"""The networks that a sweep trained, for stages that use all these networks."""
 
 from collections.abc import Mapping
 from contextlib import suppress

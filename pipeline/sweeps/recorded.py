@@ -16,11 +16,8 @@ These are the questions about a recorded run. Each includes the previous questio
 
 A sweep is finished (`is_finished`) if its last process recorded outcomes of all jobs
 and none had failed. Jobs can be missing again later, if files were lost.
-
-This module runs in the process of the command. It uses the database of the store.
 """
 
-import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -94,7 +91,7 @@ class RecordedSweep:
         child, metrics = complete.run, dict(complete.metrics)
         return Outcome(
             job,
-            seconds=metrics.pop(SECONDS, math.nan),
+            seconds=metrics.pop(SECONDS, None),
             metrics=metrics,
             run_id=child.run_id,
             network_path=child.network_path,

@@ -1,7 +1,7 @@
 """The report of a sweep: table, plot and description, updated while it runs.
 
 The report is computed from the jobs and their outcomes. `configurations.py` groups and
-ranks the outcomes. This module runs in the process of the command.
+ranks the outcomes.
 """
 
 import time
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from PIL.Image import Image
 
 from pipeline import UserError
-from pipeline.base import files, tables
+from pipeline.base import csv_files, files
 from pipeline.base.metric_names import VAL_ACCURACY
 from pipeline.base.terminal import print_error
 from pipeline.plots.accuracy import (
@@ -24,7 +24,7 @@ from pipeline.plots.accuracy import (
 )
 from pipeline.sweeps.configurations import (
     Configuration,
-    best_of,
+    best_configuration,
     best_trade_offs,
     group_by_configuration,
     sort_key,
@@ -91,7 +91,7 @@ class Report:
         varied = self._plan.jobs[0].varied
         keys = sorted(varied, key=lambda key: key == "seed")  # the seed is last
         self.write(keys)
-        if best := best_of(group_by_configuration(self._plan.outcomes)):
+        if best := best_configuration(group_by_configuration(self._plan.outcomes)):
             self._run.submit(_log_accuracy, best.accuracy)
 
 
@@ -118,7 +118,7 @@ def write_files(
     front = best_trade_offs(configurations)
     with files.atomic_file(folder / "sweep.csv") as path:
         rows = [{**c.row(), "Pareto front": c in front} for c in configurations]
-        tables.write_csv(path, rows)
+        csv_files.write_csv(path, rows)
     if any(configuration.trained for configuration in configurations):
         with files.atomic_file(folder / "sweep.png") as path:
             plot(configurations, front, title=title).save(path, "PNG")
@@ -150,9 +150,9 @@ def plot(
         x = values.pop(axis, index)
         point = AccuracyPoint(
             x=float(configuration.parameter_count if by_size else x),
-            accuracies=[outcome.accuracy for outcome in configuration.trained],
+            accuracies=configuration.accuracies,
             caption=f"hidden={x}" if by_size else "" if axis else configuration.name,
-            best=configuration in front,
+            is_on_front=configuration in front,
             shade=float(values[shade]) if shade else None,
         )
         lines.setdefault(short_name(values) if axis else "", []).append(point)

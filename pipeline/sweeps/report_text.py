@@ -1,7 +1,6 @@
 """The text of a sweep and the description of its run: a table and the best networks.
 
 The text is computed only from the outcomes, which `configurations.py` groups and ranks.
-This module runs in the process of the command.
 """
 
 import itertools
@@ -93,15 +92,16 @@ def summarize(configurations: Sequence[Configuration]) -> str:
     the best.
     """
     best = configurations[0]
+    is_only = best.trained and not best.varied_values
+    if not is_only and (reason := why_no_best(configurations)):
+        return f"no best configuration: {reason}"
     accuracy = f"validation accuracy {best.describe_accuracy()}"
     if not best.has_all_seeds:
         seeds = counted(best.size, "seed")
         accuracy += f" ({len(best.trained)} of {seeds})"
-    if best.trained and not best.varied_values:  # the only configuration
+    if is_only:
         has_mean = len(best.trained) > 1 and best.has_all_seeds
         return f"all seeds: {accuracy}" if has_mean else accuracy
-    if reason := why_no_best(configurations):
-        return f"no best configuration: {reason}"
     limit = best.accuracy - (best.std or 0)
     trained = [each for each in configurations if each.trained]
     rivals = [each for each in trained if each.has_all_seeds == best.has_all_seeds]

@@ -10,7 +10,7 @@ from typing import Any
 from zipfile import ZipFile
 
 from pipeline import UserError, datasets
-from pipeline.base import files, tables
+from pipeline.base import csv_files, files
 from pipeline.base.paths import data_dir, displayed, outputs_dir, user_path
 from pipeline.base.progress import busy, new_console, progress_bar
 from pipeline.base.results_folder import results_dir
@@ -230,7 +230,7 @@ def _write(grades: ClassGrades, data: Dataset, cfg: GradeConfig) -> None:
     page = render_class(grades)
     files.write_atomic(folder / "class.html", page.encode())
     with files.atomic_file(folder / "grades.csv") as path:
-        tables.write_csv(path, grades.rows(), grades.columns)
+        csv_files.write_csv(path, grades.rows(), grades.columns)
 
 
 def _print(grades: ClassGrades) -> None:

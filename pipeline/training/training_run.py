@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pipeline import UserError
 from pipeline.base import paths
+from pipeline.base.csv_files import to_rows
 from pipeline.base.metric_names import (
     EPOCH_METRICS,
     FINAL_ACCURACY,
@@ -20,7 +21,6 @@ from pipeline.base.metric_names import (
     VAL_ACCURACY,
     ordered,
 )
-from pipeline.base.tables import to_rows
 from pipeline.base.tensors import tensors_sha256
 from pipeline.base.text import counted
 from pipeline.core.dataset import Dataset, LabeledImages
@@ -74,7 +74,7 @@ class TrainingRun:
         return sum(epoch.seconds for epoch in self.epochs)
 
     @property
-    def best(self) -> tuple[float, int]:
+    def best_epoch(self) -> tuple[float, int]:
         """The highest validation accuracy, and the first epoch with this accuracy."""
         accuracies = self.history[VAL_ACCURACY]
         return max(accuracies), accuracies.index(max(accuracies)) + 1
@@ -94,7 +94,7 @@ class TrainingRun:
     @property
     def description(self) -> str:
         """The description of the training run for its page, in Markdown."""
-        final, (best, epoch) = self.metrics, self.best
+        final, (best, epoch) = self.metrics, self.best_epoch
         return (
             f"A {self.network.sizes.replace('->', '→')} network with "
             f"{self.network.parameter_count:,} parameters, trained on "

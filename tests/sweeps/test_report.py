@@ -10,14 +10,14 @@ import pytest
 from PIL import Image
 
 from pipeline import UserError, datasets
-from pipeline.base import tables
+from pipeline.base import csv_files
 from pipeline.cli import TrainConfig, defaults, sweep_from_python
 from pipeline.cli.arguments import parse
 from pipeline.core.dataset import DataFile
 from pipeline.sweeps import report
 from pipeline.sweeps.configurations import (
     Configuration,
-    best_of,
+    best_configuration,
     best_trade_offs,
     group_by_configuration,
     why_no_best,
@@ -36,7 +36,7 @@ DATA = DataFile(Path("mnist.safetensors"), "0" * 64)
 def outcome(accuracy, error=None, options=None, **keys):
     options = options or {}
     job = Job(defaults() | keys, options, [*options, *keys], known_data=DATA)
-    return Outcome(job, error, {"val/accuracy": accuracy}, 1.0)
+    return Outcome(job, error, {} if error else {"val/accuracy": accuracy}, 1.0)
 
 
 def prepare_in(project):
@@ -150,9 +150,9 @@ def test_a_report_of_a_sweep_that_runs_ranks_no_mean_without_all_seeds_as_best(
 
     def reported():
         report.Report(OpenRun(), tmp_path, plan, title="title").write()
-        _, rows = tables.read_csv(tmp_path / "sweep.csv")
+        _, rows = csv_files.read_csv(tmp_path / "sweep.csv")
         running = group_by_configuration(plan.outcomes, plan.missing)
-        assert (best_of(running) is None) == bool(why_no_best(running))
+        assert (best_configuration(running) is None) == bool(why_no_best(running))
         return [(row["hidden"], row["trained"]) for _, row in rows], summarize(running)
 
     assert reported()[1] == "no best configuration: no training run finished"

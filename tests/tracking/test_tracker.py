@@ -2,6 +2,7 @@ import platform
 import re
 import sqlite3
 import sys
+import threading
 from contextlib import suppress
 
 import pytest
@@ -12,7 +13,7 @@ from pipeline.base import locking
 from pipeline.base.tags import PROJECT_TAG
 from pipeline.tracking import new_tracker, provenance
 from pipeline.tracking.mlflow_run import Run
-from pipeline.tracking.store.locks import run_lock_file
+from pipeline.tracking.store.locks import run_lock_file, store_lock
 
 
 @pytest.fixture
@@ -121,6 +122,26 @@ def test_a_finished_run_has_its_provenance(store, start_run, only_run):
     assert expected.items() <= stored.data.tags.items()
     assert stored.data.tags["host"] == platform.node()
     assert run.run_id in run.viewing_hint()
+
+
+def test_a_run_that_ends_releases_its_lock_before_it_waits_for_the_lock_of_the_store(
+    store, start_run
+):
+    holds, released = threading.Event(), []
+
+    def resume(path):  # as `start_run` in another process
+        with store_lock(store):
+            holds.set()
+            released.append(not locking.acquire(path, seconds=5.0).release())
+
+    with pytest.raises(ValueError, match="killed"), start_run(store) as run:
+        path = run_lock_file(store, run.run_id)
+        thread = threading.Thread(target=resume, args=(path,))
+        thread.start()
+        assert holds.wait(60)
+        raise ValueError("killed")
+    thread.join(60)
+    assert released == [True]
 
 
 @pytest.mark.parametrize("action", ["start", "reopen"])
