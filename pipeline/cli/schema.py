@@ -124,8 +124,9 @@ class TrainConfig(CommonSweepConfig, DataConfig, HyperparameterFields):
     resume: bool
     reproduce: Text | None
 
+    @property
     def hyperparameters(self) -> Hyperparameters:
-        """Return the settings that, together with the data, determine the weights."""
+        """The settings that, together with the data, determine the weights."""
         return Hyperparameters(**dict(self))
 
 

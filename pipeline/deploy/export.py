@@ -7,7 +7,7 @@ from pathlib import Path
 from pipeline import PartlyFailed, UserError, deploy, neuron_name, tracking
 from pipeline.base.paths import data_dir, displayed, store_dir
 from pipeline.base.progress import busy, progress
-from pipeline.base.results_folder import lasting_dir, new_results, results_dir
+from pipeline.base.results_folder import ResultsFolder
 from pipeline.base.terminal import say
 from pipeline.base.text import command_line, next_steps, wrap
 from pipeline.cli import ExportConfig, expected_params, network_name
@@ -33,10 +33,13 @@ class ExportResult:
     copied: bool | None  # whether the server has a complete copy; None without a server
 
 
-def export(cfg: ExportConfig, bits: Sequence[int | str]) -> ExportResult:
+def export(
+    cfg: ExportConfig, bits: Sequence[int | str], folder: Path | None
+) -> ExportResult:
     """Convert networks to integers with each bit width; check, write and record them.
 
-    `bits` are the bit widths, or "all", and replace `cfg.bits`.
+    `bits` are the bit widths, or "all", and replace `cfg.bits`. `folder` is that of a
+    call from Python; see `Command.folder`.
     """
     with busy("loading the network"):
         networks, run_id, sha256 = _select_networks(cfg)
@@ -56,20 +59,20 @@ def export(cfg: ExportConfig, bits: Sequence[int | str]) -> ExportResult:
     message = f"{len(failed)} of {len(jobs)} exports failed: {'; '.join(failed)}"
     if not results:
         raise UserError(f"{message}; nothing was written")
-    page = ""
+    page, own = "", ResultsFolder("export", folder)
     with (
         tracker.reopen_run(run_id=run_id, weights_sha256=sha256) as run,
-        new_results(results_dir("export")) as folder,
+        own.new() as partial,
     ):
-        _record_all(results, folder, run)
+        _record_all(results, partial, run)
         if several:
-            _compare(results, folder, run)
+            _compare(results, partial, run)
         if "all" in bits and not cfg.sweep:
-            problem = _write_page(results, dataset, folder, run)
-            page = problem or str(displayed(results_dir("export") / PAGE_FILE))
-    _print(cfg, results, run, several=several, page=page)
-    own = lasting_dir("export", run.artifacts)
-    result = ExportResult(tuple(results.values()), own, run.run_id, run.copied)
+            problem = _write_page(results, dataset, partial, run)
+            page = problem or str(displayed(own.path / PAGE_FILE))
+    _print(cfg, results, own.path, run, several=several, page=page)
+    lasting = own.lasting(run.artifacts)
+    result = ExportResult(tuple(results.values()), lasting, run.run_id, run.copied)
     if failed:
         raise PartlyFailed(message, result)
     return result
@@ -159,10 +162,16 @@ def _write_page(results: ExportsByJob, dataset: Dataset, folder: Path, run: Run)
 
 
 def _print(
-    cfg: ExportConfig, results: ExportsByJob, run: Run, *, several: bool, page: str
+    cfg: ExportConfig,
+    results: ExportsByJob,
+    folder: Path,
+    run: Run,
+    *,
+    several: bool,
+    page: str,
 ) -> None:
     """Print the table, the checks, the smallest network, and where the files are."""
-    exports, folder = [*results.values()], results_dir("export")
+    exports = [*results.values()]
     checks = deploy.describe_checks([exported.checks for exported in exports])
     paragraphs = [deploy.sizes_table(results), checks]
     if not cfg.sweep:
