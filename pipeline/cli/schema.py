@@ -122,8 +122,9 @@ class TrainConfig(CommonTrainConfig, DataConfig, HyperparameterFields):
     resume: bool
     reproduce: Text | None
 
+    @property
     def hyperparameters(self) -> Hyperparameters:
-        """Return the settings that, together with the data, determine the weights."""
+        """The settings that, together with the data, determine the weights."""
         return Hyperparameters(**dict(self))
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pipeline import PartlyFailed, UserError, deploy, tracking
 from pipeline.base.paths import data_dir, displayed, store_dir
 from pipeline.base.progress import busy, progress
-from pipeline.base.results_folder import lasting_dir, new_results, results_dir
+from pipeline.base.results_folder import ResultsFolder
 from pipeline.base.terminal import say
 from pipeline.base.text import command_line, neuron_name, next_steps, wrap
 from pipeline.cli import ExportConfig, expected_params, network_name
@@ -37,10 +37,13 @@ class ExportResult:
     copied: bool | None  # whether the server has a complete copy; None without a server
 
 
-def export(cfg: ExportConfig, bits: Sequence[int | str]) -> ExportResult:
+def export(
+    cfg: ExportConfig, bits: Sequence[int | str], folder: Path | None
+) -> ExportResult:
     """Convert networks to integers with each bit width; check, write and record them.
 
-    `bits` are the bit widths, or "all", and replace `cfg.bits`.
+    `bits` are the bit widths, or "all", and replace `cfg.bits`. `folder` is that of a
+    call from Python; see `Command.folder`.
     """
     with busy("loading the network"):
         networks, run_id, sha256 = _select_networks(cfg)
@@ -60,23 +63,23 @@ def export(cfg: ExportConfig, bits: Sequence[int | str]) -> ExportResult:
     message = f"{len(failed)} of {len(jobs)} exports failed: {'; '.join(failed)}"
     if not results:
         raise UserError(f"{message}; nothing was written")
-    page = ""
+    page, own = "", ResultsFolder("export", folder)
     with (
         tracker.reopen_run(run_id=run_id, weights_sha256=sha256) as run,
-        new_results(results_dir("export")) as folder,
+        own.new() as partial,
     ):
         for job, exported in results.items():
-            exported.write(folder / job.folder)
-        run.submit(_log_all, results, folder)
+            exported.write(partial / job.folder)
+        run.submit(_log_all, results, partial)
         if several:
-            paths = deploy.write_sizes(results, folder, run_id=run.run_id)
+            paths = deploy.write_sizes(results, partial, run_id=run.run_id)
             run.submit(_log_comparison, paths, deploy.describe_sizes(results))
         if "all" in bits and not cfg.sweep:
-            problem = _write_page(results, dataset, folder, run)
-            page = problem or str(displayed(results_dir("export") / PAGE_FILE))
-    _print(cfg, results, run, several=several, page=page)
-    own = lasting_dir("export", run.artifacts)
-    result = ExportResult(tuple(results.values()), own, run.run_id, run.copied)
+            problem = _write_page(results, dataset, partial, run)
+            page = problem or str(displayed(own.path / PAGE_FILE))
+    _print(cfg, results, own.path, run, several=several, page=page)
+    lasting = own.lasting(run.artifacts)
+    result = ExportResult(tuple(results.values()), lasting, run.run_id, run.copied)
     if failed:
         raise PartlyFailed(message, result)
     return result
@@ -165,10 +168,16 @@ def _write_page(
 
 
 def _print(
-    cfg: ExportConfig, results: ExportsByJob, run: OpenRun, *, several: bool, page: str
+    cfg: ExportConfig,
+    results: ExportsByJob,
+    folder: Path,
+    run: OpenRun,
+    *,
+    several: bool,
+    page: str,
 ) -> None:
     """Print the table, the checks, the smallest network, and where the files are."""
-    exports, folder = [*results.values()], results_dir("export")
+    exports = [*results.values()]
     checks = deploy.describe_checks([exported.checks for exported in exports])
     paragraphs = [deploy.sizes_table(results), checks]
     if not cfg.sweep:

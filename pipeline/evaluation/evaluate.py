@@ -12,7 +12,7 @@ from pipeline import ConfigError, PartlyFailed, UserError, tracking
 from pipeline.base.errors import is_user_error
 from pipeline.base.paths import data_dir, displayed, store_dir
 from pipeline.base.progress import busy
-from pipeline.base.results_folder import lasting_dir, new_results, results_dir
+from pipeline.base.results_folder import ResultsFolder
 from pipeline.base.tables import table
 from pipeline.base.terminal import say
 from pipeline.base.text import (
@@ -65,9 +65,12 @@ class Evaluation:
         return short_repr(self, accuracy=accuracy, **locations)
 
 
-def evaluate(cfg: EvaluateConfig) -> Evaluation:
-    """Load the network and the test sets, evaluate, write and record the results."""
-    folder, store = results_dir("evaluate"), store_dir()
+def evaluate(cfg: EvaluateConfig, folder: Path | None) -> Evaluation:
+    """Load the network and the test sets, evaluate, write and record the results.
+
+    `folder` is that of a call from Python; see `Command.folder`.
+    """
+    own, store = ResultsFolder("evaluate", folder), store_dir()
     with busy("loading the network"):
         trained = select_trained_network(
             run=cfg.run,
@@ -86,7 +89,7 @@ def evaluate(cfg: EvaluateConfig) -> Evaluation:
             run_id=trained.run_id, weights_sha256=trained.weights_sha256
         ) as run,
         busy("writing and recording the results"),
-        new_results(folder) as partial,
+        own.new() as partial,
     ):
         write_results(results, metrics, partial)
         run.submit(_log_evaluation, results, metrics, sorted(partial.iterdir()))
@@ -99,12 +102,12 @@ def evaluate(cfg: EvaluateConfig) -> Evaluation:
         effect = "so unsure predictions are not counted"
         say(wrap(f"{detector.missing}, {effect}") + "\n")
     say("python -m pipeline.evaluate --help explains the columns.\n")
-    say(f"plot   {displayed(folder / 'scores.png')}")
-    say(f"files  {displayed(folder)}\n{run.viewing_hint()}", end="")
+    say(f"plot   {displayed(own.path / 'scores.png')}")
+    say(f"files  {displayed(own.path)}\n{run.viewing_hint()}", end="")
     command = command_line("inspect", run=cfg.run, model=cfg.model)
     say(next_steps({command: "explains the network"}))
-    own = lasting_dir("evaluate", run.artifacts)
-    evaluation = Evaluation(tuple(results), metrics, own, run.run_id, run.copied)
+    lasting = own.lasting(run.artifacts)
+    evaluation = Evaluation(tuple(results), metrics, lasting, run.run_id, run.copied)
     if problems:
         message = "\n  ".join(["not all images were evaluated", *problems])
         raise PartlyFailed(message, evaluation)

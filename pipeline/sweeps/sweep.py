@@ -16,7 +16,6 @@ from pipeline.base.locking import Level
 from pipeline.base.paths import data_dir, store_dir
 from pipeline.base.progress import busy
 from pipeline.base.resources import check_space
-from pipeline.base.results_folder import own_folder
 from pipeline.base.terminal import say
 from pipeline.base.text import wrap
 from pipeline.cli import Command, TrainConfig
@@ -67,7 +66,7 @@ def train_sweep(
         on_result or (lambda outcome: None),
         store=store_dir(),
         data=data_dir(),
-        caller_folder=own_folder(),
+        caller_folder=command.folder,
     ) as sweep:
         for outcome in sweep.plan.outcomes:
             sweep.call.on_result(outcome)

@@ -14,7 +14,7 @@ from pipeline.base.files import atomic_folder, write_atomic
 from pipeline.base.params import differing_params
 from pipeline.base.paths import MODEL_FILE, data_dir, displayed
 from pipeline.base.progress import progress
-from pipeline.base.results_folder import results_dir
+from pipeline.base.results_folder import ResultsFolder
 from pipeline.base.tables import table
 from pipeline.base.terminal import say
 from pipeline.base.text import command_line, counted, next_steps, printable, wrap
@@ -53,12 +53,16 @@ class Homework:
     answers: Answers  # in answers.json
 
 
-def homework(cfg: HomeworkConfig) -> Homework:
-    """Write the homework of a student, or check its files."""
+def homework(cfg: HomeworkConfig, folder: Path | None) -> Homework:
+    """Write the homework of a student, or check its files.
+
+    `folder` is that of a call from Python; see `Command.folder`.
+    """
     assert cfg.student and cfg.course  # `required` in its schema
     assignment = Assignment(cfg.course, cfg.dataset, cfg.assigned())
     variant = assignment.variant(cfg.student)
-    folder = results_dir(f"homework/{assignment.folder_name}/{cfg.student}")
+    own = f"homework/{assignment.folder_name}/{cfg.student}"
+    folder = ResultsFolder(own, folder).path
     answers = Answers(variant.student, variant.course, {})
     if cfg.check or (folder / ANSWERS_FILE).exists():
         answers = _read_answers(folder, variant)

@@ -1,9 +1,9 @@
 """Records a training run: the inputs, each epoch, and the results at the end.
 
-A function `submit_...` sends data in the process that trains. The function `log_...`
-below it records the data in the process that records the run. For `train`, this is a
-helper process, which does not need PyTorch. Therefore, this module does not import
-PyTorch.
+`run.submit` calls a function `log_...` in the process that records the run. For
+`train`, this is a helper process, which does not need PyTorch. Therefore, this module
+does not import PyTorch. A function `submit_...` runs in the process that trains, and
+computes the arguments of the function `log_...` below it.
 """
 
 import math
@@ -241,11 +241,6 @@ def log_result(
     run.describe(description, links)
 
 
-def submit_files(run: OpenRun, folder: Path) -> None:
-    """Submit the files that `TrainingRun.write` wrote to a folder."""
-    run.submit(log_files, sorted(folder.iterdir()))
-
-
 def log_files(run: "Run", paths: Sequence[Path]) -> None:
     """Log the files that `TrainingRun.write` wrote."""
     run.log_files(TRAINING_FOLDER, paths)
@@ -283,11 +278,6 @@ def log_model(run: "Run", model: ModelData) -> None:
     run.log_model(model)
     title = "learning curves and images of the weights"
     run.add_links({"curves": run.link(title, "model-metrics")})
-
-
-def submit_comparison(run: OpenRun, *, is_equal: bool) -> None:
-    """Submit whether a reproduction has the weights of its original."""
-    run.submit(log_comparison, is_equal)
 
 
 def log_comparison(run: "Run", is_equal: bool) -> None:

@@ -68,9 +68,13 @@ class TrainingRun:
         """The `tensors_sha256` of the trained network."""
         return tensors_sha256(self.last.tensors)
 
+    def has_weights_of(self, other: "TrainingRun") -> bool:
+        """Return whether the weights are those of `other`, byte for byte."""
+        return self.weights_sha256 == other.weights_sha256
+
     @property
     def seconds(self) -> float:
-        """The time of all epochs, in seconds."""
+        """The sum of the durations of all epochs, as in `Epoch.seconds`."""
         return sum(epoch.seconds for epoch in self.epochs)
 
     @property
