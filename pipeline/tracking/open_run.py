@@ -44,7 +44,7 @@ class ThisProcess:
 
 
 class OpenRun:
-    """An open run, which a `Run` in the process that records stands for.
+    """An open run, which stands for a `Run` in the process that records.
 
     With tracking=none, there is no such process, and all data is dropped.
     """
@@ -146,7 +146,7 @@ class OpenRun:
             self._process.submit(
                 recording.complete_child, child._key, child.failure, end
             ).result()
-        finally:
+        finally:  # the child may be incomplete
             self._process.submit(recording.forget, child._key)
 
     def close(self, status: Status, error: str | None) -> str | None:

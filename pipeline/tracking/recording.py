@@ -1,9 +1,10 @@
 """The functions that an `OpenRun` calls in the process that records.
 
-Runs in the process that records; the main process only passes the functions on.
+Runs in the process that records.
 
 An `OpenRun` and the `Run` that it stands for have the same key. The main process
-imports this module, too. Therefore, only functions import modules that import MLflow.
+imports this module to pass the functions on. Therefore, only the functions import
+modules that import MLflow.
 """
 
 from collections.abc import Callable
