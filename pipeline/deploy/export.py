@@ -22,7 +22,7 @@ from pipeline.sweeps.networks import SweptNetwork, read_networks
 from pipeline.tracking import OpenRun
 
 if TYPE_CHECKING:  # importing MLflow takes a second
-    from pipeline.tracking import Run
+    from pipeline.tracking.mlflow_run import Run
 
 MAX_LISTED_NEURONS = 10  # neurons in a message
 

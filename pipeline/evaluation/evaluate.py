@@ -41,7 +41,7 @@ from pipeline.model import (
 )
 
 if TYPE_CHECKING:  # importing MLflow takes a second
-    from pipeline.tracking import Run
+    from pipeline.tracking.mlflow_run import Run
 
 UNSURE = "unsure: do not rely on these predictions; predictions.csv says why"
 

@@ -41,7 +41,7 @@ from pipeline.model import (
 )
 
 if TYPE_CHECKING:  # importing MLflow takes a second
-    from pipeline.tracking import Run
+    from pipeline.tracking.mlflow_run import Run
 
 OPEN_PAGE = "       open it in a browser to see every sum, every weight and every epoch"
 LOGGED = ("frozen_weights", "dead_neurons")  # counts that MLflow compares

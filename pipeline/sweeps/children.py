@@ -41,7 +41,7 @@ from pipeline.training.log import (
 from pipeline.training.training_run import TrainingRun, read_training_run
 
 if TYPE_CHECKING:  # importing MLflow takes a second
-    from pipeline.tracking import Run
+    from pipeline.tracking.mlflow_run import Run
 
 
 @dataclass(frozen=True)

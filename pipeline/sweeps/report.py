@@ -36,7 +36,7 @@ from pipeline.sweeps.result import written_files
 from pipeline.tracking import OpenRun, end_transactions
 
 if TYPE_CHECKING:  # importing MLflow takes a second
-    from pipeline.tracking import Run
+    from pipeline.tracking.mlflow_run import Run
 
 UPDATE_SECONDS = 10  # between two updates while the sweep runs
 MAX_SHARE = 0.05  # the largest fraction of the time for updates

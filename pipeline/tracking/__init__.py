@@ -20,8 +20,6 @@ These modules import MLflow: `opening.py`, `mlflow_run.py`, `logged_model.py`,
 `store/pages.py` import it through these modules.
 """
 
-from typing import TYPE_CHECKING
-
 from pipeline.tracking import provenance
 from pipeline.tracking.copier import copy_to_server
 from pipeline.tracking.interface import EpochPoint, ModelData, RunStart
@@ -42,6 +40,3 @@ from pipeline.tracking.tracker import (
     new_tracker,
     start_tracker,
 )
-
-if TYPE_CHECKING:  # importing MLflow takes a second
-    from pipeline.tracking.mlflow_run import Run

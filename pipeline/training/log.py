@@ -44,7 +44,7 @@ from pipeline.tracking import (
 )
 
 if TYPE_CHECKING:  # importing MLflow or PyTorch takes a second
-    from pipeline.tracking import Run
+    from pipeline.tracking.mlflow_run import Run
     from pipeline.training.training_run import TrainingRun
 
 MAX_IMAGES = 10  # epochs with images and statistics of the weights, besides epoch 0

@@ -15,7 +15,7 @@ from pipeline.interpret.page.rendering import (
 from pipeline.tracking import OpenRun
 
 if TYPE_CHECKING:  # importing MLflow takes a second
-    from pipeline.tracking import Run
+    from pipeline.tracking.mlflow_run import Run
 
 
 def record_page(
