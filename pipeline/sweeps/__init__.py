@@ -25,7 +25,7 @@ writes to the store, `progress` prints, and `report` writes the table and the pl
 the text of `report_text`. `naming` makes the id and the name of the sweep. `networks`
 reads a finished sweep for `export`.
 
-This package runs in the process of the command. A worker gets only the data set and the
+This package runs in the main process. A worker gets only the data set and the
 hyperparameters of a task. The workers start before this process has imported MLflow and
 PyTorch (PyTorch is needed earlier if there are runs to reuse), so the modules that
 `sweep` uses until then import neither. `missing_jobs` imports `children`, `report` and

@@ -61,7 +61,7 @@ def _prepare_each(
 ) -> dict[str, DataFile]:
     """Return the file of each data set; equal images have the same file."""
     data: dict[str, DataFile] = {}
-    images: dict[str, DataFile] = {}  # by sha256
+    images: dict[str, DataFile] = {}  # by SHA-256 hash
     for name in sorted(names):
         file = prepare(name)
         data[name] = images.setdefault(file.sha256, file)

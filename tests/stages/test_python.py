@@ -173,7 +173,7 @@ def test_the_suggested_commands_name_the_network_in_the_folder(
 
 
 def test_the_printed_paths_are_those_of_the_folder(project, tmp_path, capsys):
-    for function, plot in ((evaluate, "scores.png"), (predict, "preparation.png")):
+    for function, plot in ((evaluate, "scores.png"), (predict, "preprocessing.png")):
         folder = tmp_path / function.__name__
         function(**CALLS[function], folder=folder)
         printed = capsys.readouterr().out
@@ -387,6 +387,9 @@ def test_the_error_of_a_failed_sweep_has_the_other_results_and_the_reasons(proje
         numbers = {outcome.accuracy, outcome.seconds}
         assert (numbers == {None}) == bool(outcome.error)
         assert None not in numbers or outcome.error
+    for row in result.rows():
+        values = {row[column] for column in columns}
+        assert (values == {None}) == bool(row["error"]) == (None in values)
     ids = {outcome.run_id for outcome in result.outcomes}
     assert all(find_run(each, store=project.outputs).status for each in ids)
     with pytest.raises(UserError) as again:  # an invalid job is recorded once
