@@ -157,7 +157,7 @@ def _write_page(results: ExportsByJob, dataset: Dataset, folder: Path, run: Run)
     )
     integers = [(exported.integers, exported.report) for exported in results.values()]
     with busy("drawing the page"):
-        analysis = ModelAnalysis(trained, dataset, with_histories=False)
+        analysis = ModelAnalysis(trained, dataset)
         return record_page(analysis, folder, run, name=name, quantized=integers)
 
 

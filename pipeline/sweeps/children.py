@@ -141,7 +141,7 @@ class Children:
             message = self._reject_damaged(run, error)
             raise UserError(f"{message}: the same command trains it again") from None
         child = self.run.reopen_child(run.run_id)
-        submit_epochs(child, training.epochs, training.last.number)
+        submit_epochs(child, training.epochs, training.hyperparameters.epochs)
         submit_model(child, training, run.network_path)
 
     def _record_failure(self, job: Job, error: str, traceback: str) -> Outcome:
