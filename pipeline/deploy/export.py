@@ -163,7 +163,7 @@ def _write_page(
     )
     integers = [(exported.integers, exported.report) for exported in results.values()]
     with busy("drawing the page"):
-        analysis = ModelAnalysis(trained, dataset, with_histories=False)
+        analysis = ModelAnalysis(trained, dataset)
         return record_page(analysis, folder, run, name=name, quantized=integers)
 
 

@@ -7,7 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline import UserError, interpret, tracking
-from pipeline.base.paths import data_dir, displayed, outputs_dir, store_dir, user_path
+from pipeline.base.paths import (
+    WEIGHT_HISTORY_FILE,
+    data_dir,
+    displayed,
+    outputs_dir,
+    store_dir,
+    user_path,
+)
 from pipeline.base.progress import busy
 from pipeline.base.results_folder import ResultsFolder
 from pipeline.base.terminal import say
@@ -28,16 +35,18 @@ from pipeline.evaluation import (
     prepare_for,
 )
 from pipeline.integers import IntegerNetwork, find_integers
-from pipeline.interpret import ParameterLocation
+from pipeline.interpret import ModelAnalysis, ParameterLocation
 from pipeline.interpret.names import BIAS
 from pipeline.interpret.page import PAGE_FILE, record_page
 from pipeline.model import (
+    Histories,
     TrainedNetwork,
     load_detector,
+    load_histories,
     load_trained_network,
     load_training_data,
     select_recorded_network,
-    select_trained_network,
+    select_with_histories,
 )
 
 if TYPE_CHECKING:  # importing MLflow takes a second
@@ -67,12 +76,11 @@ def inspect(cfg: InspectConfig, folder: Path | None) -> Inspection:
         # Invalid names are rejected before the network is loaded.
         names = interpret.parse_neurons(cfg.neuron) if cfg.neuron else []
         location = interpret.parse_parameter(cfg.weight) if cfg.weight else None
-        trained = select_trained_network(
+        trained, histories = select_with_histories(
             run=cfg.run,
             model=cfg.model,
             store=store_dir(),
             server=cfg.server,
-            with_histories=True,
             expected=expected_params(),
         )
         trained.require_two_layers()
@@ -86,17 +94,19 @@ def inspect(cfg: InspectConfig, folder: Path | None) -> Inspection:
         dataset = load_training_data(trained, folder=data_dir())
         if neurons:
             own = ResultsFolder("details/neuron", folder)
-            result = _explain_neurons(cfg, neurons, trained, dataset, own)
+            result = _explain_neurons(cfg, neurons, trained, histories, dataset, own)
         elif location:
             own = ResultsFolder("details/weight", folder)
-            result = _show_weight(location, trained, dataset, own)
+            result = _show_weight(location, trained, histories, dataset, own)
         elif cfg.against:
             other = _other_network(cfg.against, cfg.server).require_two_layers()
+            both = histories, load_histories(other)
             own = ResultsFolder("details/against", folder)
-            result = _compare(trained, other, dataset, own)
+            result = _compare(trained, other, both, dataset, own)
         else:
             own = ResultsFolder("inspect", folder)
-            result = _analyze(cfg, trained, dataset, own)
+            analysis = ModelAnalysis(trained, dataset, histories)
+            result = _analyze(cfg, analysis, own)
     say(result.text)
     return result
 
@@ -125,18 +135,17 @@ def _other_network(against: str, server: str | None) -> TrainedNetwork:
 
 
 def _analyze(
-    cfg: InspectConfig, trained: TrainedNetwork, dataset: Dataset, own: ResultsFolder
+    cfg: InspectConfig, analysis: ModelAnalysis, own: ResultsFolder
 ) -> Inspection:
     """Write and log all results; the text is the tutorial."""
+    trained = analysis.trained
     tracker = tracking.new_tracker(
         store_dir(), server=cfg.server, experiment=cfg.recorded_in
     )
     with busy("analyzing the network"):
-        analysis = interpret.ModelAnalysis(trained, dataset)
-        # Both calls reject damaged files, so they come before the run is opened.
-        tutorial, _ = interpret.render_tutorial(analysis), analysis.history
+        tutorial = interpret.render_tutorial(analysis)
         name = network_name(
-            trained.params, dataset=dataset.name, sha256=trained.weights_sha256
+            trained.params, dataset=analysis.dataset.name, sha256=trained.weights_sha256
         )
     with (
         tracker.reopen_run(
@@ -178,6 +187,7 @@ def _explain_neurons(
     cfg: InspectConfig,
     neurons: list[str],
     trained: TrainedNetwork,
+    histories: Histories,
     dataset: Dataset,
     own: ResultsFolder,
 ) -> Inspection:
@@ -202,7 +212,7 @@ def _explain_neurons(
     weight = sums[neurons[0]].main_weight.name
     command = command_line("inspect", f"weight={weight}", run=cfg.run, model=cfg.model)
     text = f"{about}\n\n{worksheets}\n\nfiles  {displayed(own.path)}"
-    if trained.weight_history_path.exists():
+    if histories.weights is not None:
         text += f"\n{next_steps({command: 'shows its history'})}"
     return Inspection(text, own.path)
 
@@ -232,16 +242,18 @@ def _find_integers(
 def _show_weight(
     location: ParameterLocation,
     trained: TrainedNetwork,
+    histories: Histories,
     dataset: Dataset,
     own: ResultsFolder,
 ) -> Inspection:
     """Describe and write the history of a parameter."""
-    if trained.weight_history is None:
+    if histories.weights is None:
+        path = trained.path.with_name(WEIGHT_HISTORY_FILE)
         raise UserError(
-            f"{trained.weight_history_path} is missing: run python -m pipeline.train, "
-            "which writes it next to the network"
+            f"{path} is missing: run python -m pipeline.train, which writes it next to "
+            "the network"
         )
-    values = location.values(trained.weight_history)
+    values = location.values(histories.weights)
     lines = [interpret.describe_weight_history(location, values)]
     if location.layer == 1 and location.input != BIAS:
         images = dataset.split(trained.split).train.images
@@ -256,13 +268,17 @@ def _show_weight(
 
 
 def _compare(
-    a: TrainedNetwork, b: TrainedNetwork, dataset: Dataset, own: ResultsFolder
+    a: TrainedNetwork,
+    b: TrainedNetwork,
+    histories: Sequence[Histories],
+    dataset: Dataset,
+    own: ResultsFolder,
 ) -> Inspection:
     """Describe and write how two networks differ, neuron by neuron."""
     comparison = interpret.NetworkComparison.of(a.network, b.network, dataset.test)
     frozen = [
-        None if tensors is None else interpret.frozen_weights(tensors)
-        for tensors in (a.weight_history, b.weight_history)
+        None if each.weights is None else interpret.frozen_weights(each.weights)
+        for each in histories
     ]
     with own.new() as partial:
         interpret.write_comparison(comparison, frozen, partial)

@@ -143,7 +143,7 @@ class Children:
         except UserError as error:
             message = self._reject_damaged(run, error)
             raise UserError(f"{message}: the same command trains it again") from None
-        epochs = with_shown_tensors(training.epochs, training.last.number)
+        epochs = with_shown_tensors(training.epochs, training.hyperparameters.epochs)
         with exported_model(training, run.network_path) as model:
             self.run.submit(_log_best, run.run_id, epochs, model)
 

@@ -20,10 +20,11 @@ from pipeline.base.terminal import say
 from pipeline.base.text import command_line, counted, next_steps, printable, wrap
 from pipeline.cli import HomeworkConfig, defaults
 from pipeline.core.dataset import Dataset
-from pipeline.model import load_network
+from pipeline.model import load_network, save_network
 from pipeline.teaching.answers import FILE as ANSWERS_FILE
 from pipeline.teaching.answers import Answers, new_answers, read_answers
 from pipeline.teaching.assignment import Assignment, pytorch
+from pipeline.teaching.homework_metadata import HomeworkMetadata
 from pipeline.teaching.question import MAX_DECIMALS
 from pipeline.teaching.questions import questions_for
 from pipeline.teaching.submissions import (
@@ -102,7 +103,8 @@ def _write(variant: Variant, assignment: Assignment, folder: Path) -> None:
         if ANSWERS_FILE not in found:
             write_atomic(target / ANSWERS_FILE, new_answers(variant))
         if trained:
-            trained.write_network(target, torch=pytorch())
+            metadata = HomeworkMetadata.of(trained)
+            save_network(target / MODEL_FILE, trained.network, metadata)
     if kept := [name for name in (ANSWERS_FILE, MODEL_FILE) if name in found]:
         say(f"kept   {', '.join(kept)}")
     say(f"files  {displayed(folder)}/: {QUESTIONS_FILE}, {ANSWERS_FILE}, {MODEL_FILE}")
@@ -113,7 +115,7 @@ def _write(variant: Variant, assignment: Assignment, folder: Path) -> None:
 def _check_network(path: Path, params: Mapping[str, Any]) -> None:
     """Raise a UserError if a network's metadata is not that of the assigned network."""
     try:
-        _, metadata = load_network(path)
+        _, metadata = load_network(path, HomeworkMetadata)
     except UserError as error:
         raise UserError(f"{error}: delete it and run this command again") from None
     _check_params(path, metadata.params if metadata else {}, params)

@@ -14,7 +14,7 @@ from pipeline.base import locking
 from pipeline.base.progress import busy
 from pipeline.base.tags import ERROR_TAG, KIND_TAG, WEIGHTS_TAG, Kind, Status
 from pipeline.base.terminal import print_error, say
-from pipeline.base.text import wrap
+from pipeline.base.text import short_id, wrap
 from pipeline.tracking import provenance
 from pipeline.tracking.interface import RunStart, final_status
 from pipeline.tracking.mlflow_run import Run
@@ -88,7 +88,7 @@ def _create_for_network(
     code = provenance.code_state()
     tags = {WEIGHTS_TAG: sha256, KIND_TAG: Kind.EVALUATION}
     tags |= provenance.tags(code)
-    run = _create(client, experiment, RunStart(f"network {sha256[:8]}", {}, tags))
+    run = _create(client, experiment, RunStart(f"network {short_id(sha256)}", {}, tags))
     Run(client, run).log_diff(code.diff)
     created = f"created {run_label(run.info.run_name, run.info.run_id)}"
     say(wrap(f"the store has no run of this network; {created}"))

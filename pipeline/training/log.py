@@ -30,7 +30,7 @@ from pipeline.base.tags import (
     WEIGHTS_TAG,
     Kind,
 )
-from pipeline.base.text import command_line
+from pipeline.base.text import command_line, short_id
 from pipeline.core.dataset import DataFile
 from pipeline.core.epoch import Epoch
 from pipeline.core.fingerprint import code_hashes
@@ -144,7 +144,7 @@ def submit_epochs(run: OpenRun, epochs: Iterable[Epoch], total: int) -> None:
 def with_shown_tensors(epochs: Iterable[Epoch], total: int) -> list[Epoch]:
     """Return epochs, with tensors only if a run shows the weights after this epoch.
 
-    `total` is the planned number of epochs, or the number in a finished training run.
+    `total` is the number of all epochs of the training run.
     """
     interval = math.ceil(total / MAX_IMAGES)
     return [
@@ -230,7 +230,7 @@ def log_result(
     """
     run.log_metrics(final_metrics, step=FINAL_STEP, time=time)
     run.set_tags({WEIGHTS_TAG: sha256})
-    command = command_line("inspect", run=run.run_id[:8])
+    command = command_line("inspect", run=short_id(run.run_id))
     links = {
         "page": f"interactive page: run `{command}`",
         "curves": run.link("learning curves", "model-metrics"),

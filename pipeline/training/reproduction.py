@@ -22,7 +22,7 @@ from pipeline.base.tags import (
     TORCH_TAG,
 )
 from pipeline.base.terminal import say
-from pipeline.base.text import command_line, next_steps
+from pipeline.base.text import command_line, next_steps, short_id
 from pipeline.cli import TrainConfig, validate
 from pipeline.core.dataset import Dataset
 from pipeline.core.fingerprint import code_hashes
@@ -79,7 +79,7 @@ def reproduce(call: TrainCall, *, data: Path) -> TrainResult:
         raise UserError(message) from None
     training = record_training(call, dataset, original.training)
     say(f"\n{compare(original, training, tags)}")
-    explaining = command_line("inspect", run=run.run_id[:8])
+    explaining = command_line("inspect", run=short_id(run.run_id))
     say(next_steps({explaining: "explains the network"}))
     return training
 
