@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline import UserError
-from pipeline.base.text import printable
+from pipeline.base.text import printable, wrap
 
 STDERR = 2  # the file descriptor
 
@@ -45,7 +45,7 @@ def output(*, quiet: bool = False) -> Iterator[None]:
     finally:
         _output.reset(token)
         for text in started.warnings:
-            warn(text)
+            _add_warning(text)
 
 
 def say(*values: object, **options: Any) -> None:  # noqa: ANN401
@@ -60,8 +60,12 @@ def is_quiet() -> bool:
     return current is not None and current.is_quiet
 
 
-def warn(text: str) -> None:
-    """Print a text that begins with "warning: " at the end; see `output`."""
+def warn(message: str, *, remedy: str) -> None:
+    """Print "warning: ", a message, and a command as its remedy; see `output`."""
+    _add_warning(f"{wrap(f'warning: {message}')}\n  {remedy}")
+
+
+def _add_warning(text: str) -> None:
     current = _output.get()
     if current is None:
         sys.stdout.flush()  # the warning is last if both outputs are a file

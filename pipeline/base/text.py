@@ -62,6 +62,11 @@ def shortened(text: str, length: int = WIDTH) -> str:
     return f"{text[:start]}…{text[start + 1 - length :]}"
 
 
+def short_id(text: str) -> str:
+    """Return the start of a hexadecimal id or hash, with which commands find a run."""
+    return text[:8]
+
+
 def alternatives(names: Sequence[str]) -> str:
     """Return names for a rule, such as "a, b or c"."""
     return " or ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))

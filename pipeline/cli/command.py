@@ -133,3 +133,6 @@ class Command(Generic[ConfigT]):
     varied: Sequence[str]  # the groups and keys that a sweep varies
     intervals: Mapping[str, Interval]  # by key
     prints: bool  # --cfg job: only print `config`
+    # Gets the results of a call from Python, and was empty. The folder is not a
+    # setting, so `config` does not contain it.
+    folder: Path | None = None

@@ -9,7 +9,7 @@ from pipeline import ConfigError
 from pipeline.base.git import git
 from pipeline.base.params import TRAINING_KEYS
 from pipeline.base.paths import installed, project_dir
-from pipeline.base.text import printable
+from pipeline.base.text import printable, short_id
 from pipeline.cli.default_values import defaults
 
 
@@ -53,4 +53,4 @@ def network_name(params: Mapping[str, Any], *, dataset: str, sha256: str) -> str
     Returns:
         The name that `train` gives the run by default, or the start of the hash.
     """
-    return run_name({**params, "dataset": dataset}) if params else sha256[:8]
+    return run_name({**params, "dataset": dataset}) if params else short_id(sha256)

@@ -86,15 +86,13 @@ class RecordedConfig(StageConfig):
     server: Server
 
     @property
-    def is_recorded(self) -> bool:
-        """Whether runs are recorded; otherwise, an open run has no `run_id`."""
-        return self.tracking != "none"
-
-    @property
     def recorded_in(self) -> str | None:
-        """The MLflow experiment of new runs; None if runs are not recorded."""
+        """The MLflow experiment of new runs; None with tracking=none.
+
+        Only `Tracker` tests whether it is None: see `Tracker.is_recorded`.
+        """
         default = experiment_variable() or DEFAULT_EXPERIMENT
-        return default if self.is_recorded else None
+        return None if self.tracking == "none" else default
 
 
 class CommonTrainConfig(RecordedConfig):
@@ -124,8 +122,9 @@ class TrainConfig(CommonTrainConfig, DataConfig, HyperparameterFields):
     resume: bool
     reproduce: Text | None
 
+    @property
     def hyperparameters(self) -> Hyperparameters:
-        """Return the settings that, together with the data, determine the weights."""
+        """The settings that, together with the data, determine the weights."""
         return Hyperparameters(**dict(self))
 
 

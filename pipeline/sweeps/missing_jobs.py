@@ -27,7 +27,6 @@ from pipeline.sweeps.recorded import RecordedSweep
 from pipeline.sweeps.report import Report
 from pipeline.sweeps.report_text import print_report
 from pipeline.sweeps.result import SweepResult, failure_message, give_to_caller
-from pipeline.tracking import new_tracker
 from pipeline.training.training_run import compute_training_run
 
 
@@ -40,19 +39,14 @@ def train_missing(sweep: Sweep, executor: Executor) -> SweepResult:
     """
     plan, recorded, call = sweep.plan, sweep.recorded, sweep.call
     jobs = [*plan.jobs, *plan.examples()]
-    tracker = new_tracker(
-        call.store,
-        server=call.cfg.server,
-        experiment=call.experiment,
-        code=call.code,
-    )
+    tracker = call.tracker
+    tracker.open_store()
     with tracker.start_run(
         name=sweep.name,
         params=_common_params(jobs),
         tags=_tags(jobs, recorded),
         resume=recorded.run.run_id if recorded.run else None,
     ) as run:
-        run.delete_unfinished_children()
         children = Children(run, sweep)
         report = Report(run, sweep.folder, plan, title=sweep.name)
         with report.written_on_error():
@@ -140,7 +134,7 @@ def _train(
             else:
                 add(children.record(result))
     done = f"{plan.ended:,} of {plan.size:,} training runs"
-    remedy = RESUME if sweep.call.cfg.is_recorded else AGAIN
+    remedy = RESUME if sweep.call.tracker.is_recorded else AGAIN
     interrupt.check(f"stopped after {done}: {remedy}")
 
 
@@ -149,12 +143,12 @@ def _finish(sweep: Sweep, children: Children, report: Report) -> SweepResult:
 
     The first traceback is printed. Only an error in the program has a traceback.
     """
-    outcomes, run = sweep.plan.outcomes, children.run
-    result = SweepResult(outcomes, sweep.folder, run.run_id, store=sweep.call.store)
+    outcomes, run, tracker = sweep.plan.outcomes, children.run, sweep.call.tracker
+    result = SweepResult(outcomes, sweep.folder, run.run_id, store=tracker.store)
     with busy("writing and recording the report"):
         report.finish()
     try:
-        if sweep.call.cfg.is_recorded and (best := result.best):
+        if tracker.is_recorded and (best := result.best):
             with busy("recording the images and the model of the best network"):
                 children.record_best(best)
         folder = give_to_caller(sweep.folder, sweep.call.caller_folder)

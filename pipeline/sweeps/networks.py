@@ -10,7 +10,8 @@ from pipeline.base.params import TRAINING_KEYS
 from pipeline.base.tags import SWEPT_TAG
 from pipeline.model import TrainedNetwork, load_recorded_network
 from pipeline.sweeps.configurations import sort_key
-from pipeline.tracking import RecordedRun, find_sweep, recorded_params
+from pipeline.sweeps.recorded import find_sweep
+from pipeline.tracking import RecordedRun, recorded_params
 
 
 class SweptNetwork(NamedTuple):

@@ -7,7 +7,7 @@ from pathlib import Path
 from pipeline.cli import CommonTrainConfig
 from pipeline.sweeps.jobs import Job, OnResult, Outcome
 from pipeline.sweeps.recorded import RecordedSweep, ReusableRuns
-from pipeline.tracking import provenance
+from pipeline.tracking import Tracker
 from pipeline.training.size import sweep_bytes
 
 
@@ -80,10 +80,8 @@ class SweepCall:
     """
 
     cfg: CommonTrainConfig  # the settings that all jobs have in common
-    store: Path  # the folder of the store
+    tracker: Tracker  # has read the code, for all training runs
     caller_folder: Path | None  # gets copies of table and plot, in a call from Python
-    experiment: str | None  # see `recorded_in` of `cfg`
-    code: provenance.CodeState  # for all training runs
     on_result: OnResult  # is called with each outcome
 
 
@@ -106,8 +104,8 @@ class Sweep:
     @property
     def disk_space(self) -> int:
         """The bytes of the results of all jobs that are not recorded yet."""
-        plan = self.plan
+        plan, diff = self.plan, self.call.tracker.read_code().diff
         return sweep_bytes(
             (job.hyperparameters for job in (*plan.trainable, *plan.examples())),
-            patch_bytes=len(self.call.code.diff.encode(errors="surrogateescape")),
+            patch_bytes=len(diff.encode(errors="surrogateescape")),
         )

@@ -5,10 +5,10 @@ ranks the outcomes.
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PIL.Image import Image
 
@@ -33,7 +33,10 @@ from pipeline.sweeps.jobs import short_name
 from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.report_text import description
 from pipeline.sweeps.result import written_files
-from pipeline.tracking import Run, end_transactions
+from pipeline.tracking import OpenRun, end_transactions
+
+if TYPE_CHECKING:  # importing MLflow takes a second
+    from pipeline.tracking.mlflow_run import Run
 
 UPDATE_SECONDS = 10  # between two updates while the sweep runs
 MAX_SHARE = 0.05  # the largest fraction of the time for updates
@@ -42,7 +45,7 @@ MAX_SHARE = 0.05  # the largest fraction of the time for updates
 class Report:
     """The report of a sweep, in its folder and its run."""
 
-    def __init__(self, run: Run, folder: Path, plan: Plan, *, title: str) -> None:
+    def __init__(self, run: OpenRun, folder: Path, plan: Plan, *, title: str) -> None:
         """Report the outcomes of a plan, to which the caller adds outcomes."""
         self.folder = folder
         self._run, self._plan, self._title = run, plan, title
@@ -72,31 +75,40 @@ class Report:
                 print_error(f"the report of the sweep could not be updated: {problem}")
             raise
 
-    def write(self, links: Mapping[str, str] | None = None) -> None:
+    def write(self, compared: Sequence[str] = ()) -> None:
         """Write the table and the plot; record both with a description.
 
-        `links` are links to other pages for the description.
+        The description has links to the pages that compare the params `compared`.
         """
         plan = self._plan
         configurations = group_by_configuration(plan.outcomes, plan.missing)
         write_files(self.folder, configurations, title=self._title)
-        written = written_files(self.folder)
-        self._run.log_files("sweep", written)
-        files_links = {
-            path.name: self._run.link(path.name, f"artifacts/sweep/{path.name}")
-            for path in written
-        }
-        all_links = {**(links or {}), **files_links}
-        self._run.describe(description(configurations), all_links)
+        written, text = written_files(self.folder), description(configurations)
+        self._run.submit(_log_report, written, text, compared)
 
     def finish(self) -> None:
         """Record the finished report and, if there is one, the best accuracy."""
         varied = self._plan.jobs[0].varied
         keys = sorted(varied, key=lambda key: key == "seed")  # the seed is last
-        self.write(self._run.compare_children(keys))
+        self.write(keys)
         if best := best_configuration(group_by_configuration(self._plan.outcomes)):
-            # The list of runs has a column with this metric.
-            self._run.log_metrics({VAL_ACCURACY: best.accuracy}, step=0)
+            self._run.submit(_log_accuracy, best.accuracy)
+
+
+def _log_report(
+    run: "Run", paths: Sequence[Path], text: str, compared: Sequence[str]
+) -> None:
+    """Log the files of a report, and the text and links of the description."""
+    run.log_files("sweep", paths)
+    links = run.compare_children(compared) if compared else {}
+    for path in paths:
+        links[path.name] = run.link(path.name, f"artifacts/sweep/{path.name}")
+    run.describe(text, links)
+
+
+def _log_accuracy(run: "Run", accuracy: float) -> None:
+    """Log the best accuracy, which the list of runs shows in a column."""
+    run.log_metrics({VAL_ACCURACY: accuracy}, step=0)
 
 
 def write_files(

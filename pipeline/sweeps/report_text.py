@@ -9,7 +9,14 @@ from collections.abc import Sequence
 from pipeline.base.paths import displayed
 from pipeline.base.tables import table
 from pipeline.base.terminal import say
-from pipeline.base.text import command_line, counted, next_steps, printable, wrap
+from pipeline.base.text import (
+    command_line,
+    counted,
+    next_steps,
+    printable,
+    short_id,
+    wrap,
+)
 from pipeline.sweeps.configurations import Configuration, why_no_best
 from pipeline.sweeps.jobs import Outcome
 from pipeline.sweeps.result import SweepResult, written_files
@@ -126,7 +133,7 @@ def _next_step(outcome: Outcome, *, name: str) -> str:
     assert outcome.network_path
     network = {"model": str(displayed(outcome.network_path))}
     if outcome.run_id:
-        network = {"run": outcome.run_id[:8]}
+        network = {"run": short_id(outcome.run_id)}
     return next_steps({command_line("inspect", **network): f"explains {name}"})
 
 

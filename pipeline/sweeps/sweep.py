@@ -16,10 +16,9 @@ from pipeline.base.locking import Level
 from pipeline.base.paths import data_dir, store_dir
 from pipeline.base.progress import busy
 from pipeline.base.resources import check_space
-from pipeline.base.results_folder import own_folder
 from pipeline.base.terminal import say
 from pipeline.base.text import wrap
-from pipeline.cli import Command, CommonTrainConfig, TrainConfig
+from pipeline.cli import Command, TrainConfig
 from pipeline.core.dataset import DataFile
 from pipeline.execution.executor import Executor
 from pipeline.execution.workers import check_executor, known_processors, new_executor
@@ -32,9 +31,9 @@ from pipeline.sweeps.recorded import RecordedSweep, ReusableRuns
 from pipeline.sweeps.report_text import print_report
 from pipeline.sweeps.result import SweepResult, give_to_caller, written_files
 from pipeline.tracking import (
+    Tracker,
     announce_kept_name,
     copy_to_server,
-    provenance,
     recorded_params,
     viewing_hint,
 )
@@ -67,7 +66,7 @@ def train_sweep(
         on_result or (lambda outcome: None),
         store=store_dir(),
         data=data_dir(),
-        caller_folder=own_folder(),
+        caller_folder=command.folder,
     ) as sweep:
         for outcome in sweep.plan.outcomes:
             sweep.call.on_result(outcome)
@@ -90,33 +89,28 @@ def _open_sweep(
     In the block, no other process runs the same sweep.
     """
     cfg = command.config
-    call = SweepCall(
-        cfg,
-        store=store,
-        caller_folder=caller_folder,
-        experiment=cfg.recorded_in,
-        code=provenance.code_state(),
-        on_result=on_result,
-    )
+    tracker = Tracker(store, server=cfg.server, experiment=cfg.recorded_in)
+    tracker.read_code()
+    call = SweepCall(cfg, tracker, caller_folder, on_result)
     jobs = list_jobs(command, lambda name: _prepare(name, data, cfg.executor))
     identifier = sweep_id(
-        jobs, command.intervals, experiment=call.experiment, again=cfg.again
+        jobs, command.intervals, experiment=tracker.experiment, again=cfg.again
     )
     folder = store / "sweeps" / identifier
     with _locked(folder):
-        recorded = _read_recorded(identifier, cfg, store)
+        recorded = _read_recorded(identifier, call)
         name = cfg.run_name or sweep_name(jobs, command.intervals)
         if recorded.run:
             name = recorded.run.name
-        _announce(name, cfg)
+        _announce(name, call)
         yield Sweep(
             call,
             name,
             # With tracking=none, the networks are in the folder; nothing is continued.
-            folder=folder if cfg.is_recorded else caller_folder or folder,
+            folder=folder if tracker.is_recorded else caller_folder or folder,
             plan=_plan(command, jobs, recorded, store),
             recorded=recorded,
-            reusable=ReusableRuns(store if cfg.is_recorded and not cfg.again else None),
+            reusable=ReusableRuns(store, is_used=tracker.is_recorded and not cfg.again),
         )
 
 
@@ -138,22 +132,20 @@ def _locked(folder: Path) -> AbstractContextManager[None]:
     return locking.lock(lock, Level.SWEEP, waiting=waiting)
 
 
-def _read_recorded(
-    identifier: str, cfg: CommonTrainConfig, store: Path
-) -> RecordedSweep:
+def _read_recorded(identifier: str, call: SweepCall) -> RecordedSweep:
     """Return the sweep to continue; it is empty if a new sweep starts."""
-    if cfg.is_recorded:
-        earlier = RecordedSweep.read(store, identifier)
-        if not (cfg.again and earlier.is_finished):
+    if call.tracker.is_recorded:
+        earlier = RecordedSweep.read(call.tracker.store, identifier)
+        if not (call.cfg.again and earlier.is_finished):
             return earlier
     return RecordedSweep(identifier)
 
 
-def _announce(name: str, cfg: CommonTrainConfig) -> None:
+def _announce(name: str, call: SweepCall) -> None:
     """Print the name of a sweep, before steps that take time."""
     say(wrap(f"sweep {name}"), flush=True)
-    announce_kept_name(name, cfg.run_name)
-    if not cfg.is_recorded:
+    announce_kept_name(name, call.cfg.run_name)
+    if not call.tracker.is_recorded:
         say(wrap(UNTRACKED, indent=0), flush=True)
 
 
@@ -184,22 +176,24 @@ def _show_finished(sweep: Sweep) -> SweepResult:
     """
     say("this sweep is finished: again=true trains it again")
     call, folder, outcomes = sweep.call, sweep.folder, sweep.plan.outcomes
-    run, server = sweep.recorded.run, call.cfg.server
+    run, tracker = sweep.recorded.run, call.tracker
     assert run
-    copied = copy_to_server(call.store, server, run.run_id) if server else None
+    store, server = tracker.store, tracker.server
+    copied = copy_to_server(store, server, run.run_id) if server else None
     if len(written_files(folder)) < 2:
         from pipeline.sweeps.report import write_files  # Matplotlib takes 0.4 s
 
         write_files(folder, group_by_configuration(outcomes), title=run.name)
     shown = give_to_caller(folder, call.caller_folder)
-    result = SweepResult(outcomes, shown, run.run_id, copied, call.store)
+    result = SweepResult(outcomes, shown, run.run_id, copied, store)
     print_report(result, viewing_hint(run.label))
     return result
 
 
 def _start_workers(sweep: Sweep) -> SweepResult:
     """Find runs to reuse, start the workers, and train the missing jobs."""
-    place = sweep.call.store if sweep.call.cfg.is_recorded else sweep.folder
+    tracker = sweep.call.tracker
+    place = tracker.store if tracker.is_recorded else sweep.folder
     check_space(sweep.disk_space, place, what="the sweep")
     sweep.reusable.find(sweep.plan.trainable)
     # The workers import PyTorch while this process imports it and MLflow.

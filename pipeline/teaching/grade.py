@@ -13,7 +13,7 @@ from pipeline import UserError, datasets
 from pipeline.base import csv_files, files
 from pipeline.base.paths import data_dir, displayed, outputs_dir, user_path
 from pipeline.base.progress import busy, new_console, progress_bar
-from pipeline.base.results_folder import results_dir
+from pipeline.base.results_folder import ResultsFolder
 from pipeline.base.terminal import say
 from pipeline.base.text import counted, wrap
 from pipeline.cli import GradeConfig
@@ -59,8 +59,11 @@ from pipeline.teaching.submissions import (
 NEURON_BYTES = 900_000
 
 
-def grade(cfg: GradeConfig) -> ClassGrades:
-    """Read the submissions, grade them, and write the points and the pages."""
+def grade(cfg: GradeConfig, folder: Path | None) -> ClassGrades:
+    """Read the submissions, grade them, and write the points and the pages.
+
+    `folder` is that of a call from Python; see `Command.folder`.
+    """
     assert cfg.submissions and cfg.course  # `required` in its schema
     listed, notices = dict[str, ListedStudent](), list[str]()
     questions = questions_named(cfg.questions)
@@ -110,7 +113,7 @@ def grade(cfg: GradeConfig) -> ClassGrades:
         for entry in entries
         if isinstance(entry, Graded)
     )
-    folder = results_dir(f"grades/{assignment.folder_name}")
+    folder = ResultsFolder(f"grades/{assignment.folder_name}", folder).path
     grades = ClassGrades(
         entries=entries,
         listed=listed,

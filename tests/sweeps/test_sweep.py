@@ -24,7 +24,7 @@ from pipeline.sweeps import naming
 from pipeline.sweeps import sweep as command
 from pipeline.sweeps.children import Children
 from pipeline.sweeps.networks import read_networks
-from pipeline.tracking import find_sweep
+from pipeline.sweeps.recorded import find_sweep
 from pipeline.tracking.provenance import code_state
 
 LINE = 20  # pixels of a line of text in MLflow's UI
