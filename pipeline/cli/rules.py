@@ -7,8 +7,8 @@ from typing import Any
 from pipeline.base.params import TRAINING_KEYS
 from pipeline.base.paths import displayed
 from pipeline.base.text import shortened
+from pipeline.cli.combinations import checked
 from pipeline.cli.command import (
-    Combination,
     Composition,
     Interval,
     Setting,
@@ -32,24 +32,22 @@ SINGLE_RUN_KEYS = {  # each key, and why a sweep rejects it
 
 
 def broken_rules(
-    compositions: Sequence[Composition],
-    firsts: Sequence[Combination],
-    schema: Schema,
-    flags: Flags,
+    compositions: Sequence[Composition], schema: Schema, flags: Flags
 ) -> Iterator[str]:
     """Yield a problem for each rule that is broken, even if single values are invalid.
 
-    `firsts` has the first combination of each composition, for which rules are checked.
+    For each composition, the rules are checked for its first combination.
     """
-    for each, first in zip(compositions, firsts, strict=True):
-        yield from _rules_of_values(each, first, schema, flags)
+    for each in compositions:
+        yield from _rules_of_values(each, schema, flags)
     yield from _rules_of_sweep(compositions, schema, flags)
 
 
 def _rules_of_values(
-    composition: Composition, first: Combination, schema: Schema, flags: Flags
+    composition: Composition, schema: Schema, flags: Flags
 ) -> Iterator[str]:
     """Yield the problems of the values of a composition."""
+    first = next(checked(composition, schema))
     values = {key: first.values.get(key) for key in schema.model_fields}
     valid = valid_values(schema, first.values) if schema.required else {}
     missing = {key for key, value in valid.items() if value is None}
@@ -70,7 +68,7 @@ def _rules_of_values(
         # of --cfg job contains all defaults). `reproduce` replaces even such a value,
         # so the value is rejected there.
         has_no_effect = key in reasons and (key in TRAINING_KEYS or not is_default)
-        if has_no_effect and setting.is_wanted:
+        if has_no_effect and setting.is_chosen:
             yield located(f"{key} {reasons[key]}", setting.path)
         # DVC records conf/config.yaml and the command line.
         if os.environ.get("DVC_STAGE") and setting.path and not is_default:
