@@ -38,7 +38,7 @@ from pipeline.cli.keywords import (
     TrainKeywords,
     UiKeywords,
 )
-from pipeline.cli.names import committed_defaults, network_name, run_name
+from pipeline.cli.names import network_name, run_name, unusual_keys
 from pipeline.cli.schema import (
     CommonSweepConfig,
     DataConfig,

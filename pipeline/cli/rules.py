@@ -22,7 +22,7 @@ from pipeline.cli.schema import Schema
 from pipeline.cli.validation import valid_values
 
 NETWORK_KEYS = ("run", "model", "sweep")  # at most one of these selects networks
-QUESTION_KEYS = ("neuron", "weight", "arrays", "against")  # at most one can be set
+DETAIL_KEYS = ("neuron", "weight", "arrays", "against")  # at most one can be set
 INTERVAL = "hidden=interval(4,128)"  # an example
 RECORDING_KEYS = ("server", "run_name", "experiment_name")
 SINGLE_RUN_KEYS = {  # each key, and why a sweep rejects it
@@ -135,14 +135,14 @@ def _rules_of_sweep(
 def _conflicts(values: Mapping[str, Any]) -> Iterator[tuple[Sequence[str], str]]:
     """Yield the keys of settings that cannot be combined, and why."""
     networks = [key for key in NETWORK_KEYS if values.get(key)]
-    questions = [key for key in QUESTION_KEYS if values.get(key)]
+    details = [key for key in DETAIL_KEYS if values.get(key)]
     if len(networks) > 1:
         names = " and ".join(networks[:2])
         yield networks, f"{names} both select a network: leave out one of them"
-    if len(questions) > 1:
-        *others, last = questions
+    if len(details) > 1:
+        *others, last = details
         rule = "cannot be combined: use only one of them"
-        yield questions, f"{', '.join(others)} and {last} {rule}"
+        yield details, f"{', '.join(others)} and {last} {rule}"
     lacks_neuron = "neuron" in values and not values["neuron"]
     if lacks_neuron and values.get("image") is not None:
         yield ["image"], "image requires neuron: add neuron=N11, or leave out image"
@@ -161,7 +161,7 @@ def _without_effect(
     found: dict[str, str] = {}
     if values.get("tracking") == "none":
         found |= dict.fromkeys(RECORDING_KEYS, "has no effect with tracking=none")
-    for key in filter(values.get, QUESTION_KEYS):
+    for key in filter(values.get, DETAIL_KEYS):
         why = f"has no effect with {key}, which records nothing"
         found |= dict.fromkeys(("tracking", "server"), why)
     if values.get("reproduce"):

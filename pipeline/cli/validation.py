@@ -12,11 +12,11 @@ from typing import Any, get_args
 from pydantic import ValidationError
 
 from pipeline import ConfigError
-from pipeline.base.text import broken_rule
+from pipeline.base.text import alternatives, broken_rule
 from pipeline.base.urls import WholeMessage
 from pipeline.cli.default_values import defaults
 from pipeline.cli.problems import WrongType, as_text, located
-from pipeline.cli.schema import KEYS, ConfigT, StageConfig
+from pipeline.cli.schema import KEYS, SCHEMAS, ConfigT, StageConfig
 
 
 def validate(
@@ -126,6 +126,10 @@ def explain_unknown_key(
     matches = difflib.get_close_matches(key, names, 1, similarity)
     if matches:
         return located(f"`{key}` is not a setting: did you mean {matches[0]}?", path)
-    settings = ", ".join(schema.model_fields)
-    rule = f"`{key}` is not a setting of this stage: choose from {settings}"
+    stages = [x.command_name() for x in SCHEMAS if key in x.model_fields]
+    others = f", but of {alternatives(stages)}" if stages else ""
+    settings = ", ".join(
+        x for x in defaults() if x in schema.model_fields
+    )  # as in help
+    rule = f"`{key}` is not a setting of this stage{others}: choose from {settings}"
     return located(rule, path)
