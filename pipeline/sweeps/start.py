@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pipeline import datasets
 from pipeline.base import locking
+from pipeline.base.dataset_names import is_name
 from pipeline.base.locking import Level
 from pipeline.base.terminal import say
 from pipeline.base.text import wrap
@@ -125,7 +126,7 @@ def _prepare(dataset: str, folder: Path, executor: str) -> DataFile:
     An executor that cannot start is rejected before a data set is fetched. If there is
     a data file, jobs may have been trained earlier, and may need no executor.
     """
-    if datasets.is_name(dataset) and not (folder / f"{dataset}.safetensors").exists():
+    if is_name(dataset) and not (folder / f"{dataset}.safetensors").exists():
         check_executor(executor)
     return datasets.prepare(dataset, folder=folder).file
 

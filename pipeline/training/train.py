@@ -77,7 +77,7 @@ def train_or_reproduce(
     with one_thread():
         if cfg.reproduce:
             return _reproduce(cfg, command.options, tracker, on_epoch)
-        dataset = datasets.prepare_and_read(cfg.dataset, folder=data_dir())
+        dataset = datasets.load(cfg.dataset, folder=data_dir())
         cfg = cfg.model_copy(update={"dataset": dataset.name})  # cfg may name a folder
         options = command.options
         training = _record_training(cfg, options, dataset, tracker, on_epoch)
