@@ -113,7 +113,7 @@ class OpenRun:
         self,
         function: "Callable[Concatenate[Run, Arguments], None]",
         *arguments: Arguments.args,
-        **options: Arguments.kwargs,
+        **keywords: Arguments.kwargs,
     ) -> None:
         """Call function(run, ...) in the process that records the run, perhaps later.
 

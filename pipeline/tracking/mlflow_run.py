@@ -64,9 +64,9 @@ class MlflowRun(Run):
         self,
         function: Callable[Concatenate[Run, Arguments], None],
         *arguments: Arguments.args,
-        **options: Arguments.kwargs,
+        **keywords: Arguments.kwargs,
     ) -> None:
-        function(self, *arguments, **options)
+        function(self, *arguments, **keywords)
 
     def _log(
         self,
@@ -196,10 +196,10 @@ class MlflowRun(Run):
         return f"[{text}]({pages.run_page(self._experiment_id, self.run_id, page)})"
 
 
-def _metrics(points: Iterable[EpochPoint], **options: str) -> list[Metric]:
-    """Return each value as MLflow's type, with options such as its data set."""
+def _metrics(points: Iterable[EpochPoint], **keywords: str) -> list[Metric]:
+    """Return each value as MLflow's type, with fields such as its data set."""
     return [
-        Metric(name, value, time, step, **options)
+        Metric(name, value, time, step, **keywords)
         for step, time, values in points
         for name, value in values.items()
     ]

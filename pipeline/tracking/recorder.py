@@ -59,11 +59,11 @@ class HelperRun(OpenRun):
         self,
         function: Callable[Concatenate[Run, Arguments], None],
         *arguments: Arguments.args,
-        **options: Arguments.kwargs,
+        **keywords: Arguments.kwargs,
     ) -> None:
         """Call function(run, ...) in the recording process without waiting."""
         self._check(wait=False)
-        call = self._helper.submit(_record, function, *arguments, **options)
+        call = self._helper.submit(_record, function, *arguments, **keywords)
         self._calls.append(call)
 
     def wait(self) -> None:
@@ -154,11 +154,11 @@ def _record(
     function: Callable[Concatenate[Run, Arguments], None],
     /,
     *arguments: Arguments.args,
-    **options: Arguments.kwargs,
+    **keywords: Arguments.kwargs,
 ) -> None:
     """Call a function with the run; if it was not opened, its error was reported."""
     if _run:
-        function(_run, *arguments, **options)
+        function(_run, *arguments, **keywords)
 
 
 def _close(status: Status, error: str | None) -> str | None:
