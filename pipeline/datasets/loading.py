@@ -11,6 +11,7 @@ from pathlib import Path
 from pipeline import UserError
 from pipeline.base.dataset_names import is_name, unknown_data_set
 from pipeline.core.dataset import Dataset
+from pipeline.core.hyperparameters import SplitName
 from pipeline.datasets.components import ClassComponents, read_components
 from pipeline.datasets.data_files import read_source_record
 from pipeline.datasets.prepare import complete_file, path_and_origin, prepare
@@ -70,7 +71,9 @@ def _read(dataset: str, folder: Path) -> Dataset:
     return prepare(dataset, folder=folder).file.read()
 
 
-def load_components(sha256: str, split: str, *, folder: Path) -> ClassComponents | None:
+def load_components(
+    sha256: str, split: SplitName, *, folder: Path
+) -> ClassComponents | None:
     """Return the principal components of training images.
 
     The components are computed again if their file is missing, damaged or from

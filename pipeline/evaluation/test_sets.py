@@ -12,13 +12,14 @@ from pipeline import UserError, datasets, images
 from pipeline.base.dataset_names import is_name
 from pipeline.base.text import counted, printable
 from pipeline.core.dataset import Dataset
+from pipeline.core.hyperparameters import SplitName
 from pipeline.evaluation.inputs import name_of_test_images
 from pipeline.images import ImageSet, Kind
 
 MAX_SET_IMAGES = 100_000  # so that a set needs less than 1 GB of memory
 
 
-def find_test_set(name: str | None, *, dataset: Dataset, split: str) -> ImageSet:
+def find_test_set(name: str | None, *, dataset: Dataset, split: SplitName) -> ImageSet:
     """Find a set of labeled images.
 
     The images of folders are raw. The images of data sets with originals of another

@@ -22,6 +22,7 @@ from pipeline.base.tags import WEIGHTS_TAG
 from pipeline.base.tensors import tensors_sha256
 from pipeline.base.text import short_repr
 from pipeline.core.dataset import Dataset
+from pipeline.core.hyperparameters import SplitName
 from pipeline.core.network import Network, snapshot
 from pipeline.model.storage import (
     RESTORE,
@@ -83,7 +84,7 @@ class TrainedNetwork:
         return datasets.spec(self.dataset)
 
     @property
-    def split(self) -> str:
+    def split(self) -> SplitName:
         """The split of the data set; if it is not recorded, that of the exercise."""
         return self.metadata.hyperparameters.split if self.metadata else "exercise"
 
