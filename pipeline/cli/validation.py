@@ -128,8 +128,6 @@ def explain_unknown_key(
         return located(f"`{key}` is not a setting: did you mean {matches[0]}?", path)
     stages = [x.command_name() for x in SCHEMAS if key in x.model_fields]
     others = f", but of {alternatives(stages)}" if stages else ""
-    settings = ", ".join(
-        x for x in defaults() if x in schema.model_fields
-    )  # as in help
+    settings = ", ".join(each for each in defaults() if each in schema.model_fields)
     rule = f"`{key}` is not a setting of this stage{others}: choose from {settings}"
     return located(rule, path)

@@ -129,6 +129,7 @@ INVALID = {
     "train server=http://me:secret@h": "server must not contain a password",
     "train server=htp://me:secret@h": "server must be a URL such",
     "train tracking=none server=http://h": "server has no effect with tracking=none",
+    "train foo=3": "`foo` is not a setting of this stage: choose from dataset, split, ",
     "data hidden=40": "`hidden` is not a setting of this stage, but of train, ",
     "data hiddenlayer=4": "`hiddenlayer` is not a setting of this stage: choose",
     "predict bits=4": "stage, but of export: choose from run, model, images",

@@ -25,7 +25,7 @@ from pipeline.teaching.assignment import Assignment
 from pipeline.teaching.questions import QUESTIONS
 
 STUDENT = {"student": "Ana.Ruiz", "course": "embedded 2026"}
-# A training run of 0.1 s.
+# This training run takes 0.1 s.
 SETTINGS = {**STUDENT, "dataset": "digits", "hidden": 5, "epochs": 1}
 ARGUMENTS = [f"{key}={value}" for key, value in SETTINGS.items()]
 FOLDER = "homework/embedded 2026/ana.ruiz"
@@ -128,7 +128,7 @@ def test_the_program_in_the_questions_reads_the_network_and_the_images(written):
 def test_a_path_in_the_home_folder_does_not_contain_the_name_of_the_user(
     workspace, tmp_path, monkeypatch
 ):
-    # As that of a student who sets PIPELINE_OUTPUTS.
+    # A student who sets PIPELINE_OUTPUTS may have such a path.
     monkeypatch.setenv("HOME", f"{tmp_path}")
     workspace.call("homework", **SETTINGS)
     text = questions(workspace)
@@ -308,7 +308,7 @@ def test_the_check_names_answers_with_fewer_decimals_than_they_need(workspace):
     fill_in(workspace, **dict.fromkeys(rounded, 0.12345))
     words = workspace.call("homework", **SETTINGS, check=True)
     assert "may be rounded too much" not in words
-    zero = "The answer 0 is right only if the result is exactly 0; otherwise, it gets"
+    zero = "The answer 0 is correct only if the result is exactly 0; otherwise, it gets"
     (named,) = re.findall(f"{zero} no points: (.*?)[.] ", " ".join(words.split()))
     assert named == "upper_half"
     fill_in(workspace, upper_half=None, misclassified=0, logit=-0.0, scaled_layer=0)
