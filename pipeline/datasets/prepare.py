@@ -91,7 +91,7 @@ def prepare(dataset: str, *, folder: Path) -> PreparedData:
 
 
 def complete_file(path: Path) -> DataFile | None:
-    """Return the file of a data set if no file beside it is missing.
+    """Return the file of a data set if no file next to it is missing.
 
     The hash is the recorded one, with which the file must still be compared.
     """
