@@ -180,6 +180,11 @@ def _read_zip(
     reads = _SmallReads(io.BytesIO(limits.read(entry, MAX_ZIP_BYTES)))
     try:
         with zipfile.ZipFile(reads) as archive:
+            if not archive.infolist():
+                raise UserError(
+                    f"{entry.path.name} is an empty zip file, as Python writes it if "
+                    "the name of the folder is wrong"
+                )
             inside = _entries_of_zip(archive, limits)
             return _read(inside, place, limits, level=level)
     except UserError:

@@ -1248,12 +1248,15 @@ def test_networks_with_a_possibly_legitimate_reason_are_listed_first(
     course.write(place / "gus", "gus")
     course.write(place / "eva", "eva", {}, without_a_neuron(course.train("eva")))
     course.write(place / "finn", "finn", {}, chaotic(course.train("finn")))
+    hidden = without_a_neuron(course.train("hal"), noise=0.05)
+    course.write(place / "hal", "hal", {}, hidden)
     found = {
         cause: [entry.student for entry in same]
         for cause, same in grade_all().others_by_cause.items()
     }
     assert found == {
         "legitimate": ["cem", "ben", "ana"],
+        "inaccurate": ["hal"],
         "copied": ["dora"],
         "edited": ["eva"],
         "nearly": ["finn"],
