@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TextIO
 
 from pipeline import UserError
 from pipeline.base.text import printable, wrap
@@ -48,10 +48,12 @@ def output(*, quiet: bool = False) -> Iterator[None]:
             _add_warning(text)
 
 
-def say(*values: object, **options: Any) -> None:  # noqa: ANN401
+def say(
+    *values: object, end: str = "\n", file: TextIO | None = None, flush: bool = False
+) -> None:
     """Print values as `print` does, unless the call is quiet."""
     if not is_quiet():
-        print(*values, **options)
+        print(*values, end=end, file=file, flush=flush)
 
 
 def is_quiet() -> bool:

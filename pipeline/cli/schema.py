@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args, get_ori
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from pipeline.base.dataset_names import is_known
+from pipeline.base.dataset_names import name_or_folder
 from pipeline.base.params import TRAINING_KEYS
 from pipeline.base.paths import data_dir
 from pipeline.base.student_ids import course_code, student_id
@@ -22,13 +22,7 @@ DEFAULT_EXPERIMENT = "digits"
 
 def _dataset(value: str) -> str:
     """Return the name of a data set, or the absolute path of a folder to import."""
-    folder = data_dir()
-    if is_known(value, folder=folder):
-        return value
-    # This import takes 0.2 s, so it is made only if the name is not known.
-    from pipeline.datasets import name_or_folder
-
-    return name_or_folder(value, folder=folder)
+    return name_or_folder(value, folder=data_dir())
 
 
 def _bit_width(value: object) -> object:

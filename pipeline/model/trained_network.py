@@ -18,6 +18,7 @@ from pipeline.base.tags import WEIGHTS_TAG
 from pipeline.base.tensors import tensors_sha256
 from pipeline.base.text import short_repr
 from pipeline.core.dataset import Dataset
+from pipeline.core.hyperparameters import SplitName
 from pipeline.core.network import Network, snapshot
 from pipeline.model.storage import RESTORE, Metadata, load_network
 from pipeline.model.text_files import read_run_file
@@ -25,7 +26,8 @@ from pipeline.tracking import RecordedRun
 
 # If a file records nothing, its network is assumed to be that of the Keras course. The
 # settings `dataset` and `split` have their own defaults.
-EXERCISE_DATASET, EXERCISE_SPLIT = "mnist", "exercise"
+EXERCISE_DATASET = "mnist"
+EXERCISE_SPLIT: SplitName = "exercise"
 
 
 @dataclass(frozen=True, eq=False)  # networks cannot be compared as a whole
@@ -68,7 +70,7 @@ class TrainedNetwork:
         return datasets.spec(self.dataset)
 
     @property
-    def split(self) -> str:
+    def split(self) -> SplitName:
         """The split of the data set; if it is not recorded, that of the exercise."""
         return self.metadata.hyperparameters.split if self.metadata else EXERCISE_SPLIT
 

@@ -3,8 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from pipeline.base import files
-from pipeline.base.params import TRAINING_KEYS
-from pipeline.cli import Interval, committed_defaults
+from pipeline.cli import Interval, unusual_keys
 from pipeline.sweeps.jobs import Job, all_options, short_name
 
 MAX_NAMED = 8  # values of a key in the name of a sweep
@@ -57,11 +56,10 @@ def sweep_name(
         text = f"{interval.low}..{interval.high}"
         varied[key] = f"log({text})" if interval.log else text
     valid = next(job for job in jobs if not job.error)
-    default_values = committed_defaults()
     others = {
         key: valid.values[key]
-        for key in TRAINING_KEYS
-        if key not in varied and valid.values[key] != default_values[key]
+        for key in unusual_keys(valid.values)
+        if key not in varied
     }
     number = f" ({len(jobs):,} combinations)" if len(jobs) < product else ""
     return short_name({**varied, **others}) + number

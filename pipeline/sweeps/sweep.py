@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pipeline import UserError, datasets
 from pipeline.base import locking
+from pipeline.base.dataset_names import is_name
 from pipeline.base.locking import Level
 from pipeline.base.paths import data_dir, store_dir
 from pipeline.base.progress import busy
@@ -120,7 +121,7 @@ def _prepare(dataset: str, folder: Path, executor: str) -> DataFile:
     An executor that cannot start is rejected before a data set is fetched. If there is
     a data file, jobs may have been trained earlier, and may need no executor.
     """
-    if datasets.is_name(dataset) and not (folder / f"{dataset}.safetensors").exists():
+    if is_name(dataset) and not (folder / f"{dataset}.safetensors").exists():
         check_executor(executor)
     return datasets.prepare(dataset, folder=folder).file
 

@@ -82,7 +82,7 @@ def grade(cfg: GradeConfig, folder: Path | None) -> ClassGrades:
             "zip file for each student"
         )
     check_course(found)
-    data = datasets.prepare_and_read(cfg.dataset, folder=data_dir())
+    data = datasets.load(cfg.dataset, folder=data_dir())
     # This raises an error if the settings are invalid.
     data.training_split(assignment.hyperparameters("any"))
     accepted = {student for student, about in listed.items() if about.is_accepted}

@@ -80,7 +80,7 @@ def homework(cfg: HomeworkConfig, folder: Path | None) -> Homework:
 
 def _write(variant: Variant, assignment: Assignment, folder: Path) -> None:
     """Write the files, and keep answers and a network that exist."""
-    dataset = datasets.prepare_and_read(assignment.dataset, folder=data_dir())
+    dataset = datasets.load(assignment.dataset, folder=data_dir())
     params = assignment.params(variant.student)
     found = {path.name for path in folder.iterdir()} if folder.exists() else set()
     if MODEL_FILE in found:

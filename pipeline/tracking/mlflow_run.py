@@ -325,10 +325,10 @@ class Run:
         }
 
 
-def _metrics(points: Iterable[EpochPoint], **options: str) -> list[Metric]:
-    """Return each value as MLflow's type, with options such as its data set."""
+def _metrics(points: Iterable[EpochPoint], **keywords: str) -> list[Metric]:
+    """Return each value as MLflow's type, with fields such as its data set."""
     return [
-        Metric(name, value, time, step, **options)
+        Metric(name, value, time, step, **keywords)
         for step, time, values in points
         for name, value in values.items()
     ]

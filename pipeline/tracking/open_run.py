@@ -35,11 +35,11 @@ class ThisProcess:
         self,
         function: Callable[Arguments, Value],
         *arguments: Arguments.args,
-        **options: Arguments.kwargs,
+        **keywords: Arguments.kwargs,
     ) -> "Future[Value]":
         """Call a function, and return its result as a future that is done."""
         call: Future[Value] = Future()
-        call.set_result(function(*arguments, **options))
+        call.set_result(function(*arguments, **keywords))
         return call
 
 
@@ -63,7 +63,7 @@ class OpenRun:
         self,
         opening: "Callable[Concatenate[int, Arguments], RunInfo]",
         *arguments: Arguments.args,
-        **options: Arguments.kwargs,
+        **keywords: Arguments.kwargs,
     ) -> None:
         """Call a function of `recording` that opens the run, perhaps later.
 
@@ -71,7 +71,7 @@ class OpenRun:
         """
         if self._process:
             self._opened = self._process.submit(
-                opening, self._key, *arguments, **options
+                opening, self._key, *arguments, **keywords
             )
             self._calls.append(self._opened)
 
@@ -101,7 +101,7 @@ class OpenRun:
         self,
         function: "Callable[Concatenate[Run, Arguments], None]",
         *arguments: Arguments.args,
-        **options: Arguments.kwargs,
+        **keywords: Arguments.kwargs,
     ) -> None:
         """Call function(run, ...) in the process that records, perhaps later.
 
@@ -115,7 +115,7 @@ class OpenRun:
         if self._process:
             self._check(wait=False)
             call = self._process.submit(
-                recording.record, self._key, function, *arguments, **options
+                recording.record, self._key, function, *arguments, **keywords
             )
             self._calls.append(call)
 

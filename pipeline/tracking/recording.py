@@ -90,11 +90,11 @@ def record(
     function: "Callable[Concatenate[Run, Arguments], None]",
     /,
     *arguments: Arguments.args,
-    **options: Arguments.kwargs,
+    **keywords: Arguments.kwargs,
 ) -> None:
     """Call a function with a run; if it was not opened, its error was reported."""
     if run := _runs.get(key):
-        function(run, *arguments, **options)
+        function(run, *arguments, **keywords)
 
 
 def complete_child(key: int, failure: str | None, end: int | None) -> None:

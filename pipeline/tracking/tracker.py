@@ -173,13 +173,13 @@ class Tracker:
         self,
         opening: Callable[Concatenate[int, Path, str, Arguments], RunInfo],
         *arguments: Arguments.args,
-        **options: Arguments.kwargs,
+        **keywords: Arguments.kwargs,
     ) -> OpenRun:
         """Open a run in the process that records it."""
         if self.experiment is None:
             return OpenRun()
         run = OpenRun(self._helper or ThisProcess())
-        run.open(opening, self.store, self.experiment, *arguments, **options)
+        run.open(opening, self.store, self.experiment, *arguments, **keywords)
         return run
 
     def _copier(self) -> AbstractContextManager[Copier | None]:

@@ -115,7 +115,7 @@ def log_inputs(
     Raises:
         UserError: If the file of the data set was replaced since it was read.
     """
-    summary = datasets.summary(data.path)
+    summary = datasets.read_summary(data.path)
     data.check(summary.sha256)
     run.log_dataset(
         data.name,

@@ -92,7 +92,7 @@ def load_data(original: Original, folder: Path) -> Dataset:
     """
     recorded = original.training.metadata
     path = original.run.artifacts / DATA_FOLDER / f"{recorded.dataset}.json"
-    record = datasets.source_record(path)
+    record = datasets.read_source_record(path)
     if record is None and path.exists():
         raise UserError(f"{path} is damaged: choose another run")
     return datasets.load(

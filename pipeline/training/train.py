@@ -32,7 +32,7 @@ def train_or_reproduce(
         if cfg.reproduce:
             call = TrainCall(cfg, command.options, tracker, on_epoch, results)
             return reproduce(call, data=data_dir())
-        dataset = datasets.prepare_and_read(cfg.dataset, folder=data_dir())
+        dataset = datasets.load(cfg.dataset, folder=data_dir())
         cfg = cfg.model_copy(update={"dataset": dataset.name})  # cfg may name a folder
         call = TrainCall(cfg, command.options, tracker, on_epoch, results)
         training = record_training(call, dataset)

@@ -58,9 +58,9 @@ class StoreClient(MlflowClient):
         method: Callable[..., object] = value
         action = "read" if name.startswith(("get_", "search_")) else "written"
 
-        def call(*arguments: object, **options: object) -> object:
+        def call(*arguments: object, **keywords: object) -> object:
             with translate_errors(self.store, action):
-                return method(*arguments, **options)
+                return method(*arguments, **keywords)
 
         return call
 
