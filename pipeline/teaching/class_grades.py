@@ -14,6 +14,7 @@ from pipeline.teaching.assignment import Assignment
 from pipeline.teaching.class_list import WITHOUT_ID
 from pipeline.teaching.grading import (
     ASSIGNED,
+    MAX_LOSS,
     Training,
     copied_from,
 )
@@ -71,7 +72,8 @@ class ClassGrades(Roster):
         """
         found = dict[str, list[Graded]]()
         others = [entry for entry in self.graded if not entry.is_assigned]
-        for cause in ("legitimate", "copied", "edited", "nearly", "accepted"):
+        causes = "legitimate", "inaccurate", "copied", "edited", "nearly", "accepted"
+        for cause in causes:
             if same := [entry for entry in others if self._cause(entry) == cause]:
                 found[cause] = sorted(same, key=self._order)
         return found
@@ -82,14 +84,21 @@ class ClassGrades(Roster):
         return [entry for same in self.others_by_cause.values() for entry in same]
 
     def _cause(self, entry: Graded) -> str:
-        """Return a key of `others_by_cause`."""
+        """Return a key of `others_by_cause`.
+
+        No tested processor or version of PyTorch lowers the accuracy by `MAX_LOSS`.
+        """
         if entry.is_accepted:
             return "accepted"
         if entry.grade.training is Training.EDITED:
             return "edited"
         if entry.grade.training is Training.NEAR:
             return "nearly"
-        return "copied" if self.copy_of(entry) else "legitimate"
+        if self.copy_of(entry):
+            return "copied"
+        loss = entry.grade.expected_accuracy - entry.grade.accuracy
+        settings = self.assignment.other_settings(entry.student, entry.recorded)
+        return "inaccurate" if loss > MAX_LOSS and not settings else "legitimate"
 
     def _order(self, entry: Graded) -> int:
         """Return the place of a network among those with the same possible cause."""

@@ -191,6 +191,14 @@ def test_a_folder_without_the_files_says_what_it_contains(place):
     assert problem(place / "ana").startswith(expected[:-12])
 
 
+def test_an_empty_zip_file_says_so(place):
+    (place / "ana").mkdir()
+    for path in (place / "ana" / "homework.zip", place / "ben.zip"):
+        zipfile.ZipFile(path, "w").close()
+        found = problem(path if path.parent == place else path.parent)
+        assert found.startswith(f"{path.name} is an empty zip file")
+
+
 def test_questions_alone_are_not_a_submission_and_hide_no_zip_file(copy, pack, place):
     (place / "ben").mkdir()
     (place / "ben" / "questions.md").write_text("1")
