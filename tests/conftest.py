@@ -63,6 +63,20 @@ def pytest_collection():
     threadpool_limits(1)
 
 
+def pytest_ignore_collect(collection_path, config):
+    """Ignore files without a test that runs, because each worker would import them.
+
+    pytest does not ask about files that are named in the command.
+    """
+    if collection_path.suffix != ".py":
+        return None
+    text, selected = collection_path.read_text("utf-8"), config.option.markexpr
+    if selected == "fault":
+        return "pytest.mark.fault" not in text or None
+    all_are_long = "\npytestmark = pytest.mark.fault\n" in text
+    return (selected == "not fault" and all_are_long) or None
+
+
 @pytest.hookimpl(optionalhook=True)  # of pytest-xdist
 def pytest_xdist_make_scheduler(config, log):
     """Distribute long tests one by one, but those of a file in SHARING together."""
@@ -547,7 +561,7 @@ def finished(make_once, mnist):
         (folder / "inspect.txt").write_text(made.call("inspect"))
         made.call("evaluate")
 
-    # Tests that start pytest in a clone give it their own.
+    # Tests that start pytest in a clone give it their own, and .ci/run an earlier one.
     given = os.environ.get("FINISHED")
     return Workspace(Path(given) if given else make_once("finished", run) / "outputs")
 

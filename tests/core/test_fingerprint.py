@@ -1,8 +1,5 @@
 import ast
-import os
 import shutil
-import subprocess
-import sys
 
 import pytest
 from jaxtyping import TypeCheckError
@@ -23,16 +20,14 @@ def test_a_fingerprint_depends_on_hyperparameters_not_on_all_settings():
             fingerprints.fingerprint(cfg, "0" * 64)
 
 
-def test_the_processor_includes_the_variant_of_matrix_products_that_mkl_is_set_to():
-    print_it = "from pipeline.core.fingerprint import processor; print(processor())"
-    command = [sys.executable, "-c", print_it]  # this process has cached the result
-    names = []
-    for variant in ({}, {"MKL_CBWR": "COMPATIBLE"}):
-        environment = {k: v for k, v in os.environ.items() if k != "MKL_CBWR"}
-        environment |= variant
-        names.append(subprocess.check_output(command, env=environment, text=True))
-    unset, compatible = (name.strip() for name in names)
-    assert compatible == f"{unset}, MKL_CBWR=COMPATIBLE"
+def test_the_processor_includes_the_variant_of_matrix_products_that_mkl_is_set_to(
+    monkeypatch,
+):
+    processor = fingerprints.processor.__wrapped__  # the result is cached
+    monkeypatch.delenv("MKL_CBWR", raising=False)
+    unset = processor()
+    monkeypatch.setenv("MKL_CBWR", "COMPATIBLE")
+    assert processor() == f"{unset}, MKL_CBWR=COMPATIBLE"
 
 
 def test_a_fingerprint_depends_on_all_that_determines_the_weights(

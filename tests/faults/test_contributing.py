@@ -154,8 +154,8 @@ def test_changes_pass_the_checks_of_contributing_and_their_stages_work(
     is_shifted = CHANGES["augmentation"] in changes
     # `inspect` rejects the network of a clone with three layers. A network that was
     # trained before a hyperparameter was added cannot be loaded.
-    given = {} if is_shifted else {"FINISHED": str(finished.outputs)}
-    checks = [start(root, *command, **given)]
+    given = "" if is_shifted else str(finished.outputs)
+    checks = [start(root, *command, FINISHED=given)]
     if shutil.which("ruff"):  # in the extra dev
         for command in ("format --check .", "check ."):
             checks.append(start(root, "ruff", *command.split()))

@@ -67,7 +67,9 @@ def test_stages_that_assume_two_layers_reject_others(finished):
         trained.require_two_layers()
 
 
-def test_a_network_that_replaced_the_recorded_one_is_rejected_by_all_stages(project):
+def test_a_network_that_replaced_the_recorded_one_is_rejected_by_all_stages(
+    project, worker
+):
     with project.captured():
         result = sweep(dataset="digits", epochs=1, hidden=5, seed=[1, 2])
     best = result.best
