@@ -14,9 +14,9 @@ import numpy as np
 from pipeline import UserError
 from pipeline.base.dataset_names import IMPORTED, is_known
 from pipeline.base.paths import user_path
+from pipeline.base.source_code import modules_sha256
 from pipeline.core import CLASSES
 from pipeline.core.dataset import LabeledImages
-from pipeline.core.source_code import modules_sha256
 from pipeline.datasets import scikit_learn, upright
 from pipeline.datasets.download import (
     RawFiles,

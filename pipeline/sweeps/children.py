@@ -4,7 +4,7 @@ This module runs in the process of the command; the workers only return arrays.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from pipeline import UserError
@@ -26,7 +26,7 @@ from pipeline.sweeps.start import Sweep
 from pipeline.tracking import RecordedRun, Run, RunStart, find_run, provenance
 from pipeline.training.log import (
     TrainingInputs,
-    log_epochs,
+    metrics_of,
     submit_epochs,
     submit_inputs,
     submit_model,
@@ -88,8 +88,7 @@ class Children:
             path.parent.mkdir(parents=True, exist_ok=True)
             submit_inputs(child, inputs, plots=False, reused=reused)
             # The best child gets images and statistics later.
-            metrics = [replace(each, tensors={}) for each in training.epochs]
-            child.submit(log_epochs, metrics)
+            child.log_points(metrics_of(training.epochs))
             training.write(path.parent, run_id=child.run_id)
             submit_result(child, training)
         return Outcome(

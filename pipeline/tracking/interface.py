@@ -20,12 +20,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from time import time_ns
 from typing import Any, Concatenate, NamedTuple, ParamSpec
 
 from PIL import Image
 
 from pipeline.base.tags import Status
+from pipeline.core.clock import now
 from pipeline.tracking.messages import viewing_hint
 
 Params = Mapping[str, Any]  # see `base.params`; MLflow stores them as text
@@ -39,11 +39,6 @@ def final_status(error: BaseException) -> tuple[Status, str | None]:
     if isinstance(error, Exception):
         return Status.FAILED, f"{type(error).__name__}: {error}"
     return Status.KILLED, None
-
-
-def now() -> int:
-    """Return the time in milliseconds since 1970, as MLflow stores it."""
-    return time_ns() // 1_000_000
 
 
 @dataclass(frozen=True)
@@ -61,8 +56,8 @@ class RunStart:
 class EpochPoint(NamedTuple):
     """The metrics of an epoch, with the step and the time that MLflow stores.
 
-    Unlike an `Epoch`, an `EpochPoint` has no arrays, so it is small enough to be sent
-    for each epoch. A `MetricPoint` is one of the values, as read from the database.
+    An `Epoch` also has the network's tensors. A `MetricPoint` is one of the values, as
+    read from the database.
     """
 
     step: int  # the number of the epoch

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import PartlyFailed, UserError, datasets
+from pipeline.base.fingerprint import code_hashes
 from pipeline.base.metric_names import FINAL_ACCURACY, VAL_ACCURACY
 from pipeline.base.tags import (
     COMMIT_TAG,
@@ -21,7 +22,6 @@ from pipeline.base.tags import (
     TORCH_TAG,
 )
 from pipeline.core.dataset import Dataset
-from pipeline.core.fingerprint import code_hashes
 from pipeline.tracking import RecordedRun
 from pipeline.training.log import CODE_FILE, DATA_FOLDER
 from pipeline.training.training_run import TrainingRun

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import ConfigError, UserError, datasets
+from pipeline.base.fingerprint import fingerprint, processor
 from pipeline.base.paths import (
     MODEL_FILE,
     TRAINING_FOLDER,
@@ -27,11 +28,11 @@ from pipeline.base.text import command_line, next_steps, wrap
 from pipeline.cli import Command, TrainConfig, run_name, validate
 from pipeline.core.dataset import Dataset, Split
 from pipeline.core.epoch import Epoch
-from pipeline.core.fingerprint import fingerprint, processor
 from pipeline.core.loop import TrainingState, fit
 from pipeline.core.threads import one_thread
 from pipeline.execution.interrupt import Interrupt, delayed_interrupt
 from pipeline.model.program import prepare_export
+from pipeline.model.trained_network import describe_layers
 from pipeline.tracking import (
     OpenRun,
     Tracker,
@@ -188,7 +189,7 @@ def _prepare(
     split = dataset.training_split(hyperparameters)
     state = TrainingState.initial(hyperparameters)
     name, network = cfg.run_name or run_name(dict(cfg)), state.network
-    say(f"{name}: {network.sizes}, {network.parameter_count:,} parameters")
+    say(f"{name}: {describe_layers(network)}, {network.parameter_count:,} parameters")
     if cfg.is_recorded:
         prepare_export(cfg.hidden)  # in another process, alongside training
     inputs = TrainingInputs(

@@ -5,10 +5,11 @@ import subprocess
 import sys
 
 import pytest
-from jaxtyping import TypeCheckError
+from beartype import beartype
+from jaxtyping import TypeCheckError, jaxtyped
 
+from pipeline.base import fingerprint as fingerprints
 from pipeline.cli import HomeworkConfig, TrainConfig, defaults, validate
-from pipeline.core import fingerprint as fingerprints
 from pipeline.core.hyperparameters import Hyperparameters
 
 
@@ -17,14 +18,15 @@ def hyperparameters(**changed):
 
 
 def test_a_fingerprint_depends_on_hyperparameters_not_on_all_settings():
+    fingerprint = jaxtyped(fingerprints.fingerprint, typechecker=beartype)
     for schema in (TrainConfig, HomeworkConfig):
         cfg = validate(schema, defaults())
         with pytest.raises(TypeCheckError):
-            fingerprints.fingerprint(cfg, "0" * 64)
+            fingerprint(cfg, "0" * 64)
 
 
 def test_the_processor_includes_the_variant_of_matrix_products_that_mkl_is_set_to():
-    print_it = "from pipeline.core.fingerprint import processor; print(processor())"
+    print_it = "from pipeline.base.fingerprint import processor; print(processor())"
     command = [sys.executable, "-c", print_it]  # this process has cached the result
     names = []
     for variant in ({}, {"MKL_CBWR": "COMPATIBLE"}):
