@@ -6,8 +6,8 @@ network (about 10 s; nothing is recorded) and writes questions.md, answers.json 
 model.safetensors to outputs/homework/<course>/<id>/. The student types the answers into
 answers.json and submits the folder. Running the command again keeps the answers.
 check=true says which answers are missing or malformed, whether model.safetensors can be
-graded, and whether it was trained with the assigned settings, but not whether the
-answers are correct.
+graded, and whether it was trained with the assigned settings. It does not say whether
+the answers are correct.
 """
 
 import os

@@ -8,10 +8,10 @@ resized to 28x28 pixels. If the first number in a file name has one digit, this 
 the label: draw0.png is labeled 0. A letter can be classified as a digit without being
 reported as unsure, because some letters look like digits.
 
-Writes predictions.json, predictions.csv and preparation.png, which shows each
+Writes predictions.json, predictions.csv and preprocessing.png, which shows each
 preprocessing step, to outputs/predict/. For more than 20 images, there are several such
-plots, named preparation-2.png and so on. Takes about 2 s. Test image 0 is classified as
-a 7, with a probability of 99.8%.
+plots: preprocessing-2.png and so on. Takes about 2 s. Test image 0 is classified as a
+7, with a probability of 99.8%.
 """
 
 import os
@@ -49,10 +49,10 @@ def predict(
             new or empty.
         quiet: If True, nothing is printed.
         settings: See the list below. `images` can also be a list of indices of test
-            images, or an array or a tensor of pixels: uint8 with the shape (28, 28) or
-            (n, 28, 28), from 0 (black, the background in MNIST) to 255 (white). Pixels
-            are not preprocessed, but they are straightened if the network was trained
-            on mnist_upright. A flat array of indices must not have the type uint8.
+            images, or an array or a tensor of pixels. Pixels are uint8 with the shape
+            (28, 28) or (n, 28, 28), from 0 (black, the background in MNIST) to 255
+            (white). They are not preprocessed, but they are straightened if the network
+            was trained on mnist_upright. A flat array of indices must not be uint8.
 
     Returns:
         The prediction for each image, and the folder of the files.

@@ -120,7 +120,7 @@ def run_train(
     on_epoch: "Callable[[Epoch], object] | None" = None,
 ) -> "TrainResult":
     """Train a network, or reproduce a run."""
-    from pipeline.tracking import start_tracker  # not for --help: takes 0.1 s
+    from pipeline.tracking import start_tracker  # the import takes 0.1 s
 
     cfg = command.config
     with start_tracker(

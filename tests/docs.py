@@ -116,7 +116,7 @@ def prediction_for_image_0(results):
 
 
 def written(text, results):
-    """Return a document with the results inserted at its marks."""
+    """Return a document with the results inserted between its markers."""
 
     def excerpt(name, first, *, head=99, tail=0):
         """Show the lines from the one that matches `first` to the next blank line."""

@@ -105,7 +105,7 @@ def photograph_runs(page, server, *, sweep_id, run_id):
     page.get_by_text("Child runs", exact=True).wait_for()
     page.get_by_text("Show more").click()
     page.wait_for_timeout(2000)
-    # Without the menu on the left.
+    # The clip excludes the menu on the left.
     save(page.screenshot(clip=clip(198, 8, 1160, 560)), "parent.png")
     page.goto(f"{server}/#/experiments/1/runs/{run_id}/model-metrics")
     epoch = page.get_by_role("spinbutton")
@@ -127,7 +127,7 @@ def main(outputs):
     image.save(FIGURES / "templates.png")
     write_photos(outputs / "photos")
     predicted = predict(images=outputs / "photos", quiet=True)
-    shutil.copy(predicted.folder / "preparation.png", FIGURES)
+    shutil.copy(predicted.folder / "preprocessing.png", FIGURES)
     report = inspect(quiet=True).folder / "report.html"
     with mlflow_ui() as server, sync_playwright() as playwright:
         browser = playwright.chromium.launch(

@@ -18,7 +18,7 @@ from pipeline.__main__ import STAGES
 
 PIPELINE = Path(__file__).resolve().parent.parent / "pipeline"
 
-# The packages that each package may import, and does, besides core and base.
+# The packages that each package imports, in addition to core and base.
 MAY_IMPORT = {
     "core": set(),
     "base": set(),

@@ -56,6 +56,7 @@ DROPPED_WORDS = {
     r"\d %(?!\})": "97.7%",
     r"(?<!and the )data (?:are|were|have)": "data is",
     r"(?<!and )the same bytes": "byte-identical",
+    r"anew|beside": "from the beginning, next to",
     r"colour\w*|behaviour|grey|centre|artefacts?|labelled": "US spelling",
 }
 

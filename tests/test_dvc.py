@@ -142,7 +142,7 @@ class Repository:
         path.write_text(text)
 
     def training(self):
-        """Return the sha256 of the weights in outputs/train, and their newest run."""
+        """Return the hash of the weights in outputs/train, and their newest run."""
         model = load_trained_network(self.workspace.trained("model.safetensors"))
         sha256 = model.weights_sha256
         return sha256, self.workspace.runs(f"tags.`weights.sha256` = '{sha256}'")[0]

@@ -30,7 +30,7 @@ RESULTS = {
     for cell in CELLS
     if (match := re.search(r'check\.may_show\("(\w+)"\)', cell.source))
 }
-# Correct with the seed 1, on all processors that were tried.
+# These answers are correct with seed 1, on all processors that were tried.
 RIGHT = {
     "pixels": 784,
     "higher": "training",
@@ -104,10 +104,11 @@ def test_a_students_answers_are_recorded_without_feedback(project):
     short = {"epochs": 1, "experiments": 1}
     printed = execute(project, answers=answers, others={"lr": 0.002}, **short, **who)
     for name, text in replies(printed).items():
-        reply = "malformed: the answer must be " if name in malformed else "recorded\n"
+        accepted = "Your answer was recorded.\n"
+        reply = "Malformed: the answer must be " if name in malformed else accepted
         assert text.startswith(reply)
     for cell in RESULTS.values():
-        assert printed[cell] in ("Not shown in homework.\n", None)
+        assert printed[cell] in ("Homework does not show this result.\n", None)
     experiments = ("digits", "hidden", "raw", "fashion", "stop")
     assert [printed[cell] for cell in experiments] == [""] * 5
     assert "10 neurons" not in printed["summary"]

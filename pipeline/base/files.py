@@ -139,13 +139,13 @@ def _flush(path: Path) -> None:
 
 
 def file_sha256(path: Path) -> str:
-    """Return the sha256 of a file in hexadecimal."""
+    """Return the SHA-256 hash of a file in hexadecimal."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def json_sha256(content: object) -> str:
-    """Return the sha256 of a value as JSON, with sorted keys, in hexadecimal."""
+    """Return the SHA-256 hash of a value as JSON, with sorted keys, in hexadecimal."""
     text = json.dumps(content, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -157,7 +157,7 @@ def as_json(content: object) -> str:
 
 def as_yaml(values: Mapping[str, Any]) -> str:
     """Return settings in the format of conf/config.yaml."""
-    import yaml  # takes 0.01 s, which --help saves
+    import yaml  # the import takes 0.01 s
 
     return str(yaml.safe_dump(dict(values), sort_keys=False, allow_unicode=True))
 

@@ -25,7 +25,7 @@ def template_environment(
         package: The name of the package.
         folder: The folder, relative to the package; "" for the package's own folder.
         filters: Functions that templates can use as filters under their own names,
-            besides `counted`.
+            in addition to `counted`.
         arguments: Other arguments of Jinja's `Environment`.
     """
     layout = {"trim_blocks": True, "lstrip_blocks": True}

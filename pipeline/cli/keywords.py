@@ -49,7 +49,7 @@ class RecordedKeywords(TypedDict, total=False):
 
 
 class NewRunKeywords(RecordedKeywords, total=False):
-    """Keywords of `train` and `sweep` besides the data and the hyperparameters."""
+    """Keywords of `train` and `sweep`, without the data and the hyperparameters."""
 
     run_name: str | None
     experiment_name: str | None

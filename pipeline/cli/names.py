@@ -48,7 +48,7 @@ def network_name(params: Mapping[str, Any], *, dataset: str, sha256: str) -> str
     Args:
         params: The params of the training run; {} if no run is recorded.
         dataset: The name of the data set of the network.
-        sha256: The sha256 of the weights.
+        sha256: The SHA-256 hash of the weights.
 
     Returns:
         The name that `train` gives the run by default, or the start of the hash.

@@ -1,6 +1,7 @@
 """Reserved names: those of tags, columns and arguments.
 
-The option of a config group becomes a tag and a column, so a group cannot have them.
+The option of a config group becomes a tag and a column, so a group must not have one of
+these names.
 """
 
 from pipeline.base import tags

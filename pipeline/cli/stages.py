@@ -41,7 +41,7 @@ def stage(
                 flags, _ = read_flags(arguments)
             print(help_text(name, doc, schema, flags.folders), end="")
             return
-        from pipeline.cli.arguments import parse  # Hydra takes 0.1 s: not for --help
+        from pipeline.cli.arguments import parse  # imports Hydra, which takes 0.1 s
 
         command = parse(arguments, schema)
         if command.prints:

@@ -126,6 +126,6 @@ def explain_unknown_key(
     matches = difflib.get_close_matches(key, names, 1, similarity)
     if matches:
         return located(f"`{key}` is not a setting: did you mean {matches[0]}?", path)
-    settings = ", ".join(schema.model_fields)
+    settings = ", ".join(each for each in defaults() if each in schema.model_fields)
     rule = f"`{key}` is not a setting of this stage: choose from {settings}"
     return located(rule, path)

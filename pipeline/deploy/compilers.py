@@ -143,7 +143,7 @@ def execute(
             words, cwd=folder, input=stdin, capture_output=True, timeout=timeout
         )
     except subprocess.TimeoutExpired as error:
-        raise UserError(f"{name} did not end within {timeout:g} s") from error
+        raise UserError(f"{name} did not finish within {timeout:g} s") from error
     except PermissionError as error:
         raise UserError(
             f"{name} cannot run in {folder}: set TMPDIR to a folder where programs "

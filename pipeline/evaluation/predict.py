@@ -41,9 +41,9 @@ MAX_PLOTTED_IMAGES = 60  # images that are plotted; only their steps are kept
 MAX_ROWS = 20  # images in one plot, so that a screen shows its whole width
 MAX_NAME_CHARACTERS = 36  # characters of the name of an image
 USUAL_FORM = """If an image does not look like a digit, or two digits are almost equally
-probable, look at the preprocessing steps of the image in preparation.png. If they show
-anything besides the digit, such as a second digit that touches it, crop the image.
-Otherwise, write the digit upright and in its usual form."""
+probable, look at the steps of the image in preprocessing.png. If they show anything
+besides the digit, such as a second digit that touches it, crop the image. Otherwise,
+write the digit upright and in its usual form."""
 # Advice for each reason whose text contains no advice.
 ADVICE: dict[Reason, str] = {
     "cut off": "If a digit is cut off, use an image with paper all around it.",
@@ -159,7 +159,7 @@ def _plot(
     """Plot the preprocessing steps: wrong predictions, then unsure predictions.
 
     Predictions without a label follow, because they can be wrong without being unsure.
-    Returns the names of the files: preparation.png, preparation-2.png and so on.
+    Returns the names of the files: preprocessing.png, preprocessing-2.png and so on.
     """
     labels, total = predictions.source.labels, len(predictions)
     is_correct, is_unsure = predictions.is_correct, predictions.is_unsure
@@ -185,7 +185,7 @@ def _plot(
     for number, start in enumerate(starts, 1):
         part = f"; part {number} of {len(starts)}" if len(starts) > 1 else ""
         image = plots.image_rows(aligned[start : start + MAX_ROWS], title=title + part)
-        names.append(f"preparation{f'-{number}' if start else ''}.png")
+        names.append(f"preprocessing{f'-{number}' if start else ''}.png")
         image.save(folder / names[-1])
     return names
 

@@ -7,7 +7,7 @@ yields its `TaskResult`. It also yields each `LostAttempt`, whose task is repeat
 `helper_process` starts a second process for any purpose; each local worker is one.
 `interrupt` handles Ctrl-C.
 
-All modules run in the process of the command. Only the functions at the end of three
+All modules run in the main process. Only the functions at the end of three
 modules run elsewhere: of `helper_process` in each helper process, of `local` in the
 workers, and of `cluster` on the nodes.
 """

@@ -2,8 +2,8 @@
 
 Nodes need Ray, PyTorch and the other dependencies, but no clone, no shared folder and
 no MLflow store, because this process sends the code and the data. `_run_on_node`,
-`_load` and `_check` run on the nodes. All other functions run in the process of the
-command.
+`_load` and `_check` run on the nodes. All other functions run in the main
+process.
 """
 
 import copy

@@ -2,7 +2,7 @@
 
 `local` uses processes of this machine, and `cluster` uses the nodes of a Ray cluster.
 Executors run any function of a data set: sweeps and `grade` train networks, and
-`export` converts networks. This module runs in the process of the command.
+`export` converts networks. This module runs in the main process.
 """
 
 from abc import abstractmethod

@@ -2,7 +2,7 @@
 
 The first Ctrl-C stops the command at a suitable point. The second Ctrl-C stops the
 command immediately. In both cases, the same command resumes recorded training. This
-module runs in the process of the command; helper processes do not get Ctrl-C.
+module runs in the main process; helper processes do not get Ctrl-C.
 """
 
 import signal

@@ -1,7 +1,7 @@
 """Runs tasks in processes of this machine; each worker is a `HelperProcess`.
 
 `_import`, `_run_task` and `_load` run in the workers. All other functions run in the
-process of the command.
+main process.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -1,6 +1,6 @@
 """The executor that the keys `executor` and `workers` select.
 
-This module runs in the process of the command, before it starts the workers.
+This module runs in the main process, before it starts the workers.
 """
 
 from collections.abc import Sequence

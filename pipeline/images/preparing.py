@@ -1,4 +1,4 @@
-"""The preparation of a set of images: each image becomes an input of the network."""
+"""Preprocessing of a set of images: each image becomes an input of the network."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

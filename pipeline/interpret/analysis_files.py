@@ -74,7 +74,7 @@ def _write_plots(analysis: ModelAnalysis, folder: Path) -> None:
         noun=analysis.spec.noun,
         cost_decimals=analysis.cost_decimals,
     ).save(folder / "neurons.png")
-    _write_extremes(analysis, folder / "exciting.png")
+    _write_extremes(analysis, folder / "extremes.png")
     usage = pixel_usage(analysis.images_with_ink / len(analysis.split.train))
     usage.save(folder / "pixels.png")
 

@@ -16,12 +16,12 @@ type             made in             used in              what it is
 `SweepResult`    sweep, sweep_run    report_text, Python  the result of the sweep
 
 `sweep` has the steps of the command: `start` finds out what to train. `sweep_run` opens
-the run of the sweep, and records all results in one loop: the executor gets a task for
-each missing job, `children` writes to the store, `progress` prints, and `report` writes
-the table and the plot, with the text of `report_text`. `naming` makes the id and the
-name of the sweep. `networks` reads a finished sweep for `export`.
+the run of the sweep, and records all results in one loop. In this loop, the executor
+gets a task for each missing job, `children` writes to the store, and `progress` prints.
+`report` writes the table and the plot, with the text of `report_text`. `naming` makes
+the id and the name of the sweep. `networks` reads a finished sweep for `export`.
 
-This package runs in the process of the command. A worker gets only the data set and the
+This package runs in the main process. A worker gets only the data set and the
 hyperparameters of a task. The workers start before this process has imported MLflow and
 PyTorch (PyTorch is needed earlier if there are runs to reuse), so the modules that
 `sweep` uses until then import neither. `sweep_run` imports `children`, `report` and

@@ -1,6 +1,6 @@
 """Records the outcomes of a sweep as the children of its run.
 
-This module runs in the process of the command; the workers only return arrays.
+This module runs in the main process; the workers only return arrays.
 """
 
 from collections.abc import Iterable, Mapping

@@ -1,7 +1,7 @@
 """The configurations of a sweep: training runs that differ only in their seed.
 
 This module computes statistics over the seeds, the order of the configurations, and the
-Pareto front. It runs in the process of the command.
+Pareto front. It runs in the main process.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -1,6 +1,6 @@
 """A job of a sweep, which is a combination of values, and the outcome of a job.
 
-This module runs in the process of the command. A worker does not get the job, only its
+This module runs in the main process. A worker does not get the job, only its
 data set and its hyperparameters.
 """
 

@@ -1,6 +1,6 @@
 """Lists the jobs of a command.
 
-This module runs in the process of the command, before the workers are started.
+This module runs in the main process, before the workers are started.
 """
 
 from collections.abc import Callable, Iterable
@@ -64,7 +64,7 @@ def _prepare_each(
 ) -> dict[str, DataFile]:
     """Return the file of each data set; equal images have the same file."""
     data: dict[str, DataFile] = {}
-    images: dict[str, DataFile] = {}  # by sha256
+    images: dict[str, DataFile] = {}  # by SHA-256 hash
     for name in sorted(names):
         file = prepare(name)
         data[name] = images.setdefault(file.sha256, file)

@@ -1,6 +1,6 @@
 """The id and the name of a sweep, which its jobs determine.
 
-This module runs in the process of the command, before the workers are started.
+This module runs in the main process, before the workers are started.
 """
 
 from collections.abc import Mapping, Sequence

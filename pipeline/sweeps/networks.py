@@ -1,6 +1,6 @@
 """The networks that a sweep trained, for stages that use all these networks.
 
-This module runs in the process of such a stage; no sweep needs to run.
+This module runs in the main process of such a stage; no sweep needs to run.
 """
 
 from collections.abc import Mapping

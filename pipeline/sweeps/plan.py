@@ -1,6 +1,6 @@
 """The plan of a sweep: the jobs and their outcomes; a search adds jobs.
 
-This module runs in the process of the command. Workers do not know the plan.
+This module runs in the main process. Workers do not know the plan.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

@@ -1,6 +1,6 @@
 """The progress of a sweep in the terminal: a line for each result, and a bar.
 
-This module runs in the process of the command; workers print nothing.
+This module runs in the main process; workers print nothing.
 """
 
 import sys

@@ -16,7 +16,7 @@ These are the questions about a recorded run. Each includes the previous questio
 A sweep is finished (`is_finished`) if its last process recorded outcomes of all jobs
 and none had failed. Jobs can be missing again later, if files were lost.
 
-This module runs in the process of the command. It uses the database of the store.
+This module runs in the main process. It uses the database of the store.
 """
 
 import math

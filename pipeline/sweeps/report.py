@@ -1,7 +1,7 @@
 """The report of a sweep: table, plot and description, updated while it runs.
 
 The report is computed from the jobs and their outcomes. `configurations.py` groups and
-ranks the outcomes. This module runs in the process of the command.
+ranks the outcomes. This module runs in the main process.
 """
 
 import time

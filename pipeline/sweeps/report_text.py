@@ -1,7 +1,7 @@
 """The text of a sweep and the description of its run: a table and the best networks.
 
 The text is computed only from the outcomes, which `configurations.py` groups and ranks.
-This module runs in the process of the command.
+This module runs in the main process.
 """
 
 import itertools

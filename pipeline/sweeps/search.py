@@ -1,7 +1,7 @@
 """The jobs of a search: Optuna suggests values, and gets their mean accuracy.
 
 Optuna's study is only in memory. A continued search rebuilds the study from the
-children of the sweep's run. This module runs in the process of the command.
+children of the sweep's run. This module runs in the main process.
 """
 
 import math

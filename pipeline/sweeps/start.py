@@ -1,6 +1,6 @@
 """Opens a sweep: what the call says, and what earlier processes have recorded.
 
-This module runs in the process of the command, before the workers are started.
+This module runs in the main process, before the workers are started.
 """
 
 from collections.abc import Iterator, Sequence

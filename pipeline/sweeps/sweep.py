@@ -4,7 +4,7 @@ After an interruption of any kind, the same command continues the sweep, because
 children of the run in MLflow record which jobs are trained. The files are in
 outputs/sweeps/<id>/.
 
-This module runs in the process of the command. It starts the workers before it imports
+This module runs in the main process. It starts the workers before it imports
 modules that import MLflow.
 """
 

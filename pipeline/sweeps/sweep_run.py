@@ -2,7 +2,7 @@
 
 `_train` is the only function that records outcomes. Each outcome is then in the store,
 in the plan, in the terminal and, after a while, in the report. This module runs in the
-process of the command; only `compute_training_run` runs in the workers.
+main process; only `compute_training_run` runs in the workers.
 """
 
 import itertools

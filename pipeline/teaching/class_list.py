@@ -139,8 +139,8 @@ def read_students(
     if not named and {*titles} - {*ID_COLUMNS, ACCEPTED}:
         rule = "their columns must be titled First name and Last name, or name"
         unused.append(
-            f"names are not used: {rule}, got {found}; without names, a copy that a "
-            "classmate submits with the same id can prevent the grading of both"
+            f"names are not used: {rule}, got {found}; without names, a classmate who "
+            "submits a copy with the same id can prevent both from being graded"
         )
     if without_id:
         unused.append(f"ignored {counted(without_id, 'line')} {WITHOUT_ID}")

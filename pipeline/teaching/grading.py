@@ -62,7 +62,7 @@ ASSIGNED = "assigned"  # the setting `require`: the default; its other value is 
 GUESS = "This number could also be a guess, so it gets no points."
 ALONE = (
     "No other answer shows both this mistake and this number of decimals. The number "
-    "could therefore have another cause, and gets no points."
+    "may therefore have another cause, so it gets no points."
 )
 # The hash of the code that grades, which each grade records. After a change, a grade
 # that has an answer to each question is kept, with a notice.

@@ -1,6 +1,7 @@
 """The command `homework`: trains a student's network and writes the questions."""
 
 import os
+import shlex
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -64,6 +65,9 @@ def homework(cfg: HomeworkConfig) -> Homework:
     if cfg.check:
         _print_state(answers, variant, folder)
         _check_submission(folder, assignment, variant)
+        archive = f"-c homework.zip {shlex.quote(str(displayed(folder)))}"
+        command = f"python -m zipfile {archive}"
+        say(next_steps({command: "writes the file that you submit"}))
     else:
         _write(variant, assignment, folder)
     return Homework(variant.student, variant.seed, folder, answers)
@@ -286,8 +290,8 @@ def _print_state(answers: Answers, variant: Variant, folder: Path) -> None:
         if not q.form.whole and answers.numbers.get(q.name) == 0
     ]
     if zeros:
-        rule = "is right only if the result is exactly 0; otherwise, it gets no points"
-        say(wrap(f"The answer 0 {rule}: {', '.join(zeros)}.", indent=0))
+        rule = "is correct only if the result is exactly 0; otherwise, it gets"
+        say(wrap(f"The answer 0 {rule} no points: {', '.join(zeros)}.", indent=0))
     if coarse:
         rule = (
             "With fewer decimals, a correct answer can lose points, unless the missing "

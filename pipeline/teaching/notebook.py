@@ -1,7 +1,7 @@
 """The answers to the questions in `pipeline/exercise.ipynb`.
 
-After a first wrong answer, there is a hint; the texts are in `notebook.toml`. The
-answers of a student who does homework are recorded, but not checked.
+A first wrong answer gets a hint; the texts are in `notebook.toml`. For homework, the
+answers are recorded, but not checked.
 """
 
 import math
@@ -128,20 +128,20 @@ class Checker:
         cells may never show it.
         """
         if self.variant:
-            say("Not shown in homework.")
+            say("Homework does not show this result.")
         elif name not in self._told:
             say("Answer the question above first. Then run this cell again.")
         return name in self._told
 
     def _record(self, name: str, question: NotebookQuestion, answer: object) -> str:
         if answer is None:
-            return "no answer yet"
+            return "No answer yet."
         try:
             self.recorded[name] = question.read(answer)
         except ValueError as error:
-            kept = "; the recorded answer is kept" if name in self.recorded else ""
-            return f"malformed: {error}{kept}"
-        return "recorded"
+            kept = " Your earlier answer is kept." if name in self.recorded else ""
+            return f"Malformed: {error}.{kept}"
+        return "Your answer was recorded."
 
     def _check(
         self,
@@ -171,7 +171,7 @@ class Checker:
             self._told.add(name)
         if name in self._told:
             return f"No, {solution}"
-        return f"Not yet. {question.hint_for(read, correct, values)}"
+        return f"Not correct. {question.hint_for(read, correct, values)}"
 
 
 def read_questions() -> dict[str, NotebookQuestion]:

@@ -106,10 +106,10 @@ def with_submitted_ids(
 ) -> dict[str, ListedStudent]:
     """Return the listed students by the ids that they submitted.
 
-    This applies only if most of these ids are not in the list. A student
-    keeps the id in the list if no folder has the student's name, if the submitted id
-    is also in the folder of another student, or if it is the id of another student in
-    the list.
+    This applies only if most of these ids are not in the list. A student keeps the id
+    in the list if no folder has the student's name, or if the submitted id also belongs
+    to another student: it is in the student's folder, or is the student's id in the
+    list.
     """
     given = [entry for entry in entries if entry.student]
     if not are_mostly_unknown({entry.student for entry in given}, listed):

@@ -28,7 +28,7 @@ QUESTIONS_FILE = "questions.md"
 REQUIRED = {answers.FILE, MODEL_FILE}
 # The number that a browser adds to the name of a file after an earlier download.
 COPY = re.compile(r"(?: ?\(\d+\)|-\d+)(?=\.\w+\Z)", re.ASCII)
-# Other names, such as answers_1.json or answers.json.txt: Windows hides the end .txt.
+# Other names, such as answers_1.json or answers.json.txt: Windows hides the extension.
 SIMILAR = re.compile(r"(answers|model).*\.(json|safetensors|txt)", re.IGNORECASE)
 LIMITS = {  # bytes
     answers.FILE: answers.MAX_BYTES,

@@ -11,7 +11,7 @@ def announce_kept_name(name: str, run_name: str | None) -> None:
     """Print a message if the continued run `name` is not named `run_name`."""
     # A run can have the name "<run_name> #2".
     if run_name and not f"{name} #".startswith(f"{run_name} #"):
-        say("run_name has no effect: this run was started under a different name")
+        say("run_name has no effect: this run was started with a different name")
 
 
 def viewing_hint(label: str) -> str:

@@ -28,7 +28,7 @@ from pipeline.training.training_run import TrainingRun
 
 ENVIRONMENT_TAGS = {  # tags of a run that can explain different bytes
     COMMIT_TAG: "commit",
-    DIFF_TAG: "uncommitted code (sha256 of code.diff)",
+    DIFF_TAG: "uncommitted code (SHA-256 hash of code.diff)",
     TORCH_TAG: "PyTorch",
     PYTHON_TAG: "Python",
     PROCESSOR_TAG: "processor",

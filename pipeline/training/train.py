@@ -246,7 +246,7 @@ def _print_results(training: TrainingRun, run: OpenRun, prepared: _Prepared) -> 
 def _context(
     cfg: TrainConfig, options: Mapping[str, str], *, experiment: str | None
 ) -> dict[str, Any]:
-    """Return the values that must match, besides the fingerprint, to resume a run."""
+    """Return what must match to resume a run, in addition to the fingerprint."""
     return {
         "processor": processor(),  # other processors compute different weights
         "experiment": experiment,  # contains the run

@@ -47,7 +47,7 @@ def sets(images, labels, number):
     for kind in KINDS:
         redrawn = [gray_levels(kind(digit, rng)) for digit in images[:number]]
         yield kind.__name__.replace("_", " "), redrawn, labels[:number]
-    yield "unusual forms", *unusual(rng)
+    yield "unusual shapes", *unusual(rng)
 
 
 def noise(side, number=IMAGES_PER_KIND):

@@ -129,6 +129,7 @@ INVALID = {
     "train server=http://me:secret@h": "server must not contain a password",
     "train server=htp://me:secret@h": "server must be a URL such",
     "train tracking=none server=http://h": "server has no effect with tracking=none",
+    "train foo=3": "`foo` is not a setting of this stage: choose from dataset, split, ",
     "data hidden=40": "`hidden` is not a setting of this stage: choose from dataset",
     "data dataset=mnist,digits": f"{DATASET} (did you mean digits?)",
     "data -m": "only train and export accept -m",

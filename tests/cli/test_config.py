@@ -119,7 +119,7 @@ def test_a_folder_of_settings_that_cannot_be_read_is_reported(other_user, monkey
 
 
 INTEGER, NUMBER = int | SupportsIndex, float | SupportsFloat
-# What a call accepts besides the type of a setting.
+# The types that a call accepts in addition to the type of a setting.
 WIDER = {str: [os.PathLike[str]], int: [SupportsIndex], float: [SupportsFloat]}
 
 

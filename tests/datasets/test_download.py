@@ -85,7 +85,7 @@ def test_a_missing_or_damaged_file_is_downloaded(raw, serve, labels, capfd, dama
     fetch(raw)
     assert (raw / NAME).read_bytes() == labels
     if damaged:
-        assert f"{raw / NAME} must have sha256" in capfd.readouterr().err
+        assert f"{raw / NAME} must have the SHA-256 hash" in capfd.readouterr().err
         assert (raw / f"{NAME}.bad").read_bytes() == labels[:-1]
 
 
@@ -122,7 +122,7 @@ def test_pip_is_used_even_if_the_standard_error_is_not_a_file(monkeypatch):
         (OK + b"<html>Please log in</html>", "Not a gzipped file"),
         (OK + gzip.compress(b"x" * 100, mtime=0)[:-4], "ended before"),
         (OK + BOMB, "unpacks to more than"),
-        (OK + gzip.compress(b"labels"), f"{NAME} must have sha256"),
+        (OK + gzip.compress(b"labels"), f"{NAME} must have the SHA-256 hash"),
         (b"garbage\r\n\r\n", "garbage"),
         (CHUNKED, "IncompleteRead"),
         (NOT_FOUND, "404"),
@@ -135,7 +135,7 @@ def test_a_bad_response_of_a_mirror_is_rejected(raw, serve, capfd, answer, reaso
         fetch(raw)
     assert reason in capfd.readouterr().err
     assert not (raw / NAME).exists()
-    # The message gives the folder, and the missing file and no other.
+    # The message gives the folder, and only the file that is missing.
     message = str(missing.value)
     assert f"uncompressed or as .gz, into {raw} " in message
     assert message.endswith(f"  {MNIST_FILES.hashes()[NAME]}  {NAME}")

@@ -32,7 +32,7 @@ def test_a_damaged_file_or_summary_is_reported_and_created_again(tmp_path, capfd
     assert again == new
     path.write_bytes(damaged)
     assert datasets.prepare_and_read("digits", folder=tmp_path).file == new.file
-    assert f"{path} must have sha256" in capfd.readouterr().err
+    assert f"{path} must have the SHA-256 hash" in capfd.readouterr().err
     assert path.with_name("digits.safetensors.bad").read_bytes() == damaged
     assert path.read_bytes() == content
     incomplete = json.dumps({"sha256": file_sha256(path)})
@@ -215,7 +215,8 @@ def test_an_imported_data_set_no_longer_needs_its_folder(
     # A network trained elsewhere has a different name for the same images.
     other = datasets.load("other-01234567", folder=tmp_path, sha256=data.file.sha256)
     assert other.file == data.file
-    with pytest.raises(ValueError, match="training data, with sha256 00ff, got"):
+    rule = "training data, with the SHA-256 hash 00ff, got"
+    with pytest.raises(ValueError, match=rule):
         datasets.load(data.name, folder=tmp_path, sha256="00ff")
     with pytest.raises(ValueError, match=r"has different images: run .*\n  00ff  a"):
         origin = {"a": "00ff"}

@@ -28,7 +28,7 @@ def test_straightened_images_have_the_mean_slant(mnist):
     after = slants(straighten(mnist.test.images))
     assert before.std() > 0.25
     assert np.abs(np.median(after - MEAN_SLANT / ONE)) < 0.001
-    # Those whose ink would leave the image, and with a slant above 45 degrees, differ.
+    # Digits whose ink would leave the image, or with a slant above 45 degrees, differ.
     assert (np.abs(after - MEAN_SLANT / ONE) < 0.005).mean() > 0.99
 
 

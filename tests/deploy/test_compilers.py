@@ -157,7 +157,7 @@ def test_a_program_that_does_not_end_is_stopped(written, tmp_path, monkeypatch):
     path.write_text(path.read_text().replace("d->next = 0;", "for (;;) {}"))
     monkeypatch.setattr(compilers, "RUN_TIMEOUT", 0.5)
     monkeypatch.setattr(compilers, "SUM_TIMEOUT", 0.0)
-    with pytest.raises(UserError, match=r"with gcc, did not end within 0\.5 s"):
+    with pytest.raises(UserError, match=r"with gcc, did not finish within 0\.5 s"):
         difference(tmp_path, network)
 
 

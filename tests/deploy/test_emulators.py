@@ -81,7 +81,7 @@ def test_a_network_that_is_too_large_for_a_core_is_skipped(quantized, mnist, tmp
     [
         (CORTEX_M0, "failed: it ended"),
         (RV32, "failed: it ended"),
-        (RV32, "did not end within 2 s"),
+        (RV32, "did not finish within 2 s"),
     ],
 )
 def test_an_emulator_that_crashes_or_hangs_is_an_error(

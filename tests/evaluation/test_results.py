@@ -36,7 +36,7 @@ def test_the_wilson_interval_agrees_with_a_published_value():
 
 
 def test_calibration_error_is_the_mean_distance_between_confidence_and_accuracy():
-    # Eight predictions with 0.9, six of them correct; two with 0.5, one correct.
+    # Of eight predictions with 0.9, six are correct; of two with 0.5, one is correct.
     is_correct = np.array([True] * 6 + [False] * 2 + [True, False])
     bins = scores.reliability(np.array([0.9] * 8 + [0.5] * 2), is_correct)
     assert [each.count for each in bins] == [2, 8]
@@ -68,7 +68,7 @@ def test_the_worst_classes_confusions_and_mistakes_are_described():
         "most frequent confusions: 0 as ankle boot (2), 1 as bag (1), "
         "3 as pullover (1)",
     ]
-    # Not t-shirt/top, the name of the class in the network's data set.
+    # The label is not t-shirt/top, its name in the network's data set.
     assert describe_prediction(result, 1).endswith(", but the label is 0.")
     captions = [caption for caption, _ in mistakes(result)]
     first, second, *others = captions  # the most confident ones first

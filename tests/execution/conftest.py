@@ -73,7 +73,7 @@ def start_process(data=None):
 
 def start_and_sleep(data=None):
     path, pid = start_process()
-    # At once, because the other worker writes to the same file.
+    # One call writes the line, because the other worker writes to the same file.
     os.write(1, f"{path} {pid} {os.getpid()}\\n".encode())
     time.sleep(600)
 

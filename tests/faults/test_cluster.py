@@ -1,4 +1,4 @@
-"""Sweeps on a real Ray cluster, whose workers, nodes and driver are killed.
+"""Sweeps on a real Ray cluster, whose workers, nodes and main process are killed.
 
 The cluster is started with the commands of the README. Its head and its node each
 have a network interface or, where this is not allowed, a port of the same interface.
@@ -243,7 +243,7 @@ def cluster():
 
 @pytest.fixture(scope="module")
 def trained_alone(mnist):
-    """Return a function that trains in this process; it returns the weights' sha256."""
+    """Return a function that trains in this process and returns the weights' hash."""
 
     @lru_cache  # two sweeps train the same networks
     def train(hyperparameters):

@@ -148,7 +148,7 @@ def test_changes_pass_the_checks_of_contributing_and_their_stages_work(
 ):
     changes = [CHANGES[name] for name in request.node.callspec.params["changed"]]
     root = changed.outputs.parent
-    # At the same time as the stages. mypy would take a minute in each clone.
+    # The tests run at the same time as the stages. mypy would take a minute in a clone.
     tests = dict.fromkeys(chain(*(change.tests for change in changes)))
     command = [sys.executable, "-m", "pytest", "-q", *QUICK, *tests]
     is_shifted = CHANGES["augmentation"] in changes

@@ -135,7 +135,7 @@ def test_a_disk_that_fills_up_in_a_download_gives_one_message_and_keeps_whole_fi
 ):
     disk, (url, asked) = tmp_path / "disk", mirror
     disk.mkdir()
-    # Without space for the test images, the third of the four files.
+    # The disk has no space for the test images, the third of the four files.
     mount("-t", "tmpfs", "-o", "size=50m", "tmpfs", folder=disk)
     project = type(new_project)(disk)
     failed = project.run("data", status=1, before=USE_MIRROR.format(url=url))

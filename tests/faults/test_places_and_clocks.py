@@ -42,7 +42,7 @@ def test_stages_run_without_git_without_a_home_folder_and_from_another_folder(
     project = clone_project(tmp_path / UNUSUAL)
     root, empty = project.outputs.parent, tmp_path / "empty"
     empty.mkdir()
-    # Not even root can create a home there.
+    # Nobody, not even root, can create a home folder there.
     places = {"PYTHONPATH": str(root), "PATH": "/nowhere", "HOME": "/dev/null/home"}
     project.run("evaluate", before=TRAIN, cwd=empty, USER="", LOGNAME="", **places)
     assert not list(empty.iterdir())

@@ -174,7 +174,7 @@ def ring(x, y, width, height):
     return [*zip(x + width * np.cos(turns), y + height * np.sin(turns), strict=True)]
 
 
-# Strokes of forms that are rare in MNIST, as points with coordinates in [0, 1].
+# Strokes of shapes that are rare in MNIST, as points with coordinates in [0, 1].
 UNUSUAL_FORMS = {
     "slashed zero": (0, [ring(0.35, 0.5, 0.35, 0.5), [(0, 1), (0.7, 0)]]),
     "hooked and footed one": (
@@ -203,6 +203,6 @@ def drawn(strokes, rng, side=280):
 
 
 def unusual(rng, number=20):
-    """Return images of unusual forms, `number` of each, and their labels."""
+    """Return images of unusual shapes, `number` of each, and their labels."""
     forms = [form for form in UNUSUAL_FORMS.values() for _ in range(number)]
     return [drawn(strokes, rng) for _, strokes in forms], [label for label, _ in forms]

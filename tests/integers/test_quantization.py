@@ -147,7 +147,7 @@ def test_the_probes_reach_the_bounds_of_all_sums(bits, quantized):
     assert np.abs(sums).max() == bounds["sum"]
     rounded = np.maximum(sums, 0) + network.half
     assert rounded.max() == bounds["sum before its shift"]
-    # Neurons that are 255 where a class has a weight above 0, and 0 elsewhere.
+    # The neurons are 255 where a class has a weight above 0, and 0 elsewhere.
     weights = network.weights_2
     extremes = np.concatenate([weights > 0, weights < 0]) * np.int64(2**31)
     assert np.abs(network.logits(extremes)).max() == bounds["logit"]

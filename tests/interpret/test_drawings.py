@@ -18,7 +18,7 @@ from pipeline.interpret.page import render_page
 
 MARGIN = 1 / 16  # of the board, which the pen cannot reach
 
-# Digits as drawn with a mouse: the corners of each stroke.
+# The corners of each stroke of digits that are drawn with a mouse.
 DIGITS = {
     0: [[(0.5, 0.2), (0.3, 0.35), (0.3, 0.65), (0.5, 0.8), (0.7, 0.5), (0.5, 0.2)]],
     1: [[(0.42, 0.3), (0.55, 0.15), (0.53, 0.85)]],

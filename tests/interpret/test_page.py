@@ -140,7 +140,7 @@ def test_the_page_gets_the_parameters_of_all_arrays_that_training_never_changed(
     analysis, trained, changed
 ):
     history = {name: values.copy() for name, values in trained.weight_history.items()}
-    # As if N14 was 0 for all images: the gradient of its outgoing weights is 0.
+    # As if N14 were 0 for all images: the gradient of its outgoing weights is 0.
     history["layer_2.weight"][:, :, 3] = history["layer_2.weight"][-1, :, 3]
     tensors, _ = select_data(changed(analysis, weight_history=history))
     for name, values in history.items():

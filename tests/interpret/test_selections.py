@@ -51,7 +51,7 @@ def test_the_sums_add_up_as_displayed(page, trained, mnist):
         assert numbers(page, "#softmax")[-1] == 100
     assert page.inner_text("#t-sum") == "N210: neuron 10 of layer 2, for digit 9"
     page.locator("#incoming summary").click()
-    # Also of neurons that are not active.
+    # The list includes neurons that are not active.
     assert page.locator("#incoming button").count() == 20
     page.locator("#incoming button").nth(12).click()
     assert "layer_2[12,9]" in page.inner_text("#t-parameter")

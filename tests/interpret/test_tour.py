@@ -105,7 +105,7 @@ def test_after_the_tour_the_drawing_the_epoch_and_the_switches_are_as_before(
     assert page.inner_text("#source").startswith("test image")
     page.locator("#tour-leave").click()
     assert board(page) == before
-    # What the user chooses during the tour stays.
+    # The page keeps what the user chooses during the tour.
     page.locator("#start-tour").click()
     draw_on_page(page, [[(0.5, 0.2), (0.5, 0.8)]])
     page.locator("#neurons [role=switch]").nth(7).click()
@@ -154,7 +154,7 @@ def test_the_tour_says_why_each_guess_is_correct_or_wrong(tour, trained, mnist):
         if title == "How the numbers were learned":
             assert tour.inner_text("#epoch-text").startswith("Before training")
     assert "Another 111 weights are frozen" in tour.inner_text("#tour-answer")
-    # As before the step.
+    # The page shows the same epoch as before the step.
     assert tour.inner_text("#epoch-text").startswith("After epoch 20")
     assert tour.inner_text("#tour-next") == "Finish"
     tour.locator("#tour-next").click()

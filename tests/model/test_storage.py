@@ -47,7 +47,7 @@ def test_the_header_of_a_network_is_read_as_it_was_written(tmp_path, network):
     path = tmp_path / "model.safetensors"
     storage.save_network(path, network, METADATA)
     assert storage.load_network(path)[1] == METADATA
-    # As in the files of earlier versions, byte for byte.
+    # The metadata is byte-identical to that of earlier versions.
     hash_and_margin = {"data_sha256": "0" * 64, "min_margin": 0.25}
     expected = {"dataset": "digits", **dict(HYPERPARAMETERS), **hash_and_margin}
     about = json.dumps(expected | {"version": 1}, sort_keys=True)

@@ -127,7 +127,7 @@ class Workspace:
         return sorted(p for p in self.outputs.rglob("*") if p.is_file())
 
     def hashes(self, *folders):
-        """Return the sha256 of each file in these folders, by its path in outputs."""
+        """Return the hash of each file in these folders, by its path in outputs."""
         from pipeline.base.files import file_sha256
 
         return {

@@ -4,7 +4,11 @@ import json
 import re
 import shlex
 import shutil
+import subprocess
+import sys
+import zipfile
 from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,7 +25,7 @@ from pipeline.teaching.assignment import Assignment
 from pipeline.teaching.questions import QUESTIONS
 
 STUDENT = {"student": "Ana.Ruiz", "course": "embedded 2026"}
-# A training run of 0.1 s.
+# This training run takes 0.1 s.
 SETTINGS = {**STUDENT, "dataset": "digits", "hidden": 5, "epochs": 1}
 ARGUMENTS = [f"{key}={value}" for key, value in SETTINGS.items()]
 FOLDER = "homework/embedded 2026/ana.ruiz"
@@ -124,7 +128,7 @@ def test_the_program_in_the_questions_reads_the_network_and_the_images(written):
 def test_a_path_in_the_home_folder_does_not_contain_the_name_of_the_user(
     workspace, tmp_path, monkeypatch
 ):
-    # As that of a student who sets PIPELINE_OUTPUTS.
+    # A student who sets PIPELINE_OUTPUTS may have such a path.
     monkeypatch.setenv("HOME", f"{tmp_path}")
     workspace.call("homework", **SETTINGS)
     text = questions(workspace)
@@ -223,6 +227,21 @@ def test_the_questions_do_not_depend_on_the_weights(workspace, written, tmp_path
     assert texts[0] == texts[1] and len(texts[0]) == COUNT
 
 
+def test_the_check_prints_the_command_that_writes_the_file_to_submit(
+    workspace, tmp_path
+):
+    printed = workspace.call("homework", **SETTINGS, check=True)
+    command = re.search(r"python -m (zipfile .*)", printed)
+    assert command, printed
+    subprocess.run(
+        [sys.executable, "-m", *shlex.split(command[1])], cwd=tmp_path, check=True
+    )
+    with zipfile.ZipFile(tmp_path / "homework.zip") as archive:
+        assert {Path(name).name for name in archive.namelist()} >= {
+            Path(x).name for x in FILES
+        }
+
+
 def test_the_check_says_which_answers_are_missing_or_malformed(workspace):
     malformed = {"upper_half": "3,5", "switched_off": float("nan"), "parameters": 0.5}
     fill_in(workspace, logit=1.5, **malformed, unknown=1)
@@ -270,7 +289,7 @@ def test_the_check_shows_the_settings_in_the_file_of_the_network(workspace):
     assert {"dataset=digits", "hidden=5", "epochs=1", "seed=217407399"} < {
         *shown.split()
     }
-    assert words.endswith("so it cannot find other differences.")
+    assert "so it cannot find other differences. next" in words
 
 
 def test_the_check_names_answers_with_fewer_decimals_than_they_need(workspace):
@@ -289,7 +308,7 @@ def test_the_check_names_answers_with_fewer_decimals_than_they_need(workspace):
     fill_in(workspace, **dict.fromkeys(rounded, 0.12345))
     words = workspace.call("homework", **SETTINGS, check=True)
     assert "may be rounded too much" not in words
-    zero = "The answer 0 is right only if the result is exactly 0; otherwise, it gets"
+    zero = "The answer 0 is correct only if the result is exactly 0; otherwise, it gets"
     (named,) = re.findall(f"{zero} no points: (.*?)[.] ", " ".join(words.split()))
     assert named == "upper_half"
     fill_in(workspace, upper_half=None, misclassified=0, logit=-0.0, scaled_layer=0)

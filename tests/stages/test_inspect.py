@@ -19,7 +19,7 @@ from pipeline.interpret.page import rendering
 from pipeline.model import load_trained_network, save_network
 
 TABLES = {"summary.json", "neurons.csv", "pixels.csv"}
-PLOTS = {"neurons.png", "exciting.png", "pixels.png"}
+PLOTS = {"neurons.png", "extremes.png", "pixels.png"}
 FILES = TABLES | PLOTS | {"report.html"}
 
 

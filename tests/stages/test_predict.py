@@ -49,7 +49,7 @@ def test_a_folder_is_classified_and_its_preprocessing_is_plotted(
     assert sum(map(printed.count, wrong)) == 10 - correct
     files = [record["file"].replace("\udcff", r"\udcff") for record in records]
     assert files_in_csv(workspace) == files
-    with Image.open(workspace.outputs / "predict" / "preparation.png") as plot:
+    with Image.open(workspace.outputs / "predict" / "preprocessing.png") as plot:
         assert plot.height > 10 * 100
 
 
@@ -58,7 +58,7 @@ def test_wrong_and_then_unsure_predictions_of_many_images_are_plotted(workspace)
 
     def plotted(rows):
         records, printed = predict(workspace, ",".join(map(str, rows)))
-        names = ["preparation.png", "preparation-2.png", "preparation-3.png"]
+        names = ["preprocessing.png", "preprocessing-2.png", "preprocessing-3.png"]
         assert f"plot {folder / names[0]}, {names[1]}, {names[2]} files" in printed
         assert {path.name for path in folder.glob("*.png")} == {*names}
         images = [Image.open(folder / name) for name in names]
@@ -75,7 +75,7 @@ def test_wrong_and_then_unsure_predictions_of_many_images_are_plotted(workspace)
     rows = sorted(range(150), key=groups.__getitem__)[:60]
     assert (plotted(rows)[1] == plot).all()
     predict(workspace, ",".join(map(str, rows[:20])))
-    assert [path.name for path in folder.glob("*.png")] == ["preparation.png"]
+    assert [path.name for path in folder.glob("*.png")] == ["preprocessing.png"]
 
 
 def test_unreadable_images_are_reported_and_the_others_are_classified(

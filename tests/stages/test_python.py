@@ -173,7 +173,7 @@ def test_the_suggested_commands_name_the_network_in_the_folder(
 
 
 def test_the_printed_paths_are_those_of_the_folder(project, tmp_path, capsys):
-    for function, plot in ((evaluate, "scores.png"), (predict, "preparation.png")):
+    for function, plot in ((evaluate, "scores.png"), (predict, "preprocessing.png")):
         folder = tmp_path / function.__name__
         function(**CALLS[function], folder=folder)
         printed = capsys.readouterr().out

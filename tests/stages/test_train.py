@@ -45,7 +45,7 @@ def test_the_default_training_run_has_the_results_of_the_exercise(
     final = metrics["with_final_weights/train_accuracy"]
     assert final >= 0.97
     assert 0.95 <= metrics["val/accuracy"] < final
-    # A mean over the epoch, during which the network improved.
+    # This is a mean over the epoch, during which the network improved.
     assert metrics["train/accuracy"] < final
     predicted = trained.network.predict(mnist.train.images).argmax(axis=1)
     accuracy = np.mean(predicted == mnist.train.labels)
@@ -282,7 +282,7 @@ def test_an_interrupted_run_is_resumed_only_with_its_own_experiment_and_options(
     assert project.runs()[1].info.status == "KILLED"
     printed = " ".join(project.call("train", run_name="mine", **options).split())
     assert f"({killed.info.run_id}) after epoch 1 of 2 in experiment digits" in printed
-    assert "run_name has no effect: this run was started under a diff" in printed
+    assert "run_name has no effect: this run was started with a diff" in printed
     finished = project.runs()[1]
     assert "team" not in finished.data.tags
     assert finished.info.run_name == killed.info.run_name
@@ -443,6 +443,7 @@ def test_a_network_is_used_with_the_data_it_was_trained_with(two_networks, tmp_p
     assert (trained.split, trained.network.hidden) == ("holdout", 4)
     metadata = trained.metadata.model_copy(update={"data_sha256": "0" * 64})
     save_network(path, trained.network, metadata)
+    rule = "training data, with the SHA-256 hash 0000"
     for stage in ("evaluate", "predict", "inspect"):
-        with pytest.raises(ValueError, match="training data, with sha256 0000"):
+        with pytest.raises(ValueError, match=rule):
             project.call(stage)

@@ -112,7 +112,8 @@ def test_ctrl_c_ends_the_ui_and_leaves_no_process(ui):
 
 
 def test_a_missing_store_or_run_is_reported_in_one_line(new_project, finished):
-    with pytest.raises(UserError, match=r"no run is recorded yet: run python .*train"):
+    missing = r"no run has been recorded yet: run python .*train"
+    with pytest.raises(UserError, match=missing):
         new_project.call("ui")
     with pytest.raises(UserError, match="has no run 'nothing'"):
         finished.call("ui", run="nothing")

@@ -16,7 +16,7 @@ from pipeline.sweeps.progress import TimeLeft, show_progress
 def estimates(jobs, seconds, *, workers, recording=0.0, start=0.0):
     """Simulate a sweep; return the estimated end after each result, and the true one.
 
-    Each of the jobs takes `seconds`. The process of the sweep takes `recording` seconds
+    Each of the jobs takes `seconds`. The main process takes `recording` seconds
     for each result, one after another. Each worker starts `start` seconds later than
     the one before.
     """

@@ -100,7 +100,7 @@ def test_the_best_configuration_is_visible_in_mlflow_without_show_more(
             page.get_by_role("columnheader", name="val accuracy"),
             page.get_by_role("cell", name=accuracy),
         ):
-            # The text of the failures narrows the other columns, to two lines a row.
+            # The long text of the failures makes each row two lines high.
             assert place.bounding_box()["y"] + LINE < more["y"]
     finally:
         ui.kill()

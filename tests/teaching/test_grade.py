@@ -460,7 +460,7 @@ def test_edited_weights_and_the_differences_of_processors_are_shown(
     assert "<b>cem</b>: " not in shown
     feedback = " ".join(page(outputs, "feedback/ana.html").split())
     assert "your instructor sees that weights were changed" in feedback
-    # Rounding or a small edit: only the sizes of the differences are known.
+    # The cause may be rounding or a small edit: only the size is known.
     measured = "the assigned weights, up to differences between processors"
     assert table(outputs)["ben"]["training"] == measured
     feedback = " ".join(page(outputs, "feedback/ben.html").split())
@@ -810,7 +810,7 @@ def test_a_list_of_students_that_cannot_be_used_is_reported_in_one_line(
         ('Name,ID number,Email\n"Ruiz, Ana",17,a@b.de\n', ["17"]),
         ("Name;Username;id\nAna;ana;A1\n\nBen;ben;B2\n", ["a1", "b2"]),
         ("name\temail\nAna\ta@b.de\n", ["a@b.de"]),
-        # As Moodle exports the participants, with and without numbers, and the grades.
+        # These are Moodle's exports: participants with and without numbers, and grades.
         ("First name,Last name,ID number,Email address\nAna,Ruiz,17,a@b.de\n", ["17"]),
         ("First name,Last name,Email address,Groups\nAna,Ruiz,a@b.de,\n", ["a@b.de"]),
         ("Identifier,Full name,Email address\nParticipant 1,A,a@b.de\n", ["a@b.de"]),
@@ -911,7 +911,7 @@ def test_names_of_questions_that_do_not_exist_are_refused(grade_all, named, got)
     assert len(str(error.value).splitlines()) == 1
 
 
-def test_wrong_answers_without_a_typical_mistake_are_counted_beside_the_others(
+def test_wrong_answers_without_a_typical_mistake_are_counted_next_to_the_others(
     course, grade_all, outputs, place
 ):
     for index, name in enumerate(("ana", "ben", "cem", "dora")):
@@ -1066,7 +1066,7 @@ def test_ids_are_found_in_a_column_with_another_title_by_the_submitted_ids(tmp_p
             [
                 "names are not used: their columns must be titled First name and "
                 "Last name, or name, got 'cognome, nome, idnumber'; without names, a "
-                "copy that a classmate submits with the same id can prevent",
+                "classmate who submits a copy with the same id can prevent both",
                 "ignored 1 line without an id",
             ],
         ),
@@ -1376,7 +1376,7 @@ def test_another_version_of_pytorch_is_reported_as_a_possible_reason(
         ("eva", True, False),  # another training run keeps no weights
     ):
         assert (file in lines[name]) == is_named
-        assert ("which can be the reason" in lines[name]) == is_reason
+        assert ("which may be the reason" in lines[name]) == is_reason
         feedback = " ".join(page(outputs, f"feedback/{name}.html").split())
         reason = "trained with PyTorch 2.0.1, but the assigned network was trained wi"
         assert (reason in feedback) == is_reason

@@ -30,7 +30,7 @@ def ask(capsys):
 def test_a_wrong_answer_gets_a_hint_that_fits_it_and_then_the_correct_one(ask):
     check = Checker()
     first = ask(check, "weights", 784, 20)
-    assert first == "Not yet. " + read_questions()["weights"].wrong["784"]
+    assert first == "Not correct. " + read_questions()["weights"].wrong["784"]
     assert ask(check, "weights", 784, 20) == first  # the same cell was run again
     assert not check.may_show("weights")
     reply = ask(check, "weights", 5, 20)
@@ -41,7 +41,7 @@ def test_a_wrong_answer_gets_a_hint_that_fits_it_and_then_the_correct_one(ask):
 
 def test_an_answer_without_a_hint_of_its_own_gets_the_general_one(ask):
     hint = " ".join(read_questions()["weights"].hint.split())
-    assert ask(Checker(), "weights", 7, 20) == f"Not yet. {hint}"
+    assert ask(Checker(), "weights", 7, 20) == f"Not correct. {hint}"
 
 
 def test_a_correct_answer_is_explained_at_once(ask):
@@ -90,14 +90,15 @@ def test_hints_know_names_ranges_and_directions(ask):
     fits = {9_600: "correct_ones", 1_340: "training", 4.1: "0..20"}
     for answer, key in fits.items():
         reply = ask(Checker(), "misclassified", answer, 408, **values)
-        assert reply == "Not yet. " + texts.wrong[key]
+        assert reply == "Not correct. " + texts.wrong[key]
     stop = read_questions()["stop"]
     for answer, key in ((20, ">"), (3, "<")):
         hint = " ".join(stop.wrong[key].split())
-        assert ask(Checker(), "stop", answer, 15, loss=0.1) == f"Not yet. {hint}"
+        reply = ask(Checker(), "stop", answer, 15, loss=0.1)
+        assert reply == f"Not correct. {hint}"
     most = {"output": "N13", "heaviest": "N14", "lowers": "N15"}
     reply = ask(Checker(), "most", "n115", "N11", weight=1, product=2, **most)
-    assert reply == f"Not yet. {read_questions()['most'].hint}"
+    assert reply == f"Not correct. {read_questions()['most'].hint}"
     assert "negative" in ask(
         Checker(), "most", "n15", "N11", weight=1, product=2, **most
     )
@@ -110,16 +111,16 @@ def test_a_hint_that_equals_the_correct_answer_is_not_given(ask):
 
 def test_a_students_answers_are_recorded_and_not_judged(ask):
     check = Checker("Ana.Ruiz", "course")
-    assert ask(check, "weights", np.int64(784), 20) == "recorded"
-    assert ask(check, "higher", "TEST ", "training") == "recorded"
-    malformed = "malformed: the answer must be "
+    assert ask(check, "weights", np.int64(784), 20) == "Your answer was recorded."
+    assert ask(check, "higher", "TEST ", "training") == "Your answer was recorded."
+    malformed = "Malformed: the answer must be "
     assert ask(check, "raw", "show", "lower").startswith(malformed)
     assert ask(check, "pixels", 10**400, 784).startswith(malformed)
-    assert ask(check, "stop", None, 15, loss=0.1) == "no answer yet"
+    assert ask(check, "stop", None, 15, loss=0.1) == "No answer yet."
     assert not check.may_show("weights")
     assert check.recorded == {"weights": 784, "higher": "TEST"}
-    assert "the recorded answer is kept" in ask(check, "weights", "?", 20)
-    assert ask(check, "weights", None, 20) == "no answer yet"
+    assert " Your earlier answer is kept." in ask(check, "weights", "?", 20)
+    assert ask(check, "weights", None, 20) == "No answer yet."
     assert check.recorded == {"weights": 784, "higher": "TEST"}
 
 

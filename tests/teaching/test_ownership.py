@@ -83,7 +83,7 @@ def settle(entries, listed):
                 ("Oz Ben", "b2", ""),
             ],
         ),
-        # Even if the other student has submitted nothing.
+        # This holds even if the other student has submitted nothing.
         (
             [graded("Ben Oz_2", "a1")],
             [("Ben Oz_2", "b2", OTHERS)],

@@ -396,7 +396,7 @@ def test_rounding_on_top_of_another_mistake_gets_a_hint_if_other_answers_show_bo
     both = f"{answer_inputs.NO_RELU} {ROUNDED[2]}"
     named = [x for x in graded.values() if x.hint == both]
     assert len(named) >= 2 and {x.points for x in named} == {0.5}
-    # With only one of the two, it could be any wrong number: it gets a hint only.
+    # With only one of the two, it could be any wrong number, so it gets only a hint.
     for kept in (None, answer_inputs.NO_RELU, ROUNDED[2]):
         some = {x.question: x.answer for x in graded.values() if x.hint == kept}
         assert some or kept is None
@@ -473,7 +473,7 @@ def test_all_students_get_the_points_of_a_void_question(new_inputs, monkeypatch)
         graded = graded_by_name(answers, inputs)
         assert sum(answer.points for answer in graded.values()) == 1
         assert graded["logit"].points == 1
-        # So the points remain if the network is not the assigned one.
+        # The points therefore remain if the network is not the assigned one.
         assert (
             not graded["logit"].needs_network and graded["misclassified"].needs_network
         )

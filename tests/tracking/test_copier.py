@@ -160,7 +160,7 @@ def test_sync_stops_if_nothing_is_recorded_or_a_server_refuses(
     empty_project, recorded, same_helper
 ):
     project, url = empty_project("refused", store=False), broken_server("refuses")
-    with pytest.raises(ValueError, match="no run is recorded yet"):
+    with pytest.raises(ValueError, match="no run has been recorded yet"):
         project.call("sync", server=url)
     project = type(project)(recorded)
     with pytest.raises(ValueError, match=f"^{url} cannot be reached: Connection ref"):

@@ -17,7 +17,7 @@ def test_packages_can_be_installed_in_another_environment():
     assert f"torch=={torch_version().partition('+')[0]}" in lines
     names = [line.split("==")[0] for line in lines]
     assert len({*names}) == len(names) and provenance.PROJECT not in names
-    # No local versions, and no project in a folder.
+    # Local versions and projects in a folder are omitted.
     assert not [line for line in lines if {*"+@/ "} & {*line}]
 
 

@@ -204,7 +204,7 @@ def test_a_further_interrupt_does_not_wait_until_the_run_is_open(tracker, runs):
     assert not runs()
 
 
-# The training run has not logged anything yet, which would wait until the run is open.
+# The training run has not logged anything yet: it would wait until the run is open.
 WAIT_FOR_SIGNAL = """
 import time
 from pipeline.core import loop
@@ -262,7 +262,7 @@ with quiet():
 
 def test_mlflow_sends_no_telemetry():
     root = Path(tracking.__file__).parents[2]
-    # Without the variables of the tests, some of which disable telemetry too.
+    # The process lacks the variables of the tests, some of which disable telemetry too.
     environment = {"PYTHONPATH": str(root)}
     code = IMPORTED_BY_THE_PROCESS_AND_BY_A_USER
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)

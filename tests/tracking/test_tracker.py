@@ -174,7 +174,7 @@ def test_results_are_added_to_the_given_or_the_newest_run_with_equal_weights(
             pass
         runs.append(client.get_run(run.run_id))
     first, newest, other = (run.info.run_id for run in runs)
-    # run.json is of another network if `dvc repro` restored this one from its cache.
+    # If `dvc repro` restored this network from its cache, run.json belongs to another.
     expected = {first: first, other: newest, "0" * 32: newest, None: newest}
     metrics = {"with_test_set/mnist/accuracy": 0.9}
     for run_id, found in expected.items():

@@ -196,4 +196,5 @@ def test_the_report_names_another_processor_and_another_patch(own_copy):
     assert report.startswith("reproduced byte for byte:\n  recorded ")
     assert "\ndespite these differences:\n  " in report
     assert f"\n  processor: Z80, now {now['processor']}" in report
-    assert "\n  uncommitted code (sha256 of code.diff): another patch, now " in report
+    changed = "uncommitted code (SHA-256 hash of code.diff): another patch, now "
+    assert f"\n  {changed}" in report

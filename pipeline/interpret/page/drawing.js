@@ -72,7 +72,7 @@ function findingOf(lines) {
   const outline = box * BOARD_PEN / 2 <= thin * side ? longest : ordinary;
   if (countDigits(lines, "left", "right", 0) > 1 ||
     countDigits(lines, "top", "bottom", gap * side) > 1) return "several";
-  // Along the sides of pixels, as in predict.
+  // Measure the lines along the sides of pixels, as predict does.
   const along = sum(lines.flatMap((line) => line.slice(1).map(([x, y], i) =>
     Math.abs(x - line[i][0]) + Math.abs(y - line[i][1]))));
   return isDot(lines) || right - left > aspect * (bottom - top) ||

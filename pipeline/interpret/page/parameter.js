@@ -118,7 +118,7 @@ const approximate = (value) => `about ${significant(value, 3)}`;
 
 // The value of a parameter in each epoch.
 export const overEpochs = {
-  // In words.
+  // Return a sentence.
   describe(layer, input, neuron) {
     const { hasEarlierEpochs, trainedIndex: last, networks } = model;
     const isConstant = isFrozen(layer, input, neuron);
@@ -139,7 +139,7 @@ export const overEpochs = {
       `ended at ${number(end, 6)}.`;
   },
 
-  // As a plot.
+  // Return a plot.
   diagram(layer, input, neuron) {
     const { hasEarlierEpochs, trainedIndex: last, networks, epochs } = model;
     if (!hasEarlierEpochs) return "";
@@ -169,7 +169,7 @@ export const overBitWidths = {
   describe: () => "Its floating-point value, its integer at each bit width, and " +
     "the real number that the integer represents.",
 
-  // As a table.
+  // Return a table.
   diagram(...location) {
     const table = element("table", { id: "values" },
       tableRow(["", "stored", "represents"], "", "th"));

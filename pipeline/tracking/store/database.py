@@ -66,8 +66,8 @@ POINTS = """
     SELECT key, value, is_nan, timestamp, step FROM metrics WHERE run_uuid = ?
     ORDER BY key, timestamp, step, value
 """
-# What can change in a closed run, besides its tags and files. Its points and params can
-# only be added, so their numbers are sufficient.
+# The values that can change in a closed run, in addition to its tags and files. Points
+# and params can only be added, so their numbers are sufficient.
 CONTENT = """
     SELECT name, status, start_time, end_time, lifecycle_stage,
         (SELECT COUNT(*) FROM metrics WHERE run_uuid = :run_id),

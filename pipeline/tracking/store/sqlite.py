@@ -75,7 +75,7 @@ def open_database(store: Path) -> Iterator[sqlite3.Connection]:
     """
     database = database_path(store)
     if not database.exists():
-        problem = f"{database} is missing, because no run is recorded yet"
+        problem = f"{database} is missing, because no run has been recorded yet"
         raise UserError(f"{problem}: run python -m pipeline.train")
     try:
         with closing(sqlite3.connect(database, timeout=LOCKED_SECONDS)) as connection:
