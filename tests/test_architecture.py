@@ -314,8 +314,8 @@ print(*sorted(str(Path(each).relative_to(root / "pipeline")) for each in readers
 def test_importing_all_modules_reads_only_the_files_that_the_design_lists():
     command = [sys.executable, "-c", IMPORT_ALL]
     read = subprocess.check_output(command, cwd=PIPELINE.parent, text=True).split()
-    hashing = ["core/fingerprint.py", "core/source_code.py"]
-    assert read == ["cli/stages.py", *hashing, "teaching/class_page.py"]
+    hashing = ["base/fingerprint.py", "base/source_code.py"]
+    assert read == [*hashing, "cli/stages.py", "teaching/class_page.py"]
 
 
 def test_one_module_uses_what_hydra_does_not_document():

@@ -2,14 +2,15 @@
 
 The results are the weights, the metrics and the margin below which a prediction is
 unsure, which are stored with the network. The modules of this package import nothing
-else of the project. The hash of their code, including the texts of error messages, is
-part of the fingerprint of every training run, so other code does not belong here.
+else of the project. The fingerprint of a training run covers all their code, with the
+checks of their inputs and the methods of a network that students call, and without
+comments and docstrings. Other code does not belong here.
 """
 
 SIDE = 28  # pixels; every image is SIDE x SIDE
 PIXELS = SIDE * SIDE
 CLASSES = 10
-WHITE = 255  # the highest gray level, and the highest output of an integer neuron
+WHITE = 255  # the highest gray level
 
 
 class UserError(ValueError):

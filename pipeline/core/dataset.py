@@ -14,7 +14,8 @@ from safetensors import numpy as safetensors
 from pipeline.core import UserError
 from pipeline.core.hyperparameters import SPLITS, Hyperparameters, SplitName
 
-HOLDOUT_DIVISOR = 120  # split=holdout reserves 1/120 of the images per class
+# From each class, split=holdout reserves 1/120 of the number of all training images.
+HOLDOUT_DIVISOR = 120
 MIN_SAMPLE = 20_000  # minimum size of a sample of more images; see `sample_rows`
 
 

@@ -5,10 +5,11 @@ starts a second earlier.
 """
 
 from dataclasses import dataclass, field
-from time import time_ns
 
 import numpy as np
 from jaxtyping import Float
+
+from pipeline.core.clock import now
 
 Snapshot = dict[str, Float[np.ndarray, "..."]]  # the tensors of a network, by name
 
@@ -21,4 +22,4 @@ class Epoch:
     number: int = 0  # 0 is before training, without metrics
     metrics: dict[str, float] = field(default_factory=dict)  # see `loop.fit`
     seconds: float = 0.0  # duration, including validation
-    time: int = field(default_factory=lambda: time_ns() // 1_000_000)  # Unix, in ms
+    time: int = field(default_factory=now)  # of its end

@@ -20,7 +20,7 @@ class HyperparameterFields(BaseModel):
     hidden: int = Field(ge=1, le=MAX_HIDDEN)
     split: SplitName
     epochs: int = Field(ge=1, le=10_000)
-    batch_size: int = Field(ge=1, le=60_000)
+    batch_size: int = Field(ge=1, le=60_000)  # as floating-point numbers, 188 MB
     lr: float = Field(gt=0, le=100, allow_inf_nan=False)
 
 

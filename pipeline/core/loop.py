@@ -19,14 +19,11 @@ from torch.nn.functional import one_hot
 from pipeline.core import CLASSES, PIXELS
 from pipeline.core.dataset import LabeledImages, Split, sample_rows
 from pipeline.core.epoch import Epoch
-from pipeline.core.fingerprint import check_code
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.margin import min_margin
-from pipeline.core.metrics import accuracy, cross_entropy
+from pipeline.core.metrics import agreement, cross_entropy
 from pipeline.core.network import Network, snapshot
 from pipeline.core.optimizer import Optimizer, new_optimizer
-
-check_code()  # PyTorch is imported late, perhaps long after the modules were hashed
 
 # The gray levels and the one-hot labels of a batch.
 Batch = tuple[Float[Tensor, "batch 784"], Float[Tensor, "10 batch"]]
@@ -175,15 +172,16 @@ def measure(network: Network, train: LabeledImages) -> tuple[dict[str, float], f
 def score(network: Network, data: LabeledImages) -> dict[str, float]:
     """Return loss and accuracy of a network on labeled images."""
     labels = torch.from_numpy(data.labels).long()
-    return _score(network.column_logits(data.images).T, labels)
+    return _score(network.logits(data.images), labels)
 
 
 def _score(
     logits: Float[Tensor, "n 10"], labels: Int[Tensor, " n"]
 ) -> dict[str, float]:
+    classes = logits.max(dim=1).indices
     return {
         "loss": cross_entropy(logits, labels).item(),
-        "accuracy": accuracy(logits, labels).item(),
+        "accuracy": agreement(classes.numpy(), labels.numpy()),
     }
 
 
@@ -206,9 +204,9 @@ def _check_finite(
     if names:
         step = _first_non_finite_step(outputs, labels.split(outputs[0].shape[1]))
         raise FloatingPointError(
-            f"{', '.join(names)} became non-finite in epoch {number}, by step "
-            f"{step} of {len(outputs)} (the last good epoch is {number - 1}): use an "
-            f"lr smaller than {lr}"
+            f"{', '.join(names)} became non-finite in epoch {number}, in step {step} "
+            f"of {len(outputs)} or earlier (the last good epoch is {number - 1}): use "
+            f"an lr smaller than {lr}"
         )
 
 

@@ -18,7 +18,7 @@ from torch.nn.utils import parameters_to_vector, vector_to_parameters
 from pipeline.core import CLASSES, PIXELS, SIDE, WHITE, UserError
 from pipeline.core.epoch import Snapshot
 
-BATCH = 250  # images in a forward pass
+BLOCK = 250  # images; see `blocks`
 GrayLevels = UInt8[np.ndarray, "n 28 28"] | UInt8[Tensor, "n 28 28"]
 
 
@@ -41,20 +41,15 @@ def check_images(images: object) -> UInt8[np.ndarray, "n 28 28"]:
     raise UserError(f"{rule}, got {got}")
 
 
-def to_pixels(images: Real[np.ndarray, "n 28 28"]) -> Float[Tensor, "n 28 28"]:
-    """Scale gray levels, 0 to 255, to pixels in [0, 1]."""
-    return torch.from_numpy(images).float() / WHITE
-
-
-def batches(
+def blocks(
     images: Real[np.ndarray, "n 28 28"],
-) -> list[Real[np.ndarray, "batch 28 28"]]:
-    """Divide images into batches whose pixels fit in the processor's cache.
+) -> list[Real[np.ndarray, "block 28 28"]]:
+    """Divide images into blocks whose pixels fit in the processor's cache.
 
-    For 60,000 images, the network is then five times as fast as with one batch.
+    For 60,000 images, the network is then five times as fast as with one block.
     """
-    starts = range(0, max(1, len(images)), BATCH)  # without images, one empty batch
-    return [images[row : row + BATCH] for row in starts]
+    starts = range(0, max(1, len(images)), BLOCK)  # without images, one empty block
+    return [images[row : row + BLOCK] for row in starts]
 
 
 class Dense(nn.Linear):
@@ -149,7 +144,10 @@ class Network(nn.Module):
         return [p.view(len(t), -1) for p, t in zip(parts, parameters, strict=True)]
 
     def forward(self, pixels: Float[Tensor, "n 28 28"]) -> Float[Tensor, "n 10"]:
-        """Compute the logits of pixels in [0, 1]; softmax makes them probabilities."""
+        """Compute the logits of pixels in [0, 1], as PyTorch's programs call a network.
+
+        In this project, `logits` computes all results. The two differ only by rounding.
+        """
         hidden = self.layer_1(pixels.flatten(start_dim=1)).relu()  # (n, hidden)
         logits: Tensor = self.layer_2(hidden)  # (n, 10)
         return logits
@@ -162,7 +160,8 @@ class Network(nn.Module):
     ) -> tuple[Float[Tensor, "hidden batch"], Float[Tensor, "10 batch"]]:
         """Compute the outputs of layer_1 and the logits; each image is a column.
 
-        In this layout, products, softmax and sums are faster than in `forward`.
+        In this layout, products, softmax and sums are faster with one thread, as in
+        training, than in `forward`.
 
         Args:
             images: The gray levels, 0 to 255. In this argument, each image is a row.
@@ -212,44 +211,27 @@ class Network(nn.Module):
         torch.addmm(d_w_1, d_hidden, images, beta=0, alpha=1 / WHITE, out=d_w_1)
         torch.sum(d_hidden, dim=1, keepdim=True, out=d_b_1)  # (hidden, 1)
 
-    def logits(self, images: GrayLevels) -> Float[Tensor, "n 10"]:
-        """Compute the logits of gray-level images, without gradients.
+    @torch.no_grad()
+    def logits(self, images: Real[np.ndarray, "n 28 28"]) -> Float[Tensor, "n 10"]:
+        """Compute the logits of gray levels; softmax makes them probabilities.
+
+        The images are not checked. The last bits depend on the number of threads.
+        """
+        rows = (torch.from_numpy(block).flatten(1).float() for block in blocks(images))
+        return torch.cat([self.columns(block)[1] for block in rows], dim=1).T
+
+    def predict(self, images: GrayLevels) -> Float[np.ndarray, "n 10"]:
+        """Return the probability of each class for gray-level images, as in Keras.
 
         Raises:
             UserError: If the images are not uint8 with the shape (n, 28, 28).
-                `hidden_sums`, `predict` and `classify` raise this error too.
+                `classify` raises this error too.
         """
-        array = check_images(images)
-        with torch.no_grad():
-            return torch.cat([self(to_pixels(batch)) for batch in batches(array)])
-
-    @torch.no_grad()
-    def column_logits(
-        self, images: Real[np.ndarray, "n 28 28"]
-    ) -> Float[Tensor, "10 n"]:
-        """Compute the logits of unchecked images in the layout of `columns`.
-
-        With one thread, as in training, this method is faster than `logits`. The last
-        bits of the result differ from those of `logits`, and depend on the number of
-        threads.
-        """
-        rows = (torch.from_numpy(batch).flatten(1).float() for batch in batches(images))
-        return torch.cat([self.columns(batch)[1] for batch in rows], dim=1)
-
-    @torch.no_grad()
-    def hidden_sums(self, images: GrayLevels) -> Float[Tensor, "n hidden"]:
-        """Compute the sums of layer 1 for gray-level images, before ReLU."""
-        array = check_images(images)
-        pixels = (to_pixels(batch).flatten(start_dim=1) for batch in batches(array))
-        return torch.cat([self.layer_1(batch) for batch in pixels])
-
-    def predict(self, images: GrayLevels) -> Float[np.ndarray, "n 10"]:
-        """Return the probability of each class for gray-level images, as in Keras."""
-        return np.asarray(self.logits(images).softmax(dim=1))
+        return np.asarray(self.logits(check_images(images)).softmax(dim=1))
 
     def classify(self, images: GrayLevels) -> Int[np.ndarray, " n"]:
         """Return the most probable class of gray-level images."""
-        return np.asarray(self.logits(images).argmax(dim=1))
+        return np.asarray(self.logits(check_images(images)).argmax(dim=1))
 
     @property
     def hidden(self) -> int:
@@ -260,17 +242,6 @@ class Network(nn.Module):
     def parameter_count(self) -> int:
         """The number of weights and biases of all layers."""
         return self.vector.numel()
-
-    @property
-    def layers(self) -> list[Dense]:
-        """The dense layers, in their order."""
-        return [layer for layer in self.children() if isinstance(layer, Dense)]
-
-    @property
-    def sizes(self) -> str:
-        """The numbers of pixels and of neurons in each layer: 784 -> 20 -> 10."""
-        neurons = [layer.out_features for layer in self.layers]
-        return " -> ".join(map(str, [PIXELS, *neurons]))
 
 
 @cache

@@ -14,11 +14,11 @@ import numpy as np
 from jaxtyping import Bool, Float, Int8, Integer, UInt8
 
 from pipeline import UserError
+from pipeline.base.source_code import modules_sha256
 from pipeline.base.tensors import read_tensors, tensors_sha256, write_tensors
 from pipeline.core import CLASSES, PIXELS, WHITE, dataset
 from pipeline.core.dataset import Dataset, LabeledImages, sample_rows
 from pipeline.core.hyperparameters import SPLITS
-from pipeline.core.source_code import modules_sha256
 from pipeline.datasets.data_files import files_beside
 
 COMPONENTS = 50  # per class; with 30, some images of Fashion-MNIST are accepted

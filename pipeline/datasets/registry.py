@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.base.dataset_names import NAMES
+from pipeline.base.source_code import modules_sha256
 from pipeline.core import CLASSES
 from pipeline.core.dataset import LabeledImages
-from pipeline.core.source_code import modules_sha256
 from pipeline.datasets import scikit_learn, upright
 from pipeline.datasets.download import (
     RawFiles,

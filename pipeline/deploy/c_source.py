@@ -16,7 +16,7 @@ from pipeline.base.templates import template_environment
 from pipeline.base.text import printable
 from pipeline.core import CLASSES, WHITE
 from pipeline.deploy.checks import Outputs
-from pipeline.integers import QuantizedModel
+from pipeline.integers import MAX_OUTPUT, QuantizedModel
 
 SOURCES = ("digits.h", "digits.c", "selftest.h", "selftest.c", "example.c")
 STRAIGHTEN = Path(__file__).parent / "c" / "straighten.c"  # for mnist_upright
@@ -93,7 +93,7 @@ def selftest_rows(model: QuantizedModel) -> list[int]:
     outputs = network.activations(network.sums(images))  # (candidates, hidden)
     selected = [0]
     for lowest in (2, 1):
-        fires = (outputs >= lowest) & (outputs < WHITE)
+        fires = (outputs >= lowest) & (outputs < MAX_OUTPUT)
         while len(selected) < MAX_SELFTEST_IMAGES:
             added = (fires & ~fires[selected].any(axis=0)).sum(axis=1)
             if not added.any():

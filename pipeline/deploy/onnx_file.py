@@ -14,7 +14,8 @@ from onnx import numpy_helper
 from onnxruntime import InferenceSession, SessionOptions
 from scipy.special import softmax
 
-from pipeline.core.network import snapshot, to_pixels
+from pipeline.core import WHITE
+from pipeline.core.network import snapshot
 from pipeline.deploy.checks import Check
 from pipeline.model import TrainedNetwork
 
@@ -72,7 +73,8 @@ def _difference(
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3  # errors only
     session = InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    logits, probabilities = session.run(None, {"pixels": to_pixels(images).numpy()})
+    pixels = images / np.float32(WHITE)
+    logits, probabilities = session.run(None, {"pixels": pixels})
     expected = trained.network.logits(images).numpy()  # (n, 10)
     largest = np.abs(expected).max(axis=1, keepdims=True, initial=1)
     for name, actual, wanted, limit in (

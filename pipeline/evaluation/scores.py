@@ -1,7 +1,7 @@
 """Metrics of predictions, and the rows of the tables that evaluate writes.
 
 `result_files` writes the tables, and `sentences` describes the metrics in words.
-`pipeline.core.metrics` has loss and accuracy, which training also uses.
+`pipeline.core.metrics` computes loss and accuracy, as in training.
 """
 
 import math
@@ -47,7 +47,7 @@ def score(predictions: Predictions) -> dict[str, float | int]:
         "loss": metrics.cross_entropy(
             predictions.logits, torch.from_numpy(labels)
         ).item(),
-        "accuracy": correct / n,
+        "accuracy": metrics.agreement(predictions.classes, labels),
         "accuracy_low": low,
         "accuracy_high": high,
         "confidence": float(predictions.confidence.mean()),

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.base.errors import is_user_error
+from pipeline.base.fingerprint import OtherSoftware
 from pipeline.core.dataset import DataFile
-from pipeline.core.fingerprint import OtherSoftware
 
 MAX_TRIES = 3  # attempts to run a task whose worker is lost
 POLL_SECONDS = 0.5  # between two checks whether the executor was stopped

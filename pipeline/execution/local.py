@@ -9,9 +9,9 @@ from functools import lru_cache
 from importlib import import_module
 from typing import Any
 
+from pipeline.base.fingerprint import Software, processor
 from pipeline.base.terminal import is_quiet
 from pipeline.core.dataset import DataFile, Dataset
-from pipeline.core.fingerprint import Software, processor
 from pipeline.execution.executor import (
     Executor,
     LostAttempt,

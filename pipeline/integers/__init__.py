@@ -9,7 +9,7 @@ Other packages use only the names exported here.
 """
 
 from pipeline.integers.bit_widths import BIT_WIDTHS, BitWidth
-from pipeline.integers.integer_network import IntegerNetwork
+from pipeline.integers.integer_network import MAX_OUTPUT, IntegerNetwork
 from pipeline.integers.integers_file import (
     INTEGERS_FILE,
     bit_folder,

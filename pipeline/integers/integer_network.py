@@ -12,10 +12,11 @@ import numpy as np
 from jaxtyping import Float, Int, Int8, Int32, Int64, UInt8
 
 from pipeline.core import PIXELS, WHITE
-from pipeline.core.network import batches
+from pipeline.core.network import blocks
 from pipeline.integers.bit_widths import BIT_WIDTHS, BitWidth
 
 LIMIT = 2**31  # the sums of the C code have 32 bits
+MAX_OUTPUT = 255  # the highest output of a neuron of layer 1, a byte
 
 
 @dataclass(frozen=True, eq=False)  # arrays cannot be compared as a whole
@@ -79,8 +80,8 @@ class IntegerNetwork:
         """Compute the sums of layer 1, including the biases."""
         weights = self.weights_1.T.astype(np.int64)
         biases = self.biases_1.astype(np.int64)
-        pixels = (batch.reshape(-1, PIXELS) for batch in batches(images))
-        return np.concatenate([batch @ weights + biases for batch in pixels])
+        pixels = (block.reshape(-1, PIXELS) for block in blocks(images))
+        return np.concatenate([block @ weights + biases for block in pixels])
 
     def shifted(
         self, sums: Int64[np.ndarray, "n hidden"]
@@ -93,7 +94,7 @@ class IntegerNetwork:
         self, sums: Int64[np.ndarray, "n hidden"]
     ) -> Int64[np.ndarray, "n hidden"]:
         """Compute the outputs of layer 1, 0 to 255, from its sums."""
-        return np.asarray(np.minimum(self.shifted(sums), WHITE))
+        return np.asarray(np.minimum(self.shifted(sums), MAX_OUTPUT))
 
     def logits(self, sums: Int64[np.ndarray, "n hidden"]) -> Int64[np.ndarray, "n 10"]:
         """Compute the logits from the sums of layer 1."""
@@ -103,7 +104,7 @@ class IntegerNetwork:
 
     def classify(self, images: UInt8[np.ndarray, "n 28 28"]) -> Int[np.ndarray, " n"]:
         """Return the class with the highest logit; in a tie, the first."""
-        logits = [self.logits(self.sums(batch)) for batch in batches(images)]
+        logits = [self.logits(self.sums(block)) for block in blocks(images)]
         return np.asarray(np.concatenate(logits).argmax(axis=1))
 
     def largest_values(self) -> dict[str, int]:
@@ -115,14 +116,14 @@ class IntegerNetwork:
         partial sum is the sum of an image whose other pixels are 0.
         """
         layers = {
-            "sum": (self.weights_1, self.biases_1),
-            "logit": (self.weights_2, self.biases_2),
+            "sum": (self.weights_1, self.biases_1, WHITE),
+            "logit": (self.weights_2, self.biases_2, MAX_OUTPUT),
         }
         bounds = {}
-        for name, (weights, biases) in layers.items():
+        for name, (weights, biases, highest) in layers.items():
             wide = weights.astype(np.int64)
-            positive = biases + WHITE * np.maximum(wide, 0).sum(axis=1)
-            negative = biases + WHITE * np.minimum(wide, 0).sum(axis=1)
+            positive = biases + highest * np.maximum(wide, 0).sum(axis=1)
+            negative = biases + highest * np.minimum(wide, 0).sum(axis=1)
             bounds[name] = int(max(positive.max(), -negative.min()))
             if name == "sum":
                 rounded = np.maximum(positive, 0) + self.half

@@ -11,9 +11,9 @@ from jaxtyping import Float, Int8, Int32, Int64, UInt8
 from pipeline import UserError
 from pipeline.base.text import neuron_name
 from pipeline.core import PIXELS, WHITE
-from pipeline.core.network import Network, batches, snapshot
+from pipeline.core.network import Network, blocks, snapshot
 from pipeline.integers.bit_widths import BIT_WIDTHS, round_half_up
-from pipeline.integers.integer_network import LIMIT, IntegerNetwork
+from pipeline.integers.integer_network import LIMIT, MAX_OUTPUT, IntegerNetwork
 
 
 def quantize(
@@ -91,8 +91,8 @@ def largest_sums(
     """
     weights = weights_1.T.astype(np.float64)
     largest = [
-        (batch.reshape(-1, PIXELS).astype(np.float64) @ weights).max(axis=0)
-        for batch in batches(images)
+        (block.reshape(-1, PIXELS).astype(np.float64) @ weights).max(axis=0)
+        for block in blocks(images)
     ]
     return np.asarray(np.max(largest, axis=0).astype(np.int64) + biases_1)
 
@@ -104,7 +104,7 @@ def fitting_shifts(
     shifts = []
     for value in largest.tolist():
         n = 0
-        while (value + (1 << n >> 1)) >> n > WHITE:
+        while (value + (1 << n >> 1)) >> n > MAX_OUTPUT:
             n += 1
         shifts.append(n)
     return np.array(shifts, np.uint8)

@@ -9,13 +9,14 @@ import numpy as np
 from jaxtyping import Int
 
 from pipeline.core.dataset import Dataset
+from pipeline.core.metrics import agreement
 from pipeline.core.network import Network
 from pipeline.core.threads import one_thread
 from pipeline.integers.bit_widths import BIT_WIDTHS
 from pipeline.integers.finetuning import finetune
 from pipeline.integers.integer_network import IntegerNetwork
 from pipeline.integers.quantization import check_weights, largest_sums, quantize
-from pipeline.model import TrainedNetwork, agreement
+from pipeline.model import TrainedNetwork
 
 FINETUNING_EPOCHS = 10  # the default with fewer than 8 bits
 

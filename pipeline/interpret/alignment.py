@@ -14,8 +14,9 @@ from scipy.spatial.distance import cdist
 
 from pipeline.core import PIXELS
 from pipeline.core.dataset import LabeledImages
+from pipeline.core.metrics import agreement
 from pipeline.core.network import Network
-from pipeline.model import agreement
+from pipeline.interpret.measurements import hidden_sums
 
 TIE_WEIGHT = 1e-6  # the weight of a tie breaker, relative to a similarity
 
@@ -89,7 +90,7 @@ class NetworkComparison:
     @classmethod
     def of(cls, a: Network, b: Network, test: LabeledImages) -> "NetworkComparison":
         """Compare two networks on test images."""
-        outputs = [n.hidden_sums(test.images).relu().numpy() for n in (a, b)]
+        outputs = [np.maximum(hidden_sums(n, test.images), 0) for n in (a, b)]
         predictions = [n.classify(test.images) for n in (a, b)]
         # The similarity is nan if all weights are 0, or if an output never varies.
         weights = [neuron_weights(n) for n in (a, b)]

@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, Int
 from pipeline.base.metric_names import VAL_ACCURACY
 from pipeline.core import PIXELS, WHITE
 from pipeline.core.dataset import Dataset, Split
+from pipeline.core.metrics import agreement
 from pipeline.core.network import network_from
 from pipeline.datasets import DatasetSpec
 from pipeline.images.unsure import is_blank
@@ -22,7 +23,6 @@ from pipeline.model import (
     Detector,
     Histories,
     TrainedNetwork,
-    agreement,
     load_detector,
 )
 
@@ -102,7 +102,8 @@ class ModelAnalysis:
     @cached_property
     def hidden_sums(self) -> Float[np.ndarray, "n hidden"]:
         """The sums of layer 1, before ReLU, for the test images."""
-        return self.trained.network.hidden_sums(self.dataset.test.images).numpy()
+        images = self.dataset.test.images
+        return measurements.hidden_sums(self.trained.network, images)
 
     @property
     def outputs(self) -> Float[np.ndarray, "n hidden"]:

@@ -6,10 +6,11 @@
 from collections.abc import Mapping
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float, Shaped, UInt8
 
-from pipeline.core import CLASSES
-from pipeline.core.network import Network, batches
+from pipeline.core import CLASSES, PIXELS, WHITE
+from pipeline.core.network import Network, blocks
 
 
 def is_frozen(values: Float[np.ndarray, "_ ..."]) -> Bool[np.ndarray, "..."]:
@@ -29,13 +30,20 @@ def frozen_weights(
     return is_frozen(weight_history["layer_1.weight"]).T
 
 
+@torch.no_grad()
+def hidden_sums(
+    network: Network, images: UInt8[np.ndarray, "n 28 28"]
+) -> Float[np.ndarray, "n hidden"]:
+    """Return the sums of layer 1, before ReLU."""
+    pixels = (b.reshape(-1, PIXELS) / np.float32(WHITE) for b in blocks(images))
+    return torch.cat([network.layer_1(torch.from_numpy(b)) for b in pixels]).numpy()
+
+
 def activation_rates(
     network: Network, images: UInt8[np.ndarray, "n 28 28"]
 ) -> Float[np.ndarray, " hidden"]:
     """Return the fraction of images for which each neuron of layer 1 is above 0."""
-    counts = sum(
-        (network.hidden_sums(b) > 0).sum(dim=0).numpy() for b in batches(images)
-    )
+    counts = sum((hidden_sums(network, b) > 0).sum(axis=0) for b in blocks(images))
     return np.asarray(counts / len(images))
 
 

@@ -1,6 +1,5 @@
 """A trained network: its files, its metadata, the out-of-distribution detector."""
 
-from pipeline.model.agreement import agreement
 from pipeline.model.histories import Histories, load_histories
 from pipeline.model.ood import Detector, MissingDetector, OodDetector
 from pipeline.model.selection import (

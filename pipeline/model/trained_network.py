@@ -17,9 +17,10 @@ from pipeline.base.paths import RUN_FILE
 from pipeline.base.tags import WEIGHTS_TAG
 from pipeline.base.tensors import tensors_sha256
 from pipeline.base.text import short_repr
+from pipeline.core import PIXELS
 from pipeline.core.dataset import Dataset
 from pipeline.core.hyperparameters import SplitName
-from pipeline.core.network import Network, snapshot
+from pipeline.core.network import Dense, Network, snapshot
 from pipeline.model.storage import RESTORE, Metadata, load_network
 from pipeline.model.text_files import read_run_file
 from pipeline.tracking import RecordedRun
@@ -43,7 +44,7 @@ class TrainedNetwork:
     def __repr__(self) -> str:
         """Return a short description, for a notebook."""
         known = {"dataset": self.dataset, "run_id": self.run_id, "path": self.path}
-        return short_repr(self, network=self.network.sizes, **known)
+        return short_repr(self, network=describe_layers(self.network), **known)
 
     @cached_property
     def weights_sha256(self) -> str:
@@ -105,13 +106,19 @@ class TrainedNetwork:
         Raises:
             UserError: If the network has a different number of layers.
         """
-        network = self.network
-        if len(network.layers) != 2:
+        described = describe_layers(self.network)
+        if (layers := described.count("->")) != 2:
             raise UserError(
-                f"{self.path} has {len(network.layers)} layers ({network.sizes}): "
-                "inspect and export work only with two layers"
+                f"{self.path} has {layers} layers ({described}): inspect and export "
+                "work only with two layers"
             )
         return self
+
+
+def describe_layers(network: Network) -> str:
+    """Return the numbers of pixels and of neurons in each layer: 784 -> 20 -> 10."""
+    layers = [layer for layer in network.children() if isinstance(layer, Dense)]
+    return " -> ".join(map(str, [PIXELS, *(layer.out_features for layer in layers)]))
 
 
 def load_trained_network(path: Path) -> TrainedNetwork:

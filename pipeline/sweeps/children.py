@@ -1,7 +1,7 @@
 """Records the outcomes of a sweep as the children of its run."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline import UserError
@@ -34,9 +34,10 @@ from pipeline.training.log import (
     exported_model,
     log_epochs,
     log_model,
+    metrics_of,
+    shown_epochs,
     submit_inputs,
     submit_result,
-    with_shown_tensors,
 )
 from pipeline.training.training_run import TrainingRun, read_training_run
 
@@ -85,8 +86,7 @@ class Children:
             path.parent.mkdir(parents=True, exist_ok=True)
             submit_inputs(child, inputs, plots=False, reused=reused)
             # The best child gets images and statistics later.
-            metrics = [replace(each, tensors={}) for each in training.epochs]
-            child.submit(log_epochs, metrics)
+            child.submit(log_epochs, metrics_of(training.epochs), shown=[])
             training.write(path.parent, run_id=child.run_id)
             submit_result(child, training)
         return Outcome(
@@ -143,9 +143,9 @@ class Children:
         except UserError as error:
             message = self._reject_damaged(run, error)
             raise UserError(f"{message}: the same command trains it again") from None
-        epochs = with_shown_tensors(training.epochs, training.hyperparameters.epochs)
+        shown = shown_epochs(training.epochs, training.hyperparameters.epochs)
         with exported_model(training, run.network_path) as model:
-            self.run.submit(_log_best, run.run_id, epochs, model)
+            self.run.submit(_log_best, run.run_id, shown, model)
 
     def record_failure(self, job: Job, error: str, traceback: str = "") -> Outcome:
         """Record why a job could not be trained.
@@ -179,11 +179,11 @@ class Children:
 
 
 def _log_best(
-    run: "Run", run_id: str, epochs: Sequence[Epoch], model: ModelData
+    run: "Run", run_id: str, shown: Sequence[Epoch], model: ModelData
 ) -> None:
     """Log the images of the weights and the model of the best child."""
     child = run.reopen_child(run_id)
-    log_epochs(child, epochs)
+    log_epochs(child, metrics=[], shown=shown)  # the child has the metrics
     log_model(child, model)
 
 

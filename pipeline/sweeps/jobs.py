@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.base import files
+from pipeline.base.fingerprint import fingerprint
 from pipeline.base.metric_names import VAL_ACCURACY
 from pipeline.base.params import TRAINING_KEYS, params_of
 from pipeline.base.text import distinct_file_name, printable, short_repr
 from pipeline.cli import run_name
 from pipeline.core.dataset import DataFile
-from pipeline.core.fingerprint import fingerprint
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.shapes import parameter_count
 

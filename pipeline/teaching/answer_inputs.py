@@ -10,11 +10,11 @@ from jaxtyping import Float, Int, UInt8
 from pipeline.base.text import neuron_name
 from pipeline.core import CLASSES, PIXELS, SIDE, WHITE
 from pipeline.core.dataset import LabeledImages
+from pipeline.core.metrics import agreement
+from pipeline.core.network import blocks
 from pipeline.datasets import DatasetSpec
-from pipeline.model import agreement
 from pipeline.teaching.variant import Variant
 
-BATCH = 500  # images; as floating-point numbers, all 10,000 would take 63 MB
 # Rows and columns in the middle of an image, where the weights are not frozen.
 MIDDLE = range(8, 20)
 
@@ -212,12 +212,12 @@ class AnswerInputs:
     @cached_property
     def all_outputs(self) -> Float[np.ndarray, "n hidden"]:
         """The outputs of layer 1 for all test images."""
-        parts = (  # one after another: a list would have all images
-            self.images[first : first + BATCH].reshape(-1, PIXELS) / self.white
-            for first in range(0, len(self.images), BATCH)
+        # As floating-point numbers, all 10,000 images would take 63 MB.
+        inputs = (
+            block.reshape(-1, PIXELS) / self.white for block in blocks(self.images)
         )
         return np.concatenate(
-            [self._after_relu(part @ self.kernel_1 + self.bias_1) for part in parts]
+            [self._after_relu(each @ self.kernel_1 + self.bias_1) for each in inputs]
         )
 
     @cached_property

@@ -11,6 +11,7 @@ from zipfile import ZipFile
 
 from pipeline import UserError, datasets
 from pipeline.base import csv_files, files
+from pipeline.base.fingerprint import fingerprint
 from pipeline.base.paths import data_dir, displayed, outputs_dir, user_path
 from pipeline.base.progress import busy, new_console, progress_bar
 from pipeline.base.results_folder import ResultsFolder
@@ -19,7 +20,6 @@ from pipeline.base.text import counted, wrap
 from pipeline.cli import GradeConfig
 from pipeline.core.dataset import Dataset
 from pipeline.core.epoch import Snapshot
-from pipeline.core.fingerprint import fingerprint
 from pipeline.execution.executor import Task, TaskResult
 from pipeline.execution.workers import new_executor
 from pipeline.teaching.assignment import Assignment

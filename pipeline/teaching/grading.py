@@ -17,10 +17,10 @@ from pydantic import TypeAdapter
 
 from pipeline import UserError
 from pipeline.base import files
+from pipeline.base.source_code import modules_sha256
 from pipeline.base.tensors import read_tensors, tensors_sha256, write_tensors
 from pipeline.core.dataset import Dataset
 from pipeline.core.epoch import Snapshot
-from pipeline.core.source_code import modules_sha256
 from pipeline.teaching.answer_inputs import AnswerInputs
 from pipeline.teaching.assignment import Assignment
 from pipeline.teaching.question import PARTIAL, ROUNDED, VOID, GradedAnswer, is_guess

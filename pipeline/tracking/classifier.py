@@ -2,7 +2,8 @@
 
 Runs in the process of a user who loads the model.
 
-model.safetensors contains the weights and biases; the network itself is in `predict`.
+model.safetensors contains the weights and biases. `predict` has the same formula as
+`Network.forward`, for programs without this project and PyTorch.
 """
 
 import mlflow

@@ -6,10 +6,10 @@ Runs in the main process and in the process that records.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from time import time_ns
 from typing import Any, NamedTuple
 
 from pipeline.base.tags import Status
+from pipeline.core.clock import now
 
 Params = Mapping[str, Any]  # see `base.params`; MLflow stores them as text
 Tags = Mapping[str, str]
@@ -21,11 +21,6 @@ def final_status(error: BaseException) -> tuple[Status, str | None]:
     if isinstance(error, Exception):
         return Status.FAILED, f"{type(error).__name__}: {error}"
     return Status.KILLED, None
-
-
-def now() -> int:
-    """Return the time in milliseconds since 1970, as MLflow stores it."""
-    return time_ns() // 1_000_000
 
 
 @dataclass(frozen=True)
@@ -43,8 +38,8 @@ class RunStart:
 class EpochPoint(NamedTuple):
     """The metrics of an epoch, with the step and the time that MLflow stores.
 
-    Unlike an `Epoch`, an `EpochPoint` has no arrays, so it is small enough to be sent
-    for each epoch. A `MetricPoint` is one of the values, as read from the database.
+    An `Epoch` also has the network's tensors. A `MetricPoint` is one of the values, as
+    read from the database.
     """
 
     step: int  # the number of the epoch

@@ -15,8 +15,8 @@ import numpy as np
 from mlflow.models import Model, ModelSignature
 from mlflow.types import Schema, TensorSpec
 
+from pipeline.base.fingerprint import torch_version
 from pipeline.core import CLASSES, SIDE
-from pipeline.core.fingerprint import torch_version
 from pipeline.tracking.interface import ModelData
 from pipeline.tracking.provenance import requirement
 

@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import NamedTuple
 
+from pipeline.base.fingerprint import check_code, processor, torch_version
 from pipeline.base.git import git
 from pipeline.base.paths import ROOT
 from pipeline.base.tags import (
@@ -31,7 +32,6 @@ from pipeline.base.tags import (
     PYTHON_TAG,
     TORCH_TAG,
 )
-from pipeline.core.fingerprint import check_code, processor, torch_version
 
 PROJECT = "digit-pipeline"  # as in pyproject.toml
 # Files that can change a result. A process does not see later edits of the modules that

@@ -9,7 +9,7 @@ computes the arguments of the function `log_...` below it.
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from jaxtyping import Float
 
 from pipeline import datasets
 from pipeline.base import files
+from pipeline.base.fingerprint import code_hashes
 from pipeline.base.metric_names import SECONDS, ordered
 from pipeline.base.params import params_of
 from pipeline.base.paths import DIFF_FILE, HISTORY_FILE, TRAINING_FOLDER
@@ -33,7 +34,6 @@ from pipeline.base.tags import (
 from pipeline.base.text import command_line, short_id
 from pipeline.core.dataset import DataFile
 from pipeline.core.epoch import Epoch
-from pipeline.core.fingerprint import code_hashes
 from pipeline.plots import weight_images
 from pipeline.tracking import (
     EpochPoint,
@@ -136,52 +136,55 @@ def log_inputs(
     run.log_files("", [path for path in recorded if path.exists()])
 
 
-def submit_epochs(run: OpenRun, epochs: Iterable[Epoch], total: int) -> None:
-    """Submit epochs of a training run; see `with_shown_tensors`."""
-    run.submit(log_epochs, with_shown_tensors(epochs, total))
+def submit_epochs(run: OpenRun, epochs: Sequence[Epoch], total: int) -> None:
+    """Submit epochs of a training run; see `shown_epochs`."""
+    run.submit(log_epochs, metrics_of(epochs), shown_epochs(epochs, total))
 
 
-def with_shown_tensors(epochs: Iterable[Epoch], total: int) -> list[Epoch]:
-    """Return epochs, with tensors only if a run shows the weights after this epoch.
-
-    `total` is the number of all epochs of the training run.
-    """
-    interval = math.ceil(total / MAX_IMAGES)
+def metrics_of(epochs: Iterable[Epoch]) -> list[EpochPoint]:
+    """Return the metrics of epochs; epoch 0, before training, has no metrics."""
     return [
-        epoch
-        if epoch.number in (0, total) or epoch.number % interval == 0
-        else replace(epoch, tensors={})
-        for epoch in epochs
-    ]
-
-
-def log_epochs(run: "Run", epochs: Sequence[Epoch]) -> None:
-    """Log the metrics of epochs; epoch 0, before training, has no metrics.
-
-    For an epoch with tensors, the function also logs statistics of the tensors and an
-    image of the weights of layer 1. Logging an epoch again has no effect.
-
-    MLflow lists the names of the metrics in the order in which they are first logged.
-    Therefore, the statistics are last, and epoch 0 is logged together with epoch 1.
-    """
-    metrics = [
         EpochPoint(
             each.number, each.time, ordered(each.metrics) | {SECONDS: each.seconds}
         )
         for each in epochs
         if each.number
     ]
+
+
+def shown_epochs(epochs: Iterable[Epoch], total: int) -> list[Epoch]:
+    """Return the epochs whose weights a run shows.
+
+    `total` is the planned number of epochs, or the number in a finished training run.
+    """
+    interval = math.ceil(total / MAX_IMAGES)
+    return [
+        epoch
+        for epoch in epochs
+        if epoch.number in (0, total) or epoch.number % interval == 0
+    ]
+
+
+def log_epochs(
+    run: "Run", metrics: Sequence[EpochPoint], shown: Sequence[Epoch]
+) -> None:
+    """Log the metrics of epochs, and the weights of those that are shown.
+
+    The weights are logged as statistics of all tensors, and as an image of the weights
+    of layer 1. Logging an epoch again has no effect.
+
+    MLflow lists the names of the metrics in the order in which they are first logged.
+    Therefore, the statistics are last, and epoch 0 is logged together with epoch 1.
+    """
     statistics = [
         EpochPoint(each.number, each.time, tensor_statistics(each.tensors))
-        for each in epochs
-        if each.tensors
+        for each in shown
     ]
     run.log_points([*metrics, *statistics])
-    for each in epochs:
-        if each.tensors:
-            weights = each.tensors["layer_1.weight"]
-            image = weight_images(weights, each.tensors, title=f"epoch {each.number}")
-            run.log_image("weights/layer_1", image, step=each.number)
+    for each in shown:
+        weights = each.tensors["layer_1.weight"]
+        image = weight_images(weights, each.tensors, title=f"epoch {each.number}")
+        run.log_image("weights/layer_1", image, step=each.number)
 
 
 def tensor_statistics(

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 
+from pipeline.base.fingerprint import fingerprint, processor
 from pipeline.base.paths import MODEL_FILE, TRAINING_FOLDER, displayed
 from pipeline.base.progress import busy
 from pipeline.base.results_folder import ResultsFolder
@@ -18,10 +19,10 @@ from pipeline.base.text import wrap
 from pipeline.cli import TrainConfig, run_name
 from pipeline.core.dataset import Dataset
 from pipeline.core.epoch import Epoch
-from pipeline.core.fingerprint import fingerprint, processor
 from pipeline.core.loop import TrainingState, fit
 from pipeline.execution.interrupt import delayed_interrupt
 from pipeline.model.program import prepare_export
+from pipeline.model.trained_network import describe_layers
 from pipeline.tracking import OpenRun, Tracker, announce_kept_name, tagged_runs
 from pipeline.training.checkpoints import Checkpoint, CheckpointKey, open_checkpoint
 from pipeline.training.log import (
@@ -77,7 +78,7 @@ def record_training(
     )
     state = TrainingState.initial(hyperparameters)
     name, network = cfg.run_name or run_name(dict(cfg)), state.network
-    say(f"{name}: {network.sizes}, {network.parameter_count:,} parameters")
+    say(f"{name}: {describe_layers(network)}, {network.parameter_count:,} parameters")
     if call.tracker.is_recorded:
         prepare_export(cfg.hidden)  # in another process, alongside training
     # The run has a tag with the id of the checkpoint, so the checkpoint is opened

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import ConfigError, PartlyFailed, UserError, datasets
+from pipeline.base.fingerprint import code_hashes
 from pipeline.base.metric_names import FINAL_ACCURACY, VAL_ACCURACY
 from pipeline.base.progress import busy
 from pipeline.base.tags import (
@@ -25,7 +26,6 @@ from pipeline.base.terminal import say
 from pipeline.base.text import command_line, next_steps, short_id
 from pipeline.cli import TrainConfig, validate
 from pipeline.core.dataset import Dataset
-from pipeline.core.fingerprint import code_hashes
 from pipeline.tracking import RecordedRun, find_training_run, provenance
 from pipeline.training.log import CODE_FILE, DATA_FOLDER
 from pipeline.training.recorded_training import TrainCall, record_training

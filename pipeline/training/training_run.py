@@ -14,6 +14,7 @@ from pathlib import Path
 from pipeline import UserError
 from pipeline.base import paths
 from pipeline.base.csv_files import to_rows
+from pipeline.base.fingerprint import check_code
 from pipeline.base.metric_names import (
     EPOCH_METRICS,
     FINAL_ACCURACY,
@@ -37,7 +38,10 @@ from pipeline.model import (
     text_files,
 )
 from pipeline.model.storage import RESTORE, belongs_elsewhere
+from pipeline.model.trained_network import describe_layers
 from pipeline.tracking import RecordedRun
+
+check_code()  # PyTorch is imported late, perhaps long after `core` was hashed
 
 Track = Callable[[Iterable[Epoch], int], Iterable[Epoch]]  # shows the progress
 
@@ -103,7 +107,7 @@ class TrainingRun:
         """The description of the training run for its page, in Markdown."""
         final, (best, epoch) = self.metrics, self.best_epoch
         return (
-            f"A {self.network.sizes.replace('->', '→')} network with "
+            f"A {describe_layers(self.network).replace('->', '→')} network with "
             f"{self.network.parameter_count:,} parameters, trained on "
             f"{self.metadata.dataset} for {counted(self.last.number, 'epoch')}. It "
             f"classifies **{final[FINAL_ACCURACY]:.2%}** of the training images and "

@@ -103,9 +103,9 @@ def record(folder, count):
     """Record children as fast as possible; return the executor and the bytes of all."""
     os.environ["PIPELINE_OUTPUTS"] = str(folder)
     from pipeline import datasets
+    from pipeline.base.fingerprint import processor
     from pipeline.cli import TrainConfig, defaults
     from pipeline.cli.arguments import parse
-    from pipeline.core.fingerprint import processor
     from pipeline.core.hyperparameters import Hyperparameters
     from pipeline.sweeps import sweep
     from pipeline.training.training_run import compute_training_run

@@ -14,9 +14,9 @@ import pytest
 
 from pipeline import UserError, datasets
 from pipeline.base.files import file_sha256
+from pipeline.base.source_code import modules_sha256
 from pipeline.cli import DataConfig, validate
 from pipeline.core.dataset import DataFile
-from pipeline.core.source_code import modules_sha256
 from pipeline.datasets import DatasetSpec
 from pipeline.model.storage import load_network, save_network
 

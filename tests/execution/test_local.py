@@ -15,8 +15,8 @@ import pytest
 
 from pipeline import UserError, datasets
 from pipeline.base import paths
+from pipeline.base.fingerprint import OtherSoftware, Software
 from pipeline.cli import defaults
-from pipeline.core.fingerprint import OtherSoftware, Software
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.execution import local
 from pipeline.execution.executor import MAX_TRIES, LostAttempt, Task, TaskResult

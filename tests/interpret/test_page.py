@@ -12,6 +12,7 @@ import torch
 from jinja2 import meta
 
 from pipeline.base.templates import template_environment
+from pipeline.interpret.measurements import hidden_sums
 from pipeline.interpret.page import render_page, rendering
 from pipeline.interpret.page.page_data import PageData
 from pipeline.interpret.page.rendering import scripts, select_data
@@ -116,7 +117,7 @@ def test_the_page_has_the_exact_parameters_and_computes_what_pytorch_computes(
         })"""
     )
     network, images = trained.network, mnist.test.images[rows]
-    sums = network.hidden_sums(images)
+    sums = hidden_sums(network, images)
     expected = np.hstack([sums, network.logits(images), network.predict(images)])
     np.testing.assert_allclose(computed, expected, atol=1e-5, rtol=1e-6)
 
@@ -277,7 +278,7 @@ def test_the_page_works_in_the_sandboxed_frame_of_mlflow(open_page, shared):
 
 
 def test_bars_and_colors_have_one_scale(page, trained, mnist):
-    sums = trained.network.hidden_sums(mnist.test.images[:1000])
+    sums = hidden_sums(trained.network, mnist.test.images[:1000])
     maximum = float(sums.max())
     assert f"{maximum:.1f}, the maximum of 1,000 test images" in page.inner_text(
         "#layer-1"
@@ -286,7 +287,7 @@ def test_bars_and_colors_have_one_scale(page, trained, mnist):
         page.evaluate("useTestImage", index)
         widths = page.evaluate("tiles.map(({ bar }) => parseFloat(bar.style.width))")
         image = mnist.test.images[page.evaluate("model.gallery")[index]][None]
-        outputs = np.maximum(np.asarray(trained.network.hidden_sums(image))[0], 0)
+        outputs = np.maximum(hidden_sums(trained.network, image)[0], 0)
         np.testing.assert_allclose(widths, 100 * outputs / maximum, atol=0.01)
     legends = page.locator(".legend", has_text="weight ≤")
     limit = np.quantile(np.abs(trained.network.layer_1.get_weights()[0]), 0.99)

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from pipeline.interpret.measurements import hidden_sums
 from pipeline.interpret.page import render_page
 
 RIGHT = "Correct."
@@ -402,7 +403,7 @@ def test_a_line_is_as_thick_as_its_product_and_has_the_color_of_its_sign(
     page.evaluate(
         "change({ networkIndex: model.trainedIndex }); useTestImage(0); select(2, 7)"
     )
-    sums = trained.network.hidden_sums(mnist.test.images[:1])[0].numpy()
+    sums = hidden_sums(trained.network, mnist.test.images[:1])[0]
     products = np.maximum(sums, 0) * trained.network.layer_2.get_weights()[0][:, 7]
     sizes = np.abs(products) / np.abs(products).max()
     drawn = products[sizes > 0.02][np.argsort(sizes[sizes > 0.02])]

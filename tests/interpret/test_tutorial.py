@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.core.network import network_from, snapshot
 from pipeline.interpret import render_tutorial
+from pipeline.interpret.measurements import hidden_sums
 from pipeline.interpret.rounding import rounded
 from pipeline.model import Histories
 
@@ -22,7 +23,7 @@ def test_the_line_of_the_tutorial_is_a_weight_a_pixel_and_a_bias(
     x = mnist.test.images[0].ravel()[pixel] / 255
     m, c = kernel[pixel, neuron], bias[neuron]
     assert f"= {m:.2f} · {x:.2f} + {c:.2f} = " in text
-    total = trained.network.hidden_sums(mnist.test.images[:1])[0, neuron]
+    total = hidden_sums(trained.network, mnist.test.images[:1])[0, neuron]
     assert f"For this image, y = {total:.2f}." in text
 
 

@@ -6,9 +6,9 @@ import pytest
 
 from pipeline import PartlyFailed
 from pipeline.base.files import file_sha256
+from pipeline.base.fingerprint import code_hashes
 from pipeline.cli import TrainConfig, from_python
 from pipeline.core import optimizer
-from pipeline.core.fingerprint import code_hashes
 from pipeline.model import load_trained_network
 from pipeline.tracking import find_training_run, provenance, start_tracker
 from pipeline.training.reproduction import Original, compare, load_data

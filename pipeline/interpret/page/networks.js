@@ -134,7 +134,7 @@ export class FloatNetwork extends TwoLayers {
 export class IntegerNetwork extends TwoLayers {
   kind = "integer";
   sumNames = ["sum", "logit"];
-  maxOutput = WHITE; // because of the clamp
+  maxOutput = 255; // a byte, because of the clamp
 
   constructor(tensors, { report: { bits }, ...numbers }) { // a `BitWidthData`
     const [start, own] = [`${bits}bit.`, {}];
@@ -157,7 +157,9 @@ export class IntegerNetwork extends TwoLayers {
     return (Math.max(total, 0) + this.half(neuron)) >> this.shifts[neuron];
   }
 
-  activation(total, neuron) { return Math.min(WHITE, this.shifted(total, neuron)); }
+  activation(total, neuron) {
+    return Math.min(this.maxOutput, this.shifted(total, neuron));
+  }
 
   format(value) { return number(value, 0); }
 
@@ -169,7 +171,7 @@ export class IntegerNetwork extends TwoLayers {
       ["ReLU keeps a positive sum", total],
       ...(half ? [[`+ ${integer(half)}, for rounding`, total + half]] : []),
       [`>> ${shift}: divided by ${integer(2 ** shift)}, rounded down`, shifted],
-      [shifted > WHITE ? `clamp to ${WHITE}` : `clamp: at most ${WHITE}`,
+      [(shifted > this.maxOutput ? "clamp to " : "clamp: at most ") + this.maxOutput,
         this.activation(total, neuron)],
     ];
   }
@@ -179,7 +181,7 @@ export class IntegerNetwork extends TwoLayers {
       number(this.logit_unit * total)]];
     const output = integer(this.activation(total, neuron));
     if (total <= 0) return [["the sum is not positive, so output = ", output]];
-    return [[`output = min(${WHITE}, (${integer(total)} + ${this.half(neuron)}) ` +
+    return [[`output = min(${this.maxOutput}, (${integer(total)} + ${this.half(neuron)}) ` +
       `>> ${this.shifts[neuron]}) = `, output]];
   }
 
@@ -198,7 +200,7 @@ export class IntegerNetwork extends TwoLayers {
     const limit = this.format(this.weight_scale), [below, above] =
       this.weight_scale < this.largest_weight ? ["≤ ", "≥ "] : ["", ""];
     return { least: `${below}${MINUS}${limit}`, most: `${above}${limit}`,
-      output: `${WHITE}, the highest value of a byte` };
+      output: `${this.maxOutput}, the highest value of a byte` };
   }
 
   columns(logits) {

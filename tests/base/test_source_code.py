@@ -2,7 +2,7 @@ import hashlib
 
 import pytest
 
-from pipeline.core.source_code import code_sha256, modules_sha256
+from pipeline.base.source_code import code_sha256, modules_sha256
 
 SOURCE = '''"""Describe a module."""
 

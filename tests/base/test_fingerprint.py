@@ -2,10 +2,11 @@ import ast
 import shutil
 
 import pytest
-from jaxtyping import TypeCheckError
+from beartype import beartype
+from jaxtyping import TypeCheckError, jaxtyped
 
+from pipeline.base import fingerprint as fingerprints
 from pipeline.cli import HomeworkConfig, TrainConfig, defaults, validate
-from pipeline.core import fingerprint as fingerprints
 from pipeline.core.hyperparameters import Hyperparameters
 
 
@@ -14,10 +15,11 @@ def hyperparameters(**changed):
 
 
 def test_a_fingerprint_depends_on_hyperparameters_not_on_all_settings():
+    fingerprint = jaxtyped(fingerprints.fingerprint, typechecker=beartype)
     for schema in (TrainConfig, HomeworkConfig):
         cfg = validate(schema, defaults())
         with pytest.raises(TypeCheckError):
-            fingerprints.fingerprint(cfg, "0" * 64)
+            fingerprint(cfg, "0" * 64)
 
 
 def test_the_processor_includes_the_variant_of_matrix_products_that_mkl_is_set_to(

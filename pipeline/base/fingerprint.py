@@ -1,6 +1,7 @@
 """The fingerprint of a training run: a hash of what determines its weights.
 
-On the same type of processor, equal fingerprints mean byte-identical weights.
+On the same type of processor, equal fingerprints mean byte-identical weights. This
+module imports PyTorch only in `processor`, so that workers start quickly.
 """
 
 import functools
@@ -14,19 +15,20 @@ from contextlib import suppress
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
+from pipeline import core
+from pipeline.base.source_code import code_sha256
 from pipeline.core import UserError
 from pipeline.core.hyperparameters import Hyperparameters
-from pipeline.core.source_code import code_sha256
 
 # Fields of /proc/cpuinfo: the first three on x86, the others on ARM.
 CPU_FIELDS = ("cpu family", "model", "stepping", "CPU implementer", "CPU part")
-FOLDER = Path(__file__).parent
+FOLDER = Path(core.__file__).parent
 
 
 class OtherSoftware(UserError):
     """A process would compute different weights from the program that it works for.
 
-    The two differ in the code of this package or in the version of PyTorch.
+    The two differ in the code of `core` or in the version of PyTorch.
     """
 
 
@@ -39,7 +41,7 @@ class Software:
     The quantile in `margin`, which does not affect the weights, is rounded.
     """
 
-    code: str  # the hash of the code of this package; see `code_hashes`
+    code: str  # the hash of the code of `core`; see `code_hashes`
     torch: str  # the version of PyTorch
 
     @classmethod
@@ -79,7 +81,7 @@ def fingerprint(hyperparameters: Hyperparameters, data_sha256: str) -> str:
 
 @functools.cache
 def code_hashes() -> dict[str, str]:
-    """Return the sha256 of the code of each module of this package, by file name.
+    """Return the sha256 of the code of each module of `core`, by file name.
 
     Comments, docstrings and blank lines do not count. A call takes 30 ms.
     """
@@ -125,7 +127,7 @@ def processor() -> str:
     The last bits of the weights depend on both. The name alone does not distinguish the
     processors of virtual machines. On ARM, Linux gives only numbers, and no name.
     """
-    import torch  # takes a second; no other function needs PyTorch
+    import torch  # takes a second
 
     fields: dict[str, str] = {}
     with suppress(OSError), open("/proc/cpuinfo") as lines:
