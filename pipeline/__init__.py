@@ -28,8 +28,3 @@ class PartlyFailed(UserError):
         """Set the message and the result; pickle sets the result later."""
         super().__init__(message)
         self.result = result
-
-
-def neuron_name(layer: int, index: int) -> str:
-    """Return the name of a neuron of layer 1 or 2, counted from 0."""
-    return f"N{layer}{index + 1}"

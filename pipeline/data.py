@@ -11,7 +11,7 @@ zero.
 
 from typing import TYPE_CHECKING, Unpack
 
-from pipeline.base.results_folder import call
+from pipeline.base.terminal import output
 from pipeline.cli import (
     Command,
     DataConfig,
@@ -45,7 +45,7 @@ def data(
         ConfigError: If settings are invalid; the message has one line per problem.
         UserError, OSError: If the source or a file cannot be used.
     """
-    with call(quiet=quiet):
+    with output(quiet=quiet):
         return run_data(from_python(DataConfig, settings))
 
 

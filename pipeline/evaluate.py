@@ -28,7 +28,7 @@ import os
 from typing import TYPE_CHECKING, Unpack
 
 from pipeline.base.progress import busy
-from pipeline.base.results_folder import call
+from pipeline.base.terminal import output
 from pipeline.cli import (
     Command,
     EvaluateConfig,
@@ -66,15 +66,15 @@ def evaluate(
         PartlyFailed: If some test sets or images cannot be used.
             `error.result` has the results of all others.
     """
-    with call(folder=folder, quiet=quiet):
-        return run_evaluate(from_python(EvaluateConfig, settings))
+    with output(quiet=quiet):
+        return run_evaluate(from_python(EvaluateConfig, settings, folder))
 
 
 def run_evaluate(command: Command[EvaluateConfig]) -> "Evaluation":
     """Load the network and the test sets, evaluate, write and record the results."""
     with busy("loading PyTorch"):
         from pipeline.evaluation.evaluate import evaluate
-    return evaluate(command.config)
+    return evaluate(command.config, command.folder)
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ import os
 from typing import TYPE_CHECKING, Unpack
 
 from pipeline.base.progress import busy
-from pipeline.base.results_folder import call
+from pipeline.base.terminal import output
 from pipeline.cli import (
     Command,
     ExportConfig,
@@ -79,8 +79,8 @@ def export(
         PartlyFailed: If some networks or bit widths cannot be used.
             `error.result` has the results of all others.
     """
-    with call(folder=folder, quiet=quiet):
-        return run_export(from_python(ExportConfig, settings))
+    with output(quiet=quiet):
+        return run_export(from_python(ExportConfig, settings, folder))
 
 
 def run_export(command: Command[ExportConfig]) -> "ExportResult":
@@ -90,7 +90,8 @@ def run_export(command: Command[ExportConfig]) -> "ExportResult":
     """
     with busy("loading PyTorch"):
         from pipeline.deploy.export import export
-    return export(command.config, [x.values["bits"] for x in command.combinations])
+    bits = [each.values["bits"] for each in command.combinations]
+    return export(command.config, bits, command.folder)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import os
 from typing import TYPE_CHECKING, Unpack
 
 from pipeline.base.progress import busy
-from pipeline.base.results_folder import call
+from pipeline.base.terminal import output
 from pipeline.cli import (
     Command,
     GradeConfig,
@@ -52,15 +52,15 @@ def grade(
         ConfigError: If settings are invalid; the message has one line per problem.
         UserError, OSError: If a file or the data set cannot be used.
     """
-    with call(folder=folder, quiet=quiet):
-        return run_grade(from_python(GradeConfig, settings))
+    with output(quiet=quiet):
+        return run_grade(from_python(GradeConfig, settings, folder))
 
 
 def run_grade(command: Command[GradeConfig]) -> "ClassGrades":
     """Read the submissions, train the assigned networks, grade and write the pages."""
     with busy("loading PyTorch"):
         from pipeline.teaching.grade import grade
-    return grade(command.config)
+    return grade(command.config, command.folder)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import os
 from typing import TYPE_CHECKING, Unpack
 
 from pipeline.base.progress import busy
-from pipeline.base.results_folder import call
+from pipeline.base.terminal import output
 from pipeline.cli import (
     Command,
     HomeworkConfig,
@@ -50,15 +50,15 @@ def homework(
         ConfigError: If settings are invalid; the message has one line per problem.
         UserError, OSError: If a file or the data set cannot be used.
     """
-    with call(folder=folder, quiet=quiet):
-        return run_homework(from_python(HomeworkConfig, settings))
+    with output(quiet=quiet):
+        return run_homework(from_python(HomeworkConfig, settings, folder))
 
 
 def run_homework(command: Command[HomeworkConfig]) -> "Homework":
     """Train the network of the student, and write the questions."""
     with busy("loading PyTorch"):
         from pipeline.teaching.homework import homework
-    return homework(command.config)
+    return homework(command.config, command.folder)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ import os
 from typing import TYPE_CHECKING, Unpack
 
 from pipeline.base.progress import busy
-from pipeline.base.results_folder import call
+from pipeline.base.terminal import output
 from pipeline.cli import (
     Command,
     InspectConfig,
@@ -63,15 +63,15 @@ def inspect(
         ConfigError: If settings are invalid; the message has one line per problem.
         UserError, OSError: If a file, the store or the trained network cannot be used.
     """
-    with call(folder=folder, quiet=quiet):
-        return run_inspect(from_python(InspectConfig, settings))
+    with output(quiet=quiet):
+        return run_inspect(from_python(InspectConfig, settings, folder))
 
 
 def run_inspect(command: Command[InspectConfig]) -> "Inspection":
     """Load a network and its data, then analyze it or explain one part of it."""
     with busy("loading PyTorch"):
         from pipeline.interpret.inspect import inspect
-    return inspect(command.config)
+    return inspect(command.config, command.folder)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from pipeline import ConfigError
 from pipeline.base.progress import busy
-from pipeline.base.results_folder import call
+from pipeline.base.terminal import output
 from pipeline.cli import (
     Array,
     Command,
@@ -63,14 +63,14 @@ def predict(
         PartlyFailed: If some images cannot be used.
             `error.result` has the results of all others.
     """
-    with call(folder=folder, quiet=quiet):
+    with output(quiet=quiet):
         images: Any = settings.get("images", 0)
         array: Any = None
         if _are_pixels(images):
             array = settings.pop("images")
         elif not isinstance(images, int | str | os.PathLike):
             settings["images"] = _indices(images)
-        return run_predict(from_python(PredictConfig, settings), array)
+        return run_predict(from_python(PredictConfig, settings, folder), array)
 
 
 def _are_pixels(images: Any) -> bool:  # noqa: ANN401
@@ -106,7 +106,7 @@ def run_predict(
     """
     with busy("loading PyTorch"):
         from pipeline.evaluation.predict import predict
-    return predict(command.config, array)
+    return predict(command.config, command.folder, array)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ complete, and which runs were skipped and why.
 
 from typing import Unpack
 
-from pipeline.base.results_folder import call
+from pipeline.base.terminal import output
 from pipeline.cli import (
     Command,
     SyncConfig,
@@ -39,7 +39,7 @@ def sync(*, quiet: bool = False, **settings: Unpack[SyncKeywords]) -> dict[str, 
             and `error.result` has the URLs of their copies.
         UserError: If the server does not respond.
     """
-    with call(quiet=quiet):
+    with output(quiet=quiet):
         return run_sync(from_python(SyncConfig, settings))
 
 

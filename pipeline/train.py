@@ -11,9 +11,10 @@ import os
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Unpack
 
+from pipeline import ConfigError
 from pipeline.base.paths import store_dir
 from pipeline.base.progress import busy
-from pipeline.base.results_folder import call, check_callback
+from pipeline.base.terminal import output
 from pipeline.cli import (
     Command,
     SweepKeywords,
@@ -62,9 +63,9 @@ def train(
         UserError, OSError: If the data or the store cannot be used.
         FloatingPointError: If the loss or a weight becomes non-finite.
     """
-    with call(folder=folder, quiet=quiet):
-        check_callback("on_epoch", on_epoch)
-        return run_train(from_python(TrainConfig, settings), on_epoch)
+    with output(quiet=quiet):
+        _check_callback("on_epoch", on_epoch)
+        return run_train(from_python(TrainConfig, settings, folder), on_epoch)
 
 
 @documented(SweepKeywords)
@@ -102,11 +103,17 @@ def sweep(
         PartlyFailed: If training runs failed. All other networks are trained and
             recorded first, and `error.result` has all outcomes.
     """
-    with call(folder=folder, quiet=quiet):
-        check_callback("on_result", on_result)
+    with output(quiet=quiet):
+        _check_callback("on_result", on_result)
         chosen = {} if experiment is None else {"experiment": experiment}
-        command = sweep_from_python(TrainConfig, {**settings, **chosen})
+        command = sweep_from_python(TrainConfig, {**settings, **chosen}, folder)
         return run_sweep(command, on_result)
+
+
+def _check_callback(name: str, function: object) -> None:
+    """Raise a ConfigError, before anything runs, unless `function` can be called."""
+    if not (function is None or callable(function)):
+        raise ConfigError(f"{name} must be a function, got {function!r:.40}")
 
 
 def run_train_or_sweep(command: Command[TrainConfig]) -> None:

@@ -313,7 +313,6 @@ def metadata_of():
 @pytest.fixture(scope="session")
 def trained_on_few(few, metadata_of):
     """Return a function that trains a network on 600 images, in 0.1 s."""
-    from pipeline.base.tensors import tensors_sha256
     from pipeline.core.loop import train_network
     from pipeline.core.network import network_from
     from pipeline.model import TrainedNetwork
@@ -323,9 +322,8 @@ def trained_on_few(few, metadata_of):
         options = {"hidden": hidden, "seed": seed, "epochs": 5, "lr": 0.003}
         metadata = metadata_of(**options)
         *_, last = train_network(few, metadata.hyperparameters)
-        network, sha256 = network_from(last.tensors), tensors_sha256(last.tensors)
-        path = Path("model.safetensors")
-        return TrainedNetwork(network, metadata, path, sha256, run_id=None)
+        network, path = network_from(last.tensors), Path("model.safetensors")
+        return TrainedNetwork(network, metadata, path, run_id=None)
 
     return make
 
@@ -580,6 +578,14 @@ def trained(finished):
     from pipeline.model import load_trained_network
 
     return load_trained_network(finished.trained("model.safetensors"))
+
+
+@pytest.fixture(scope="session")
+def histories(trained):
+    """The histories of the network `trained`."""
+    from pipeline.model import load_histories
+
+    return load_histories(trained)
 
 
 @pytest.fixture(scope="session")

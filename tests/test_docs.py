@@ -269,11 +269,11 @@ def test_the_python_lines_about_errors_get_the_result_of_a_failed_sweep(project)
     assert issubclass(scope["PartlyFailed"], scope["UserError"])
 
 
-def test_the_python_lines_train_the_same_network_as_the_command(trained):
+def test_the_python_lines_train_the_same_network_as_the_command(histories):
     code = python_code("pipeline/training/README.md")
     exec(code.replace("outputs/data", str(DATA)), scope := {})
     for name, tensor in snapshot(scope["network"]).items():
-        np.testing.assert_array_equal(tensor, trained.weight_history[name][1])
+        np.testing.assert_array_equal(tensor, histories.weights[name][1])
 
 
 def test_the_python_lines_write_a_photograph_as_predict_prepares_it(

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from pipeline import cli
-from pipeline.cli.rules import QUESTION_KEYS
+from pipeline.cli.rules import DETAIL_KEYS
 from pipeline.model import load_trained_network
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -25,7 +25,7 @@ CONFIG = "conf/config.yaml"
 # are questions to `inspect`, whose answers are in another folder.
 NO_PARAMS = {"run", "model", "sweep", "tracking", "resume", "reproduce", "server"}
 NO_PARAMS |= {"run_name", "experiment_name", "workers", "executor", "again", "trials"}
-NO_PARAMS |= {*QUESTION_KEYS, "image", "integers"}
+NO_PARAMS |= {*DETAIL_KEYS, "image", "integers"}
 
 # Packages that change no output: settings, other processes, recording.
 NO_OUTPUT = {"cli", "execution", "sweeps", "tracking"}

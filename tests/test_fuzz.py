@@ -29,7 +29,7 @@ from pipeline.core.network import Network, snapshot
 from pipeline.core.optimizer import Adam
 from pipeline.datasets import components
 from pipeline.images import reading
-from pipeline.model import OodDetector, load_trained_network, storage
+from pipeline.model import OodDetector, load_histories, load_trained_network, storage
 from pipeline.training.checkpoints import Checkpoint
 
 HYPERPARAMETERS = Hyperparameters(**defaults() | {"epochs": 1})
@@ -169,15 +169,16 @@ def test_a_network_and_its_files_are_complete_or_rejected(tmp_path, files, name,
     found = components.read_components(path, data_sha256="00ff")
     if not (trained and found):
         return
-    if read(lambda: trained.weight_history, naming=".safetensors"):
+    histories = read(lambda: load_histories(trained), naming=".safetensors")
+    if histories and histories.weights:
         image = np.zeros((1, 28, 28), np.uint8)
         logits = trained.network.logits(image)
         detector = OodDetector(found["exercise"], min_margin=0.25)
         assert len(detector.reasons(image, logits)) == 1
         assert np.isfinite(logits.numpy()).all()
         for key, last in snapshot(trained.network).items():
-            assert np.isfinite(trained.weight_history[key]).all()
-            np.testing.assert_array_equal(trained.weight_history[key][-1], last)
+            assert np.isfinite(histories.weights[key]).all()
+            np.testing.assert_array_equal(histories.weights[key][-1], last)
 
 
 @pytest.mark.parametrize("name", ["state", "epochs"])

@@ -1,8 +1,8 @@
 """Helpers for all packages, which import only one another and `core`.
 
 to print, show progress     terminal, progress
-to make text                text, tables (text and CSV), templates (Jinja)
-to find and write files     paths, files, tensors, results_folder, resources
+to make text                text, tables, templates (Jinja)
+to find and write files     paths, files, csv_files, tensors, results_folder, resources
 to run a command            process, locking, errors, git
 names of what runs record   tags, params, metric_names
 to check settings           dataset_names, student_ids, urls

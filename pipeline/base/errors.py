@@ -1,4 +1,4 @@
-"""Distinguishes user errors from errors in the program, and gives remedies.
+"""Distinguishes user errors from errors in the program; texts of errors.
 
 Code that opens a user's file turns an `OSError` into a `UserError`; see
 `base.files.reading`.
@@ -6,6 +6,7 @@ Code that opens a user's file turns an `OSError` into a `UserError`; see
 
 import errno
 import os
+import re
 from pathlib import Path
 
 from pipeline import UserError
@@ -55,3 +56,18 @@ def remedy(error: Exception) -> str:
         return ""
     place = "" if error.filename else f" ({store_dir()})"
     return f"{place}: free some disk space, then {AGAIN}"
+
+
+def broken_rule(message: str) -> str:
+    """Reword a message of pydantic like our own, such as "must be a number"."""
+    if message.startswith("Value error, "):  # our own message
+        return message.removeprefix("Value error, ")
+    rule = re.sub("'(\\w+)'", r"\1", message)  # 'local' or 'ray'
+    rule = rule.replace("Field required", "is missing")
+    rule = rule.replace("Input should be", "must be")
+    rule = rule.replace("a valid boolean", "true or false")
+    rule = rule.replace("a valid integer", "an integer").replace("a valid ", "a ")
+    rule = rule.replace("greater than or equal to", "at least")
+    rule = rule.replace("less than or equal to", "at most")
+    rule = rule.replace("String should have at least 1 character", "must not be empty")
+    return rule.replace("String should", "must")

@@ -34,16 +34,16 @@ def _rich() -> ModuleType:
     return rich
 
 
-def new_console(**options: Any) -> "Console":  # noqa: ANN401
+def new_console(**keywords: Any) -> "Console":  # noqa: ANN401
     """Return a console that prints plain text in a notebook.
 
     By default, Rich would display HTML in a notebook and write nothing to `file`.
     """
     new = _rich().console.Console
     in_notebook = new().is_jupyter
-    options.setdefault("quiet", is_quiet())
+    keywords.setdefault("quiet", is_quiet())
     console: Console = new(
-        **options,
+        **keywords,
         force_jupyter=False,
         force_terminal=False if in_notebook else None,
     )

@@ -1,43 +1,17 @@
-"""The folder of a call from Python, and where the results of a call or command go.
-
-The folder belongs to the thread of the call, so that calls in several threads do not
-disturb each other. A command has no such folder.
-"""
+"""The folder of a call from Python, and where the results of a call or command go."""
 
 import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
-from contextvars import ContextVar
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline import ConfigError
 from pipeline.base.files import atomic_folder
 from pipeline.base.paths import existing_folder, outputs_dir, user_path
-from pipeline.base.terminal import output
-
-_folder: ContextVar[Path | None] = ContextVar("folder", default=None)
 
 
-@contextmanager
-def call(
-    *, folder: str | os.PathLike[str] | None = None, quiet: bool = False
-) -> Iterator[None]:
-    """Set the folder of a call for a block, and print nothing in it if `quiet`.
-
-    Raises:
-        ConfigError: If the call cannot write to `folder`; see `_check_folder`.
-    """
-    path = None if folder is None else _check_folder(folder)
-    token = _folder.set(path)
-    try:
-        with output(quiet=quiet):
-            yield
-    finally:
-        _folder.reset(token)
-
-
-def _check_folder(folder: str | os.PathLike[str]) -> Path:
+def check_folder(folder: str | os.PathLike[str]) -> Path:
     """Return the path of the folder of a call; a link is followed.
 
     Raises:
@@ -89,42 +63,34 @@ def _check_place(path: Path) -> None:
             raise ConfigError(f"{rule}: {place}: {error.strerror}") from None
 
 
-def check_callback(name: str, function: object) -> None:
-    """Raise a ConfigError, before anything runs, unless `function` can be called."""
-    if not (function is None or callable(function)):
-        raise ConfigError(f"{name} must be a function, got {function!r:.40}")
+@dataclass(frozen=True)
+class ResultsFolder:
+    """Where the results of a call or command go."""
 
+    name: str  # such as evaluate
+    given: Path | None  # see `Command.folder`
 
-# `folder` is not a setting, so `cfg` does not contain it. Only the modules of commands
-# call the following functions; all other modules take folders as arguments.
+    @property
+    def path(self) -> Path:
+        """The folder that was given to the call, by default outputs/<name>."""
+        return self.given or outputs_dir() / self.name
 
+    def new(self) -> AbstractContextManager[Path]:
+        """Yield a temporary folder for the results; see `atomic_folder`.
 
-def own_folder() -> Path | None:
-    """Return the folder that was given to this call, if any."""
-    return _folder.get()
+        A folder that was given to the call was empty. Files that another program has
+        added since then are not replaced.
+        """
+        return atomic_folder(self.path, replace=self.given is None)
 
+    def lasting(self, artifacts: Path | None, *, recorded_as: str = "") -> Path:
+        """Return a folder with the results that no other call replaces, if possible.
 
-def results_dir(name: str) -> Path:
-    """Return the folder of this call, by default outputs/<name>."""
-    return own_folder() or outputs_dir() / name
-
-
-def lasting_dir(name: str, artifacts: Path | None) -> Path:
-    """Return the folder with the files of this call, which no other call replaces.
-
-    This is the folder that was given to the call. If no folder was given and the files
-    are recorded, it is a folder in the `artifacts` of a run. Otherwise, it is
-    outputs/<name>, which the next call replaces.
-    """
-    if own_folder() or artifacts is None:
-        return results_dir(name)
-    return artifacts / name
-
-
-def new_results(folder: Path) -> AbstractContextManager[Path]:
-    """Yield a temporary folder for the results of this call; see `atomic_folder`.
-
-    A folder that was given to this call was empty. Files that another program has added
-    since then are not replaced.
-    """
-    return atomic_folder(folder, replace=folder != own_folder())
+        This is the folder that was given to the call. If no folder was given and the
+        results are recorded, it is the folder `recorded_as`, by default <name>, in the
+        `artifacts` of a run. Otherwise, it is outputs/<name>, which the next call
+        replaces.
+        """
+        if self.given or artifacts is None:
+            return self.path
+        return artifacts / (recorded_as or self.name)

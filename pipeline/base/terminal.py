@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TextIO
 
 from pipeline import UserError
-from pipeline.base.text import printable
+from pipeline.base.text import printable, wrap
 
 STDERR = 2  # the file descriptor
 
@@ -45,13 +45,15 @@ def output(*, quiet: bool = False) -> Iterator[None]:
     finally:
         _output.reset(token)
         for text in started.warnings:
-            warn(text)
+            _add_warning(text)
 
 
-def say(*values: object, **options: Any) -> None:  # noqa: ANN401
+def say(
+    *values: object, end: str = "\n", file: TextIO | None = None, flush: bool = False
+) -> None:
     """Print values as `print` does, unless the call is quiet."""
     if not is_quiet():
-        print(*values, **options)
+        print(*values, end=end, file=file, flush=flush)
 
 
 def is_quiet() -> bool:
@@ -60,8 +62,12 @@ def is_quiet() -> bool:
     return current is not None and current.is_quiet
 
 
-def warn(text: str) -> None:
-    """Print a text that begins with "warning: " at the end; see `output`."""
+def warn(message: str, *, remedy: str) -> None:
+    """Print "warning: ", a message, and a command as its remedy; see `output`."""
+    _add_warning(f"{wrap(f'warning: {message}')}\n  {remedy}")
+
+
+def _add_warning(text: str) -> None:
     current = _output.get()
     if current is None:
         sys.stdout.flush()  # the warning is last if both outputs are a file

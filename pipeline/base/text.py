@@ -1,4 +1,4 @@
-"""Plain text: paragraphs, commands to type, file names, printable characters."""
+"""Plain text: paragraphs, commands to type, names, printable characters."""
 
 import hashlib
 import os
@@ -62,24 +62,19 @@ def shortened(text: str, length: int = WIDTH) -> str:
     return f"{text[:start]}…{text[start + 1 - length :]}"
 
 
+def short_id(text: str) -> str:
+    """Return the start of a hexadecimal id or hash, with which commands find a run."""
+    return text[:8]
+
+
 def alternatives(names: Sequence[str]) -> str:
     """Return names for a rule, such as "a, b or c"."""
     return " or ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
-def broken_rule(message: str) -> str:
-    """Reword a message of pydantic like our own, such as "must be a number"."""
-    if message.startswith("Value error, "):  # our own message
-        return message.removeprefix("Value error, ")
-    rule = re.sub("'(\\w+)'", r"\1", message)  # 'local' or 'ray'
-    rule = rule.replace("Field required", "is missing")
-    rule = rule.replace("Input should be", "must be")
-    rule = rule.replace("a valid boolean", "true or false")
-    rule = rule.replace("a valid integer", "an integer").replace("a valid ", "a ")
-    rule = rule.replace("greater than or equal to", "at least")
-    rule = rule.replace("less than or equal to", "at most")
-    rule = rule.replace("String should have at least 1 character", "must not be empty")
-    return rule.replace("String should", "must")
+def neuron_name(layer: int, index: int) -> str:
+    """Return the name of a neuron of layer 1 or 2, counted from 0."""
+    return f"N{layer}{index + 1}"
 
 
 def as_file_name(text: str, *, allowed: str = "") -> str:

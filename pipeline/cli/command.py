@@ -44,12 +44,14 @@ class Several(list[Any]):
 
 
 class Setting(NamedTuple):
-    """What a key is set to, not yet validated."""
+    """What a key or a config group is set to, not yet validated."""
 
-    value: Any  # one value, `Several` values, or an `Interval`
+    # One value, `Several` values, or an `Interval`. Of a group, `Several` overrides:
+    # one for each option.
+    value: Any
     path: Path | None = None  # the file with the value; None if the value was given
-    # Whether the user gave the value or chose its file. If so, it must have an effect.
-    is_wanted: bool = True
+    # Whether the user gave the value, or chose the file with a group.
+    is_chosen: bool = True
 
     @property
     def is_varied(self) -> bool:
@@ -133,3 +135,6 @@ class Command(Generic[ConfigT]):
     varied: Sequence[str]  # the groups and keys that a sweep varies
     intervals: Mapping[str, Interval]  # by key
     prints: bool  # --cfg job: only print `config`
+    # Gets the results of a call from Python, and was empty. The folder is not a
+    # setting, so `config` does not contain it.
+    folder: Path | None = None

@@ -5,10 +5,10 @@ A given value replaces the value of a file.
 
 import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
@@ -20,22 +20,15 @@ from pipeline.cli.command import Composition, Setting
 from pipeline.cli.flags import ConfigFolders, Flags
 from pipeline.cli.hydra_files import File, ordered_files
 from pipeline.cli.hydra_internals import is_listed_twice, one_line, split_message
-from pipeline.cli.overrides import Overrides, read_arguments
+from pipeline.cli.overrides import read_arguments
 from pipeline.cli.problems import WrongType, as_text, located, reject
 from pipeline.cli.schema import KEYS, SCHEMAS, TEXT_KEYS, Schema
 from pipeline.cli.validation import explain_unknown_key
 from pipeline.cli.yaml_files import reject_resolver
 
 
-class SavedArgument(NamedTuple):
-    """An argument of a saved sweep, such as +seed=1,2."""
-
-    text: str
-    path: Path  # the file with the saved sweep
-
-
 def compose_all(
-    given: Overrides, schema: Schema, flags: Flags
+    given: Mapping[str, Setting], schema: Schema, flags: Flags
 ) -> Iterator[Composition]:
     """Compose the files for each combination of the options of groups.
 
@@ -43,40 +36,49 @@ def compose_all(
     do not replace given ones. If they select options of other groups, the files are
     composed again with each of them: two times for `team: small,large`.
 
+    Args:
+        given: The settings of keys and groups that the user gives.
+        schema: The schema of the stage.
+        flags: The flags, which select the primary config and the folders.
+
     Raises:
         ConfigError: If a file cannot be read, or contains more than settings.
     """
-    selections = _selections(given.groups)
+    selections = _selections(given)
     while selections:
         selected = selections.pop(0)
-        composed, arguments = compose([*filter(None, selected.values())], schema, flags)
-        replaced = {*selected, *given.settings}
-        others = {key: x for key, x in arguments.items() if key not in replaced}
-        saved = _read_saved(others, composed, schema, flags.folders)
-        if saved.groups:
-            more = [{**selected, **each} for each in _selections(saved.groups)]
+        overrides = [*filter(None, selected.values())]
+        composed, saved = compose(overrides, schema, flags, {*selected, *given})
+        if saved.keys() - KEYS:
+            more = [{**selected, **each} for each in _selections(saved)]
             selections = [*more, *selections]
         else:
-            settings = {**composed.settings, **saved.settings, **given.settings}
+            keys = {key: setting for key, setting in given.items() if key in KEYS}
+            settings = {**composed.settings, **saved, **keys}
             # The keys that a sweep can vary are first, as in the names of runs.
             order = dict.fromkeys([*schema.can_vary, *settings])
             ordered = {key: settings[key] for key in order if key in settings}
             yield replace(composed, settings=ordered)
 
 
-def _selections(groups: Mapping[str, Sequence[str]]) -> list[dict[str, str]]:
+def _selections(settings: Mapping[str, Setting]) -> list[dict[str, str]]:
     """Return each combination of the options of groups, with an override per group."""
+    groups = {name: x.value for name, x in settings.items() if name not in KEYS}
     rows = itertools.product(*groups.values())
     return [dict(zip(groups, row, strict=True)) for row in rows]
 
 
 def compose(
-    overrides: Sequence[str], schema: Schema, flags: Flags
-) -> tuple[Composition, dict[str, SavedArgument]]:
+    overrides: Sequence[str],
+    schema: Schema,
+    flags: Flags,
+    replaced: Container[str] = (),
+) -> tuple[Composition, dict[str, Setting]]:
     """Compose the primary config with options of groups, such as team=small or ~team.
 
     Returns:
-        The settings in files, and the arguments of a saved sweep by key.
+        The settings in files, and those of a saved sweep, of keys and groups that are
+        not in `replaced`.
 
     Raises:
         ConfigError: If a file cannot be read, or contains more than settings.
@@ -87,7 +89,10 @@ def compose(
     _check_stage(schema, flags, starts_sweep=starts_sweep)
     settings = _with_paths(values, files, overrides)
     is_sweep = flags.multirun or starts_sweep
-    return Composition(settings, options, is_sweep), _saved_sweep(files)
+    saved = _saved_arguments(files)
+    others = {key: x for key, x in saved.items() if key not in replaced}
+    read = _read_saved(others, schema, flags.folders, is_sweep=is_sweep)
+    return Composition(settings, options, is_sweep), read
 
 
 def _merge_files(
@@ -113,20 +118,23 @@ def _with_paths(
     paths = {key: file.path for file in files for key in file.values}
     chosen = {key for file in files if file.group in groups for key in file.values}
     return {
-        key: Setting(value, paths[key], is_wanted=key in chosen)
+        key: Setting(value, paths[key], is_chosen=key in chosen)
         for key, value in values.items()
     }
 
 
-def _saved_sweep(files: Sequence[File]) -> dict[str, SavedArgument]:
-    """Return the arguments of a saved sweep by key; those of later files count."""
-    arguments = dict[str, SavedArgument]()
+def _saved_arguments(files: Sequence[File]) -> dict[str, tuple[str, Path]]:
+    """Return each argument of a saved sweep, such as +seed=1,2, and its file, by key.
+
+    Those of later files count.
+    """
+    arguments = dict[str, tuple[str, Path]]()
     for file in files:
         hydra = file.values.get("hydra") or {}
         sweeper = hydra.get("sweeper") or {}
         for name, value in (sweeper.get("params") or {}).items():
             key = str(name).lstrip("+")
-            arguments[key] = SavedArgument(f"{name}={as_text(value)}", file.path)
+            arguments[key] = f"{name}={as_text(value)}", file.path
     return arguments
 
 
@@ -140,29 +148,27 @@ def _check_stage(schema: Schema, flags: Flags, *, starts_sweep: bool) -> None:
 
 
 def _read_saved(
-    arguments: Mapping[str, SavedArgument],
-    composed: Composition,
+    arguments: Mapping[str, tuple[str, Path]],
     schema: Schema,
     folders: ConfigFolders,
-) -> Overrides:
+    *,
+    is_sweep: bool,
+) -> dict[str, Setting]:
     """Read the arguments of a saved sweep; if this is no sweep, only check their keys.
 
     Raises:
         ConfigError: If arguments are invalid.
     """
-    settings, groups = dict[str, Setting](), dict[str, Sequence[str]]()
-    problems: list[str] = []
+    settings, problems = dict[str, Setting](), list[str]()
     for key, (text, path) in arguments.items():
-        if composed.is_sweep:
-            read = read_arguments([text], schema, folders)
-            for each, setting in read.settings.items():
-                settings[each] = setting._replace(path=path)
-            groups |= read.groups
-            problems += (located(problem, path) for problem in read.problems)
+        if is_sweep:
+            read, unread = read_arguments([text], schema, folders)
+            settings |= {name: x._replace(path=path) for name, x in read.items()}
+            problems += (located(problem, path) for problem in unread)
         elif key not in KEYS and folders.files_of_group(key) is None:
             problems.append(explain_unknown_key(key, schema, path=path))
     reject(problems)
-    return Overrides(settings, groups, problems)
+    return settings
 
 
 def resolve(values: Mapping[str, Any], files: Mapping[str, Path]) -> dict[str, Any]:

@@ -9,13 +9,17 @@ from pipeline import ConfigError
 from pipeline.base.git import git
 from pipeline.base.params import TRAINING_KEYS
 from pipeline.base.paths import installed, project_dir
-from pipeline.base.text import printable
+from pipeline.base.text import printable, short_id
 from pipeline.cli.default_values import defaults
 
 
 @cache  # git takes 5 ms, and each training run of a sweep has a name
-def committed_defaults() -> Mapping[str, Any]:
-    """Return the committed values of conf/config.yaml, which `dvc exp run` edits."""
+def _unnamed_values() -> Mapping[str, Any]:
+    """Return the values that names leave out: those of the committed conf/config.yaml.
+
+    These are not the defaults if the file was edited. `dvc exp run -S lr=0.01` edits
+    the file, and the name of its run must contain lr=0.01.
+    """
     from pipeline.cli.yaml_files import parse
 
     if installed():  # the working directory may be another project's
@@ -28,17 +32,19 @@ def committed_defaults() -> Mapping[str, Any]:
         return defaults()
 
 
+def unusual_keys(values: Mapping[str, Any]) -> list[str]:
+    """Return the keys whose values differ from the committed conf/config.yaml."""
+    unnamed = _unnamed_values()
+    return [key for key in TRAINING_KEYS if values[key] != unnamed[key]]
+
+
 def run_name(values: Mapping[str, Any], *, named: Iterable[str] = ()) -> str:
     """Return the name of a training run: its hidden, its seed, the keys in `named`.
 
-    The name also contains the keys that differ from the defaults.
+    The name also contains the `unusual_keys`.
     """
-    default_values, named = committed_defaults(), {"hidden", "seed", *named}
-    parts = (
-        f"{key}={values[key]}"
-        for key in TRAINING_KEYS
-        if key in named or values[key] != default_values[key]
-    )
+    keys = {"hidden", "seed", *named, *unusual_keys(values)}
+    parts = (f"{key}={values[key]}" for key in TRAINING_KEYS if key in keys)
     return printable(" ".join(parts))
 
 
@@ -53,4 +59,4 @@ def network_name(params: Mapping[str, Any], *, dataset: str, sha256: str) -> str
     Returns:
         The name that `train` gives the run by default, or the start of the hash.
     """
-    return run_name({**params, "dataset": dataset}) if params else sha256[:8]
+    return run_name({**params, "dataset": dataset}) if params else short_id(sha256)

@@ -5,7 +5,6 @@ import operator
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, SupportsFloat, SupportsIndex
 
 from pipeline import ConfigError
@@ -25,24 +24,18 @@ OTHER_FORM = re.compile(r"(?:--)?(?P<key>\w+) ?[=:]? ?(?P<value>.*)", re.DOTALL)
 OTHER_START = re.compile(r"--|\w+[ :]")  # the start of such a form in one argument
 
 
-@dataclass(frozen=True)
-class Overrides:
-    """What a user gives: settings, and the options of config groups."""
-
-    settings: Mapping[str, Setting]  # by key
-    groups: Mapping[str, Sequence[str]]  # by group, an override for each option
-    problems: Sequence[str]  # a line for each override that cannot be read
-
-
 def read_arguments(
     arguments: Iterable[str], schema: Schema, folders: ConfigFolders
-) -> Overrides:
+) -> tuple[dict[str, Setting], list[str]]:
     """Read the arguments of a command line, without its flags.
 
     As in Hydra, the last value of a key counts.
+
+    Returns:
+        A setting for each key and config group, and the problems of the arguments that
+        cannot be read.
     """
-    settings, groups = dict[str, Setting](), dict[str, Sequence[str]]()
-    problems: list[str] = []
+    settings, problems = dict[str, Setting](), list[str]()
     for words in _join_spaced(arguments):
         with collected(problems):
             argument = _check_form(words, schema, folders)
@@ -56,28 +49,27 @@ def read_arguments(
             if names is None:
                 settings[key] = Setting(parse_value(key, text, schema))
             else:
-                groups[key] = parse_group(argument, names)
-    return Overrides(settings, groups, problems)
+                settings[key] = Setting(parse_group(argument, names))
+    return settings, problems
 
 
 def read_keywords(
     keywords: Mapping[str, Any], schema: Schema, folders: ConfigFolders
-) -> Overrides:
-    """Read the keywords of a call from Python."""
-    settings, groups = dict[str, Setting](), dict[str, Sequence[str]]()
-    problems: list[str] = []
+) -> tuple[dict[str, Setting], list[str]]:
+    """Read the keywords of a call from Python, like `read_arguments`."""
+    settings, problems = dict[str, Setting](), list[str]()
     for key, value in keywords.items():
         with collected(problems):
             names = folders.files_of_group(key)
             if names is not None:
                 options = value if _is_list(value) else [value]
                 argument = f"{key}={','.join(map(as_text, options))}"
-                groups[key] = parse_group(argument, names)
+                settings[key] = Setting(parse_group(argument, names))
             elif key in schema.model_fields:
                 settings[key] = Setting(_read_keyword(key, value, schema))
             else:
                 raise ConfigError(explain_unknown_key(key, schema, folders.groups))
-    return Overrides(settings, groups, problems)
+    return settings, problems
 
 
 def _join_spaced(arguments: Iterable[str]) -> list[list[str]]:

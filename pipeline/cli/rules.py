@@ -7,8 +7,8 @@ from typing import Any
 from pipeline.base.params import TRAINING_KEYS
 from pipeline.base.paths import displayed
 from pipeline.base.text import shortened
+from pipeline.cli.combinations import checked
 from pipeline.cli.command import (
-    Combination,
     Composition,
     Interval,
     Setting,
@@ -22,7 +22,7 @@ from pipeline.cli.schema import Schema
 from pipeline.cli.validation import valid_values
 
 NETWORK_KEYS = ("run", "model", "sweep")  # at most one of these selects networks
-QUESTION_KEYS = ("neuron", "weight", "arrays", "against")  # at most one can be set
+DETAIL_KEYS = ("neuron", "weight", "arrays", "against")  # at most one can be set
 INTERVAL = "hidden=interval(4,128)"  # an example
 RECORDING_KEYS = ("server", "run_name", "experiment_name")
 SINGLE_RUN_KEYS = {  # each key, and why a sweep rejects it
@@ -32,24 +32,22 @@ SINGLE_RUN_KEYS = {  # each key, and why a sweep rejects it
 
 
 def broken_rules(
-    compositions: Sequence[Composition],
-    firsts: Sequence[Combination],
-    schema: Schema,
-    flags: Flags,
+    compositions: Sequence[Composition], schema: Schema, flags: Flags
 ) -> Iterator[str]:
     """Yield a problem for each rule that is broken, even if single values are invalid.
 
-    `firsts` has the first combination of each composition, for which rules are checked.
+    For each composition, the rules are checked for its first combination.
     """
-    for each, first in zip(compositions, firsts, strict=True):
-        yield from _rules_of_values(each, first, schema, flags)
+    for each in compositions:
+        yield from _rules_of_values(each, schema, flags)
     yield from _rules_of_sweep(compositions, schema, flags)
 
 
 def _rules_of_values(
-    composition: Composition, first: Combination, schema: Schema, flags: Flags
+    composition: Composition, schema: Schema, flags: Flags
 ) -> Iterator[str]:
     """Yield the problems of the values of a composition."""
+    first = next(checked(composition, schema))
     values = {key: first.values.get(key) for key in schema.model_fields}
     valid = valid_values(schema, first.values) if schema.required else {}
     missing = {key for key, value in valid.items() if value is None}
@@ -70,7 +68,7 @@ def _rules_of_values(
         # of --cfg job contains all defaults). `reproduce` replaces even such a value,
         # so the value is rejected there.
         has_no_effect = key in reasons and (key in TRAINING_KEYS or not is_default)
-        if has_no_effect and setting.is_wanted:
+        if has_no_effect and setting.is_chosen:
             yield located(f"{key} {reasons[key]}", setting.path)
         # DVC records conf/config.yaml and the command line.
         if os.environ.get("DVC_STAGE") and setting.path and not is_default:
@@ -137,14 +135,14 @@ def _rules_of_sweep(
 def _conflicts(values: Mapping[str, Any]) -> Iterator[tuple[Sequence[str], str]]:
     """Yield the keys of settings that cannot be combined, and why."""
     networks = [key for key in NETWORK_KEYS if values.get(key)]
-    questions = [key for key in QUESTION_KEYS if values.get(key)]
+    details = [key for key in DETAIL_KEYS if values.get(key)]
     if len(networks) > 1:
         names = " and ".join(networks[:2])
         yield networks, f"{names} both select a network: leave out one of them"
-    if len(questions) > 1:
-        *others, last = questions
+    if len(details) > 1:
+        *others, last = details
         rule = "cannot be combined: use only one of them"
-        yield questions, f"{', '.join(others)} and {last} {rule}"
+        yield details, f"{', '.join(others)} and {last} {rule}"
     lacks_neuron = "neuron" in values and not values["neuron"]
     if lacks_neuron and values.get("image") is not None:
         yield ["image"], "image requires neuron: add neuron=N11, or leave out image"
@@ -163,7 +161,7 @@ def _without_effect(
     found: dict[str, str] = {}
     if values.get("tracking") == "none":
         found |= dict.fromkeys(RECORDING_KEYS, "has no effect with tracking=none")
-    for key in filter(values.get, QUESTION_KEYS):
+    for key in filter(values.get, DETAIL_KEYS):
         why = f"has no effect with {key}, which records nothing"
         found |= dict.fromkeys(("tracking", "server"), why)
     if values.get("reproduce"):

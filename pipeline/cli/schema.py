@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args, get_ori
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from pipeline.base.dataset_names import is_known
+from pipeline.base.dataset_names import name_or_folder
 from pipeline.base.params import TRAINING_KEYS
 from pipeline.base.paths import data_dir
 from pipeline.base.student_ids import course_code, student_id
@@ -22,13 +22,7 @@ DEFAULT_EXPERIMENT = "digits"
 
 def _dataset(value: str) -> str:
     """Return the name of a data set, or the absolute path of a folder to import."""
-    folder = data_dir()
-    if is_known(value, folder=folder):
-        return value
-    # This import takes 0.2 s, so it is made only if the name is not known.
-    from pipeline.datasets import name_or_folder
-
-    return name_or_folder(value, folder=folder)
+    return name_or_folder(value, folder=data_dir())
 
 
 def _bit_width(value: object) -> object:
@@ -86,19 +80,17 @@ class RecordedConfig(StageConfig):
     server: Server
 
     @property
-    def is_recorded(self) -> bool:
-        """Whether runs are recorded; otherwise, an open run has no `run_id`."""
-        return self.tracking != "none"
-
-    @property
     def recorded_in(self) -> str | None:
-        """The MLflow experiment of new runs; None if runs are not recorded."""
+        """The MLflow experiment of new runs; None with tracking=none.
+
+        Only `Tracker` tests whether it is None: see `Tracker.is_recorded`.
+        """
         default = experiment_variable() or DEFAULT_EXPERIMENT
-        return default if self.is_recorded else None
+        return None if self.tracking == "none" else default
 
 
-class CommonSweepConfig(RecordedConfig):
-    """The settings that all training runs of a sweep have in common."""
+class CommonTrainConfig(RecordedConfig):
+    """Settings of the train stage that all training runs of a sweep have in common."""
 
     run_name: Name | None
     experiment_name: Name | None
@@ -114,7 +106,7 @@ class CommonSweepConfig(RecordedConfig):
         return default and (self.experiment_name or default)
 
 
-class TrainConfig(CommonSweepConfig, DataConfig, HyperparameterFields):
+class TrainConfig(CommonTrainConfig, DataConfig, HyperparameterFields):
     """Settings of the train stage."""
 
     can_vary = TRAINING_KEYS
@@ -124,8 +116,9 @@ class TrainConfig(CommonSweepConfig, DataConfig, HyperparameterFields):
     resume: bool
     reproduce: Text | None
 
+    @property
     def hyperparameters(self) -> Hyperparameters:
-        """Return the settings that, together with the data, determine the weights."""
+        """The settings that, together with the data, determine the weights."""
         return Hyperparameters(**dict(self))
 
 

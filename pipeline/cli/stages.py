@@ -4,10 +4,12 @@ The whole command line is validated before the function runs; --help imports no 
 package. For calls from Python, settings are keywords, and `help` shows them.
 """
 
+import os
 import re
 import sys
 from collections.abc import Callable, Container, Iterable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from inspect import cleandoc
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,11 +18,13 @@ from pipeline import ConfigError, UserError
 from pipeline.base import files
 from pipeline.base.paths import conf_dir, displayed
 from pipeline.base.process import run_command
+from pipeline.base.results_folder import check_folder
 from pipeline.base.text import wrap
 from pipeline.cli.command import Command
 from pipeline.cli.flags import ConfigFolders, Flags, read_flags
 from pipeline.cli.schema import KEYS, ConfigT, Schema
 
+Folder = str | os.PathLike[str] | None  # is given to a call from Python
 Function = TypeVar("Function", bound=Callable[..., object])
 # For a required key that a variable can replace: how its comment begins.
 REQUIRED = {"server": "required, unless MLFLOW_TRACKING_URI is the URL of a server"}
@@ -115,16 +119,19 @@ def settings_help(keys: Iterable[str], required: Container[str]) -> str:
     )
 
 
-def from_python(schema: type[ConfigT], settings: Mapping[str, Any]) -> Command[ConfigT]:
+def from_python(
+    schema: type[ConfigT], settings: Mapping[str, Any], folder: Folder = None
+) -> Command[ConfigT]:
     """Return the command for settings that were passed as keywords.
 
     All other settings have their defaults. The values can be paths, and NumPy or
-    PyTorch numbers.
+    PyTorch numbers. `folder` gets the results.
 
     Raises:
-        ConfigError: If settings are invalid; the message has one line per problem.
+        ConfigError: If settings are invalid, with one line per problem, or if the call
+            cannot write to `folder`; see `check_folder`.
     """
-    command = _command(schema, settings, is_sweep=False)
+    command = _command(schema, settings, folder, is_sweep=False)
     if command.is_sweep:
         chosen = (f"{k}={x}" for k, x in settings.items() if k not in KEYS)
         starts = " ".join(chosen) or "conf/hydra.yaml"
@@ -133,7 +140,7 @@ def from_python(schema: type[ConfigT], settings: Mapping[str, Any]) -> Command[C
 
 
 def sweep_from_python(
-    schema: type[ConfigT], settings: Mapping[str, Any]
+    schema: type[ConfigT], settings: Mapping[str, Any], folder: Folder = None
 ) -> Command[ConfigT]:
     """Return the command of a sweep for settings that were passed as keywords.
 
@@ -142,17 +149,22 @@ def sweep_from_python(
     experiment, has one option or several options.
 
     Raises:
-        ConfigError: If settings are invalid; the message has one line per problem.
+        ConfigError: As in `from_python`.
     """
-    return _command(schema, settings, is_sweep=True)
+    return _command(schema, settings, folder, is_sweep=True)
 
 
 def _command(
-    schema: type[ConfigT], settings: Mapping[str, Any], *, is_sweep: bool
+    schema: type[ConfigT],
+    settings: Mapping[str, Any],
+    folder: Folder,
+    *,
+    is_sweep: bool,
 ) -> Command[ConfigT]:
     from pipeline.cli.arguments import parse_keywords  # Hydra, as above
 
-    return parse_keywords(settings, schema, is_sweep=is_sweep)
+    path = None if folder is None else check_folder(folder)
+    return replace(parse_keywords(settings, schema, is_sweep=is_sweep), folder=path)
 
 
 def documented(

@@ -12,11 +12,12 @@ from typing import Any, get_args
 from pydantic import ValidationError
 
 from pipeline import ConfigError
-from pipeline.base.text import broken_rule
+from pipeline.base.errors import broken_rule
+from pipeline.base.text import alternatives
 from pipeline.base.urls import WholeMessage
 from pipeline.cli.default_values import defaults
 from pipeline.cli.problems import WrongType, as_text, located
-from pipeline.cli.schema import KEYS, ConfigT, StageConfig
+from pipeline.cli.schema import KEYS, SCHEMAS, ConfigT, StageConfig
 
 
 def validate(
@@ -126,6 +127,8 @@ def explain_unknown_key(
     matches = difflib.get_close_matches(key, names, 1, similarity)
     if matches:
         return located(f"`{key}` is not a setting: did you mean {matches[0]}?", path)
+    stages = [x.command_name() for x in SCHEMAS if key in x.model_fields]
+    others = f", but of {alternatives(stages)}" if stages else ""
     settings = ", ".join(each for each in defaults() if each in schema.model_fields)
-    rule = f"`{key}` is not a setting of this stage: choose from {settings}"
+    rule = f"`{key}` is not a setting of this stage{others}: choose from {settings}"
     return located(rule, path)

@@ -58,7 +58,7 @@ def parse_value(key: str, text: str, schema: Schema) -> object:
     return value
 
 
-def parse_group(argument: str, names: Sequence[str]) -> list[str]:
+def parse_group(argument: str, names: Sequence[str]) -> Several:
     """Return an override for each option of a group: team=a, ~team, or "" for none.
 
     The override team=a,b has two options, and team=glob(*) has all.
@@ -77,7 +77,7 @@ def parse_group(argument: str, names: Sequence[str]) -> list[str]:
         rule = f"{shortened(argument)} cannot be read"
         raise ConfigError(f"{rule}: write {key}=a or {key}=a,b") from None
     if argument.startswith("~"):
-        return [argument]
+        return Several([argument])
     for name in found or [text]:
         if name.startswith("["):
             raise ConfigError(f"{shortened(argument)} {NO_LIST}")
@@ -85,7 +85,7 @@ def parse_group(argument: str, names: Sequence[str]) -> list[str]:
             rule = f"{key} must be {alternatives(names)}"
             raise ConfigError(f"{rule}, got {name!r}")
     nothing = "" if key.startswith("+") else f"~{key}"
-    return [nothing if name == NO_OPTION else f"{key}={name}" for name in found]
+    return Several(nothing if x == NO_OPTION else f"{key}={x}" for x in found)
 
 
 def _parse_list(key: str, text: str) -> list[str] | None:

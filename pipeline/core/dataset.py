@@ -12,7 +12,7 @@ from jaxtyping import Real, UInt8
 from safetensors import numpy as safetensors
 
 from pipeline.core import UserError
-from pipeline.core.hyperparameters import SPLITS, Hyperparameters
+from pipeline.core.hyperparameters import SPLITS, Hyperparameters, SplitName
 
 HOLDOUT_DIVISOR = 120  # split=holdout reserves 1/120 of the images per class
 MIN_SAMPLE = 20_000  # minimum size of a sample of more images; see `sample_rows`
@@ -99,22 +99,22 @@ class Dataset:
         """The name of the data set."""
         return self.file.name
 
-    def split(self, how: str) -> Split:
+    def split(self, name: SplitName) -> Split:
         """Divide the images into training and validation images.
 
         Args:
-            how: `exercise` validates on the test images, as in the Keras exercise.
+            name: `exercise` validates on the test images, as in the Keras exercise.
                 `holdout` does not use the test images: it validates on the last
                 training images of each class, the same number for each (500 of MNIST's
                 60,000). The division does not depend on the seed.
 
         Raises:
             UserError: If there are too few images for `holdout`, in all or in a class.
-            ValueError: If `how` is not one of these two names.
+            ValueError: If `name` is not one of these two names.
         """
-        if how not in SPLITS:
-            raise ValueError(f"split must be one of {SPLITS}, got {how!r}")
-        if how == "exercise":
+        if name not in SPLITS:
+            raise ValueError(f"split must be one of {SPLITS}, got {name!r}")
+        if name == "exercise":
             return Split(self.train, self.test)
         if len(self.train) < HOLDOUT_DIVISOR:
             raise UserError(

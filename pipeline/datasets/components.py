@@ -28,7 +28,7 @@ COMPONENTS = 50  # per class; with 30, some images of Fashion-MNIST are accepted
 OOD_QUANTILE, RATIO_QUANTILE = 0.05, 0.01
 EXACT_BATCH = 256  # images; float32 adds their products exactly: 256 * WHITE**2 < 2**24
 # The hash of this module, with its constants, and of the module that selects images.
-CODE = modules_sha256(__file__, dataset.__file__)
+FITTING_SHA256 = modules_sha256(__file__, dataset.__file__)
 
 
 @dataclass(frozen=True, eq=False)  # arrays cannot be compared as a whole
@@ -146,16 +146,16 @@ def _principal_components(
 def write_components(data: Dataset) -> None:
     """Fit the components for each split of a data set, and write one file (800 KB)."""
     arrays: dict[str, np.ndarray] = {}
-    for how in SPLITS:
+    for split in SPLITS:
         try:
-            train = data.split(how).train
+            train = data.split(split).train
         except UserError:
             continue  # no network is trained with a split that is impossible
         fitted = fit_components(train)
-        arrays[f"{how}.means"] = fitted.means
-        arrays[f"{how}.components"] = fitted.components
-        arrays[f"{how}.max_errors"] = fitted.max_errors
-        arrays[f"{how}.max_ratio"] = np.asarray(fitted.max_ratio)
+        arrays[f"{split}.means"] = fitted.means
+        arrays[f"{split}.components"] = fitted.components
+        arrays[f"{split}.max_errors"] = fitted.max_errors
+        arrays[f"{split}.max_ratio"] = np.asarray(fitted.max_ratio)
     metadata = _metadata(arrays, data_sha256=data.file.sha256)
     write_tensors(files_beside(data.file.path).components, arrays, metadata)
 
@@ -176,20 +176,20 @@ def read_components(
     if metadata != _metadata(arrays, data_sha256=data_sha256):
         return None
     return {
-        how: ClassComponents(
-            arrays[f"{how}.means"],
-            arrays[f"{how}.components"],
-            arrays[f"{how}.max_errors"],
-            float(arrays[f"{how}.max_ratio"]),
+        split: ClassComponents(
+            arrays[f"{split}.means"],
+            arrays[f"{split}.components"],
+            arrays[f"{split}.max_errors"],
+            float(arrays[f"{split}.max_ratio"]),
         )
-        for how in SPLITS
-        if f"{how}.means" in arrays
+        for split in SPLITS
+        if f"{split}.means" in arrays
     }
 
 
 def _metadata(arrays: Mapping[str, np.ndarray], *, data_sha256: str) -> dict[str, Any]:
     return {
-        "code": CODE,
+        "code": FITTING_SHA256,
         "data_sha256": data_sha256,
         "tensors_sha256": tensors_sha256(arrays),
     }

@@ -15,8 +15,8 @@ def data(dataset: str, *, default: str) -> PreparedData:
         dataset: See `prepare`.
         default: The data set of a command without `dataset=`.
     """
-    file = prepare(dataset, folder=data_dir())
-    path, summary = file.path, file.summary
+    prepared = prepare(dataset, folder=data_dir())
+    file, summary = prepared.file, prepared.summary
     spec = datasets.spec(file.name)
     say(f"{file.name}: images of {spec.plural}, 28x28 pixels\n")
     counts = [
@@ -33,11 +33,12 @@ def data(dataset: str, *, default: str) -> PreparedData:
         f"{unused} are 0 in all training images."
     )
     say(f"\n{wrap(text, indent=0)}\n")
-    beside = datasets.files_beside(path)
+    beside = datasets.files_beside(file.path)
     plots = beside.samples, beside.means
+    state = "created" if prepared.is_new else "already exists"
     say("plots  " + "\n       ".join(str(displayed(plot)) for plot in plots))
-    say(f"file   {displayed(path)} {'created' if file.is_new else 'already exists'}")
+    say(f"file   {displayed(file.path)} {state}")
     say(f"       sha256 {file.sha256}")
     other = file.name if file.name != default else None
     say(next_steps({command_line("train", dataset=other): "trains a network"}))
-    return file
+    return prepared

@@ -32,7 +32,7 @@ class SourceRecord(BaseModel):
     name: str
     sha256: str
     origin: dict[str, str]  # the SHA-256 hash of each imported file by its name
-    code: str | None = None  # see `DatasetSpec.code_sha256`
+    code: str | None = None  # see `DatasetSpec.reader_sha256`
 
 
 class Summary(SourceRecord):
@@ -59,7 +59,7 @@ def files_beside(path: Path) -> FilesBeside:
     return FilesBeside(*(path.with_name(f"{path.stem}{each}") for each in endings))
 
 
-def summary(path: Path) -> Summary:
+def read_summary(path: Path) -> Summary:
     """Return the stored summary of a data set.
 
     Raises:
@@ -74,7 +74,7 @@ def summary(path: Path) -> Summary:
         raise UserError(f"{file} is damaged: {AGAIN}") from None
 
 
-def source_record(path: Path) -> SourceRecord | None:
+def read_source_record(path: Path) -> SourceRecord | None:
     """Return the record in the summary of a data set; None if it cannot be read.
 
     The statistics in the summary can be damaged, or from a different version.

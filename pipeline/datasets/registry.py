@@ -1,19 +1,15 @@
-"""The registry of named data sets, with one entry for each, and the rule for names.
+"""The registry of named data sets, with one entry for each.
 
 `prepare` reads a data set and stores its images.
 """
 
-import difflib
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from pipeline import UserError
-from pipeline.base.dataset_names import IMPORTED, is_known
-from pipeline.base.paths import user_path
+from pipeline.base.dataset_names import NAMES
 from pipeline.core import CLASSES
 from pipeline.core.dataset import LabeledImages
 from pipeline.core.source_code import modules_sha256
@@ -37,10 +33,10 @@ class DatasetSpec:
     # Returns the training and the test images, and keeps downloads in the given folder.
     # None if the images were imported from a user's folder.
     read: Callable[[Path], tuple[LabeledImages, LabeledImages]] | None = None
-    # The `modules_sha256` of the modules that compute the images. If a module is
-    # changed, the images are computed again. None if the images are in files with a
-    # known SHA-256 hash.
-    code_sha256: str | None = None
+    # The `modules_sha256` of the modules that `read` calls to compute the images. If a
+    # module is changed, the images are computed again. None if the images are in files
+    # with a known SHA-256 hash.
+    reader_sha256: str | None = None
     class_names: tuple[str, ...] = tuple("0123456789")
     noun: str = "digit"  # what one image shows
     plural: str = "digits"
@@ -93,7 +89,7 @@ REGISTRY = {
         DatasetSpec(
             "mnist_upright",
             read=upright.reader(MNIST_FILES.read),
-            code_sha256=modules_sha256(upright.__file__),
+            reader_sha256=modules_sha256(upright.__file__),
             is_upright=True,
         ),
         DatasetSpec(
@@ -118,16 +114,14 @@ REGISTRY = {
         DatasetSpec(
             "digits",
             read=scikit_learn.read_enlarged,
-            code_sha256=modules_sha256(scikit_learn.__file__),
+            reader_sha256=modules_sha256(scikit_learn.__file__),
             originals=scikit_learn.load_originals,
         ),
     )
 }
 
 
-def is_name(value: str) -> bool:
-    """Return whether a text has the form of a data set's name, and is not a folder."""
-    return value in REGISTRY or bool(IMPORTED.fullmatch(value))
+assert (*REGISTRY,) == NAMES, NAMES
 
 
 def spec(name: str) -> DatasetSpec:
@@ -151,41 +145,3 @@ def how_to_import(path: Path, origin: Mapping[str, str]) -> str:
         "folder that contains these files (SHA-256 hash and name):"
         + "".join(f"\n  {sha256}  {name}" for name, sha256 in origin.items())
     )
-
-
-def unknown_data_set(dataset: str) -> str:
-    """Return the message about a data set that does not exist."""
-    return f"dataset {_rule(dataset)}, got {dataset!r}"
-
-
-def name_or_folder(value: str, *, folder: Path) -> str:
-    """Return the name of a data set, or the absolute path of a folder to import.
-
-    Args:
-        value: The setting `dataset`.
-        folder: The folder of all data sets.
-
-    Raises:
-        ValueError: If the text is not a registered name, the name of a data set that
-            was imported to `folder`, or a folder.
-    """
-    if value in REGISTRY or is_known(value, folder=folder):
-        return value
-    try:
-        images = user_path(value, key="dataset")
-        if value and images.is_dir():
-            value = str(images.resolve())
-            if not re.search("[\ud800-\udfff]", value):
-                return value
-            raise ValueError("must be a folder whose name is valid UTF-8")
-    except (OSError, UserError):  # the name is too long, or a ~user does not exist
-        pass
-    raise ValueError(_rule(value))
-
-
-def _rule(value: str) -> str:
-    """Return the rule for the setting `dataset`, with the name that is most similar."""
-    names = ", ".join([*REGISTRY, "an imported data set"])
-    matches = difflib.get_close_matches(value.lower(), REGISTRY, n=1)
-    hint = f" (did you mean {matches[0]}?)" if matches else ""
-    return f"must be {names} or an existing folder{hint}"

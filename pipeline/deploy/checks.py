@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Int64, UInt8
 
-from pipeline import UserError, neuron_name
-from pipeline.base.text import wrap
+from pipeline import UserError
+from pipeline.base.text import neuron_name, wrap
 from pipeline.core import CLASSES
 from pipeline.integers import IntegerNetwork
 

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pipeline import PartlyFailed, UserError, deploy, neuron_name, tracking
+from pipeline import PartlyFailed, UserError, deploy, tracking
 from pipeline.base.paths import data_dir, displayed, store_dir
 from pipeline.base.progress import busy, progress
-from pipeline.base.results_folder import lasting_dir, new_results, results_dir
+from pipeline.base.results_folder import ResultsFolder
 from pipeline.base.terminal import say
-from pipeline.base.text import command_line, next_steps, wrap
+from pipeline.base.text import command_line, neuron_name, next_steps, wrap
 from pipeline.cli import ExportConfig, expected_params, network_name
 from pipeline.core.dataset import Dataset
 from pipeline.deploy import ExportedNetwork, ExportsByJob
@@ -18,7 +19,10 @@ from pipeline.interpret import ModelAnalysis
 from pipeline.interpret.page import PAGE_FILE, record_page
 from pipeline.model import load_training_data, select_trained_network
 from pipeline.sweeps.networks import SweptNetwork, read_networks
-from pipeline.tracking import Run
+from pipeline.tracking import OpenRun
+
+if TYPE_CHECKING:  # importing MLflow takes a second
+    from pipeline.tracking.mlflow_run import Run
 
 MAX_LISTED_NEURONS = 10  # neurons in a message
 
@@ -33,10 +37,13 @@ class ExportResult:
     copied: bool | None  # whether the server has a complete copy; None without a server
 
 
-def export(cfg: ExportConfig, bits: Sequence[int | str]) -> ExportResult:
+def export(
+    cfg: ExportConfig, bits: Sequence[int | str], folder: Path | None
+) -> ExportResult:
     """Convert networks to integers with each bit width; check, write and record them.
 
-    `bits` are the bit widths, or "all", and replace `cfg.bits`.
+    `bits` are the bit widths, or "all", and replace `cfg.bits`. `folder` is that of a
+    call from Python; see `Command.folder`.
     """
     with busy("loading the network"):
         networks, run_id, sha256 = _select_networks(cfg)
@@ -56,20 +63,23 @@ def export(cfg: ExportConfig, bits: Sequence[int | str]) -> ExportResult:
     message = f"{len(failed)} of {len(jobs)} exports failed: {'; '.join(failed)}"
     if not results:
         raise UserError(f"{message}; nothing was written")
-    page = ""
+    page, own = "", ResultsFolder("export", folder)
     with (
         tracker.reopen_run(run_id=run_id, weights_sha256=sha256) as run,
-        new_results(results_dir("export")) as folder,
+        own.new() as partial,
     ):
-        _record_all(results, folder, run)
+        for job, exported in results.items():
+            exported.write(partial / job.folder)
+        run.submit(_log_all, results, partial)
         if several:
-            _compare(results, folder, run)
+            paths = deploy.write_sizes(results, partial, run_id=run.run_id)
+            run.submit(_log_comparison, paths, deploy.describe_sizes(results))
         if "all" in bits and not cfg.sweep:
-            problem = _write_page(results, dataset, folder, run)
-            page = problem or str(displayed(results_dir("export") / PAGE_FILE))
-    _print(cfg, results, run, several=several, page=page)
-    own = lasting_dir("export", run.artifacts)
-    result = ExportResult(tuple(results.values()), own, run.run_id, run.copied)
+            problem = _write_page(results, dataset, partial, run)
+            page = problem or str(displayed(own.path / PAGE_FILE))
+    _print(cfg, results, own.path, run, several=several, page=page)
+    lasting = own.lasting(run.artifacts)
+    result = ExportResult(tuple(results.values()), lasting, run.run_id, run.copied)
     if failed:
         raise PartlyFailed(message, result)
     return result
@@ -100,18 +110,17 @@ def _select_networks(
     return [SweptNetwork({}, trained)], trained.run_id, trained.weights_sha256
 
 
-def _record_all(results: ExportsByJob, folder: Path, run: Run) -> None:
-    """Write and record all exports, in the order of decreasing bit width.
+def _log_all(run: "Run", results: ExportsByJob, folder: Path) -> None:
+    """Log all exports, in the order of decreasing bit width.
 
-    In a sweep, an export is recorded in the child of its network.
+    In a sweep, an export is logged in the child of its network.
     """
     order = sorted(results, key=lambda job: -job.bits)
-    described: dict[str | None, tuple[Run, list[str]]] = {}  # by run id
+    described: dict[str, tuple[Run, list[str]]] = {}  # by run id
     for job in progress("recording")(order):
         exported = results[job]
-        exported.write(folder / job.folder)
         child = run.reopen_child(job.run_id) if job.run_id else run
-        _record(exported, folder / job.folder, child)
+        _log_export(child, exported, folder / job.folder)
         report = f"artifacts/export/{bit_folder(job.bits)}/report.json"
         link = child.link(str(exported.integers.bit_width), report)
         accuracy = f"{link} {exported.report.accuracy:.2%}"
@@ -120,8 +129,8 @@ def _record_all(results: ExportsByJob, folder: Path, run: Run) -> None:
         child.add_results({"Accuracy of the last export": ", ".join(accuracies)})
 
 
-def _record(exported: ExportedNetwork, folder: Path, run: Run) -> None:
-    """Record the results of a bit width at step 0, for which MLflow draws a bar."""
+def _log_export(run: "Run", exported: ExportedNetwork, folder: Path) -> None:
+    """Log the results of a bit width at step 0, for which MLflow draws a bar."""
     report, bits = exported.report, exported.integers.bits
     name, section = f"export/{bit_folder(bits)}", f"with_{bits}bit_weights"
     run.log_files(name, [folder / file for file in exported.files])
@@ -134,16 +143,16 @@ def _record(exported: ExportedNetwork, folder: Path, run: Run) -> None:
         run.set_tags({f"version.{tool}": text for tool, text in check.tools.items()})
 
 
-def _compare(results: ExportsByJob, folder: Path, run: Run) -> None:
-    """Write and record the table and the plot of several exports."""
-    paths = deploy.write_sizes(results, folder, run_id=run.run_id)
+def _log_comparison(run: "Run", paths: Sequence[Path], text: str) -> None:
+    """Log the table and the plot of several exports, and a text about them."""
     run.log_files("export", paths)
     links = [run.link(p.name, f"artifacts/export/{p.name}") for p in paths]
-    text = f"{deploy.describe_sizes(results)} ({', '.join(links)})"
-    run.add_results({"Exports": text})
+    run.add_results({"Exports": f"{text} ({', '.join(links)})"})
 
 
-def _write_page(results: ExportsByJob, dataset: Dataset, folder: Path, run: Run) -> str:
+def _write_page(
+    results: ExportsByJob, dataset: Dataset, folder: Path, run: OpenRun
+) -> str:
     """Write and record the page of a network and its quantized networks.
 
     Return the reason why there is no page, or "" if there is one.
@@ -154,15 +163,21 @@ def _write_page(results: ExportsByJob, dataset: Dataset, folder: Path, run: Run)
     )
     integers = [(exported.integers, exported.report) for exported in results.values()]
     with busy("drawing the page"):
-        analysis = ModelAnalysis(trained, dataset, with_histories=False)
+        analysis = ModelAnalysis(trained, dataset)
         return record_page(analysis, folder, run, name=name, quantized=integers)
 
 
 def _print(
-    cfg: ExportConfig, results: ExportsByJob, run: Run, *, several: bool, page: str
+    cfg: ExportConfig,
+    results: ExportsByJob,
+    folder: Path,
+    run: OpenRun,
+    *,
+    several: bool,
+    page: str,
 ) -> None:
     """Print the table, the checks, the smallest network, and where the files are."""
-    exports, folder = [*results.values()], results_dir("export")
+    exports = [*results.values()]
     checks = deploy.describe_checks([exported.checks for exported in exports])
     paragraphs = [deploy.sizes_table(results), checks]
     if not cfg.sweep:

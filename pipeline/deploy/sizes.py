@@ -10,7 +10,7 @@ from typing import Any
 
 from PIL.Image import Image
 
-from pipeline.base import tables
+from pipeline.base import csv_files
 from pipeline.base.tables import table
 from pipeline.base.text import counted
 from pipeline.deploy.jobs import ExportJob, ExportsByJob
@@ -36,7 +36,7 @@ def write_sizes(
     """
     paths = [folder / SIZES_PLOT, folder / SIZES_TABLE]
     rows = [_row(job, exported.report, run_id) for job, exported in results.items()]
-    tables.write_csv(paths[1], rows)
+    csv_files.write_csv(paths[1], rows)
     plot(results).save(paths[0], "PNG")
     return paths
 
@@ -128,7 +128,7 @@ def plot(results: ExportsByJob) -> Image:
             x=float(group[0].table_bytes),
             accuracies=[report.accuracy for report in group],
             caption=caption,
-            best=(bits, hidden) in front,
+            is_on_front=(bits, hidden) in front,
         )
         lines.setdefault(name, []).append(point)
     title = "Accuracy and size of exported networks"

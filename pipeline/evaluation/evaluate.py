@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from pipeline import ConfigError, PartlyFailed, UserError, tracking
 from pipeline.base.errors import is_user_error
 from pipeline.base.paths import data_dir, displayed, store_dir
 from pipeline.base.progress import busy
-from pipeline.base.results_folder import lasting_dir, new_results, results_dir
+from pipeline.base.results_folder import ResultsFolder
 from pipeline.base.tables import table
 from pipeline.base.terminal import say
 from pipeline.base.text import (
@@ -38,7 +39,9 @@ from pipeline.model import (
     load_training_data,
     select_trained_network,
 )
-from pipeline.tracking import Run
+
+if TYPE_CHECKING:  # importing MLflow takes a second
+    from pipeline.tracking.mlflow_run import Run
 
 UNSURE = "unsure: do not rely on these predictions; predictions.csv says why"
 
@@ -62,9 +65,12 @@ class Evaluation:
         return short_repr(self, accuracy=accuracy, **locations)
 
 
-def evaluate(cfg: EvaluateConfig) -> Evaluation:
-    """Load the network and the test sets, evaluate, write and record the results."""
-    folder, store = results_dir("evaluate"), store_dir()
+def evaluate(cfg: EvaluateConfig, folder: Path | None) -> Evaluation:
+    """Load the network and the test sets, evaluate, write and record the results.
+
+    `folder` is that of a call from Python; see `Command.folder`.
+    """
+    own, store = ResultsFolder("evaluate", folder), store_dir()
     with busy("loading the network"):
         trained = select_trained_network(
             run=cfg.run,
@@ -83,13 +89,10 @@ def evaluate(cfg: EvaluateConfig) -> Evaluation:
             run_id=trained.run_id, weights_sha256=trained.weights_sha256
         ) as run,
         busy("writing and recording the results"),
-        new_results(folder) as partial,
+        own.new() as partial,
     ):
         write_results(results, metrics, partial)
-        run.log_files("evaluate", sorted(partial.iterdir()))
-        run.add_results(_description(metrics, run))
-        for result in results:
-            _record(result, metrics[result.source.name], run)
+        run.submit(_log_evaluation, results, metrics, sorted(partial.iterdir()))
     say(f"\n{_metrics_table(metrics)}\n")
     if any(result.has_all_reasons for result in results):
         say(f"{UNSURE}\n")
@@ -99,12 +102,12 @@ def evaluate(cfg: EvaluateConfig) -> Evaluation:
         effect = "so unsure predictions are not counted"
         say(wrap(f"{detector.missing}, {effect}") + "\n")
     say("python -m pipeline.evaluate --help explains the columns.\n")
-    say(f"plot   {displayed(folder / 'scores.png')}")
-    say(f"files  {displayed(folder)}\n{run.viewing_hint()}", end="")
+    say(f"plot   {displayed(own.path / 'scores.png')}")
+    say(f"files  {displayed(own.path)}\n{run.viewing_hint()}", end="")
     command = command_line("inspect", run=cfg.run, model=cfg.model)
     say(next_steps({command: "explains the network"}))
-    own = lasting_dir("evaluate", run.artifacts)
-    evaluation = Evaluation(tuple(results), metrics, own, run.run_id, run.copied)
+    lasting = own.lasting(run.artifacts)
+    evaluation = Evaluation(tuple(results), metrics, lasting, run.run_id, run.copied)
     if problems:
         message = "\n  ".join(["not all images were evaluated", *problems])
         raise PartlyFailed(message, evaluation)
@@ -148,7 +151,20 @@ def _unique(source: ImageSet, others: Sequence[Predictions]) -> ImageSet:
     return replace(source, name=name)
 
 
-def _description(metrics: Metrics, run: Run) -> dict[str, str]:
+def _log_evaluation(
+    run: "Run",
+    results: Sequence[Predictions],
+    metrics: Metrics,
+    paths: Sequence[Path],
+) -> None:
+    """Log the files of an evaluation, its description, and the results on each set."""
+    run.log_files("evaluate", paths)
+    run.add_results(_description(run, metrics))
+    for result in results:
+        _log_result(run, result, metrics[result.source.name])
+
+
+def _description(run: "Run", metrics: Metrics) -> dict[str, str]:
     """Return the accuracy on each set, and links to the files, in Markdown.
 
     The description keeps the accuracy on the sets of earlier evaluations.
@@ -165,8 +181,10 @@ def _description(metrics: Metrics, run: Run) -> dict[str, str]:
     } | {"Last evaluation": f"{', '.join(metrics)} ({', '.join(links)})"}
 
 
-def _record(result: Predictions, metrics: dict[str, float | int], run: Run) -> None:
-    """Record loss and accuracy of a set, and its hash; the files have all metrics.
+def _log_result(
+    run: "Run", result: Predictions, metrics: dict[str, float | int]
+) -> None:
+    """Log loss and accuracy of a set, and its hash; the files have all metrics.
 
     MLflow draws a bar for a metric whose only value is at step 0. MLflow sorts sections
     by name, so the sections of test sets follow the learning curves and the weights.

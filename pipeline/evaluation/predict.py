@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline import PartlyFailed, plots
-from pipeline.base import files, tables
+from pipeline.base import csv_files, files
 from pipeline.base.paths import data_dir, displayed, store_dir
 from pipeline.base.progress import busy
-from pipeline.base.results_folder import new_results, results_dir
+from pipeline.base.results_folder import ResultsFolder
 from pipeline.base.terminal import say
 from pipeline.base.text import (
     command_line,
@@ -62,15 +62,18 @@ class PredictResult:
     folder: Path  # the folder of the files
 
 
-def predict(cfg: PredictConfig, array: Array | None = None) -> PredictResult:
+def predict(
+    cfg: PredictConfig, folder: Path | None, array: Array | None = None
+) -> PredictResult:
     """Load the network, classify each image, and write the predictions.
 
     Args:
         cfg: The configuration.
+        folder: The folder of a call from Python; see `Command.folder`.
         array: An image or several images, which replace `cfg.images`; see
             `images_from_array`.
     """
-    folder = results_dir("predict")
+    own = ResultsFolder("predict", folder)
     given = images_from_array(array) if array is not None else None
     with busy("loading the network"):
         store = store_dir()
@@ -89,17 +92,17 @@ def predict(cfg: PredictConfig, array: Array | None = None) -> PredictResult:
     predictions = classify(prepared, trained, detector, alone=True)
     for row, file in enumerate(predictions.source.files):
         say(wrap(f"{printable(file)}: {describe_prediction(predictions, row)}"))
-    with busy("writing the results"), new_results(folder) as partial:
+    with busy("writing the results"), own.new() as partial:
         _write(predictions, partial)
         plotted = _plot(predictions, trained, detector, partial)
     say(_conclusion(predictions))
     _say_advice(predictions)
     trained_on = f"{displayed(trained.path)}, trained on {trained.dataset}"
     say(wrap(trained_on, indent=7, start="model  "))
-    say(f"plot   {', '.join([str(displayed(folder / plotted[0])), *plotted[1:]])}")
-    say(f"files  {displayed(folder)}")
+    say(f"plot   {', '.join([str(displayed(own.path / plotted[0])), *plotted[1:]])}")
+    say(f"files  {displayed(own.path)}")
     say(_next_step(cfg, is_file=source.has_files))
-    result = PredictResult(predictions, folder)
+    result = PredictResult(predictions, own.path)
     if problems := prepared.source.problems:
         verb = "was" if len(problems) == 1 else "were"
         number = counted(len(problems), "image")
@@ -150,7 +153,7 @@ def _write(predictions: Predictions, folder: Path) -> None:
     for record in records:
         for label, probability in enumerate(record.pop("probabilities")):
             record[f"p{label}"] = probability
-    tables.write_csv(folder / "predictions.csv", records, exact=False)
+    csv_files.write_csv(folder / "predictions.csv", records, exact=False)
 
 
 def _plot(

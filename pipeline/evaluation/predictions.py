@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from pipeline.base.tables import to_rows
+from pipeline.base.csv_files import to_rows
 from pipeline.base.text import short_repr
 from pipeline.datasets import DatasetSpec
 from pipeline.images import ImageSet, PreparedImages

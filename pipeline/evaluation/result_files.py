@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from pipeline import plots
-from pipeline.base import files, tables
+from pipeline.base import csv_files, files
 from pipeline.base.paths import METRICS_FILE
 from pipeline.base.text import counted, printable, shortened
 from pipeline.core import SIDE
@@ -38,7 +38,7 @@ def write_results(
         rows = [
             {"set": each.source.name, **row} for each in results for row in table(each)
         ]
-        tables.write_csv(folder / name, rows, exact=False)
+        csv_files.write_csv(folder / name, rows, exact=False)
     for name, plot in (("scores.png", plot_scores), ("mistakes.png", plot_mistakes)):
         plots.stack_images([plot(result) for result in results]).save(folder / name)
 

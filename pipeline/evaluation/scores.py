@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 
-from pipeline.base.tables import to_rows
+from pipeline.base.csv_files import to_rows
 from pipeline.core import CLASSES, metrics
 from pipeline.evaluation.predictions import Predictions
 

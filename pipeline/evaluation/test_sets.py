@@ -9,15 +9,17 @@ import numpy as np
 from jaxtyping import UInt8
 
 from pipeline import UserError, datasets, images
+from pipeline.base.dataset_names import is_name
 from pipeline.base.text import counted, printable
 from pipeline.core.dataset import Dataset
+from pipeline.core.hyperparameters import SplitName
 from pipeline.evaluation.inputs import name_of_test_images
 from pipeline.images import ImageSet, Kind
 
 MAX_SET_IMAGES = 100_000  # so that a set needs less than 1 GB of memory
 
 
-def find_test_set(name: str | None, *, dataset: Dataset, split: str) -> ImageSet:
+def find_test_set(name: str | None, *, dataset: Dataset, split: SplitName) -> ImageSet:
     """Find a set of labeled images.
 
     The images of folders are raw. The images of data sets with originals of another
@@ -40,11 +42,10 @@ def find_test_set(name: str | None, *, dataset: Dataset, split: str) -> ImageSet
         return _from_arrays(
             set_name, val.images, val.labels, text, kind="own", item=item
         )
-    is_name = datasets.is_name(name)
     if datasets.has_images_of(name, dataset):
-        set_name = name if is_name else dataset.name
+        set_name = name if is_name(name) else dataset.name
         return _test_set(set_name, dataset, kind="own")
-    if not is_name:
+    if not is_name(name):
         return _read_folder(Path(name))
     if originals := datasets.spec(name).originals:
         pixels, labels = originals()
@@ -62,7 +63,7 @@ def _test_set(name: str, dataset: Dataset, *, kind: Kind) -> ImageSet:
 def _read_folder(source: Path) -> ImageSet:
     """Read IDX files, or list the images of a folder with their labels."""
     set_name = re.sub(r"[^\w.-]+", "_", source.resolve().name)[:80] or "images"
-    if datasets.is_name(set_name):  # a run records one set for each name
+    if is_name(set_name):  # a run records one set for each name
         set_name += "-folder"
     if pairs := [*datasets.image_label_pairs(source)]:
         return _read_idx_pair(set_name, pairs)

@@ -2,8 +2,7 @@
 
 Nodes need Ray, PyTorch and the other dependencies, but no clone, no shared folder and
 no MLflow store, because this process sends the code and the data. `_run_on_node`,
-`_load` and `_check` run on the nodes. All other functions run in the main
-process.
+`_load` and `_check` run on the nodes.
 """
 
 import copy

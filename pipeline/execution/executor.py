@@ -2,7 +2,7 @@
 
 `local` uses processes of this machine, and `cluster` uses the nodes of a Ray cluster.
 Executors run any function of a data set: sweeps and `grade` train networks, and
-`export` converts networks. This module runs in the main process.
+`export` converts networks.
 """
 
 from abc import abstractmethod
@@ -12,7 +12,6 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline import UserError
 from pipeline.base.errors import is_user_error
 from pipeline.core.dataset import DataFile
 from pipeline.core.fingerprint import OtherSoftware
@@ -32,7 +31,7 @@ class Task:
 
 @dataclass(frozen=True)
 class TaskResult:
-    """The result of a job: of its task, or known without a task."""
+    """The result of a task."""
 
     job: Any  # see `Task`
     value: Any = None  # what the function returned
@@ -68,27 +67,21 @@ class _Attempts:
     only these attempts count, because another task may have used all memory.
     """
 
-    def __init__(
-        self, tasks: Iterable[Task | TaskResult], *, repeat_alone: bool
-    ) -> None:
+    def __init__(self, tasks: Iterable[Task], *, repeat_alone: bool) -> None:
         """Take each task from `tasks` only when it can be started."""
         self._tasks, self._repeat_alone = iter(tasks), repeat_alone
         self._waiting = deque[_Attempt]()  # repetitions
         self.running: dict[Any, _Attempt] = {}  # attempts by the handle of the call
 
-    def next(self, workers: int) -> _Attempt | TaskResult | None:
-        """Return the attempt to start now, or a result that needs no worker, or None.
-
-        The result is None if no attempt can be started.
-        """
+    def next(self, workers: int) -> _Attempt | None:
+        """Return the attempt to start now; None if no attempt can be started."""
         attempts = *self._waiting, *self.running.values()
         is_alone = self._repeat_alone and any(each.is_repetition for each in attempts)
         if len(self.running) >= (1 if is_alone else workers):
             return None
         if self._waiting:
             return self._waiting.popleft()
-        task = next(self._tasks, None)
-        return _Attempt(task) if isinstance(task, Task) else task
+        return next(map(_Attempt, self._tasks), None)
 
     def start(self, call: Any, attempt: _Attempt) -> None:  # noqa: ANN401
         """Add an attempt that was started, with the handle of its call."""
@@ -125,7 +118,7 @@ class Executor(AbstractContextManager["Executor"]):
         """The number of tasks that are computed at the same time."""
 
     def run(
-        self, function: Callable[..., Any], tasks: Iterable[Task | TaskResult]
+        self, function: Callable[..., Any], tasks: Iterable[Task]
     ) -> Iterator[TaskResult | LostAttempt]:
         """Run a function for each task, and yield each result when its task ends.
 
@@ -135,61 +128,41 @@ class Executor(AbstractContextManager["Executor"]):
             function: A function of a module that returns plain values and arrays.
             tasks: The tasks. When a worker is free, a task is taken before the caller
                 handles the result that has arrived, so that the worker does not wait.
-                A result among the tasks, of a job that needs no task, is yielded before
-                the next task is taken.
 
         Raises:
             UserError: If no worker can be started.
         """
         attempts = _Attempts(tasks, repeat_alone=self.repeats_alone)
-        yield from self._fill(function, attempts)
-        while attempts.running and not self._is_stopped:
+        error: Exception | None = None
+        while not error:
+            is_stopped = self._is_stopped
             results: list[TaskResult | LostAttempt] = []
+            # If no other call can be started, the results that have arrived are yielded
+            # first. After an interrupt, which can be inside `tasks`, they are not.
             try:
-                ended = self._ended(attempts.running, timeout=POLL_SECONDS)
-                self._end_all(ended, attempts, results)
-                yield from self._fill(function, attempts)
-            except GeneratorExit:  # the caller takes no more results
-                raise
-            except BaseException:  # no other call can be started
-                yield from results  # results that have arrived are not lost
-                raise
-            yield from self._valid(results)
-        results = []
-        try:
-            ended = self._ended(attempts.running, timeout=0.0)
-            self._end_all(ended, attempts, results)
-        finally:
-            yield from self._valid(results)
+                timeout = 0.0 if is_stopped else POLL_SECONDS
+                for call in self._ended(attempts.running, timeout=timeout):
+                    try:
+                        results.append(self._end(call, attempts))
+                    except OtherSoftware as raised:
+                        error = raised
+                if not error:
+                    self._fill(function, attempts)
+            except Exception as raised:
+                error = raised
+            for result in results:
+                # After `stop`, no task is tried again.
+                if isinstance(result, TaskResult) or not self._is_stopped:
+                    yield result
+            if is_stopped or not attempts.running:
+                break
+        if error:
+            raise error
 
-    def _fill(
-        self, function: Callable[..., Any], attempts: _Attempts
-    ) -> Iterator[TaskResult]:
-        """Start attempts until all workers are busy or no task is left.
-
-        Results that need no worker are yielded.
-        """
-        while not self._is_stopped and (taken := attempts.next(self.workers)):
-            if isinstance(taken, TaskResult):
-                yield taken
-            else:
-                attempts.start(self._start(function, taken.task), taken)
-
-    def _end_all(
-        self,
-        calls: Iterable[Any],
-        attempts: _Attempts,
-        results: list[TaskResult | LostAttempt],
-    ) -> None:
-        """Add the results of calls that have ended; then raise the first error."""
-        errors = []
-        for call in calls:
-            try:
-                results.append(self._end(call, attempts))
-            except UserError as error:  # this error ends `run`
-                errors.append(error)
-        if errors:
-            raise errors[0]
+    def _fill(self, function: Callable[..., Any], attempts: _Attempts) -> None:
+        """Start attempts until all workers are busy or no task is left."""
+        while not self._is_stopped and (attempt := attempts.next(self.workers)):
+            attempts.start(self._start(function, attempt.task), attempt)
 
     def _end(
         self,
@@ -204,14 +177,6 @@ class Executor(AbstractContextManager["Executor"]):
                 return TaskResult(result.job, error=result.error)
             attempts.repeat(attempt)
         return result
-
-    def _valid(
-        self, results: Iterable[TaskResult | LostAttempt]
-    ) -> Iterator[TaskResult | LostAttempt]:
-        """Yield results; after `stop`, skip tasks that would be repeated."""
-        for result in results:
-            if isinstance(result, TaskResult) or not self._is_stopped:
-                yield result
 
     def stop(self) -> None:
         """Make `run` yield the results that have arrived, and end.

@@ -67,7 +67,7 @@ class Channel:
         self,
         function: Callable[Arguments, Value],
         *arguments: Arguments.args,
-        **options: Arguments.kwargs,
+        **keywords: Arguments.kwargs,
     ) -> "Future[Value]":
         """Call a function of a module in the process, and return the future result.
 
@@ -81,7 +81,7 @@ class Channel:
             HelperKilled: After `close`.
             TypeError, AttributeError, PicklingError: If arguments cannot be sent.
         """
-        request = pickle.dumps((function, arguments, options))
+        request = pickle.dumps((function, arguments, keywords))
         future: Future[Value] = Future()
         with self._closing:  # a call after the None of `close` would get no answer
             if self._is_closed:
@@ -199,10 +199,10 @@ class HelperProcess:
         self,
         function: Callable[Arguments, Value],
         *arguments: Arguments.args,
-        **options: Arguments.kwargs,
+        **keywords: Arguments.kwargs,
     ) -> "Future[Value]":
         """Call a function in the process, with channel 1; see `Channel.submit`."""
-        return self.channels[0].submit(function, *arguments, **options)
+        return self.channels[0].submit(function, *arguments, **keywords)
 
     def check_running(self) -> bool:
         """Return whether the process can still answer; `close` it if it has ended."""
@@ -271,8 +271,8 @@ def _serve_channel(connection: Connection) -> None:
 def _respond(request: bytes) -> bytes:
     """Call a function; return its result, or its error with the traceback."""
     try:
-        function, arguments, options = pickle.loads(request)
-        return pickle.dumps((function(*arguments, **options), None, ""))
+        function, arguments, keywords = pickle.loads(request)
+        return pickle.dumps((function(*arguments, **keywords), None, ""))
     except BaseException as error:  # raised again in the other process
         text = _traceback(error)
         try:

@@ -1,8 +1,8 @@
 """Ctrl-C while networks are trained.
 
 The first Ctrl-C stops the command at a suitable point. The second Ctrl-C stops the
-command immediately. In both cases, the same command resumes recorded training. This
-module runs in the main process; helper processes do not get Ctrl-C.
+command immediately. In both cases, the same command resumes recorded training. Helper
+processes do not get Ctrl-C.
 """
 
 import signal

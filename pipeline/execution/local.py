@@ -1,7 +1,6 @@
 """Runs tasks in processes of this machine; each worker is a `HelperProcess`.
 
-`_import`, `_run_task` and `_load` run in the workers. All other functions run in the
-main process.
+`_import`, `_run_task` and `_load` run in the workers.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -1,7 +1,7 @@
 """Finds a Ray cluster, and collects the code that is sent to the cluster.
 
-This module does not import Ray, because Ray reads its settings during the import. It
-runs in the main process; `PROBE` is the program of a second process.
+This module does not import Ray, because Ray reads its settings during the import.
+`PROBE` is the program of a second process.
 """
 
 import os

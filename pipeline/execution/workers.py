@@ -1,7 +1,4 @@
-"""The executor that the keys `executor` and `workers` select.
-
-This module runs in the main process, before it starts the workers.
-"""
+"""The executor that the keys `executor` and `workers` select."""
 
 from collections.abc import Sequence
 

@@ -14,8 +14,8 @@ import numpy as np
 from jaxtyping import Int, UInt8
 
 from pipeline import UserError
+from pipeline.base.csv_files import read_csv
 from pipeline.base.files import list_folder
-from pipeline.base.tables import read_csv
 from pipeline.base.text import counted, printable
 from pipeline.images.reading import FORMAT_NAMES
 

@@ -8,7 +8,8 @@ weights of layer 1.
 import numpy as np
 from jaxtyping import Float, Int8, Int32, Int64, UInt8
 
-from pipeline import UserError, neuron_name
+from pipeline import UserError
+from pipeline.base.text import neuron_name
 from pipeline.core import PIXELS, WHITE
 from pipeline.core.network import Network, batches, snapshot
 from pipeline.integers.bit_widths import BIT_WIDTHS, round_half_up

@@ -4,8 +4,8 @@ This module only computes. `analysis_files` writes tables and plots, `tutorial` 
 the text, and `page` makes the interactive page.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -20,8 +20,8 @@ from pipeline.images.unsure import is_blank
 from pipeline.interpret import measurements
 from pipeline.model import (
     Detector,
+    Histories,
     TrainedNetwork,
-    WeightHistory,
     agreement,
     load_detector,
 )
@@ -49,8 +49,7 @@ class ModelAnalysis:
 
     trained: TrainedNetwork
     dataset: Dataset
-    # Whether to read the histories of the weights and the metrics.
-    with_histories: bool = True
+    histories: Histories = field(default_factory=Histories)
 
     @property
     def spec(self) -> DatasetSpec:
@@ -68,22 +67,6 @@ class ModelAnalysis:
         return load_detector(self.trained, folder=self.dataset.file.path.parent)
 
     @cached_property
-    def weight_history(self) -> WeightHistory | None:
-        """The tensors of all epochs; None without a weight history."""
-        return self.trained.weight_history if self.with_histories else None
-
-    @cached_property
-    def epoch_count(self) -> int:
-        """The number of epochs; 0 if the file of the network does not record it."""
-        trained = self.trained
-        return trained.epoch_count if self.with_histories else trained.planned_epochs
-
-    @cached_property
-    def history(self) -> Mapping[str, Sequence[float]]:
-        """The metrics after each epoch, by name; empty if no history is recorded."""
-        return (self.trained.history if self.with_histories else None) or {}
-
-    @cached_property
     def images_with_ink(self) -> Int[np.ndarray, "784"]:
         """The number of training images in which each pixel is above 0."""
         return self.trained.images_with_ink(self.dataset)
@@ -96,9 +79,9 @@ class ModelAnalysis:
     @cached_property
     def frozen(self) -> Bool[np.ndarray, "784 hidden"] | None:
         """The frozen weights of layer 1; None without a weight history."""
-        if self.weight_history is None:
+        if self.histories.weights is None:
             return None
-        return measurements.frozen_weights(self.weight_history)
+        return measurements.frozen_weights(self.histories.weights)
 
     @property
     def frozen_others(self) -> Bool[np.ndarray, "784 hidden"]:
@@ -191,14 +174,15 @@ class ModelAnalysis:
 
         history.csv records this accuracy, except for epoch 0, which is before training.
         """
-        recorded, accuracies = self.history.get(VAL_ACCURACY), []
+        recorded = (self.histories.metrics or {}).get(VAL_ACCURACY)
+        weights, accuracies = self.histories.weights, []
         for epoch in epochs:
             if recorded and epoch > 0:
                 accuracies.append(recorded[epoch - 1])
                 continue
             network = self.trained.network
-            if self.weight_history is not None:
-                tensors = {name: t[epoch] for name, t in self.weight_history.items()}
+            if weights is not None:
+                tensors = {name: values[epoch] for name, values in weights.items()}
                 network = network_from(tensors)
             predictions = network.classify(self.split.val.images)
             accuracies.append(agreement(predictions, self.split.val.labels))

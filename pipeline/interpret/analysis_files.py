@@ -7,8 +7,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from pipeline import neuron_name, plots
-from pipeline.base import files, tables
+from pipeline import plots
+from pipeline.base import csv_files, files
+from pipeline.base.text import neuron_name
 from pipeline.core import SIDE
 from pipeline.interpret.analysis import ModelAnalysis
 from pipeline.interpret.tutorial import array_rows
@@ -18,8 +19,8 @@ from pipeline.plots import ImageRow, diverging_colors
 def write_analysis(analysis: ModelAnalysis, folder: Path) -> None:
     """Write the summary, the tables and the plots of an analysis."""
     files.write_json(folder / "summary.json", summary(analysis))
-    tables.write_csv(folder / "neurons.csv", neuron_rows(analysis), exact=False)
-    tables.write_csv(folder / "pixels.csv", pixel_rows(analysis))
+    csv_files.write_csv(folder / "neurons.csv", neuron_rows(analysis), exact=False)
+    csv_files.write_csv(folder / "pixels.csv", pixel_rows(analysis))
     _write_plots(analysis, folder)
 
 

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool
 
-from pipeline import neuron_name, plots
-from pipeline.base import tables
+from pipeline import plots
+from pipeline.base import csv_files
 from pipeline.base.tables import table
+from pipeline.base.text import neuron_name
 from pipeline.interpret.alignment import NetworkComparison, NeuronMatch
 from pipeline.interpret.templates import render_text
 from pipeline.plots import diverging_colors
@@ -62,7 +63,7 @@ def write_comparison(
 
     In the images, the frozen weights of A and of B are gray.
     """
-    tables.write_csv(folder / "matches.csv", comparison_rows(comparison))
+    csv_files.write_csv(folder / "matches.csv", comparison_rows(comparison))
     scale = plots.weight_scale(np.hstack(comparison.kernels))
     images = comparison_images(comparison, frozen, scale=scale)
     has_frozen = any(each is not None and each.any() for each in frozen)

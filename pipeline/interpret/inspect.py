@@ -1,15 +1,31 @@
 """The command `inspect`: analyzes a network, or explains one part of it."""
 
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pipeline import UserError, interpret, neuron_name, tracking
-from pipeline.base.paths import data_dir, displayed, outputs_dir, store_dir, user_path
+from pipeline import UserError, interpret, tracking
+from pipeline.base.paths import (
+    WEIGHT_HISTORY_FILE,
+    data_dir,
+    displayed,
+    outputs_dir,
+    store_dir,
+    user_path,
+)
 from pipeline.base.progress import busy
-from pipeline.base.results_folder import lasting_dir, new_results, results_dir
+from pipeline.base.results_folder import ResultsFolder
 from pipeline.base.terminal import say
-from pipeline.base.text import command_line, counted, next_steps, printable, wrap
+from pipeline.base.text import (
+    command_line,
+    counted,
+    neuron_name,
+    next_steps,
+    printable,
+    wrap,
+)
 from pipeline.cli import InspectConfig, defaults, expected_params, network_name
 from pipeline.core.dataset import Dataset
 from pipeline.evaluation import (
@@ -19,17 +35,22 @@ from pipeline.evaluation import (
     prepare_for,
 )
 from pipeline.integers import IntegerNetwork, find_integers
-from pipeline.interpret import ParameterLocation
+from pipeline.interpret import ModelAnalysis, ParameterLocation
 from pipeline.interpret.names import BIAS
 from pipeline.interpret.page import PAGE_FILE, record_page
 from pipeline.model import (
+    Histories,
     TrainedNetwork,
     load_detector,
+    load_histories,
     load_trained_network,
     load_training_data,
     select_recorded_network,
-    select_trained_network,
+    select_with_histories,
 )
+
+if TYPE_CHECKING:  # importing MLflow takes a second
+    from pipeline.tracking.mlflow_run import Run
 
 OPEN_PAGE = "       open it in a browser to see every sum, every weight and every epoch"
 LOGGED = ("frozen_weights", "dead_neurons")  # counts that MLflow compares
@@ -46,18 +67,20 @@ class Inspection:
     copied: bool | None = None
 
 
-def inspect(cfg: InspectConfig) -> Inspection:
-    """Load a network and its data, then analyze it or explain one part of it."""
+def inspect(cfg: InspectConfig, folder: Path | None) -> Inspection:
+    """Load a network and its data, then analyze it or explain one part of it.
+
+    `folder` is that of a call from Python; see `Command.folder`.
+    """
     with busy("loading the network"):
         # Invalid names are rejected before the network is loaded.
         names = interpret.parse_neurons(cfg.neuron) if cfg.neuron else []
         location = interpret.parse_parameter(cfg.weight) if cfg.weight else None
-        trained = select_trained_network(
+        trained, histories = select_with_histories(
             run=cfg.run,
             model=cfg.model,
             store=store_dir(),
             server=cfg.server,
-            with_histories=True,
             expected=expected_params(),
         )
         trained.require_two_layers()
@@ -70,14 +93,20 @@ def inspect(cfg: InspectConfig) -> Inspection:
     else:
         dataset = load_training_data(trained, folder=data_dir())
         if neurons:
-            result = _explain_neurons(cfg, neurons, trained, dataset)
+            own = ResultsFolder("details/neuron", folder)
+            result = _explain_neurons(cfg, neurons, trained, histories, dataset, own)
         elif location:
-            result = _show_weight(location, trained, dataset)
+            own = ResultsFolder("details/weight", folder)
+            result = _show_weight(location, trained, histories, dataset, own)
         elif cfg.against:
             other = _other_network(cfg.against, cfg.server).require_two_layers()
-            result = _compare(trained, other, dataset)
+            both = histories, load_histories(other)
+            own = ResultsFolder("details/against", folder)
+            result = _compare(trained, other, both, dataset, own)
         else:
-            result = _analyze(cfg, trained, dataset)
+            own = ResultsFolder("inspect", folder)
+            analysis = ModelAnalysis(trained, dataset, histories)
+            result = _analyze(cfg, analysis, own)
     say(result.text)
     return result
 
@@ -106,54 +135,61 @@ def _other_network(against: str, server: str | None) -> TrainedNetwork:
 
 
 def _analyze(
-    cfg: InspectConfig, trained: TrainedNetwork, dataset: Dataset
+    cfg: InspectConfig, analysis: ModelAnalysis, own: ResultsFolder
 ) -> Inspection:
     """Write and log all results; the text is the tutorial."""
+    trained = analysis.trained
     tracker = tracking.new_tracker(
         store_dir(), server=cfg.server, experiment=cfg.recorded_in
     )
     with busy("analyzing the network"):
-        analysis = interpret.ModelAnalysis(trained, dataset)
-        # Both calls reject damaged files, so they come before the run is opened.
-        tutorial, _ = interpret.render_tutorial(analysis), analysis.history
+        tutorial = interpret.render_tutorial(analysis)
         name = network_name(
-            trained.params, dataset=dataset.name, sha256=trained.weights_sha256
+            trained.params, dataset=analysis.dataset.name, sha256=trained.weights_sha256
         )
-    folder = results_dir("inspect")
     with (
         tracker.reopen_run(
             run_id=trained.run_id, weights_sha256=trained.weights_sha256
         ) as run,
         busy("drawing the plots and the page"),
-        new_results(folder) as partial,
+        own.new() as partial,
     ):
         interpret.write_analysis(analysis, partial)
-        run.log_files("inspect", sorted(partial.iterdir()))
+        run.submit(_log_analysis, sorted(partial.iterdir()), analysis.counts)
         problem = record_page(analysis, partial, run, name=name)
-        counts = analysis.counts
-        section = "with_final_weights"  # sorted after the learning curves
-        metrics = {f"{section}/{key}": counts[key] for key in LOGGED if key in counts}
-        run.log_metrics(metrics, step=0)  # MLflow draws bars for step 0
-    page = problem or f"{displayed(folder / PAGE_FILE)}\n{OPEN_PAGE}"
+    page = problem or f"{displayed(own.path / PAGE_FILE)}\n{OPEN_PAGE}"
     example = analysis.example
     neuron, image = neuron_name(1, example.neuron), f"image={example.image}"
     command = command_line(
         "inspect", f"neuron={neuron}", image, run=cfg.run, model=cfg.model
     )
     text = (
-        f"{tutorial}\n\npage   {page}\nfiles  {displayed(folder)}\n{run.viewing_hint()}"
-        f"{next_steps({command: f'shows the sum of {neuron}'})}"
+        f"{tutorial}\n\npage   {page}\nfiles  {displayed(own.path)}\n"
+        f"{run.viewing_hint()}{next_steps({command: f'shows the sum of {neuron}'})}"
     )
     return Inspection(
-        text, lasting_dir("inspect", run.artifacts), run.run_id, run.copied
+        text,
+        own.lasting(run.artifacts),
+        run.run_id,
+        run.copied,
     )
+
+
+def _log_analysis(run: "Run", paths: Sequence[Path], counts: Mapping[str, int]) -> None:
+    """Log the files of an analysis, and counts of neurons and weights."""
+    run.log_files("inspect", paths)
+    section = "with_final_weights"  # sorted after the learning curves
+    metrics = {f"{section}/{key}": counts[key] for key in LOGGED if key in counts}
+    run.log_metrics(metrics, step=0)  # MLflow draws bars for step 0
 
 
 def _explain_neurons(
     cfg: InspectConfig,
     neurons: list[str],
     trained: TrainedNetwork,
+    histories: Histories,
     dataset: Dataset,
+    own: ResultsFolder,
 ) -> Inspection:
     """Explain how neurons compute their sums for an image, and write all terms."""
     source = find_image(str(cfg.image or 0), dataset)
@@ -171,15 +207,14 @@ def _explain_neurons(
     sums = interpret.neuron_sums(trained.network, pixels, integers)
     worksheets = interpret.worksheets(sums, neurons, trained.spec)
     always_zero = trained.always_zero(dataset)
-    folder = results_dir("details/neuron")
-    with new_results(folder) as partial:
+    with own.new() as partial:
         interpret.write_terms([sums[name] for name in neurons], always_zero, partial)
     weight = sums[neurons[0]].main_weight.name
     command = command_line("inspect", f"weight={weight}", run=cfg.run, model=cfg.model)
-    text = f"{about}\n\n{worksheets}\n\nfiles  {displayed(folder)}"
-    if trained.weight_history_path.exists():
+    text = f"{about}\n\n{worksheets}\n\nfiles  {displayed(own.path)}"
+    if histories.weights is not None:
         text += f"\n{next_steps({command: 'shows its history'})}"
-    return Inspection(text, folder)
+    return Inspection(text, own.path)
 
 
 def _find_integers(
@@ -205,44 +240,53 @@ def _find_integers(
 
 
 def _show_weight(
-    location: ParameterLocation, trained: TrainedNetwork, dataset: Dataset
+    location: ParameterLocation,
+    trained: TrainedNetwork,
+    histories: Histories,
+    dataset: Dataset,
+    own: ResultsFolder,
 ) -> Inspection:
     """Describe and write the history of a parameter."""
-    if trained.weight_history is None:
+    if histories.weights is None:
+        path = trained.path.with_name(WEIGHT_HISTORY_FILE)
         raise UserError(
-            f"{trained.weight_history_path} is missing: run python -m pipeline.train, "
-            "which writes it next to the network"
+            f"{path} is missing: run python -m pipeline.train, which writes it next to "
+            "the network"
         )
-    values = location.values(trained.weight_history)
+    values = location.values(histories.weights)
     lines = [interpret.describe_weight_history(location, values)]
     if location.layer == 1 and location.input != BIAS:
         images = dataset.split(trained.split).train.images
         lines.append(interpret.describe_pixel(location.input, images))
-    folder = results_dir("details/weight")
-    with new_results(folder) as partial:
+    with own.new() as partial:
         interpret.write_weight_history(values, partial)
     other = trained.dataset if trained.dataset != defaults()["dataset"] else None
     sweep = command_line("train", "-m", "hidden=10,20,40", dataset=other)
-    lines += [f"\nfiles  {displayed(folder)}"]
+    lines += [f"\nfiles  {displayed(own.path)}"]
     lines += [next_steps({sweep: "trains three networks"})]
-    return Inspection("\n".join(lines), folder)
+    return Inspection("\n".join(lines), own.path)
 
 
-def _compare(a: TrainedNetwork, b: TrainedNetwork, dataset: Dataset) -> Inspection:
+def _compare(
+    a: TrainedNetwork,
+    b: TrainedNetwork,
+    histories: Sequence[Histories],
+    dataset: Dataset,
+    own: ResultsFolder,
+) -> Inspection:
     """Describe and write how two networks differ, neuron by neuron."""
     comparison = interpret.NetworkComparison.of(a.network, b.network, dataset.test)
     frozen = [
-        None if tensors is None else interpret.frozen_weights(tensors)
-        for tensors in (a.weight_history, b.weight_history)
+        None if each.weights is None else interpret.frozen_weights(each.weights)
+        for each in histories
     ]
-    folder = results_dir("details/against")
-    with new_results(folder) as partial:
+    with own.new() as partial:
         interpret.write_comparison(comparison, frozen, partial)
     text = f"Both networks are tested on the test images of {dataset.name}."
     if b.data_sha256 != dataset.file.sha256:
         text += " B was trained on different data, or its data is not recorded."
     return Inspection(
         f"{wrap(text, indent=0)}\n\n{interpret.describe_comparison(comparison)}\n\n"
-        f"files  {displayed(folder)}",
-        folder,
+        f"files  {displayed(own.path)}",
+        own.path,
     )

@@ -9,7 +9,7 @@ from decimal import Decimal
 import numpy as np
 from jaxtyping import Integer, UInt8
 
-from pipeline import neuron_name
+from pipeline.base.text import neuron_name
 from pipeline.core import CLASSES, WHITE
 from pipeline.integers import BitWidth, IntegerNetwork
 from pipeline.interpret.rounding import rounded, significant

@@ -14,7 +14,8 @@ from typing import Final, Literal
 import numpy as np
 from jaxtyping import Float
 
-from pipeline import ConfigError, neuron_name
+from pipeline import ConfigError
+from pipeline.base.text import neuron_name
 from pipeline.core import CLASSES, PIXELS, SIDE
 
 BIAS: Final = "bias"  # replaces the input of a weight, as in display.js

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from pipeline import neuron_name
+from pipeline.base.text import neuron_name
 from pipeline.core import PIXELS, WHITE
 from pipeline.core.network import Network
 from pipeline.integers import IntegerNetwork

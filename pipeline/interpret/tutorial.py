@@ -5,9 +5,8 @@ from typing import Any
 import numpy as np
 from scipy.special import softmax
 
-from pipeline import neuron_name
 from pipeline.base.tables import table
-from pipeline.base.text import counted
+from pipeline.base.text import counted, neuron_name
 from pipeline.core import CLASSES, PIXELS, WHITE
 from pipeline.interpret.analysis import MAX_SHOWN_NEURONS, ModelAnalysis
 from pipeline.interpret.rounding import rounded

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from pipeline.base import tables
+from pipeline.base import csv_files
 from pipeline.base.tables import table
 from pipeline.base.text import wrap
 from pipeline.core import PIXELS, WHITE
@@ -52,7 +52,7 @@ def describe_weight_history(
 def write_weight_history(values: Float[np.ndarray, " epochs"], folder: Path) -> None:
     """Write the value of a parameter after each epoch to history.csv."""
     rows = [{"epoch": k, "value": float(value)} for k, value in enumerate(values)]
-    tables.write_csv(folder / "history.csv", rows)
+    csv_files.write_csv(folder / "history.csv", rows)
 
 
 def describe_pixel(pixel: int, images: UInt8[np.ndarray, "n 28 28"]) -> str:

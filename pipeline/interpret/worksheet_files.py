@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from pipeline import plots
-from pipeline.base import tables
+from pipeline.base import csv_files
 from pipeline.core import SIDE, WHITE
 from pipeline.interpret.neuron_sum import NeuronSum
 from pipeline.interpret.rounding import rounded
@@ -25,7 +25,7 @@ def write_terms(
     Weights of pixels that are 0 in all training images (`always_zero`) are gray.
     """
     rows = [row for neuron in sums for row in term_rows(neuron)]
-    tables.write_csv(folder / "terms.csv", rows)
+    csv_files.write_csv(folder / "terms.csv", rows)
     hidden = [neuron for neuron in sums if neuron.layer == 1]
     if hidden:
         drawn = hidden[: plots.MAX_DRAWN_NEURONS]

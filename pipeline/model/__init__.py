@@ -1,12 +1,14 @@
 """A trained network: its files, its metadata, the out-of-distribution detector."""
 
 from pipeline.model.agreement import agreement
+from pipeline.model.histories import Histories, load_histories
 from pipeline.model.ood import Detector, MissingDetector, OodDetector
 from pipeline.model.selection import (
     load_detector,
     load_training_data,
     select_recorded_network,
     select_trained_network,
+    select_with_histories,
 )
 from pipeline.model.storage import (
     Metadata,

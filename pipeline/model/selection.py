@@ -1,18 +1,20 @@
 """Finds the network that a command uses, its training data and its detector.
 
-`pipeline/model/trained_network.py` reads the files themselves.
+The modules `trained_network` and `histories` read the files themselves.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Required, TypedDict, Unpack
 
 from pipeline import UserError, datasets
 from pipeline.base import files
 from pipeline.base.params import differing_params
 from pipeline.base.paths import NETWORK_PATH, outputs_dir, user_path
 from pipeline.core.dataset import Dataset
+from pipeline.model.histories import Histories, load_histories
 from pipeline.model.ood import Detector, MissingDetector, OodDetector
 from pipeline.model.trained_network import (
     TrainedNetwork,
@@ -22,45 +24,64 @@ from pipeline.model.trained_network import (
 from pipeline.tracking import find_training_run
 
 
-def select_trained_network(
-    *,
-    run: str | None,
-    model: str | None,
-    store: Path,
-    server: str | None = None,
-    with_histories: bool = False,
-    expected: Mapping[str, Any] | None = None,
-) -> TrainedNetwork:
-    """Read the network that a command selects or, by default, the last trained one.
+class Selection(TypedDict, total=False):
+    """How a command selects a network; by default, it is the last trained one."""
 
-    Args:
-        run: The id of an MLflow run.
-        model: The path of a network's file.
-        store: The folder of the store.
-        server: The server to mention in a message if only this server has the run.
-        with_histories: Whether the histories of the weights and of the metrics of the
-            last trained network are needed.
-        expected: The params that the last trained network must have, if it records any.
+    run: Required[str | None]  # the id of an MLflow run
+    model: Required[str | None]  # the path of a network's file
+    store: Required[Path]  # the folder of the store
+    server: str | None  # is mentioned in a message if only this server has the run
+    # The params that the last trained network must have, if it records any.
+    expected: Mapping[str, Any]
+
+
+def select_trained_network(**selection: Unpack[Selection]) -> TrainedNetwork:
+    """Read the network that a command selects.
 
     Raises:
         UserError: If the store does not contain the run; if a file is missing or
             damaged, or is not the network that the run recorded; or if the params of
             the network are not the expected ones.
     """
+    with _selected(**selection) as trained:
+        return trained
+
+
+def select_with_histories(
+    **selection: Unpack[Selection],
+) -> tuple[TrainedNetwork, Histories]:
+    """Read the network that a command selects, and its histories.
+
+    Raises:
+        UserError: See `select_trained_network` and `load_histories`.
+    """
+    with _selected(**selection) as trained:
+        return trained, load_histories(trained)
+
+
+@contextmanager
+def _selected(
+    *,
+    run: str | None,
+    model: str | None,
+    store: Path,
+    server: str | None = None,
+    expected: Mapping[str, Any] | None = None,
+) -> Iterator[TrainedNetwork]:
+    """Yield a network whose folder no training run replaces in the block."""
     if model:
-        return load_trained_network(user_path(model, key="model"))
+        yield load_trained_network(user_path(model, key="model"))
+        return
     if run is not None:
-        return select_recorded_network(run, store=store, server=server)
+        yield select_recorded_network(run, store=store, server=server)
+        return
     last = outputs_dir() / NETWORK_PATH
-    # Another training run must not replace one of the files while they are read.
     with files.folder_lock(last.parent):
         if not os.path.lexists(last):
             raise UserError(f"{last} is missing: run python -m pipeline.train")
         trained = load_trained_network(last)
         _check_params(trained, expected or {})
-        if with_histories:  # 2 ms with 20 hidden neurons, and 40 ms with 1,000
-            _ = trained.weight_history, trained.history
-        return trained
+        yield trained
 
 
 def select_recorded_network(

@@ -8,17 +8,18 @@ writes all other files of a training run.
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, overload
 
 import numpy as np
 from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline import UserError
+from pipeline.base.errors import broken_rule
 from pipeline.base.files import reading
 from pipeline.base.params import params_of
 from pipeline.base.tensors import read_tensors, write_tensors
-from pipeline.base.text import NAME_CHARACTERS, broken_rule
+from pipeline.base.text import NAME_CHARACTERS
 from pipeline.core import PIXELS
 from pipeline.core.epoch import Snapshot
 from pipeline.core.hyperparameters import MAX_HIDDEN, Hyperparameters
@@ -46,10 +47,6 @@ class Metadata(BaseModel):
     data_sha256: str  # the hash of the file of the data set
     hyperparameters: Hyperparameters
     min_margin: float = Field(ge=0, allow_inf_nan=False)  # see `core.margin`
-    # The version of PyTorch, such as 2.13.0. Only `homework` records the version.
-    torch: str | None = Field(default=None, pattern=re.compile(r"^[\w.]{1,40}\Z"))
-    # The `tensors_sha256` of the network, which only `homework` records.
-    weights_sha256: str | None = None
 
     @classmethod
     def from_header(cls, header: Mapping[str, Any]) -> "Metadata | None":
@@ -80,6 +77,9 @@ class Metadata(BaseModel):
         return params_of({"dataset": self.dataset, **dict(self.hyperparameters)})
 
 
+MetadataT = TypeVar("MetadataT", bound=Metadata)
+
+
 def save_network(
     path: Path, network: Network, metadata: Metadata | None = None
 ) -> None:
@@ -100,7 +100,15 @@ def save_weight_history(
     write_tensors(path, stacked, header)
 
 
-def load_network(path: Path) -> tuple[Network, Metadata | None]:
+@overload
+def load_network(path: Path) -> tuple[Network, Metadata | None]: ...
+@overload
+def load_network(
+    path: Path, kind: type[MetadataT]
+) -> tuple[Network, MetadataT | None]: ...
+def load_network(
+    path: Path, kind: type[Metadata] = Metadata
+) -> tuple[Network, Metadata | None]:
     """Read a network and its metadata, if any; the file is not trusted.
 
     Raises:
@@ -115,7 +123,7 @@ def load_network(path: Path) -> tuple[Network, Metadata | None]:
     tensors, stored = read_tensors(path)
     _check_tensors(tensors, path)
     network = network_from(tensors)
-    return network, _parse_metadata(stored, network.hidden, path)
+    return network, _parse_metadata(stored, kind, network.hidden, path)
 
 
 def _check_tensors(tensors: Mapping[str, np.ndarray], path: Path) -> None:
@@ -143,7 +151,9 @@ def _check_tensors(tensors: Mapping[str, np.ndarray], path: Path) -> None:
         raise UserError(f"{path} contains values that make the logits overflow")
 
 
-def _parse_metadata(stored: dict[str, Any], hidden: int, path: Path) -> Metadata | None:
+def _parse_metadata(
+    stored: dict[str, Any], kind: type[Metadata], hidden: int, path: Path
+) -> Metadata | None:
     """Return the metadata; raise a UserError if a value is missing or invalid."""
     if stored.get("hidden", hidden) != hidden:
         raise UserError(
@@ -151,7 +161,7 @@ def _parse_metadata(stored: dict[str, Any], hidden: int, path: Path) -> Metadata
             f"weights are those of {hidden} hidden neurons"
         )
     try:
-        return Metadata.from_header(stored)
+        return kind.from_header(stored)
     except ValidationError as invalid:
         error = invalid.errors()[0]
         key, rule = error["loc"][-1], broken_rule(error["msg"])

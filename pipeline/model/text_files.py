@@ -13,9 +13,9 @@ import numpy as np
 from pydantic import FiniteFloat, StringConstraints, TypeAdapter
 
 from pipeline import UserError
+from pipeline.base.csv_files import to_rows, write_csv
 from pipeline.base.files import reading, write_json
 from pipeline.base.metric_names import REQUIRED
-from pipeline.base.tables import to_rows, write_csv
 from pipeline.model.storage import belongs_elsewhere
 
 History = dict[str, list[float]]  # the metrics after each epoch, from 1, by name
@@ -78,12 +78,12 @@ def with_numbers(history: History) -> dict[str, list[Any]]:
     return {"epoch": [*range(1, count + 1)], **history}
 
 
-def read_history(path: Path, *, epochs: int) -> History:
+def read_history(path: Path, *, epochs: int | None) -> History:
     """Read a `history.csv`.
 
     Raises:
         UserError: If the file cannot be read, is damaged or has a different number of
-            epochs.
+            epochs, unless this number is not known.
     """
     content = _read(path)
     try:
@@ -96,7 +96,8 @@ def read_history(path: Path, *, epochs: int) -> History:
         raise UserError(f"{path} is damaged: two columns have the same title")
     if not np.isfinite(cells).all():
         raise UserError(f"{path} is damaged: it contains NaN or infinity")
-    if columns.pop("epoch", []) != [*range(1, epochs + 1)]:
+    count = len(cells) if epochs is None else epochs
+    if columns.pop("epoch", []) != [*range(1, count + 1)]:
         raise belongs_elsewhere(path)
     return columns
 

@@ -1,7 +1,7 @@
-"""The file of a trained network, with the histories in the same folder.
+"""The file of a trained network, from the folder of a training run or from elsewhere.
 
-The folder of a training run has such a file, but a file from elsewhere can be a network
-as well. `training/training_run.py` writes and reads the whole folder.
+`histories` reads the histories in the same folder. `training/training_run.py` writes
+and reads the whole folder of a training run.
 """
 
 from dataclasses import dataclass
@@ -13,40 +13,30 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from pipeline import UserError, datasets
-from pipeline.base.paths import (
-    HISTORY_FILE,
-    RUN_FILE,
-    WEIGHT_HISTORY_FILE,
-)
+from pipeline.base.paths import RUN_FILE
 from pipeline.base.tags import WEIGHTS_TAG
 from pipeline.base.tensors import tensors_sha256
 from pipeline.base.text import short_repr
 from pipeline.core.dataset import Dataset
+from pipeline.core.hyperparameters import SplitName
 from pipeline.core.network import Network, snapshot
-from pipeline.model.storage import (
-    RESTORE,
-    Metadata,
-    WeightHistory,
-    load_network,
-    load_weight_history,
-)
-from pipeline.model.text_files import History, read_history, read_run_file
+from pipeline.model.storage import RESTORE, Metadata, load_network
+from pipeline.model.text_files import read_run_file
 from pipeline.tracking import RecordedRun
+
+# If a file records nothing, its network is assumed to be that of the Keras course. The
+# settings `dataset` and `split` have their own defaults.
+EXERCISE_DATASET = "mnist"
+EXERCISE_SPLIT: SplitName = "exercise"
 
 
 @dataclass(frozen=True, eq=False)  # networks cannot be compared as a whole
 class TrainedNetwork:
-    """The file of a trained network.
-
-    A history is None if its file is missing. It raises a `UserError` if the file is
-    damaged, or if the file has the weights or the number of epochs of another training
-    run.
-    """
+    """The file of a trained network."""
 
     network: Network
     metadata: Metadata | None  # None if another program wrote the file
     path: Path  # the network's file
-    weights_sha256: str  # `tensors_sha256` of the network
     # The id in run.json. `reopen_run` uses this run if it has the same weights.
     run_id: str | None
 
@@ -55,18 +45,15 @@ class TrainedNetwork:
         known = {"dataset": self.dataset, "run_id": self.run_id, "path": self.path}
         return short_repr(self, network=self.network.sizes, **known)
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle only the fields, because a worker can read the other files itself."""
-        known = self.metadata, self.path, self.weights_sha256, self.run_id
-        return TrainedNetwork, (self.network, *known)
+    @cached_property
+    def weights_sha256(self) -> str:
+        """The `tensors_sha256` of the network."""
+        return tensors_sha256(snapshot(self.network))
 
     @property
     def dataset(self) -> str:
-        """The name of the data set; if it is not recorded, MNIST.
-
-        This default is unrelated to the setting `dataset`.
-        """
-        return self.metadata.dataset if self.metadata else "mnist"
+        """The name of the data set; if it is not recorded, that of the exercise."""
+        return self.metadata.dataset if self.metadata else EXERCISE_DATASET
 
     @property
     def data_sha256(self) -> str | None:
@@ -83,9 +70,14 @@ class TrainedNetwork:
         return datasets.spec(self.dataset)
 
     @property
-    def split(self) -> str:
+    def split(self) -> SplitName:
         """The split of the data set; if it is not recorded, that of the exercise."""
-        return self.metadata.hyperparameters.split if self.metadata else "exercise"
+        return self.metadata.hyperparameters.split if self.metadata else EXERCISE_SPLIT
+
+    @property
+    def epochs(self) -> int | None:
+        """The number of epochs of the training run; None if it is not recorded."""
+        return self.metadata.hyperparameters.epochs if self.metadata else None
 
     @property
     def params(self) -> dict[str, Any]:
@@ -106,36 +98,6 @@ class TrainedNetwork:
     def always_zero(self, dataset: Dataset) -> Bool[np.ndarray, "784"]:
         """Return which pixels are 0 in all images of the training run."""
         return np.asarray(self.images_with_ink(dataset) == 0)
-
-    @property
-    def planned_epochs(self) -> int:
-        """The setting `epochs` of the training run; 0 if it is not recorded."""
-        return self.metadata.hyperparameters.epochs if self.metadata else 0
-
-    @property
-    def epoch_count(self) -> int:
-        """The number of epochs in the weight history; without it, `planned_epochs`."""
-        if self.weight_history:
-            return len(self.weight_history["layer_1.bias"]) - 1
-        return self.planned_epochs
-
-    @property
-    def weight_history_path(self) -> Path:
-        """The file of the weight history, which may be missing."""
-        return self.path.with_name(WEIGHT_HISTORY_FILE)
-
-    @cached_property
-    def weight_history(self) -> WeightHistory | None:
-        """The tensors of all epochs, from 0, by name."""
-        if not self.weight_history_path.exists():
-            return None
-        return load_weight_history(self.weight_history_path, network=self.network)
-
-    @cached_property
-    def history(self) -> History | None:
-        """The metrics after each epoch, by name: the content of history.csv."""
-        path = self.path.with_name(HISTORY_FILE)
-        return read_history(path, epochs=self.epoch_count) if path.is_file() else None
 
     def require_two_layers(self) -> "TrainedNetwork":
         """Return this object, for explanations and exports that assume two layers.
@@ -161,8 +123,7 @@ def load_trained_network(path: Path) -> TrainedNetwork:
     network, metadata = load_network(path)
     beside = path.with_name(RUN_FILE)
     run_id = read_run_file(beside).run_id if beside.is_file() else None
-    sha256 = tensors_sha256(snapshot(network))
-    return TrainedNetwork(network, metadata, path, sha256, run_id)
+    return TrainedNetwork(network, metadata, path, run_id)
 
 
 def load_recorded_network(run: RecordedRun) -> TrainedNetwork:

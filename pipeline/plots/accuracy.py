@@ -47,7 +47,7 @@ class AccuracyPoint:
     x: float
     accuracies: Sequence[float]  # the accuracy of each network, in [0, 1]
     caption: str = ""
-    best: bool = False  # whether the point is on the Pareto front
+    is_on_front: bool = False  # whether the point is on the Pareto front
     shade: float | None = None  # the value that the color shows in a cloud
 
     @property
@@ -118,9 +118,9 @@ def accuracy_cloud(
     )
 
 
-def _best(points: Sequence[AccuracyPoint]) -> list[AccuracyPoint]:
+def _front(points: Sequence[AccuracyPoint]) -> list[AccuracyPoint]:
     """Return the points on the Pareto front, the smallest first."""
-    return sorted((point for point in points if point.best), key=lambda p: p.x)
+    return sorted((point for point in points if point.is_on_front), key=lambda p: p.x)
 
 
 def _complete(
@@ -133,11 +133,11 @@ def _complete(
     has_captions: bool,  # below the axis; if false, some points have captions
 ) -> Image.Image:
     """Mark the Pareto front of the drawn points, scale the axes, write all texts."""
-    axes, best = figure.axes[0], _best(points)
-    if best:
+    axes, front = figure.axes[0], _front(points)
+    if front:
         title += "\ncircles: Pareto front (no smaller network is as accurate)"
         circle: dict[str, Any] = {"markersize": 12, "markerfacecolor": "none"}
-        axes.plot(*_means(best), "o", color=INK, **circle)
+        axes.plot(*_means(front), "o", color=INK, **circle)
     captions = {point.x: point.caption for point in sorted(points, key=lambda p: p.x)}
     suffix = _scale_x(axes, [*captions]) if xlabel else ""
     if has_captions:
@@ -155,7 +155,7 @@ def _complete(
         figure.legend(loc="outside right upper", fontsize=9, frameon=False)
     if not has_captions:
         figure.draw_without_rendering()  # computes the positions of the points
-        _label_points(axes, best or [max(points, key=lambda point: point.mean)])
+        _label_points(axes, front or [max(points, key=lambda point: point.mean)])
     return to_image(figure)
 
 
@@ -219,7 +219,7 @@ def _draw_cloud(axes: Axes, points: Sequence[AccuracyPoint], shade: str) -> None
     """Draw a dot for each mean, and steps for the best accuracy up to each size."""
     size = 36 if len(points) <= MAX_NORMAL_DOTS else 9
     style: dict[str, Any] = {"color": INK, "linewidth": 1, "drawstyle": "steps-post"}
-    axes.plot(*_means(_best(points)), ":", **style)
+    axes.plot(*_means(_front(points)), ":", **style)
     if not shade:
         axes.scatter(*_means(points), size, POSITIVE, alpha=0.5, linewidths=0)
         return

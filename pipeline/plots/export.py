@@ -9,8 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Integer, UInt8
 from PIL import Image
 
-from pipeline import neuron_name
-from pipeline.base.text import counted
+from pipeline.base.text import counted, neuron_name
 from pipeline.plots.common import (
     MAX_DRAWN_NEURONS,
     diverging_colors,

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw
 
-from pipeline import neuron_name
+from pipeline.base.text import neuron_name
 from pipeline.core import SIDE
 from pipeline.plots.common import (
     INK,

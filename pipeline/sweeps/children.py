@@ -1,11 +1,8 @@
-"""Records the outcomes of a sweep as the children of its run.
+"""Records the outcomes of a sweep as the children of its run."""
 
-This module runs in the main process; the workers only return arrays.
-"""
-
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
 from pipeline import UserError
 from pipeline.base.paths import NETWORK_PATH
@@ -20,47 +17,47 @@ from pipeline.base.tags import (
 )
 from pipeline.base.terminal import say
 from pipeline.base.text import wrap
+from pipeline.core.epoch import Epoch
 from pipeline.execution.executor import TaskResult
 from pipeline.sweeps.jobs import Job, Outcome, folder_name
-from pipeline.sweeps.start import Sweep
-from pipeline.tracking import RecordedRun, Run, RunStart, find_run, provenance
+from pipeline.sweeps.plan import Sweep
+from pipeline.tracking import (
+    ModelData,
+    OpenRun,
+    RecordedRun,
+    RunStart,
+    find_run,
+    provenance,
+)
 from pipeline.training.log import (
     TrainingInputs,
+    exported_model,
     log_epochs,
-    submit_epochs,
+    log_model,
     submit_inputs,
-    submit_model,
     submit_result,
+    with_shown_tensors,
 )
 from pipeline.training.training_run import TrainingRun, read_training_run
 
-
-class Reused(NamedTuple):
-    """The results of a job that an earlier run has trained."""
-
-    training: TrainingRun
-    run: RecordedRun
+if TYPE_CHECKING:  # importing MLflow takes a second
+    from pipeline.tracking.mlflow_run import Run
 
 
 @dataclass(frozen=True)
 class Children:
     """The children of a sweep's run."""
 
-    run: Run
+    run: OpenRun
     sweep: Sweep
 
     def record(self, result: TaskResult) -> Outcome:
-        """Record the result of a job: a `TrainingRun`, a `Reused`, or an error."""
-        match result.value:
-            case TrainingRun() as training:
-                tags = provenance.tags(self.sweep.call.code) | dict(result.machine)
-                return self._record(result.job, training, tags)
-            case Reused(training, run):
-                # The tags name the machine and the code that trained the network.
-                tags = provenance.tags_of(run.tags)
-                tags[REUSED_TAG] = run.tags.get(REUSED_TAG, run.run_id)
-                return self._record(result.job, training, tags, reused=run)
-        return self._record_failure(result.job, result.error, result.traceback)
+        """Record the result of a task: a `TrainingRun`, or an error."""
+        if result.error:
+            return self.record_failure(result.job, result.error, result.traceback)
+        code = self.sweep.call.tracker.read_code()
+        tags = provenance.tags(code) | dict(result.machine)
+        return self._record(result.job, result.value, tags)
 
     def _record(
         self,
@@ -79,7 +76,7 @@ class Children:
             inputs.params,
             {**tags, **inputs.tags, **self._child_tags(job)},
             # For a reused run, `log_inputs` copies the diff.
-            diff="" if reused else self.sweep.call.code.diff,
+            diff="" if reused else self.sweep.call.tracker.read_code().diff,
             time=training.epochs[0].time,
         )
         with self.run.child(start, end=training.last.time) as child:
@@ -101,17 +98,23 @@ class Children:
             reused=reused is not None,
         )
 
-    def reuse(self, runs: Iterable[RecordedRun]) -> Reused | None:
-        """Read the first of the runs whose files are not damaged; None without one.
+    def reuse(self, job: Job, runs: Iterable[RecordedRun]) -> Outcome | None:
+        """Record the job with the results of the first run that is not damaged.
 
-        A line is printed for each damaged run.
+        A line is printed for each damaged run. If there is no other run, nothing is
+        recorded, and the result is None.
         """
         for run in runs:
             try:
-                return Reused(read_training_run(run), run)
+                training = read_training_run(run)
             except UserError as error:
                 text = f"{self._reject_damaged(run, error)}: the job is trained again"
                 say(wrap(text))
+                continue
+            # The tags name the machine and the code that trained the network.
+            tags = provenance.tags_of(run.tags)
+            tags[REUSED_TAG] = run.tags.get(REUSED_TAG, run.run_id)
+            return self._record(job, training, tags, reused=run)
         return None
 
     def _reject_damaged(self, run: RecordedRun, error: UserError) -> str:
@@ -122,7 +125,7 @@ class Children:
         """
         message = f"run {run.run_id} cannot be read ({error})"
         if SWEEP_TAG in run.tags:
-            self.run.fail_child(run.run_id, message)
+            self.run.submit(_log_damage, run.run_id, message)
         return message
 
     def record_best(self, best: Outcome) -> None:
@@ -134,18 +137,21 @@ class Children:
             UserError: If files of the network are damaged.
         """
         assert best.run_id
-        run = find_run(best.run_id, store=self.sweep.call.store)
+        run = find_run(best.run_id, store=self.sweep.call.tracker.store)
         try:
             training = read_training_run(run)
         except UserError as error:
             message = self._reject_damaged(run, error)
             raise UserError(f"{message}: the same command trains it again") from None
-        child = self.run.reopen_child(run.run_id)
-        submit_epochs(child, training.epochs, training.last.number)
-        submit_model(child, training, run.network_path)
+        epochs = with_shown_tensors(training.epochs, training.hyperparameters.epochs)
+        with exported_model(training, run.network_path) as model:
+            self.run.submit(_log_best, run.run_id, epochs, model)
 
-    def _record_failure(self, job: Job, error: str, traceback: str) -> Outcome:
-        # An invalid job is recorded once, however often the command is repeated.
+    def record_failure(self, job: Job, error: str, traceback: str = "") -> Outcome:
+        """Record why a job could not be trained.
+
+        An invalid job is recorded once, however often the command is repeated.
+        """
         earlier = self.sweep.recorded.failed_run(job) if job.error else None
         run_id = earlier or self.fail_attempt(job, error, traceback)
         return Outcome(job, error, run_id=run_id, traceback=traceback)
@@ -155,7 +161,7 @@ class Children:
 
         The run has no tags for host and processor, because the worker is not known.
         """
-        code = self.sweep.call.code
+        code = self.sweep.call.tracker.read_code()
         tags = provenance.tags(code)
         tags = {k: x for k, x in tags.items() if k not in (HOST_TAG, PROCESSOR_TAG)}
         tags |= self._child_tags(job)
@@ -163,10 +169,29 @@ class Children:
         with self.run.child(start) as child:
             child.fail(error)
             if traceback:
-                child.log_text("error.txt", traceback)
+                child.submit(_log_traceback, traceback)
         return child.run_id
 
     def _child_tags(self, job: Job) -> dict[str, str]:
         sweep_id = self.sweep.recorded.sweep_id
         tags = {**job.tags, KIND_TAG: Kind.TRAINING, SWEEP_TAG: sweep_id}
         return {**tags, VALUES_TAG: job.id} if job.error else tags
+
+
+def _log_best(
+    run: "Run", run_id: str, epochs: Sequence[Epoch], model: ModelData
+) -> None:
+    """Log the images of the weights and the model of the best child."""
+    child = run.reopen_child(run_id)
+    log_epochs(child, epochs)
+    log_model(child, model)
+
+
+def _log_damage(run: "Run", run_id: str, error: str) -> None:
+    """Log that the files of a child, which can be of another sweep, are damaged."""
+    run.fail_child(run_id, error)
+
+
+def _log_traceback(run: "Run", text: str) -> None:
+    """Log the traceback of a failed training run."""
+    run.log_text("error.txt", text)

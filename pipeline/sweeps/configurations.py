@@ -1,7 +1,7 @@
 """The configurations of a sweep: training runs that differ only in their seed.
 
 This module computes statistics over the seeds, the order of the configurations, and the
-Pareto front. It runs in the main process.
+Pareto front.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -56,15 +56,19 @@ class Configuration:
         return len(self.trained) == self.size
 
     @cached_property
+    def accuracies(self) -> list[float]:
+        """The accuracy of each trained network, in [0, 1]."""
+        return [each.accuracy for each in self.trained if each.accuracy is not None]
+
+    @cached_property
     def accuracy(self) -> float:
-        """The mean over the seeds, in [0, 1]; 0 if no network is trained."""
-        return fmean([outcome.accuracy for outcome in self.trained] or [0])
+        """The mean over the seeds, in [0, 1]; at least one network must be trained."""
+        return fmean(self.accuracies)
 
     @cached_property
     def std(self) -> float | None:
         """The sample standard deviation (n - 1) over the seeds; None for one seed."""
-        accuracies = [outcome.accuracy for outcome in self.trained]
-        return stdev(accuracies) if len(accuracies) > 1 else None
+        return stdev(self.accuracies) if len(self.accuracies) > 1 else None
 
     def describe_accuracy(self) -> str:
         """Return mean and standard deviation in percent, such as 95.92% ± 0.12."""
@@ -81,14 +85,14 @@ class Configuration:
 
     def row(self) -> dict[str, Any]:
         """Return the row of sweep.csv; the metrics of the child runs are exact."""
-        seconds = [outcome.seconds for outcome in self.trained]
+        seconds = [each.seconds for each in self.trained if each.seconds is not None]
         return {
             **self.varied_values,
             "trained": len(self.trained),
-            VAL_ACCURACY: readable(self.accuracy) if seconds else None,
+            VAL_ACCURACY: readable(self.accuracy) if self.trained else None,
             f"{VAL_ACCURACY} std": readable(self.std),
-            "parameters": self.parameter_count if seconds else None,
-            "bytes": 4 * self.parameter_count if seconds else None,
+            "parameters": self.parameter_count if self.trained else None,
+            "bytes": 4 * self.parameter_count if self.trained else None,
             "seconds": round(fmean(seconds), 3) if seconds else None,
             "failed": self.describe_failures(),
         }
@@ -139,7 +143,7 @@ def group_by_configuration(
     is_ranked = comparable(configurations)
 
     def rank(each: Configuration) -> tuple[bool, bool, float]:
-        accuracy = each.accuracy if is_ranked else 0.0
+        accuracy = each.accuracy if is_ranked and each.trained else 0.0
         return not each.trained, not each.has_all_seeds, -accuracy
 
     return sorted(configurations, key=rank)
@@ -162,7 +166,7 @@ def why_no_best(configurations: Sequence[Configuration]) -> str:
     return ""
 
 
-def best_of(configurations: Sequence[Configuration]) -> Configuration | None:
+def best_configuration(configurations: Sequence[Configuration]) -> Configuration | None:
     """Return the most accurate of the sorted configurations; see `why_no_best`."""
     return None if why_no_best(configurations) else configurations[0]
 

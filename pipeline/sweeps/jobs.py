@@ -1,10 +1,5 @@
-"""A job of a sweep, which is a combination of values, and the outcome of a job.
+"""A job of a sweep, which is a combination of values, and the outcome of a job."""
 
-This module runs in the main process. A worker does not get the job, only its
-data set and its hyperparameters.
-"""
-
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -116,7 +111,7 @@ class Outcome:
     error: str | None = None  # one line; None if the job succeeded
     # The metrics in metrics.json and in the run; empty if the job failed.
     metrics: Mapping[str, float] = field(default_factory=dict)
-    seconds: float = math.nan  # the time of all epochs; NaN if the job failed
+    seconds: float | None = None  # the time of all epochs; None if the job failed
     run_id: str | None = None  # the id of the MLflow run, even if the job failed
     network_path: Path | None = None  # the file of the network; None if the job failed
     reused: bool = False  # whether the results are from an earlier run
@@ -130,9 +125,9 @@ class Outcome:
         return short_repr(self, **self.job.varied_values, **result, run_id=self.run_id)
 
     @property
-    def accuracy(self) -> float:
-        """The accuracy on the validation images, in [0, 1]; NaN if the job failed."""
-        return self.metrics.get(VAL_ACCURACY, math.nan)
+    def accuracy(self) -> float | None:
+        """The accuracy on the validation images, in [0, 1]; None if the job failed."""
+        return self.metrics.get(VAL_ACCURACY)
 
 
 OnResult = Callable[[Outcome], object]

@@ -1,7 +1,4 @@
-"""Lists the jobs of a command.
-
-This module runs in the main process, before the workers are started.
-"""
+"""Lists the jobs of a command."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace

@@ -1,13 +1,9 @@
-"""The id and the name of a sweep, which its jobs determine.
-
-This module runs in the main process, before the workers are started.
-"""
+"""The id and the name of a sweep, which its jobs determine."""
 
 from collections.abc import Mapping, Sequence
 
 from pipeline.base import files
-from pipeline.base.params import TRAINING_KEYS
-from pipeline.cli import Interval, committed_defaults
+from pipeline.cli import Interval, unusual_keys
 from pipeline.sweeps.jobs import Job, all_options, short_name
 
 MAX_NAMED = 8  # values of a key in the name of a sweep
@@ -42,7 +38,8 @@ def sweep_name(
     """Return the name of a sweep, such as "hidden=5,10 seed=1,2,3 epochs=5".
 
     If a key has more than `MAX_NAMED` values, only the first two values and the last
-    value appear. An interval appears as "hidden=4..128". If some combinations of the
+    value appear. An interval appears as "hidden=4..128", and an interval with a
+    logarithmic scale as "lr=log(0.001..0.1)". If some combinations of the
     values are not trained, the number of trained combinations follows, such as
     "hidden=5,10 lr=0.01,0.1 (3 combinations)".
     """
@@ -56,13 +53,13 @@ def sweep_name(
         shown = texts if len(texts) <= MAX_NAMED else [*texts[:2], "…", texts[-1]]
         varied[name] = ",".join(shown)
     for key, interval in (intervals or {}).items():
-        varied[key] = f"{interval.low}..{interval.high}"
+        text = f"{interval.low}..{interval.high}"
+        varied[key] = f"log({text})" if interval.log else text
     valid = next(job for job in jobs if not job.error)
-    default_values = committed_defaults()
     others = {
         key: valid.values[key]
-        for key in TRAINING_KEYS
-        if key not in varied and valid.values[key] != default_values[key]
+        for key in unusual_keys(valid.values)
+        if key not in varied
     }
     number = f" ({len(jobs):,} combinations)" if len(jobs) < product else ""
     return short_name({**varied, **others}) + number

@@ -1,7 +1,4 @@
-"""The networks that a sweep trained, for stages that use all these networks.
-
-This module runs in the main process of such a stage; no sweep needs to run.
-"""
+"""The networks that a sweep trained, for stages that use all these networks."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -13,7 +10,8 @@ from pipeline.base.params import TRAINING_KEYS
 from pipeline.base.tags import SWEPT_TAG
 from pipeline.model import TrainedNetwork, load_recorded_network
 from pipeline.sweeps.configurations import sort_key
-from pipeline.tracking import RecordedRun, find_sweep, recorded_params
+from pipeline.sweeps.recorded import find_sweep
+from pipeline.tracking import RecordedRun, recorded_params
 
 
 class SweptNetwork(NamedTuple):

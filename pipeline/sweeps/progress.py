@@ -1,7 +1,4 @@
-"""The progress of a sweep in the terminal: a line for each result, and a bar.
-
-This module runs in the main process; workers print nothing.
-"""
+"""The progress of a sweep in the terminal: a line for each result, and a bar."""
 
 import sys
 import time
@@ -9,8 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
-from rich.progress import BarColumn, TextColumn
-from rich.progress import Progress as Bar
+from rich.progress import BarColumn, Progress, TextColumn
 
 from pipeline.base.metric_names import VAL_ACCURACY
 from pipeline.base.progress import is_live, new_console
@@ -46,10 +42,12 @@ class TimeLeft:
         return max(0.0, self._last + pace * missing - now)
 
 
-class Progress:
+class ProgressLines:
     """Prints the outcomes of a plan; `str` is the text of the bar."""
 
-    def __init__(self, bar: Bar, plan: Plan, *, to_train: int, workers: int) -> None:
+    def __init__(
+        self, bar: Progress, plan: Plan, *, to_train: int, workers: int
+    ) -> None:
         """Start with the jobs that have not ended; see `show_progress`."""
         self._bar, self._plan, self._workers = bar, plan, workers
         names = [job.short_name for job in (*plan.missing, *plan.examples())]
@@ -107,7 +105,9 @@ class Progress:
 
 
 @contextmanager
-def show_progress(plan: Plan, *, to_train: int, workers: int) -> Iterator[Progress]:
+def show_progress(
+    plan: Plan, *, to_train: int, workers: int
+) -> Iterator[ProgressLines]:
     """Print a line for each outcome that is added and, on a terminal, show a bar.
 
     Args:
@@ -117,7 +117,7 @@ def show_progress(plan: Plan, *, to_train: int, workers: int) -> Iterator[Progre
         workers: The number of jobs that are trained at the same time.
     """
     console = new_console(file=sys.stdout, highlight=False, soft_wrap=True)
-    bar = Bar(
+    bar = Progress(
         BarColumn(None),
         TextColumn("{task.fields[progress]}", markup=False),  # calls `str`
         console=console,
@@ -127,4 +127,4 @@ def show_progress(plan: Plan, *, to_train: int, workers: int) -> Iterator[Progre
         refresh_per_second=4,
     )
     with bar:
-        yield Progress(bar, plan, to_train=to_train, workers=workers)
+        yield ProgressLines(bar, plan, to_train=to_train, workers=workers)

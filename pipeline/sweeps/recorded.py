@@ -8,26 +8,27 @@ would the job have the same results, and a new child of this sweep records them.
 These are the questions about a recorded run. Each includes the previous question:
 
 - Has the run ended? `is_final`: it is FINISHED or FAILED.
-- Is it complete? `complete_runs`: it is FINISHED, and its files and metrics exist.
+- Is it complete? `complete_runs`: it is FINISHED, its files exist, and the database has
+  its metrics. The files count, but reading them takes longer than one query.
 - Is it the result of a job of this sweep? `newest_trained`: the newest complete child.
 - Can it be read? `read_training_run`: no file is damaged. Only `children` asks this, to
   reuse a run or to record the best network, because reading takes time.
 
 A sweep is finished (`is_finished`) if its last process recorded outcomes of all jobs
 and none had failed. Jobs can be missing again later, if files were lost.
-
-This module runs in the main process. It uses the database of the store.
 """
 
-import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
-from pipeline.base.metric_names import SECONDS
+from pipeline import UserError
+from pipeline.base.metric_names import REQUIRED, SECONDS
 from pipeline.base.tags import (
     FINGERPRINT_TAG,
     KIND_TAG,
+    PARENT_TAG,
     PROCESSOR_TAG,
     REUSED_TAG,
     SWEEP_TAG,
@@ -39,12 +40,19 @@ from pipeline.sweeps.jobs import Job, Outcome
 from pipeline.tracking import (
     RecordedRun,
     children_of,
-    complete_runs,
-    newest_trained,
+    find_run,
+    metrics_in_database,
     tagged_runs,
 )
 
 Processors = Collection[str]  # names of processors
+
+
+class CompleteRun(NamedTuple):
+    """A training run that is complete, with its `metrics_in_database`."""
+
+    run: RecordedRun
+    metrics: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -55,7 +63,7 @@ class RecordedSweep:
     run: RecordedRun | None = None
     children: Sequence[RecordedRun] = ()  # the children that ended, oldest first
     # The `newest_trained` child of each job, by its id.
-    trained: Mapping[str | None, RecordedRun] = field(default_factory=dict)
+    trained: Mapping[str | None, CompleteRun] = field(default_factory=dict)
 
     @classmethod
     def read(cls, store: Path, sweep_id: str) -> "RecordedSweep":
@@ -77,13 +85,13 @@ class RecordedSweep:
 
     def outcome(self, job: Job) -> Outcome | None:
         """Return the outcome of a job that has a trained child."""
-        child = self.trained.get(job.id)
-        if child is None:
+        complete = self.trained.get(job.id)
+        if complete is None:
             return None
-        metrics = dict(child.results)
+        child, metrics = complete.run, dict(complete.metrics)
         return Outcome(
             job,
-            seconds=metrics.pop(SECONDS, math.nan),
+            seconds=metrics.pop(SECONDS, None),
             metrics=metrics,
             run_id=child.run_id,
             network_path=child.network_path,
@@ -102,18 +110,18 @@ class ReusableRuns:
     On the processor that trained a run, the job would have the same results.
     """
 
-    def __init__(self, store: Path | None) -> None:
-        """Use the runs of `store`; with None, nothing is reused."""
-        self._store = store
+    def __init__(self, store: Path, *, is_used: bool) -> None:
+        """Use the runs of `store`; without `is_used`, nothing is reused."""
+        self._store, self._is_used = store, is_used
         self._runs: dict[str, list[RecordedRun]] = {}  # by fingerprint, newest first
 
     def find(self, jobs: Iterable[Job]) -> None:
         """Find the runs of all jobs at once, because a query per job takes longer."""
         new: dict[str, list[RecordedRun]] = {job.fingerprint: [] for job in jobs}
         self._runs |= new
-        if self._store:
+        if self._is_used:
             found = tagged_runs(self._store, FINGERPRINT_TAG, new)
-            for run in complete_runs(self._store, found):
+            for run, _ in complete_runs(self._store, found):
                 new[run.tags[FINGERPRINT_TAG]].append(run)
 
     @property
@@ -134,3 +142,59 @@ class ReusableRuns:
     def without_run(self, jobs: Iterable[Job], processors: Processors) -> list[Job]:
         """Return the jobs without a run."""
         return [job for job in jobs if not self.runs(job, processors)]
+
+
+def find_sweep(
+    text: str, *, store: Path, server: str | None = None
+) -> tuple[RecordedRun, list[RecordedRun]]:
+    """Find a recorded sweep, and the newest trained run of each job; see `find_run`.
+
+    Raises:
+        UserError: If there is not exactly one such run, if the run is not a sweep or
+            has no finished training run, or if files of a training run are lost.
+    """
+    sweep = find_run(text, store=store, server=server)
+    if parent := sweep.tags.get(PARENT_TAG):
+        raise UserError(
+            f"run {sweep.label} is part of a sweep: enter the sweep's id, {parent}"
+        )
+    if sweep.tags.get(KIND_TAG) != Kind.SWEEP:
+        remedy = "enter the id of a sweep, which train -m printed"
+        raise UserError(f"run {sweep.label} is not a sweep: {remedy}")
+    children = children_of(store, sweep.run_id)
+    trained = newest_trained(store, children)
+    finished = [child for child in children if child.status == Status.FINISHED]
+    lost = [x.run_id for x in finished if x.tags.get(FINGERPRINT_TAG) not in trained]
+    remedy = "run the sweep again"
+    if lost:
+        what = "files or metrics of runs"
+        raise UserError(f"{what} {', '.join(lost)} are lost: {remedy}")
+    if not trained:
+        raise UserError(f"run {sweep.label} has no finished training run: {remedy}")
+    return sweep, [complete.run for complete in trained.values()]
+
+
+def newest_trained(
+    store: Path, children: Iterable[RecordedRun]
+) -> dict[str | None, CompleteRun]:
+    """Return the result of each job of a sweep: the newest of its `complete_runs`.
+
+    `children` must be in the order of their start. The keys of the result are
+    fingerprints. A job can have several children, because a job with a lost file is
+    trained again.
+    """
+    complete = complete_runs(store, children)
+    return {each.run.tags.get(FINGERPRINT_TAG): each for each in complete}
+
+
+def complete_runs(store: Path, runs: Iterable[RecordedRun]) -> list[CompleteRun]:
+    """Return the training runs that are complete.
+
+    A training run is complete, and the result of a job, if it is FINISHED, its files
+    exist and the database has the metrics in `REQUIRED`. No file is read: a caller that
+    finds a damaged file later trains the job again.
+    """
+    whole = [run for run in runs if run.has_all_files]
+    metrics = metrics_in_database(store, whole) if whole else {}
+    found = [CompleteRun(run, metrics.get(run.run_id, {})) for run in whole]
+    return [each for each in found if each.metrics.keys() >= {*REQUIRED}]

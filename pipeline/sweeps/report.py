@@ -1,19 +1,19 @@
 """The report of a sweep: table, plot and description, updated while it runs.
 
 The report is computed from the jobs and their outcomes. `configurations.py` groups and
-ranks the outcomes. This module runs in the main process.
+ranks the outcomes.
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PIL.Image import Image
 
 from pipeline import UserError
-from pipeline.base import files, tables
+from pipeline.base import csv_files, files
 from pipeline.base.metric_names import VAL_ACCURACY
 from pipeline.base.terminal import print_error
 from pipeline.plots.accuracy import (
@@ -24,7 +24,7 @@ from pipeline.plots.accuracy import (
 )
 from pipeline.sweeps.configurations import (
     Configuration,
-    best_of,
+    best_configuration,
     best_trade_offs,
     group_by_configuration,
     sort_key,
@@ -33,7 +33,10 @@ from pipeline.sweeps.jobs import short_name
 from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.report_text import description
 from pipeline.sweeps.result import written_files
-from pipeline.tracking import Run, end_transactions
+from pipeline.tracking import OpenRun, end_transactions
+
+if TYPE_CHECKING:  # importing MLflow takes a second
+    from pipeline.tracking.mlflow_run import Run
 
 UPDATE_SECONDS = 10  # between two updates while the sweep runs
 MAX_SHARE = 0.05  # the largest fraction of the time for updates
@@ -42,7 +45,7 @@ MAX_SHARE = 0.05  # the largest fraction of the time for updates
 class Report:
     """The report of a sweep, in its folder and its run."""
 
-    def __init__(self, run: Run, folder: Path, plan: Plan, *, title: str) -> None:
+    def __init__(self, run: OpenRun, folder: Path, plan: Plan, *, title: str) -> None:
         """Report the outcomes of a plan, to which the caller adds outcomes."""
         self.folder = folder
         self._run, self._plan, self._title = run, plan, title
@@ -72,31 +75,40 @@ class Report:
                 print_error(f"the report of the sweep could not be updated: {problem}")
             raise
 
-    def write(self, links: Mapping[str, str] | None = None) -> None:
+    def write(self, compared: Sequence[str] = ()) -> None:
         """Write the table and the plot; record both with a description.
 
-        `links` are links to other pages for the description.
+        The description has links to the pages that compare the params `compared`.
         """
         plan = self._plan
         configurations = group_by_configuration(plan.outcomes, plan.missing)
         write_files(self.folder, configurations, title=self._title)
-        written = written_files(self.folder)
-        self._run.log_files("sweep", written)
-        files_links = {
-            path.name: self._run.link(path.name, f"artifacts/sweep/{path.name}")
-            for path in written
-        }
-        all_links = {**(links or {}), **files_links}
-        self._run.describe(description(configurations), all_links)
+        written, text = written_files(self.folder), description(configurations)
+        self._run.submit(_log_report, written, text, compared)
 
     def finish(self) -> None:
         """Record the finished report and, if there is one, the best accuracy."""
         varied = self._plan.jobs[0].varied
         keys = sorted(varied, key=lambda key: key == "seed")  # the seed is last
-        self.write(self._run.compare_children(keys))
-        if best := best_of(group_by_configuration(self._plan.outcomes)):
-            # The list of runs has a column with this metric.
-            self._run.log_metrics({VAL_ACCURACY: best.accuracy}, step=0)
+        self.write(keys)
+        if best := best_configuration(group_by_configuration(self._plan.outcomes)):
+            self._run.submit(_log_accuracy, best.accuracy)
+
+
+def _log_report(
+    run: "Run", paths: Sequence[Path], text: str, compared: Sequence[str]
+) -> None:
+    """Log the files of a report, and the text and links of the description."""
+    run.log_files("sweep", paths)
+    links = run.compare_children(compared) if compared else {}
+    for path in paths:
+        links[path.name] = run.link(path.name, f"artifacts/sweep/{path.name}")
+    run.describe(text, links)
+
+
+def _log_accuracy(run: "Run", accuracy: float) -> None:
+    """Log the best accuracy, which the list of runs shows in a column."""
+    run.log_metrics({VAL_ACCURACY: accuracy}, step=0)
 
 
 def write_files(
@@ -106,7 +118,7 @@ def write_files(
     front = best_trade_offs(configurations)
     with files.atomic_file(folder / "sweep.csv") as path:
         rows = [{**c.row(), "Pareto front": c in front} for c in configurations]
-        tables.write_csv(path, rows)
+        csv_files.write_csv(path, rows)
     if any(configuration.trained for configuration in configurations):
         with files.atomic_file(folder / "sweep.png") as path:
             plot(configurations, front, title=title).save(path, "PNG")
@@ -138,9 +150,9 @@ def plot(
         x = values.pop(axis, index)
         point = AccuracyPoint(
             x=float(configuration.parameter_count if by_size else x),
-            accuracies=[outcome.accuracy for outcome in configuration.trained],
+            accuracies=configuration.accuracies,
             caption=f"hidden={x}" if by_size else "" if axis else configuration.name,
-            best=configuration in front,
+            is_on_front=configuration in front,
             shade=float(values[shade]) if shade else None,
         )
         lines.setdefault(short_name(values) if axis else "", []).append(point)

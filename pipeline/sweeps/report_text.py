@@ -1,7 +1,6 @@
 """The text of a sweep and the description of its run: a table and the best networks.
 
 The text is computed only from the outcomes, which `configurations.py` groups and ranks.
-This module runs in the main process.
 """
 
 import itertools
@@ -10,7 +9,14 @@ from collections.abc import Sequence
 from pipeline.base.paths import displayed
 from pipeline.base.tables import table
 from pipeline.base.terminal import say
-from pipeline.base.text import command_line, counted, next_steps, printable, wrap
+from pipeline.base.text import (
+    command_line,
+    counted,
+    next_steps,
+    printable,
+    short_id,
+    wrap,
+)
 from pipeline.sweeps.configurations import Configuration, why_no_best
 from pipeline.sweeps.jobs import Outcome
 from pipeline.sweeps.result import SweepResult, written_files
@@ -93,15 +99,16 @@ def summarize(configurations: Sequence[Configuration]) -> str:
     the best.
     """
     best = configurations[0]
+    is_only = best.trained and not best.varied_values
+    if not is_only and (reason := why_no_best(configurations)):
+        return f"no best configuration: {reason}"
     accuracy = f"validation accuracy {best.describe_accuracy()}"
     if not best.has_all_seeds:
         seeds = counted(best.size, "seed")
         accuracy += f" ({len(best.trained)} of {seeds})"
-    if best.trained and not best.varied_values:  # the only configuration
+    if is_only:
         has_mean = len(best.trained) > 1 and best.has_all_seeds
         return f"all seeds: {accuracy}" if has_mean else accuracy
-    if reason := why_no_best(configurations):
-        return f"no best configuration: {reason}"
     limit = best.accuracy - (best.std or 0)
     trained = [each for each in configurations if each.trained]
     rivals = [each for each in trained if each.has_all_seeds == best.has_all_seeds]
@@ -126,7 +133,7 @@ def _next_step(outcome: Outcome, *, name: str) -> str:
     assert outcome.network_path
     network = {"model": str(displayed(outcome.network_path))}
     if outcome.run_id:
-        network = {"run": outcome.run_id[:8]}
+        network = {"run": short_id(outcome.run_id)}
     return next_steps({command_line("inspect", **network): f"explains {name}"})
 
 

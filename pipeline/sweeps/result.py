@@ -1,6 +1,5 @@
-"""The result of a sweep for a caller from Python, whose process runs this module."""
+"""The result of a sweep for a caller from Python."""
 
-import math
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from pipeline.base.tags import Status
 from pipeline.base.text import counted, short_repr
 from pipeline.sweeps.configurations import (
     Configuration,
-    best_of,
+    best_configuration,
     group_by_configuration,
     why_no_best,
 )
@@ -58,27 +57,31 @@ class SweepResult:
         The result is None if all training runs failed, or if the validation images of
         the configurations differ.
         """
-        best = best_of(self.configurations)
-        return max(best.trained, key=lambda each: each.accuracy) if best else None
+        best = best_configuration(self.configurations)
+        return max(best.trained, key=lambda x: x.accuracy or 0.0) if best else None
+
+    @cached_property
+    def _metric_names(self) -> list[str]:
+        """The names of the metrics of all outcomes, the metrics of an epoch first."""
+        others = {name for outcome in self.outcomes for name in outcome.metrics}
+        return [*dict.fromkeys([*EPOCH_METRICS, *sorted(others)])]
 
     def rows(self) -> list[dict[str, Any]]:
         """Return a row for each training run, in the order of the jobs.
 
         A row has the options of groups, the data set, the hyperparameters, all metrics
         of metrics.json, the number of parameters, the seconds of all epochs, and the
-        status and the id of the run. If the training run failed, `error` says why, the
-        metrics and the seconds are NaN, and the number of parameters is None.
+        status and the id of the run. If the training run failed, `error` says why, and
+        the metrics, the number of parameters and the seconds are None.
         """
-        others = {name for outcome in self.outcomes for name in outcome.metrics}
-        metrics = dict.fromkeys([*EPOCH_METRICS, *sorted(others)])
         return [
             {
                 **outcome.job.varied_values,
                 **outcome.job.params,
-                **{name: outcome.metrics.get(name, math.nan) for name in metrics},
+                **{name: outcome.metrics.get(name) for name in self._metric_names},
                 # The settings of a failed job can be invalid.
                 "parameters": None if outcome.error else outcome.job.parameter_count,
-                "seconds": round(outcome.seconds, 3),
+                "seconds": outcome.seconds and round(outcome.seconds, 3),
                 "status": (Status.FAILED if outcome.error else Status.FINISHED).value,
                 "run_id": outcome.run_id,
                 "error": outcome.error or "",
@@ -89,12 +92,12 @@ class SweepResult:
     def to_frame(self) -> Any:  # noqa: ANN401
         """Return the `rows` as a pandas DataFrame; pandas has no type hints.
 
-        Missing integers of a failed training run are <NA>.
+        None is NaN in a column of floats, and <NA> in a column of integers.
         """
         from pandas import DataFrame  # takes 0.3 s
 
-        frame = DataFrame(self.rows())
-        return frame.astype({"parameters": "Int64"})
+        types = dict.fromkeys([*self._metric_names, "seconds"], "float64")
+        return DataFrame(self.rows()).astype(types | {"parameters": "Int64"})
 
     def load_best(self) -> "TrainedNetwork":
         """Return the network of the `best` training run.

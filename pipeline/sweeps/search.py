@@ -1,7 +1,7 @@
 """The jobs of a search: Optuna suggests values, and gets their mean accuracy.
 
 Optuna's study is only in memory. A continued search rebuilds the study from the
-children of the sweep's run. This module runs in the main process.
+children of the sweep's run.
 """
 
 import math
@@ -75,6 +75,11 @@ class Search(Plan):
         # The random sampler rarely repeats values.
         self._samplers = TPESampler(seed=seed, constant_liar=True), RandomSampler(seed)
 
+    @property
+    def remaining(self) -> int:
+        """The number of jobs that `suggest` will yield."""
+        return len(self._grid) * (self._trials - len(self._suggestions))
+
     def examples(self) -> Sequence[Job]:
         """Return jobs with the bounds of the intervals.
 
@@ -108,10 +113,11 @@ class Search(Plan):
         """
         super().add(outcome)
         number = self._trials_by_job[outcome.job.id]
-        ended = [self._outcomes.get(job.id) for job in self._open.get(number, ())]
-        trained = [each.accuracy for each in ended if each and not each.error]
-        if trained and len(trained) == len(ended):
-            self.study.tell(number, fmean(trained))
+        jobs = self._open.get(number, [])
+        ended = [self._outcomes[job.id] for job in jobs if job.id in self._outcomes]
+        accuracies = [each.accuracy for each in ended if each.accuracy is not None]
+        if jobs and len(accuracies) == len(jobs):
+            self.study.tell(number, fmean(accuracies))
             del self._open[number]
 
     def _ask(self, sampler: BaseSampler) -> dict[str, Any]:

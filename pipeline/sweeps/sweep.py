@@ -2,32 +2,49 @@
 
 After an interruption of any kind, the same command continues the sweep, because the
 children of the run in MLflow record which jobs are trained. The files are in
-outputs/sweeps/<id>/.
-
-This module runs in the main process. It starts the workers before it imports
-modules that import MLflow.
+outputs/sweeps/<id>/. This module starts the workers before it imports modules that
+import MLflow.
 """
 
-from pipeline import UserError
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+from pipeline import UserError, datasets
 from pipeline.base import locking
+from pipeline.base.dataset_names import is_name
 from pipeline.base.locking import Level
 from pipeline.base.paths import data_dir, store_dir
 from pipeline.base.progress import busy
 from pipeline.base.resources import check_space
-from pipeline.base.results_folder import own_folder
 from pipeline.base.terminal import say
+from pipeline.base.text import wrap
 from pipeline.cli import Command, TrainConfig
+from pipeline.core.dataset import DataFile
 from pipeline.execution.executor import Executor
-from pipeline.execution.workers import known_processors, new_executor
+from pipeline.execution.workers import check_executor, known_processors, new_executor
 from pipeline.sweeps.configurations import group_by_configuration
-from pipeline.sweeps.jobs import OnResult
+from pipeline.sweeps.jobs import Job, OnResult
+from pipeline.sweeps.listing import list_jobs
+from pipeline.sweeps.naming import sweep_id, sweep_name
+from pipeline.sweeps.plan import Plan, Sweep, SweepCall
+from pipeline.sweeps.recorded import RecordedSweep, ReusableRuns
 from pipeline.sweeps.report_text import print_report
 from pipeline.sweeps.result import SweepResult, give_to_caller, written_files
-from pipeline.sweeps.start import Sweep, open_sweep
-from pipeline.tracking import copy_to_server, viewing_hint
+from pipeline.tracking import (
+    Tracker,
+    announce_kept_name,
+    copy_to_server,
+    recorded_params,
+    viewing_hint,
+)
 from pipeline.training.size import training_bytes
 
 TRAINING = "pipeline.training.training_run"  # the module that workers import first
+UNTRACKED = (
+    "With tracking=none, no results are recorded: if this sweep is "
+    "interrupted, the same command starts from the beginning."
+)
 
 
 def train_sweep(
@@ -45,18 +62,112 @@ def train_sweep(
     if locking.thread_holds(Level.SWEEP):
         rule = "on_result must not call sweep()"
         raise UserError(f"{rule}: call it when the other sweep has ended")
-    with open_sweep(
+    with _open_sweep(
         command,
         on_result or (lambda outcome: None),
         store=store_dir(),
         data=data_dir(),
-        caller_folder=own_folder(),
+        caller_folder=command.folder,
     ) as sweep:
         for outcome in sweep.plan.outcomes:
             sweep.call.on_result(outcome)
         if sweep.is_finished:
             return _show_finished(sweep)
-        return _train_missing(sweep)
+        return _start_workers(sweep)
+
+
+@contextmanager
+def _open_sweep(
+    command: Command[TrainConfig],
+    on_result: OnResult,
+    *,
+    store: Path,
+    data: Path,
+    caller_folder: Path | None,
+) -> Iterator[Sweep]:
+    """Find out which jobs a sweep has, and which earlier processes have trained.
+
+    In the block, no other process runs the same sweep.
+    """
+    cfg = command.config
+    tracker = Tracker(store, server=cfg.server, experiment=cfg.recorded_in)
+    tracker.read_code()
+    call = SweepCall(cfg, tracker, caller_folder, on_result)
+    jobs = list_jobs(command, lambda name: _prepare(name, data, cfg.executor))
+    identifier = sweep_id(
+        jobs, command.intervals, experiment=tracker.experiment, again=cfg.again
+    )
+    folder = store / "sweeps" / identifier
+    with _locked(folder):
+        recorded = _read_recorded(identifier, call)
+        name = cfg.run_name or sweep_name(jobs, command.intervals)
+        if recorded.run:
+            name = recorded.run.name
+        _announce(name, call)
+        yield Sweep(
+            call,
+            name,
+            # With tracking=none, the networks are in the folder; nothing is continued.
+            folder=folder if tracker.is_recorded else caller_folder or folder,
+            plan=_plan(command, jobs, recorded, store),
+            recorded=recorded,
+            reusable=ReusableRuns(store, is_used=tracker.is_recorded and not cfg.again),
+        )
+
+
+def _prepare(dataset: str, folder: Path, executor: str) -> DataFile:
+    """Return the file of a data set.
+
+    An executor that cannot start is rejected before a data set is fetched. If there is
+    a data file, jobs may have been trained earlier, and may need no executor.
+    """
+    if is_name(dataset) and not (folder / f"{dataset}.safetensors").exists():
+        check_executor(executor)
+    return datasets.prepare(dataset, folder=folder).file
+
+
+def _locked(folder: Path) -> AbstractContextManager[None]:
+    """Wait until no other process runs the sweep of a folder."""
+    waiting = "waiting for another process that is running the same sweep"
+    lock = folder.with_name(f".{folder.name}.lock")
+    return locking.lock(lock, Level.SWEEP, waiting=waiting)
+
+
+def _read_recorded(identifier: str, call: SweepCall) -> RecordedSweep:
+    """Return the sweep to continue; it is empty if a new sweep starts."""
+    if call.tracker.is_recorded:
+        earlier = RecordedSweep.read(call.tracker.store, identifier)
+        if not (call.cfg.again and earlier.is_finished):
+            return earlier
+    return RecordedSweep(identifier)
+
+
+def _announce(name: str, call: SweepCall) -> None:
+    """Print the name of a sweep, before steps that take time."""
+    say(wrap(f"sweep {name}"), flush=True)
+    announce_kept_name(name, call.cfg.run_name)
+    if not call.tracker.is_recorded:
+        say(wrap(UNTRACKED, indent=0), flush=True)
+
+
+def _plan(
+    command: Command[TrainConfig],
+    jobs: Sequence[Job],
+    recorded: RecordedSweep,
+    store: Path,
+) -> Plan:
+    """Return the jobs, and the outcomes of jobs that earlier processes trained."""
+    plan = Plan(jobs)
+    if command.intervals:
+        from pipeline.sweeps.search import Search  # Optuna takes half a second
+
+        trials = command.config.trials
+        assert trials  # a search without trials is rejected by `cli.rules`
+        children = recorded_params(store, recorded.children)
+        plan = Search(jobs, command.intervals, trials, children)
+    for outcome in filter(None, map(recorded.outcome, plan.jobs)):
+        plan.add(outcome)
+    return plan
 
 
 def _show_finished(sweep: Sweep) -> SweepResult:
@@ -66,29 +177,31 @@ def _show_finished(sweep: Sweep) -> SweepResult:
     """
     say("this sweep is finished: again=true trains it again")
     call, folder, outcomes = sweep.call, sweep.folder, sweep.plan.outcomes
-    run, server = sweep.recorded.run, call.cfg.server
+    run, tracker = sweep.recorded.run, call.tracker
     assert run
-    copied = copy_to_server(call.store, server, run.run_id) if server else None
+    store, server = tracker.store, tracker.server
+    copied = copy_to_server(store, server, run.run_id) if server else None
     if len(written_files(folder)) < 2:
         from pipeline.sweeps.report import write_files  # Matplotlib takes 0.4 s
 
         write_files(folder, group_by_configuration(outcomes), title=run.name)
     shown = give_to_caller(folder, call.caller_folder)
-    result = SweepResult(outcomes, shown, run.run_id, copied, call.store)
+    result = SweepResult(outcomes, shown, run.run_id, copied, store)
     print_report(result, viewing_hint(run.label))
     return result
 
 
-def _train_missing(sweep: Sweep) -> SweepResult:
-    """Find runs to reuse, start the workers, and record all missing jobs."""
-    place = sweep.call.store if sweep.call.cfg.is_recorded else sweep.folder
+def _start_workers(sweep: Sweep) -> SweepResult:
+    """Find runs to reuse, start the workers, and train the missing jobs."""
+    tracker = sweep.call.tracker
+    place = tracker.store if tracker.is_recorded else sweep.folder
     check_space(sweep.disk_space, place, what="the sweep")
     sweep.reusable.find(sweep.plan.trainable)
     # The workers import PyTorch while this process imports it and MLflow.
     with _new_executor(sweep) as executor:
         with busy("loading PyTorch and MLflow"):
-            from pipeline.sweeps.sweep_run import record_sweep
-        return record_sweep(sweep, executor)
+            from pipeline.sweeps.missing_jobs import train_missing
+        return train_missing(sweep, executor)
 
 
 def _new_executor(sweep: Sweep) -> Executor:

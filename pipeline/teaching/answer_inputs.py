@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
-from pipeline import neuron_name
+from pipeline.base.text import neuron_name
 from pipeline.core import CLASSES, PIXELS, SIDE, WHITE
 from pipeline.core.dataset import LabeledImages
 from pipeline.datasets import DatasetSpec

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline import UserError
+from pipeline.base.csv_files import read_csv
 from pipeline.base.student_ids import normalize, student_id
-from pipeline.base.tables import read_csv
 from pipeline.base.text import counted, printable
 
 WITHOUT_ID = "without an id"  # the end of the message about lines of teachers

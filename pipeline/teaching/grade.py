@@ -10,10 +10,10 @@ from typing import Any
 from zipfile import ZipFile
 
 from pipeline import UserError, datasets
-from pipeline.base import files, tables
+from pipeline.base import csv_files, files
 from pipeline.base.paths import data_dir, displayed, outputs_dir, user_path
 from pipeline.base.progress import busy, new_console, progress_bar
-from pipeline.base.results_folder import results_dir
+from pipeline.base.results_folder import ResultsFolder
 from pipeline.base.terminal import say
 from pipeline.base.text import counted, wrap
 from pipeline.cli import GradeConfig
@@ -59,8 +59,11 @@ from pipeline.teaching.submissions import (
 NEURON_BYTES = 900_000
 
 
-def grade(cfg: GradeConfig) -> ClassGrades:
-    """Read the submissions, grade them, and write the points and the pages."""
+def grade(cfg: GradeConfig, folder: Path | None) -> ClassGrades:
+    """Read the submissions, grade them, and write the points and the pages.
+
+    `folder` is that of a call from Python; see `Command.folder`.
+    """
     assert cfg.submissions and cfg.course  # `required` in its schema
     listed, notices = dict[str, ListedStudent](), list[str]()
     questions = questions_named(cfg.questions)
@@ -79,7 +82,7 @@ def grade(cfg: GradeConfig) -> ClassGrades:
             "zip file for each student"
         )
     check_course(found)
-    data = datasets.prepare_and_read(cfg.dataset, folder=data_dir())
+    data = datasets.load(cfg.dataset, folder=data_dir())
     # This raises an error if the settings are invalid.
     data.training_split(assignment.hyperparameters("any"))
     accepted = {student for student, about in listed.items() if about.is_accepted}
@@ -110,7 +113,7 @@ def grade(cfg: GradeConfig) -> ClassGrades:
         for entry in entries
         if isinstance(entry, Graded)
     )
-    folder = results_dir(f"grades/{assignment.folder_name}")
+    folder = ResultsFolder(f"grades/{assignment.folder_name}", folder).path
     grades = ClassGrades(
         entries=entries,
         listed=listed,
@@ -230,7 +233,7 @@ def _write(grades: ClassGrades, data: Dataset, cfg: GradeConfig) -> None:
     page = render_class(grades)
     files.write_atomic(folder / "class.html", page.encode())
     with files.atomic_file(folder / "grades.csv") as path:
-        tables.write_csv(path, grades.rows(), grades.columns)
+        csv_files.write_csv(path, grades.rows(), grades.columns)
 
 
 def _print(grades: ClassGrades) -> None:

@@ -14,16 +14,17 @@ from pipeline.base.files import atomic_folder, write_atomic
 from pipeline.base.params import differing_params
 from pipeline.base.paths import MODEL_FILE, data_dir, displayed
 from pipeline.base.progress import progress
-from pipeline.base.results_folder import results_dir
+from pipeline.base.results_folder import ResultsFolder
 from pipeline.base.tables import table
 from pipeline.base.terminal import say
 from pipeline.base.text import command_line, counted, next_steps, printable, wrap
 from pipeline.cli import HomeworkConfig, defaults
 from pipeline.core.dataset import Dataset
-from pipeline.model import load_network
+from pipeline.model import load_network, save_network
 from pipeline.teaching.answers import FILE as ANSWERS_FILE
 from pipeline.teaching.answers import Answers, new_answers, read_answers
 from pipeline.teaching.assignment import Assignment, pytorch
+from pipeline.teaching.homework_metadata import HomeworkMetadata
 from pipeline.teaching.question import MAX_DECIMALS
 from pipeline.teaching.questions import questions_for
 from pipeline.teaching.submissions import (
@@ -53,12 +54,16 @@ class Homework:
     answers: Answers  # in answers.json
 
 
-def homework(cfg: HomeworkConfig) -> Homework:
-    """Write the homework of a student, or check its files."""
+def homework(cfg: HomeworkConfig, folder: Path | None) -> Homework:
+    """Write the homework of a student, or check its files.
+
+    `folder` is that of a call from Python; see `Command.folder`.
+    """
     assert cfg.student and cfg.course  # `required` in its schema
     assignment = Assignment(cfg.course, cfg.dataset, cfg.assigned())
     variant = assignment.variant(cfg.student)
-    folder = results_dir(f"homework/{assignment.folder_name}/{cfg.student}")
+    own = f"homework/{assignment.folder_name}/{cfg.student}"
+    folder = ResultsFolder(own, folder).path
     answers = Answers(variant.student, variant.course, {})
     if cfg.check or (folder / ANSWERS_FILE).exists():
         answers = _read_answers(folder, variant)
@@ -75,7 +80,7 @@ def homework(cfg: HomeworkConfig) -> Homework:
 
 def _write(variant: Variant, assignment: Assignment, folder: Path) -> None:
     """Write the files, and keep answers and a network that exist."""
-    dataset = datasets.prepare_and_read(assignment.dataset, folder=data_dir())
+    dataset = datasets.load(assignment.dataset, folder=data_dir())
     params = assignment.params(variant.student)
     found = {path.name for path in folder.iterdir()} if folder.exists() else set()
     if MODEL_FILE in found:
@@ -98,7 +103,8 @@ def _write(variant: Variant, assignment: Assignment, folder: Path) -> None:
         if ANSWERS_FILE not in found:
             write_atomic(target / ANSWERS_FILE, new_answers(variant))
         if trained:
-            trained.write_network(target, torch=pytorch())
+            metadata = HomeworkMetadata.of(trained)
+            save_network(target / MODEL_FILE, trained.network, metadata)
     if kept := [name for name in (ANSWERS_FILE, MODEL_FILE) if name in found]:
         say(f"kept   {', '.join(kept)}")
     say(f"files  {displayed(folder)}/: {QUESTIONS_FILE}, {ANSWERS_FILE}, {MODEL_FILE}")
@@ -109,7 +115,7 @@ def _write(variant: Variant, assignment: Assignment, folder: Path) -> None:
 def _check_network(path: Path, params: Mapping[str, Any]) -> None:
     """Raise a UserError if a network's metadata is not that of the assigned network."""
     try:
-        _, metadata = load_network(path)
+        _, metadata = load_network(path, HomeworkMetadata)
     except UserError as error:
         raise UserError(f"{error}: delete it and run this command again") from None
     _check_params(path, metadata.params if metadata else {}, params)

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline import UserError
+from pipeline.base.csv_files import read_csv
 from pipeline.base.student_ids import normalize
-from pipeline.base.tables import read_csv
 
 
 @dataclass(frozen=True)

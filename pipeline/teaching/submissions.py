@@ -18,12 +18,13 @@ from pipeline.base.tensors import NOT_READABLE, tensors_sha256
 from pipeline.base.text import counted, distinct_file_name, printable
 from pipeline.core.epoch import Snapshot
 from pipeline.core.network import snapshot
-from pipeline.model.storage import Metadata, load_network
+from pipeline.model import load_network
 from pipeline.teaching import answers
 from pipeline.teaching.answer_inputs import QuestionValues
 from pipeline.teaching.answers import Answers, read_answers
 from pipeline.teaching.assignment import Assignment, pytorch
 from pipeline.teaching.grading import SubmissionGrade, Training
+from pipeline.teaching.homework_metadata import HomeworkMetadata
 from pipeline.teaching.questions import questions_for
 from pipeline.teaching.submitted_files import (
     QUESTIONS_FILE,
@@ -273,14 +274,14 @@ def read_submission(path: Path, assignment: Assignment) -> Submission | Rejected
             problem=problem,
             id_in_questions=_id_in_questions(_questions(files)),
         )
-    written = metadata.weights_sha256 if metadata else None
+    recorded = metadata.weights_sha256 if metadata else None
     return Submission(
         **about,
         answers=given,
         network=network,
         recorded=metadata.params if metadata else {},
         torch=(metadata.torch if metadata else None) or "",
-        is_as_written=written == about["hashes"]["networks"],
+        is_as_written=recorded == about["hashes"]["networks"],
         questions=questions,
         sha256=sha256,
     )
@@ -322,7 +323,9 @@ def _only(files: list[SubmittedFile], name: str) -> SubmittedFile:
     return found[0]
 
 
-def _read_network(content: bytes, hidden: int) -> tuple[Snapshot, Metadata | None]:
+def _read_network(
+    content: bytes, hidden: int
+) -> tuple[Snapshot, HomeworkMetadata | None]:
     """Return the tensors of a network, and the metadata of its file, if any.
 
     Raises:
@@ -333,7 +336,7 @@ def _read_network(content: bytes, hidden: int) -> tuple[Snapshot, Metadata | Non
         path = Path(folder, MODEL_FILE)
         path.write_bytes(content)
         try:
-            network, metadata = load_network(path)
+            network, metadata = load_network(path, HomeworkMetadata)
         except UserError as error:
             problem = str(error).replace(str(path), MODEL_FILE)
             if NOT_READABLE in problem:  # such as a part of the file

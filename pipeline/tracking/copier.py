@@ -15,7 +15,7 @@ from pathlib import Path
 from pipeline import UserError
 from pipeline.base.progress import busy
 from pipeline.base.terminal import say, warn
-from pipeline.base.text import command_line, printable, wrap
+from pipeline.base.text import command_line, printable
 from pipeline.execution.helper_process import Channel, HelperKilled, HelperProcess
 from pipeline.tracking.copies.copying import (
     COPYING_PROCESS,
@@ -57,7 +57,7 @@ class Copier:
         self._helper = HelperProcess(COPYING_PROCESS, niceness=NICENESS, quiet=True)
         self._channel = self._helper.channels[0]
 
-    def prepare(self) -> None:
+    def import_mlflow(self) -> None:
         """Import MLflow in the copying process, without waiting."""
         self._is_idle = False
         if self._channel:
@@ -122,7 +122,7 @@ class Copier:
             f"the copy of run {run_id} is incomplete: {reason}. To copy the rest, run:"
         )
         remedy = command_line("sync", server=self._server, run=run_id)
-        warn(f"{wrap(f'warning: {message}')}\n  {remedy}")
+        warn(message, remedy=remedy)
         return False
 
     def close(self) -> None:

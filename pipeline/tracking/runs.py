@@ -6,29 +6,19 @@ If there is no such run, this module asks a server, so that the message can say 
 the run is.
 """
 
-from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
 from pipeline import UserError
 from pipeline.base.metric_names import VAL_ACCURACY
 from pipeline.base.paths import MODEL_FILE, NETWORK_PATH
-from pipeline.base.tags import (
-    COPY_TAG,
-    FINGERPRINT_TAG,
-    KIND_TAG,
-    PARENT_TAG,
-    Kind,
-    Status,
-)
+from pipeline.base.tags import COPY_TAG, KIND_TAG, Kind
 from pipeline.base.urls import database_path, tracking_uri
 from pipeline.tracking.server_request import tags_on
 from pipeline.tracking.store.database import (
     RecordedRun,
-    children_of,
-    complete_runs,
+    metrics_in_database,
     named_runs,
-    training_results,
 )
 from pipeline.tracking.store.sqlite import mlflow_command
 
@@ -90,11 +80,11 @@ def _on_server(text: str, server: str | None, store: Path) -> str:
 
 def _ambiguous(text: str, runs: list[RecordedRun], store: Path) -> str:
     """Return a message with a line for each run: id, start, accuracy and name."""
-    results = training_results(store, runs)
+    metrics = metrics_in_database(store, runs)
     lines = [f"{text!r} matches several runs: enter the id of one"]
     for run in runs[:MAX_LISTED]:
         start = datetime.fromtimestamp(run.start / 1000).strftime("%Y-%m-%d %H:%M")
-        known = results.get(run.run_id)
+        known = metrics.get(run.run_id)
         result = f"{known[VAL_ACCURACY]:.2%}" if known else run.status
         lines.append(f"{run.run_id}  {start}  {result:>8}  {run.name}")
     if len(runs) > MAX_LISTED:
@@ -117,46 +107,3 @@ def find_training_run(
             reason = "is a sweep: enter the id of one of its child runs"
         raise UserError(f"run {run.label} {reason}")
     return run
-
-
-def find_sweep(
-    text: str, *, store: Path, server: str | None = None
-) -> tuple[RecordedRun, list[RecordedRun]]:
-    """Find a recorded sweep, and the newest trained run of each job; see `find_run`.
-
-    Raises:
-        UserError: If there is not exactly one such run, if the run is not a sweep or
-            has no finished training run, or if files of a training run are lost.
-    """
-    sweep = find_run(text, store=store, server=server)
-    if parent := sweep.tags.get(PARENT_TAG):
-        raise UserError(
-            f"run {sweep.label} is part of a sweep: enter the sweep's id, {parent}"
-        )
-    if sweep.tags.get(KIND_TAG) != Kind.SWEEP:
-        remedy = "enter the id of a sweep, which train -m printed"
-        raise UserError(f"run {sweep.label} is not a sweep: {remedy}")
-    children = children_of(store, sweep.run_id)
-    trained = newest_trained(store, children)
-    finished = [child for child in children if child.status == Status.FINISHED]
-    lost = [x.run_id for x in finished if x.tags.get(FINGERPRINT_TAG) not in trained]
-    remedy = "run the sweep again"
-    if lost:
-        what = "files or metrics of runs"
-        raise UserError(f"{what} {', '.join(lost)} are lost: {remedy}")
-    if not trained:
-        raise UserError(f"run {sweep.label} has no finished training run: {remedy}")
-    return sweep, list(trained.values())
-
-
-def newest_trained(
-    store: Path, children: Iterable[RecordedRun]
-) -> dict[str | None, RecordedRun]:
-    """Return the result of each job of a sweep: the newest of its `complete_runs`.
-
-    `children` must be in the order of their start. The keys of the result are
-    fingerprints. A job can have several children, because a job with a lost file is
-    trained again.
-    """
-    complete = complete_runs(store, children)
-    return {child.tags.get(FINGERPRINT_TAG): child for child in complete}

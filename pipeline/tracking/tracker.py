@@ -5,14 +5,15 @@ Runs in the main process.
 `Tracker.start_run` performs these steps. "Test:" gives the name of a test in
 `tests/tracking/` that fails if the program does not perform the step as described.
 
-1. A command that trains reads the commit and the uncommitted changes when it starts,
-   because files can change later. The result is the `code` of the tracker.
+1. `read_code` reads the commit and the uncommitted changes. A command that trains calls
+   it when it starts, because files can change later.
    Test: "an edit after a training run has started".
-2. `RunOpener.start_run` creates a run, or resumes a run. It acquires the lock of the
+2. `opening.start_run` creates a run, or resumes a run. It acquires the lock of the
    run before it releases the lock of the store. Otherwise, another process would mark
    the run as KILLED (`store/locks.py`). Test: "a running run whose lock is free".
    If the run is resumed, the status and the error of its earlier end are removed.
-   Test: "a run that ended early".
+   Test: "a run that ended early". The incomplete children of a sweep are deleted.
+   Test: "a child is complete or removed".
    If `start_run` fails after this, no caller has the run, so it closes the run.
    Test: "a run that cannot be opened has failed".
 3. `Copier.follow` copies the open run to the server, if there is one.
@@ -21,7 +22,7 @@ Runs in the main process.
    ended. Test: "a call that fails when the block has ended".
 6. After an interrupt, the frames of a transaction are cleared, because the frames keep
    the database locked. Test: "an interrupt inside a transaction".
-7. `ParentRun.close` sets the status and the error, then releases the run's lock. After
+7. `opening.close` sets the status and the error, then releases the run's lock. After
    an error or an interrupt, it then marks killed runs as KILLED, such as the incomplete
    children of this run. Test: "a child is complete or removed".
    This order prevents the deadlock that `base/locking.py` describes.
@@ -30,53 +31,45 @@ Runs in the main process.
 8. `Copier.finish` completes the copy, even after an error. This step is the last step,
    because the copy gets the status. Test: "results that an error ended".
 
-`reopen_run` adds results to a run that is closed, which `RunOpener.reopen_run` finds.
+`reopen_run` adds results to a run that is closed, which `opening.reopen_run` finds.
 Step 3 is skipped, and so is step 7, because the status and the end time of the run do
 not change.
 
-The steps are the same for both trackers. A `LocalTracker` records runs in this process.
-A `HelperTracker` (see `recorder`) records one run in the recording process, which then
-performs steps 2 and 7 and calls the functions of step 4.
+Steps 2 and 7 and the functions of step 4 run in the process that records. This is the
+recording process of `start_tracker`, or else the main process.
 """
 
 import gc
+import sys
 import traceback
-from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import (
     AbstractContextManager,
     closing,
     contextmanager,
     nullcontext,
 )
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import Concatenate, ParamSpec
 
 from pipeline.base.process import disable_telemetry
-from pipeline.base.progress import busy
 from pipeline.base.tags import Status
-from pipeline.base.terminal import say
+from pipeline.base.terminal import is_quiet, say
 from pipeline.base.text import wrap
 from pipeline.base.urls import database_path, names_another_store
-from pipeline.execution.helper_process import Channel
-from pipeline.tracking import provenance
+from pipeline.execution.helper_process import HelperProcess
+from pipeline.tracking import provenance, recording
 from pipeline.tracking.copier import Copier
-from pipeline.tracking.interface import (
-    OpenRun,
-    Params,
-    Run,
-    RunStart,
-    Tags,
-    final_status,
-)
+from pipeline.tracking.interface import Params, RunStart, Tags, final_status
+from pipeline.tracking.open_run import RECORDER, OpenRun, ThisProcess
 from pipeline.tracking.provenance import CodeState
+from pipeline.tracking.recording import RunInfo
 from pipeline.tracking.store.sqlite import require_store
 
-if TYPE_CHECKING:  # importing MLflow takes a second
-    from pipeline.tracking.run_opener import RunOpener
-
-AnyRun = TypeVar("AnyRun", bound=OpenRun, covariant=True)
+# The copying to a server takes half a second of CPU time, and a server on this machine
+# takes as much. On two cores, both would delay training without a lower priority.
+COPYING_NICENESS = 3
+Arguments = ParamSpec("Arguments")
 
 
 def end_transactions(error: BaseException) -> None:
@@ -87,7 +80,7 @@ def end_transactions(error: BaseException) -> None:
         gc.collect()
 
 
-class Tracker(ABC, Generic[AnyRun]):
+class Tracker:
     """Opens runs, and closes and copies each run when its block ends.
 
     Attributes:
@@ -96,31 +89,49 @@ class Tracker(ABC, Generic[AnyRun]):
         experiment: The experiment of new runs; None if runs are not recorded.
     """
 
-    # The channel to a process that copies runs; None if each copy starts a process.
-    _copying_channel: Channel | None = None
-
     def __init__(
         self,
         store: Path,
         *,
         server: str | None,
         experiment: str | None,
-        code: CodeState | None = None,
+        helper: HelperProcess | None = None,
     ) -> None:
-        """Keep the arguments, which `new_tracker` describes."""
-        self.store, self.experiment, self._code = store, experiment, code
+        """Keep the arguments; nothing is opened yet.
+
+        `helper` is the recording process, with a second channel for copies. Without
+        `helper`, runs are recorded in this process.
+        """
+        self.store, self.experiment, self._helper = store, experiment, helper
         self.server = server if experiment else None
+        self._code: CodeState | None = None
 
     @property
-    def code(self) -> CodeState:
-        """The state of the code that runs record; see step 1."""
+    def is_recorded(self) -> bool:
+        """Whether runs are recorded; otherwise, open runs drop all data."""
+        return self.experiment is not None
+
+    def read_code(self) -> CodeState:
+        """Return the state of the code that runs record, as the first call reads it."""
         self._code = self._code or provenance.code_state()
         return self._code
+
+    def open_store(self) -> None:
+        """Import MLflow and open the store, to reject an unusable store before work.
+
+        If there is no store, the first run creates it.
+
+        Raises:
+            UserError, OSError: If the store cannot be used.
+        """
+        if self.is_recorded:
+            check_store(self.store)
+            recording.open_store(self.store)
 
     @contextmanager
     def start_run(
         self, *, name: str, params: Params, tags: Tags, resume: str | None = None
-    ) -> Iterator[AnyRun]:
+    ) -> Iterator[OpenRun]:
         """Open a run, or resume the run with this id; close it when the block ends.
 
         The steps are in the docstring of this module. The final status is FINISHED,
@@ -130,23 +141,54 @@ class Tracker(ABC, Generic[AnyRun]):
             UserError, OSError: If data cannot be written to the store.
         """
         with self._copier() as copier:
-            all_tags = dict(tags) | provenance.tags(self.code)
-            start = RunStart(name, params, all_tags, self.code.diff, resume=resume)
-            run = self._start_run(start)  # step 2
+            code = self.read_code()
+            all_tags = dict(tags) | provenance.tags(code)
+            start = RunStart(name, params, all_tags, code.diff, resume=resume)
+            run = self._open(recording.start_run, start)  # step 2
             if copier:  # step 3
                 copier.follow(lambda: run.run_id)
             with self._recorded(run, copier):
                 yield run
 
-    @abstractmethod
-    def _start_run(self, start: RunStart) -> AnyRun:
-        """Create or resume a run in the process that records it."""
+    @contextmanager
+    def reopen_run(
+        self, *, run_id: str | None, weights_sha256: str | None
+    ) -> Iterator[OpenRun]:
+        """Open the run that trained a network, to add results.
+
+        The status and the end time of the run do not change. The run is found by the
+        hash of its weights. If several runs have these weights, the run `run_id` is
+        used or, if it is not among them, the newest run. If no run has these weights,
+        as in a fresh clone, a run is created and a message is printed. A sweep has no
+        weights, so it is found by its id. A server gets a copy when the block ends.
+        """
+        with self._copier() as copier:
+            if copier:
+                copier.import_mlflow()  # during the block
+            run = self._open(recording.reopen_run, run_id, weights_sha256)
+            with self._recorded(run, copier):
+                yield run
+
+    def _open(
+        self,
+        opening: Callable[Concatenate[int, Path, str, Arguments], RunInfo],
+        *arguments: Arguments.args,
+        **keywords: Arguments.kwargs,
+    ) -> OpenRun:
+        """Open a run in the process that records it."""
+        if self.experiment is None:
+            return OpenRun()
+        run = OpenRun(self._helper or ThisProcess())
+        run.open(opening, self.store, self.experiment, *arguments, **keywords)
+        return run
 
     def _copier(self) -> AbstractContextManager[Copier | None]:
         """Return a context with a run's `Copier`, or with None without a server."""
         if self.server is None:
             return nullcontext()
-        return closing(Copier(self.store, self.server, self._copying_channel))
+        # The recording process copies the run too, because it imports MLflow.
+        channel = self._helper.channels[1] if self._helper else None
+        return closing(Copier(self.store, self.server, channel))
 
     @contextmanager
     def _recorded(self, run: OpenRun, copier: Copier | None) -> Iterator[None]:
@@ -158,7 +200,7 @@ class Tracker(ABC, Generic[AnyRun]):
             status = Status.FAILED if error else Status.FINISHED
         except BaseException as exception:
             status, error = final_status(exception)
-            if isinstance(run, Run):  # a run of this process
+            if self._helper is None:  # this process has the transactions
                 end_transactions(exception)  # step 6
             raise
         finally:
@@ -166,43 +208,6 @@ class Tracker(ABC, Generic[AnyRun]):
             if copier and closed_id:  # step 8
                 is_killed = status == Status.KILLED
                 run.copied = copier.finish(closed_id, is_killed=is_killed)
-
-
-class LocalTracker(Tracker[Run]):
-    """Records runs in this process."""
-
-    @cached_property
-    def opener(self) -> "RunOpener":
-        """Opens the runs; making it imports MLflow and opens the store."""
-        assert self.experiment
-        disable_telemetry()
-        with busy("importing MLflow"):
-            from pipeline.tracking.run_opener import RunOpener
-        return RunOpener(self.store, self.experiment)
-
-    def _start_run(self, start: RunStart) -> Run:
-        return self.opener.start_run(start) if self.experiment else Run()
-
-    @contextmanager
-    def reopen_run(
-        self, *, run_id: str | None, weights_sha256: str | None
-    ) -> Iterator[Run]:
-        """Open the run that trained a network, to add results.
-
-        The status and the end time of the run do not change. The run is found by the
-        hash of its weights. If several runs have these weights, the run `run_id` is
-        used or, if it is not among them, the newest run. If no run has these weights,
-        as in a fresh clone, a run is created and a message is printed. A sweep has no
-        weights, so it is found by its id. A server gets a copy when the block ends.
-        """
-        with self._copier() as copier:
-            if copier:
-                copier.prepare()  # its process imports MLflow during the block
-            run = Run()
-            if self.experiment:
-                run = self.opener.reopen_run(run_id, weights_sha256)
-            with self._recorded(run, copier):
-                yield run
 
 
 def check_store(store: Path) -> None:
@@ -214,26 +219,43 @@ def check_store(store: Path) -> None:
         say(wrap(f"runs are recorded in {database_path(store)}, not in {other}"))
 
 
-def new_tracker(
-    store: Path,
-    *,
-    server: str | None,
-    experiment: str | None,
-    code: CodeState | None = None,
-) -> LocalTracker:
-    """Return a tracker that records in this process.
+def new_tracker(store: Path, *, server: str | None, experiment: str | None) -> Tracker:
+    """Return a tracker that records in this process, and open its store.
 
     The store in the folder `store` is opened now, so that an unusable store is rejected
-    before any work. If there is no store, the first run creates it. A server receives
-    copies of the runs. New runs belong to `experiment`; if it is None, runs are not
-    recorded. The runs record `code`. If `code` is None, the state of the code is read
-    when a run needs it.
+    before any work. A server receives copies of the runs. New runs belong to
+    `experiment`; if it is None, runs are not recorded.
 
     Raises:
         UserError, OSError: If the store cannot be used.
     """
-    tracker = LocalTracker(store, server=server, experiment=experiment, code=code)
-    if experiment:
-        check_store(store)
-        _ = tracker.opener  # imports MLflow
+    tracker = Tracker(store, server=server, experiment=experiment)
+    tracker.open_store()
     return tracker
+
+
+@contextmanager
+def start_tracker(
+    store: Path, *, server: str | None, experiment: str | None
+) -> Iterator[Tracker]:
+    """Start a recording process, which records runs and ends with the block.
+
+    Importing MLflow, opening the store and writing to it take three seconds of a
+    training run. A thread would save no time, because it would hold the interpreter
+    lock. If this process has already imported MLflow, another process would save no
+    time and is not started. `new_tracker` describes the arguments.
+    """
+    if experiment is None or "mlflow" in sys.modules:
+        tracker = new_tracker(store, server=server, experiment=experiment)
+        tracker.read_code()
+        yield tracker
+        return
+    check_store(store)
+    disable_telemetry()
+    niceness = COPYING_NICENESS if server else 0
+    helper = HelperProcess(RECORDER, channels=2, niceness=niceness, quiet=is_quiet())
+    with closing(helper):
+        helper.submit(recording.import_mlflow)
+        tracker = Tracker(store, server=server, experiment=experiment, helper=helper)
+        tracker.read_code()  # while the process imports MLflow
+        yield tracker

@@ -15,6 +15,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -148,62 +149,86 @@ def _unpack(records: bytes) -> Iterator[tuple[dict[str, np.ndarray], dict[str, A
         yield safetensors.load(stream.read(values.pop("bytes"))), values
 
 
+@dataclass(frozen=True)
+class CheckpointKey:
+    """What determines which killed training run is resumed."""
+
+    store: Path  # the folder of the store
+    fingerprint: str
+    context: Mapping[str, Any]  # where the training run is trained and recorded
+
+    @property
+    def parent(self) -> Path:
+        """The folder of all checkpoints with this fingerprint."""
+        return self.store / "checkpoints" / self.fingerprint
+
+    @property
+    def content(self) -> bytes:
+        """The content of the file with the context."""
+        return files.as_json(dict(sorted(self.context.items()))).encode()
+
+    def killed(self) -> list[Path]:
+        """Return the folders of killed training runs, the most epochs first.
+
+        The caller holds the lock of the store, because this function takes the locks of
+        the checkpoints for a moment.
+        """
+        found = [
+            folder
+            for folder in self.parent.glob("*/")
+            if not locking.is_locked(folder / "lock")
+            and (folder / CONTEXT_FILE).exists()
+            and (folder / CONTEXT_FILE).read_bytes() == self.content
+        ]
+        return sorted(found, key=_epochs_size, reverse=True)
+
+    def saved_bytes(self) -> int:
+        """Return the size of the epochs that `open_checkpoint` resumes or removes."""
+        if not self.parent.exists():
+            return 0
+        with store_lock(self.store):
+            return sum(map(_epochs_size, self.killed()[:1]))
+
+
 @contextmanager
 def open_checkpoint(
-    store: Path,
-    fingerprint: str,
-    context: Mapping[str, Any],
-    state: TrainingState,
-    *,
-    resume: bool,
+    key: CheckpointKey, state: TrainingState, *, resume: bool
 ) -> Iterator[Checkpoint]:
     """Lock the checkpoint of a killed or a new training run in a block.
 
     Concurrent training runs have separate folders, checkpoints/<fingerprint>/<id> in
-    the folder of the store. The folder is removed when training has finished.
+    the folder of the store. The folder is removed when the block ends without an error.
 
-    `context` says where a training run is trained and recorded. Of the killed training
-    runs with this fingerprint and `context`, the run with the most epochs is resumed,
+    Of the killed training runs with this key, the run with the most epochs is resumed,
     which changes `state`. Without `resume`, the checkpoints of all these runs are
     removed.
     """
-    content = files.as_json(dict(sorted(context.items()))).encode()
-    with store_lock(store):
-        folder = _clean_and_choose(
-            store / "checkpoints" / fingerprint, content, resume=resume
-        )
+    with store_lock(key.store):
+        _remove_incomplete(key.parent)
+        killed = key.killed()
+        while killed and not resume:
+            _remove(killed.pop())
+        folder = killed[0] if killed else key.parent / uuid4().hex
         lock = locking.acquire(folder / "lock")
     try:
-        files.write_atomic(folder / CONTEXT_FILE, content)
+        files.write_atomic(folder / CONTEXT_FILE, key.content)
         yield Checkpoint.resume_or_start(folder, state)
-        with store_lock(store):
+        with store_lock(key.store):
             lock.release()  # NFS would not remove a folder with an open file
             _remove(folder)
     finally:
         lock.release()
 
 
-def _clean_and_choose(parent: Path, context: bytes, *, resume: bool) -> Path:
-    """Remove checkpoints that no process will resume; return a checkpoint's folder.
-
-    `parent` is the folder of all checkpoints with the same fingerprint, and `context`
-    is the content of the file with the context.
-    """
+def _remove_incomplete(parent: Path) -> None:
+    """Remove what killed processes left when they created or removed checkpoints."""
     for folder in parent.parent.glob(f"{REMOVED}*"):
-        shutil.rmtree(folder)  # a process was killed while it removed this folder
-    killed = []
+        shutil.rmtree(folder)
     for folder in parent.glob("*/"):
-        if locking.is_locked(folder / "lock"):
-            continue
-        file = folder / CONTEXT_FILE
-        if not file.exists():  # a process was killed while it created the checkpoint
+        if not (folder / CONTEXT_FILE).exists() and not locking.is_locked(
+            folder / "lock"
+        ):
             _remove(folder)
-        elif file.read_bytes() == context:
-            killed.append(folder)
-    if not resume:
-        while killed:
-            _remove(killed.pop())
-    return max(killed, key=_epochs_size, default=parent / uuid4().hex)
 
 
 def _epochs_size(folder: Path) -> int:

@@ -1,13 +1,14 @@
 """Records a training run: the inputs, each epoch, and the results at the end.
 
-A function `submit_...` sends data in the process that trains. The function `log_...`
-below it records the data in the process that records the run. For `train`, this is a
-helper process, which does not need PyTorch. Therefore, this module does not import
-PyTorch.
+`run.submit` calls a function `log_...` in the process that records the run. For
+`train`, this is a helper process, which does not need PyTorch. Therefore, this module
+does not import PyTorch. A function `submit_...` runs in the process that trains, and
+computes the arguments of the function `log_...` below it.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -29,7 +30,7 @@ from pipeline.base.tags import (
     WEIGHTS_TAG,
     Kind,
 )
-from pipeline.base.text import command_line
+from pipeline.base.text import command_line, short_id
 from pipeline.core.dataset import DataFile
 from pipeline.core.epoch import Epoch
 from pipeline.core.fingerprint import code_hashes
@@ -39,11 +40,11 @@ from pipeline.tracking import (
     ModelData,
     OpenRun,
     RecordedRun,
-    Run,
     provenance,
 )
 
-if TYPE_CHECKING:  # importing PyTorch takes a second
+if TYPE_CHECKING:  # importing MLflow or PyTorch takes a second
+    from pipeline.tracking.mlflow_run import Run
     from pipeline.training.training_run import TrainingRun
 
 MAX_IMAGES = 10  # epochs with images and statistics of the weights, besides epoch 0
@@ -92,7 +93,7 @@ def submit_inputs(
 
 
 def log_inputs(
-    run: Run,
+    run: "Run",
     data: DataFile,
     settings: str,
     code: Mapping[str, str],
@@ -114,7 +115,7 @@ def log_inputs(
     Raises:
         UserError: If the file of the data set was replaced since it was read.
     """
-    summary = datasets.summary(data.path)
+    summary = datasets.read_summary(data.path)
     data.check(summary.sha256)
     run.log_dataset(
         data.name,
@@ -143,7 +144,7 @@ def submit_epochs(run: OpenRun, epochs: Iterable[Epoch], total: int) -> None:
 def with_shown_tensors(epochs: Iterable[Epoch], total: int) -> list[Epoch]:
     """Return epochs, with tensors only if a run shows the weights after this epoch.
 
-    `total` is the planned number of epochs, or the number in a finished training run.
+    `total` is the number of all epochs of the training run.
     """
     interval = math.ceil(total / MAX_IMAGES)
     return [
@@ -154,7 +155,7 @@ def with_shown_tensors(epochs: Iterable[Epoch], total: int) -> list[Epoch]:
     ]
 
 
-def log_epochs(run: Run, epochs: Sequence[Epoch]) -> None:
+def log_epochs(run: "Run", epochs: Sequence[Epoch]) -> None:
     """Log the metrics of epochs; epoch 0, before training, has no metrics.
 
     For an epoch with tensors, the function also logs statistics of the tensors and an
@@ -211,7 +212,7 @@ def submit_result(run: OpenRun, training: "TrainingRun") -> None:
 
 
 def log_result(
-    run: Run,
+    run: "Run",
     description: str,
     final_metrics: Mapping[str, float],
     *,
@@ -229,7 +230,7 @@ def log_result(
     """
     run.log_metrics(final_metrics, step=FINAL_STEP, time=time)
     run.set_tags({WEIGHTS_TAG: sha256})
-    command = command_line("inspect", run=str(run.run_id)[:8])
+    command = command_line("inspect", run=short_id(run.run_id))
     links = {
         "page": f"interactive page: run `{command}`",
         "curves": run.link("learning curves", "model-metrics"),
@@ -240,18 +241,21 @@ def log_result(
     run.describe(description, links)
 
 
-def submit_files(run: OpenRun, folder: Path) -> None:
-    """Submit the files that `TrainingRun.write` wrote to a folder."""
-    run.submit(log_files, sorted(folder.iterdir()))
-
-
-def log_files(run: Run, paths: Sequence[Path]) -> None:
+def log_files(run: "Run", paths: Sequence[Path]) -> None:
     """Log the files that `TrainingRun.write` wrote."""
     run.log_files(TRAINING_FOLDER, paths)
 
 
 def submit_model(run: OpenRun, training: "TrainingRun", path: Path) -> None:
     """Export the network in a file, and submit it as a model."""
+    with exported_model(training, path) as model:
+        run.submit(log_model, model)
+        run.wait()  # the recording process reads the program before it is removed
+
+
+@contextmanager
+def exported_model(training: "TrainingRun", path: Path) -> Iterator[ModelData]:
+    """Export the network in a file, and yield the data of its model."""
     from pipeline.model.program import export_network  # imports PyTorch
 
     last, metadata = training.last, training.metadata
@@ -262,14 +266,10 @@ def submit_model(run: OpenRun, training: "TrainingRun", path: Path) -> None:
     with TemporaryDirectory() as folder:
         exported = Path(folder, "model.pt2")
         export_network(path, exported, hidden=training.hyperparameters.hidden)
-        model = ModelData(
-            path, exported, metrics, metadata.dataset, metadata.data_sha256
-        )
-        run.submit(log_model, model)
-        run.wait()  # the recording process reads `exported` before it is removed
+        yield ModelData(path, exported, metrics, metadata.dataset, metadata.data_sha256)
 
 
-def log_model(run: Run, model: ModelData) -> None:
+def log_model(run: "Run", model: ModelData) -> None:
     """Log the model, with a program for `mlflow.pytorch.load_model`.
 
     In a sweep, only the best network gets a model. `log_epochs` has logged the images
@@ -280,11 +280,6 @@ def log_model(run: Run, model: ModelData) -> None:
     run.add_links({"curves": run.link(title, "model-metrics")})
 
 
-def submit_comparison(run: OpenRun, *, is_equal: bool) -> None:
-    """Submit whether a reproduction has the weights of its original."""
-    run.submit(log_comparison, is_equal)
-
-
-def log_comparison(run: Run, is_equal: bool) -> None:
+def log_comparison(run: "Run", is_equal: bool) -> None:
     """Log whether a reproduction has the weights of its original."""
     run.set_tags({REPRODUCED_TAG: str(is_equal).lower()})

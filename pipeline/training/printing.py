@@ -39,7 +39,7 @@ def print_summary(training: TrainingRun, images: LabeledImages) -> None:
 
     With the split `exercise`, this is a test image.
     """
-    metrics, (best, epoch) = training.metrics, training.best
+    metrics, (best, epoch) = training.metrics, training.best_epoch
     rows = [
         [name, f"{metrics[f'{key}loss']:.4f}", f"{metrics[f'{key}accuracy']:.2%}", note]
         for name, key, note in (

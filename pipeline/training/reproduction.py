@@ -1,4 +1,4 @@
-"""Reproduction: compares a training run with a recorded run, byte by byte.
+"""Reproduction: trains a recorded run again, and compares the two, byte by byte.
 
 If the weights differ, a report says by how much, and lists other differences: commit,
 code, versions and processor.
@@ -6,13 +6,14 @@ code, versions and processor.
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from pipeline import PartlyFailed, UserError, datasets
+from pipeline import ConfigError, PartlyFailed, UserError, datasets
 from pipeline.base.metric_names import FINAL_ACCURACY, VAL_ACCURACY
+from pipeline.base.progress import busy
 from pipeline.base.tags import (
     COMMIT_TAG,
     DIFF_TAG,
@@ -20,11 +21,16 @@ from pipeline.base.tags import (
     PYTHON_TAG,
     TORCH_TAG,
 )
+from pipeline.base.terminal import say
+from pipeline.base.text import command_line, next_steps, short_id
+from pipeline.cli import TrainConfig, validate
 from pipeline.core.dataset import Dataset
 from pipeline.core.fingerprint import code_hashes
-from pipeline.tracking import RecordedRun
+from pipeline.tracking import RecordedRun, find_training_run, provenance
 from pipeline.training.log import CODE_FILE, DATA_FOLDER
-from pipeline.training.training_run import TrainingRun
+from pipeline.training.recorded_training import TrainCall, record_training
+from pipeline.training.result import TrainResult
+from pipeline.training.training_run import TrainingRun, read_training_run
 
 ENVIRONMENT_TAGS = {  # tags of a run that can explain different bytes
     COMMIT_TAG: "commit",
@@ -42,26 +48,58 @@ class Original:
     run: RecordedRun
     training: TrainingRun
 
-    def is_reproduced_by(self, again: TrainingRun) -> bool:
-        """Return whether the weights are the same, byte for byte."""
-        return again.weights_sha256 == self.training.weights_sha256
+
+def reproduce(call: TrainCall, *, data: Path) -> TrainResult:
+    """Train a recorded run again, and compare the two networks.
+
+    `data` is the folder of all data sets.
+
+    Raises:
+        UserError: If the run or its data is not available.
+        PartlyFailed: If the networks differ.
+    """
+    cfg, tracker = call.cfg, call.tracker
+    tags = provenance.tags(tracker.read_code())
+    with busy("reading the recorded run"):
+        text = str(cfg.reproduce)
+        run = find_training_run(text, store=tracker.store, server=cfg.server)
+        original = Original(run, read_training_run(run))
+    dataset = load_data(original, data)
+    settings = {
+        **dict(cfg),
+        **dict(original.training.hyperparameters),
+        "dataset": dataset.name,  # the same images can have a different name here
+        "reproduce": run.run_id,
+        "run_name": cfg.run_name or f"{run.name} again",
+    }
+    try:
+        call = replace(call, cfg=validate(TrainConfig, settings))
+    except ConfigError as error:
+        message = f"run {run.run_id} cannot be reproduced: {error}"
+        raise UserError(message) from None
+    training = record_training(call, dataset, original.training)
+    say(f"\n{compare(original, training, tags)}")
+    explaining = command_line("inspect", run=short_id(run.run_id))
+    say(next_steps({explaining: "explains the network"}))
+    return training
 
 
 def load_data(original: Original, folder: Path) -> Dataset:
     """Load the data set of a recorded run from the folder of all data sets.
 
     Raises:
-        UserError: See `datasets.load`.
+        UserError: If the recorded summary is damaged; and see `datasets.load`.
     """
-    origin: dict[str, str] = {}
-    for path in (original.run.artifacts / DATA_FOLDER).glob("*.json"):
-        try:
-            origin = json.loads(path.read_text("utf-8"))["origin"]
-        except (ValueError, KeyError, TypeError):
-            raise UserError(f"{path} is damaged: choose another run") from None
     recorded = original.training.metadata
+    path = original.run.artifacts / DATA_FOLDER / f"{recorded.dataset}.json"
+    record = datasets.read_source_record(path)
+    if record is None and path.exists():
+        raise UserError(f"{path} is damaged: choose another run")
     return datasets.load(
-        recorded.dataset, folder=folder, sha256=recorded.data_sha256, origin=origin
+        recorded.dataset,
+        folder=folder,
+        sha256=recorded.data_sha256,
+        origin=record.origin if record else None,
     )
 
 
@@ -81,7 +119,7 @@ def compare(original: Original, again: TrainingRun, tags: Mapping[str, str]) -> 
     recorded = original.training.weights_sha256
     hashes = f"\n  recorded {recorded}\n  now      {again.weights_sha256}"
     lines = "".join(f"\n  {line}" for line in differences)
-    if not original.is_reproduced_by(again):
+    if not again.has_weights_of(original.training):
         raise PartlyFailed(f"not reproduced:{hashes}{lines}", again)
     note = f"\ndespite these differences:{lines}" if lines else ""
     return f"reproduced byte for byte:{hashes}{note}"

@@ -27,22 +27,30 @@ def training_bytes(runs: Iterable[Hyperparameters]) -> int:
 
 
 def check_machine(
-    hyperparameters: Hyperparameters, store: Path, folder: Path, *, is_recorded: bool
+    hyperparameters: Hyperparameters,
+    store: Path,
+    folder: Path,
+    *,
+    saved: int,
+    is_recorded: bool,
 ) -> None:
     """Check that there are enough memory and disk space for a single training run.
 
-    `folder` gets the results; it can be on a different disk from the store.
+    `folder` gets the results; it can be on a different disk from the store. The
+    checkpoint has `saved` bytes of a killed training run.
 
     Raises:
         UserError: If the memory or the disk space is too small.
     """
     what = "the training run"
     check_memory(training_bytes([hyperparameters]), free=free_memory(), what=what)
+    whole = weight_history_bytes(hyperparameters)
     # The weight history is in the checkpoint, in the results and in the artifacts.
-    copies = [store, folder, *([store] if is_recorded else [])]
+    copies = [(store, max(0, whole - saved)), (folder, whole)]
+    copies += [(store, whole)] if is_recorded else []
     for place in (store, folder):
-        count = sum(on_same_disk(each, place) for each in copies)
-        check_space(count * weight_history_bytes(hyperparameters), place, what=what)
+        size = sum(size for each, size in copies if on_same_disk(each, place))
+        check_space(size, place, what=what)
 
 
 def sweep_bytes(runs: Iterable[Hyperparameters], *, patch_bytes: int) -> int:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pipeline import UserError
 from pipeline.base import paths
+from pipeline.base.csv_files import to_rows
 from pipeline.base.metric_names import (
     EPOCH_METRICS,
     FINAL_ACCURACY,
@@ -20,7 +21,6 @@ from pipeline.base.metric_names import (
     VAL_ACCURACY,
     ordered,
 )
-from pipeline.base.tables import to_rows
 from pipeline.base.tensors import tensors_sha256
 from pipeline.base.text import counted
 from pipeline.core.dataset import Dataset, LabeledImages
@@ -29,7 +29,13 @@ from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.loop import measure, train_network
 from pipeline.core.network import Network, network_from
 from pipeline.core.threads import one_thread
-from pipeline.model import Metadata, load_recorded_network, storage, text_files
+from pipeline.model import (
+    Metadata,
+    load_histories,
+    load_recorded_network,
+    storage,
+    text_files,
+)
 from pipeline.model.storage import RESTORE, belongs_elsewhere
 from pipeline.tracking import RecordedRun
 
@@ -52,10 +58,7 @@ class TrainingRun:
 
     @property
     def last(self) -> Epoch:
-        """The last epoch, whose number is the number of epochs that were trained.
-
-        `hyperparameters.epochs` is the planned number of epochs.
-        """
+        """The last epoch, with the number `hyperparameters.epochs`."""
         return self.epochs[-1]
 
     @cached_property
@@ -68,13 +71,17 @@ class TrainingRun:
         """The `tensors_sha256` of the trained network."""
         return tensors_sha256(self.last.tensors)
 
+    def has_weights_of(self, other: "TrainingRun") -> bool:
+        """Return whether the weights are those of `other`, byte for byte."""
+        return self.weights_sha256 == other.weights_sha256
+
     @property
     def seconds(self) -> float:
-        """The time of all epochs, in seconds."""
+        """The sum of the durations of all epochs, as in `Epoch.seconds`."""
         return sum(epoch.seconds for epoch in self.epochs)
 
     @property
-    def best(self) -> tuple[float, int]:
+    def best_epoch(self) -> tuple[float, int]:
         """The highest validation accuracy, and the first epoch with this accuracy."""
         accuracies = self.history[VAL_ACCURACY]
         return max(accuracies), accuracies.index(max(accuracies)) + 1
@@ -94,7 +101,7 @@ class TrainingRun:
     @property
     def description(self) -> str:
         """The description of the training run for its page, in Markdown."""
-        final, (best, epoch) = self.metrics, self.best
+        final, (best, epoch) = self.metrics, self.best_epoch
         return (
             f"A {self.network.sizes.replace('->', '→')} network with "
             f"{self.network.parameter_count:,} parameters, trained on "
@@ -110,22 +117,12 @@ class TrainingRun:
         metadata = self.metadata.model_copy(update={"dataset": name})
         return replace(self, metadata=metadata)
 
-    def write_network(self, folder: Path, *, torch: str | None = None) -> None:
-        """Write the network to an existing folder.
-
-        With PyTorch's version, its file also records the hash of the weights.
-        """
-        sha256 = self.weights_sha256 if torch else None
-        added = {"torch": torch, "weights_sha256": sha256}
-        metadata = self.metadata.model_copy(update=added)
-        storage.save_network(folder / paths.MODEL_FILE, self.network, metadata)
-
     def write(self, folder: Path, *, run_id: str | None) -> None:
         """Write all files to an existing folder; `read_training_run` is the inverse.
 
         Equal training runs write equal files, except for run.json (id and times).
         """
-        self.write_network(folder)
+        storage.save_network(folder / paths.MODEL_FILE, self.network, self.metadata)
         tensors = [epoch.tensors for epoch in self.epochs]
         path = folder / paths.WEIGHT_HISTORY_FILE
         storage.save_weight_history(path, tensors, self.metadata)
@@ -152,7 +149,8 @@ def read_training_run(run: RecordedRun) -> TrainingRun:
         rule = "must contain all files of a training run"
         raise UserError(f"{folder} {rule}, but {missing[0]} is missing: {RESTORE}")
     trained = load_recorded_network(run)
-    weights, history = trained.weight_history, trained.history
+    histories = load_histories(trained)
+    weights, history = histories.weights, histories.metrics
     if (metadata := trained.metadata) is None:
         rule = "must record the data set and the hyperparameters of its training run"
         raise UserError(f"{trained.path} {rule}: {RESTORE}")
@@ -193,6 +191,7 @@ def finished_training_run(
     epochs: Sequence[Epoch],
 ) -> TrainingRun:
     """Measure the trained network on its training images, a part of the data set."""
+    assert epochs[-1].number == hyperparameters.epochs, "all epochs are trained"
     score, min_margin = measure(network_from(epochs[-1].tensors), train)
     return TrainingRun(
         Metadata(

@@ -1,3 +1,4 @@
+import ast
 import fcntl
 import threading
 import time
@@ -6,6 +7,7 @@ import pytest
 
 from pipeline.base import locking
 from pipeline.base.locking import Level
+from pipeline.base.paths import PACKAGE
 
 
 @pytest.mark.parametrize("level", Level)
@@ -55,6 +57,32 @@ def test_the_lock_of_a_run_does_not_count_while_it_is_held(tmp_path):
     with locking.lock(tmp_path / "sweep", Level.SWEEP, waiting=""):
         assert locking.is_locked(tmp_path / "run")
     run.release()
+
+
+def calls_in(node, name):
+    """Return the calls of a function, each with the names of its arguments."""
+    calls = [each for each in ast.walk(node) if isinstance(each, ast.Call)]
+    return {
+        ast.unparse(call): {each.arg for each in call.keywords}
+        for call in calls
+        if ast.unparse(call.func).split(".")[-1] == name
+    }
+
+
+def test_only_the_lock_of_a_run_is_waited_for_in_spite_of_the_order():
+    """The docstring of `locking` says why these locks cause no deadlock."""
+    waits = {}
+    for path in PACKAGE.rglob("*.py"):
+        tree = ast.parse(path.read_text())
+        blocks = [each for each in ast.walk(tree) if isinstance(each, ast.With)]
+        held = [x for x in blocks if "store_lock(" in ast.unparse(x.items[0])]
+        under_store = {call for block in held for call in calls_in(block, "acquire")}
+        for call, arguments in calls_in(tree, "acquire").items():
+            if call.startswith("locking."):
+                assert call in under_store, path
+                package = path.relative_to(PACKAGE).parts[0]
+                waits.setdefault(package, []).append("seconds" in arguments)
+    assert waits == {"tracking": [True], "training": [False]}
 
 
 def test_a_process_that_waits_for_a_lock_file_that_is_removed_holds_a_new_one(tmp_path):

@@ -29,12 +29,12 @@ def run(statement, **options):
 
 
 def test_a_warning_is_the_last_line_even_if_both_outputs_are_one_file():
-    warning = "from pipeline.base.terminal import warn; warn('warning: incomplete')"
+    warning = "from pipeline.base.terminal import warn; warn('a', remedy='sync')"
     one = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     done = run(f"{warning}; print('later')", **one)
-    assert done.stdout == "printed\nlater\nwarning: incomplete\n"
+    assert done.stdout == "printed\nlater\nwarning: a\n  sync\n"
     done = run(f"{warning}; raise UserError('why')", **one)
-    assert done.stdout == "printed\nwarning: incomplete\nerror: why\n"
+    assert done.stdout == "printed\nwarning: a\n  sync\nerror: why\n"
 
 
 FULL = "error: cannot write to the standard output: no space left on device\n"

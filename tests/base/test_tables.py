@@ -1,49 +1,45 @@
-import csv
-import os
-import subprocess
-import sys
-
 import pytest
 
-from pipeline.base import tables
+from pipeline.base.tables import table
+from pipeline.base.text import columns_of
 
 
-def read(path, delimiter=","):
-    with path.open(newline="") as stream:
-        return [*csv.DictReader(stream, delimiter=delimiter)]
+@pytest.mark.parametrize("count", [2, 3])
+def test_a_table_wider_than_80_columns_wraps_its_text_and_cuts_no_number(count):
+    numbers = ["9" * 30, "8" * 25, "7" * 10][:count]
+    row = ["a name of several words", *numbers]
+    text = table(["name", *"xyz"[:count]], [row], left=["name"])
+    assert max(map(len, text.split("\n"))) <= 80 or count == 3
+    assert {*numbers, "a", "of", "several", "words"} < {*text.split()}
 
 
-STORED = {text: text for text in ("a.png", "b\rc.png", 'd"\ne.png', "f,g", "h;=1;.x")}
-STORED |= {f"{first}1+1": f"'{first}1+1" for first in "=+-@\t\r\n\uff1d"}  # no formula
-STORED |= {"a\udcff.png": r"a\udcff.png"}  # a name that is not UTF-8
+@pytest.mark.parametrize(("length", "alone"), [(15, False), (16, True), (60, True)])
+def test_a_name_that_is_too_long_for_its_column_has_its_own_line(length, alone):
+    name, numbers = "x" * length, ["123456", "1234567890", *["1234567"] * 5]
+    rows = [["mnist", *numbers], [name, *numbers]]
+    lines = table(["set", "images", *"abcdef"], rows, left=["set"]).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[1].split() == ["mnist", *numbers]
+    rest = [line.split() for line in lines[2:]]
+    assert rest == ([[name], numbers] if alone else [[name, *numbers]])
+    assert lines[-1][-63:] == lines[1][-63:]  # the columns stay aligned
 
 
-def test_tables_are_utf_8_in_any_locale(tmp_path):
-    path = tmp_path / "x.csv"
-    code = "import sys; from pipeline.base import tables; from pathlib import Path; "
-    code += "tables.write_csv(Path(sys.argv[1]), [{'file': '\\xfc.png'}])"
-    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
-    command = [sys.executable, "-c", code, path]
-    subprocess.run(command, check=True, env={**os.environ, **ascii_only})
-    assert path.read_text("utf-8") == "file\nü.png\n"
+def test_columns_stay_aligned_next_to_letters_that_are_two_columns_wide():
+    names = ["数字", "e\u0301", "digits"]
+    lines = table(["set", "n"], [[name, "5"] for name in names], left=["set"])
+    before = [line[:-1] for line in lines.splitlines()]
+    assert before[1:] == ["数字     ", "e\u0301        ", "digits   "]
 
 
-@pytest.mark.parametrize("text", STORED)
-def test_each_row_is_one_record_without_formulas_for_any_text(tmp_path, text):
-    tables.write_csv(tmp_path / "x.csv", [{"file": text, "digit": -1}] * 2)
-    assert read(tmp_path / "x.csv") == [{"file": STORED[text], "digit": "-1"}] * 2
-
-
-def test_floats_in_a_table_for_readers_have_four_significant_digits(tmp_path):
-    row = {"share": 2 / 3, "small": 1.23456e-7, "count": 12345, "name": "0.123456"}
-    tables.write_csv(tmp_path / "x.csv", [row], exact=False)
-    (record,) = read(tmp_path / "x.csv")
-    assert [*record.values()] == ["0.6667", "1.235e-07", "12345", "0.123456"]
-
-
-@pytest.mark.parametrize("delimiter", [";", "\t"])
-def test_a_name_stays_in_one_cell_with_other_delimiters(tmp_path, delimiter):
-    name = f"a{delimiter}=1+1{delimiter}3.png"
-    tables.write_csv(tmp_path / "x.csv", [{"file": name, "digit": 3}])
-    (record,) = read(tmp_path / "x.csv", delimiter)
-    assert next(iter(record.values())).startswith(name)
+@pytest.mark.parametrize("text", ["数字 手写 " * 12, "手写数字" * 20, "数e\u0301" * 50])
+def test_text_of_letters_that_are_two_columns_wide_wraps_to_80_columns(text):
+    row = ["mnist", "12345", f"why: {text}"]
+    lines = table(
+        ["set", "n", "x", ""], [[*row[:2], "9" * 20, row[2]]], left=["set", ""]
+    )
+    assert max(map(columns_of, lines.split("\n"))) <= 80
+    (_, first, *others) = lines.split("\n")
+    start = columns_of(first[: first.index("why: ")])
+    assert others and all(line[:start].isspace() for line in others)
+    assert "".join(lines.split()[6:]) == f"why:{text.replace(' ', '')}"

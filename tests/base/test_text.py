@@ -2,7 +2,6 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.base.tables import table
 from pipeline.base.text import format_bytes, printable, shortened
 
 
@@ -20,34 +19,6 @@ from pipeline.base.text import format_bytes, printable, shortened
 )
 def test_control_characters_are_replaced(text, expected):
     assert printable(Path(text)) == expected.replace("?", "\ufffd")
-
-
-@pytest.mark.parametrize("count", [2, 3])
-def test_a_table_wider_than_80_columns_wraps_its_text_and_cuts_no_number(count):
-    numbers = ["9" * 30, "8" * 25, "7" * 10][:count]
-    row = ["a name of several words", *numbers]
-    text = table(["name", *"xyz"[:count]], [row], left=["name"])
-    assert max(map(len, text.split("\n"))) <= 80 or count == 3
-    assert {*numbers, "a", "of", "several", "words"} < {*text.split()}
-
-
-@pytest.mark.parametrize(("length", "alone"), [(15, False), (16, True), (60, True)])
-def test_a_name_that_is_too_long_for_its_column_has_its_own_line(length, alone):
-    name, numbers = "x" * length, ["123456", "1234567890", *["1234567"] * 5]
-    rows = [["mnist", *numbers], [name, *numbers]]
-    lines = table(["set", "images", *"abcdef"], rows, left=["set"]).splitlines()
-    assert max(map(len, lines)) <= 80
-    assert lines[1].split() == ["mnist", *numbers]
-    rest = [line.split() for line in lines[2:]]
-    assert rest == ([[name], numbers] if alone else [[name, *numbers]])
-    assert lines[-1][-63:] == lines[1][-63:]  # the columns stay aligned
-
-
-def test_columns_stay_aligned_next_to_letters_that_are_two_columns_wide():
-    names = ["数字", "e\u0301", "digits"]
-    lines = table(["set", "n"], [[name, "5"] for name in names], left=["set"])
-    before = [line[:-1] for line in lines.splitlines()]
-    assert before[1:] == ["数字     ", "e\u0301        ", "digits   "]
 
 
 def test_a_long_name_keeps_its_start_and_its_end():

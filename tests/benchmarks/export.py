@@ -30,7 +30,7 @@ from pipeline.deploy import export_quantized
 from pipeline.deploy.checks import Outputs
 from pipeline.deploy.exported_network import compared_images
 from pipeline.integers import BIT_WIDTHS, QuantizedModel
-from pipeline.model import load_trained_network
+from pipeline.model import load_trained_network, save_network
 from pipeline.training.training_run import compute_training_run
 
 TESTS = Path(__file__).resolve().parent.parent
@@ -56,8 +56,8 @@ def measure(setting):
     with one_thread(), tempfile.TemporaryDirectory() as name:
         hyperparameters = Hyperparameters(**defaults() | {"seed": seed})
         trained = compute_training_run(mnist, hyperparameters=hyperparameters)
-        trained.write_network(Path(name))
         path = Path(name) / "model.safetensors"
+        save_network(path, trained.network, trained.metadata)
         model = QuantizedModel.of(load_trained_network(path), mnist, bits=bits)
         exported = export_quantized(model)
         exported.write(Path(name))

@@ -23,7 +23,7 @@ from pipeline.deploy.c_source import write_source
 from pipeline.evaluation import prepare_for
 from pipeline.evaluation.test_sets import find_test_set
 from pipeline.integers import QuantizedModel
-from pipeline.model import load_trained_network
+from pipeline.model import load_trained_network, save_network
 from pipeline.plots.accuracy import AccuracyPoint, accuracy_plot
 from pipeline.training.training_run import compute_training_run
 
@@ -53,8 +53,8 @@ def measure(dataset, other, hyperparameters):
 
 def quantize(trained, dataset, folder):
     """Write a network to a folder, and return it with 8 bits."""
-    trained.write_network(folder)
     path = folder / "model.safetensors"
+    save_network(path, trained.network, trained.metadata)
     return QuantizedModel.of(load_trained_network(path), dataset, bits=8)
 
 

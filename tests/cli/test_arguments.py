@@ -9,11 +9,11 @@ import yaml
 
 from pipeline import ConfigError, cli
 from pipeline.base import paths
+from pipeline.base.dataset_names import NAMES
 from pipeline.cli import Interval
 from pipeline.cli.arguments import parse
 from pipeline.cli.stages import from_python, sweep_from_python
 from pipeline.core.dataset import DataFile
-from pipeline.datasets import REGISTRY
 from pipeline.sweeps.jobs import folder_name
 from pipeline.sweeps.listing import list_jobs
 
@@ -36,8 +36,8 @@ def problems(*arguments, stage="train"):
     return str(error.value).split("\n")
 
 
-NAMES = ", ".join([*REGISTRY, "an imported data set"])
-DATASET = f"dataset must be {NAMES} or an existing folder"
+LISTED = ", ".join([*NAMES, "an imported data set"])
+DATASET = f"dataset must be {LISTED} or an existing folder"
 TRAIN_ONLY = "only python -m pipeline.train accepts experiment"
 INVALID = {
     "train hidden=0": "hidden must be at least 1, got 0",
@@ -130,8 +130,10 @@ INVALID = {
     "train server=htp://me:secret@h": "server must be a URL such",
     "train tracking=none server=http://h": "server has no effect with tracking=none",
     "train foo=3": "`foo` is not a setting of this stage: choose from dataset, split, ",
-    "data hidden=40": "`hidden` is not a setting of this stage: choose from dataset",
-    "data dataset=mnist,digits": f"{DATASET} (did you mean digits?)",
+    "data hidden=40": "`hidden` is not a setting of this stage, but of train, ",
+    "data hiddenlayer=4": "`hiddenlayer` is not a setting of this stage: choose",
+    "predict bits=4": "stage, but of export: choose from run, model, images",
+    "data dataset=mnist,digits": "dataset must be one data set, got 'mnist,digits'",
     "data -m": "only train and export accept -m",
     "export bits=8,4": "bits=8,4 has several values: add -m to run all of them",
     "export -m finetune=0,10": "finetune=0,10 has several values: give only one",

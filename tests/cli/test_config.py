@@ -29,7 +29,7 @@ from pipeline.cli import yaml_files
 from pipeline.cli.arguments import parse
 from pipeline.cli.default_values import defaults
 from pipeline.cli.flags import Flags
-from pipeline.cli.names import committed_defaults
+from pipeline.cli.names import _unnamed_values
 from pipeline.cli.rules import SINGLE_RUN_KEYS
 from pipeline.cli.schema import EvaluateConfig, TrainConfig
 from pipeline.cli.stages import from_python, help_text, sweep_from_python
@@ -317,7 +317,7 @@ def test_a_broken_committed_file_does_not_change_the_names_of_runs(
     place.touch()
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))  # the clone whose commit is read
     expected = defaults() | ({"hidden": 5} if "5" in committed else {})
-    assert committed_defaults.__wrapped__() == expected
+    assert _unnamed_values.__wrapped__() == expected
 
 
 def test_a_setting_or_a_variable_names_the_experiment_of_recorded_runs(monkeypatch):

@@ -22,6 +22,7 @@ from pipeline.base import files, paths
 from pipeline.cli import composition as compositions
 from pipeline.cli.arguments import parse
 from pipeline.cli.flags import Flags, read_flags
+from pipeline.cli.overrides import read_arguments
 from pipeline.cli.reserved_names import ARGUMENTS, COLUMNS, TAGS
 from pipeline.cli.schema import KEYS
 from pipeline.cli.stages import from_python, help_text, sweep_from_python
@@ -141,7 +142,8 @@ def test_the_values_and_the_options_are_those_that_hydra_composes(conf, tmp_path
     composed = values.pop("hydra")
     assert {key: setting.value for key, setting in ours.settings.items()} == values
     word, path = f"lr={composed['sweeper']['params']['lr']}", Path("conf/team/x.yaml")
-    assert saved == {"lr": (word, path.absolute())}
+    read, _ = read_arguments([word], cli.TrainConfig, flags.folders)
+    assert saved == {"lr": read["lr"]._replace(path=path.absolute())}
     assert ours.options.items() <= composed["runtime"]["choices"].items()
     assert ours.files["hidden"].name == "x.yaml"
     assert ours.files["seed"].parent.name == "other"

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.base.results_folder import call
+from pipeline.base.terminal import output
 from pipeline.datasets import download
 from pipeline.datasets.registry import MNIST_FILES
 
@@ -101,7 +101,7 @@ def test_a_download_shows_its_progress_on_a_terminal_unless_the_call_is_quiet(
     serve(OK + gzip.compress(labels))
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(sys, "stderr", terminal := Terminal())
-    with call(quiet=quiet):
+    with output(quiet=quiet):
         fetch(raw)
     assert bool(terminal.getvalue()) is ("\x1b[" in terminal.getvalue()) is not quiet
 

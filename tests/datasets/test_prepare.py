@@ -17,7 +17,7 @@ from pipeline.base.files import file_sha256
 from pipeline.cli import DataConfig, validate
 from pipeline.core.dataset import DataFile
 from pipeline.core.source_code import modules_sha256
-from pipeline.datasets import REGISTRY, DatasetSpec
+from pipeline.datasets import DatasetSpec
 from pipeline.model.storage import load_network, save_network
 
 
@@ -31,7 +31,7 @@ def test_a_damaged_file_or_summary_is_reported_and_created_again(tmp_path, capfd
     again = datasets.prepare("digits", folder=tmp_path)
     assert again == new
     path.write_bytes(damaged)
-    assert datasets.prepare_and_read("digits", folder=tmp_path).file == new.file
+    assert datasets.load("digits", folder=tmp_path).file == new.file
     assert f"{path} must have the SHA-256 hash" in capfd.readouterr().err
     assert path.with_name("digits.safetensors.bad").read_bytes() == damaged
     assert path.read_bytes() == content
@@ -90,7 +90,7 @@ def first_images(split, number, folder):
 
 
 def test_the_file_of_a_data_set_follows_the_code_that_reads_its_images(
-    tmp_path, few, monkeypatch
+    tmp_path, few, register
 ):
     code = tmp_path / "toys.py"
 
@@ -98,8 +98,7 @@ def test_the_file_of_a_data_set_follows_the_code_that_reads_its_images(
         code.write_text(f"the first {number} test images")
         read = partial(first_images, few, number)
         sha256 = modules_sha256(datasets.upright.__file__, code)
-        changed = DatasetSpec("toys", read=read, code_sha256=sha256)
-        monkeypatch.setitem(REGISTRY, "toys", changed)
+        register(DatasetSpec("toys", read=read, reader_sha256=sha256))
         data = datasets.prepare("toys", folder=tmp_path)
         return data.is_new, len(datasets.load("toys", folder=tmp_path).test)
 
@@ -110,7 +109,7 @@ def test_the_file_of_a_data_set_follows_the_code_that_reads_its_images(
 
 
 def test_data_sets_that_may_share_raw_files_are_read_one_after_the_other(
-    tmp_path, few, monkeypatch
+    tmp_path, few, register
 ):
     free = Lock()
 
@@ -121,7 +120,7 @@ def test_data_sets_that_may_share_raw_files_are_read_one_after_the_other(
         return few.train, few.val
 
     for name in ("first", "second"):
-        monkeypatch.setitem(REGISTRY, name, DatasetSpec(name, read=read))
+        register(DatasetSpec(name, read=read))
     with ThreadPoolExecutor() as pool:
         prepare = partial(datasets.prepare, folder=tmp_path)
         made = [*pool.map(prepare, ("first", "second"))]

@@ -2,34 +2,32 @@ import shutil
 
 import pytest
 
-from pipeline.base.dataset_names import REGISTERED, is_known
-from pipeline.datasets import REGISTRY, DatasetSpec, is_name, name_or_folder
+from pipeline.base.dataset_names import is_name, name_or_folder
+from pipeline.datasets import REGISTRY, DatasetSpec
 from pipeline.datasets.download import RawFiles
 
 
 def test_data_sets_have_a_hash_of_code_unless_their_files_have_known_hashes():
     for spec in REGISTRY.values():
         has_known_files = isinstance(getattr(spec.read, "__self__", None), RawFiles)
-        assert has_known_files == (spec.code_sha256 is None)
+        assert has_known_files == (spec.reader_sha256 is None)
 
 
-def test_a_name_that_needs_no_import_is_a_name_for_all_functions(
+def test_a_name_is_that_of_a_registered_or_imported_data_set_and_not_a_folder(
     prepared_digits, tmp_path, monkeypatch
 ):
-    assert {*REGISTRY} >= REGISTERED
     for other in ("toys", "toys-0123456", "toys-01234567"):
         shutil.copy(prepared_digits / "digits.json", tmp_path / f"{other}.json")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "toys-0123456").mkdir()
     for name in ("digits", "toys-01234567"):
-        assert is_known(name, folder=tmp_path) and is_name(name)
+        assert is_name(name)
         assert name_or_folder(name, folder=tmp_path) == name
     for folder in ("toys-0123456", "."):
-        assert not is_known(folder, folder=tmp_path) and not is_name(folder)
+        assert not is_name(folder)
         path = str((tmp_path / folder).resolve())
         assert name_or_folder(folder, folder=tmp_path) == path
     for unknown in ("toys", "toys-76543210"):
-        assert not is_known(unknown, folder=tmp_path)
         with pytest.raises(ValueError, match="or an existing folder"):
             name_or_folder(unknown, folder=tmp_path)
 
@@ -37,7 +35,9 @@ def test_a_name_that_needs_no_import_is_a_name_for_all_functions(
 TOYS = tuple(f"toy {letter}" for letter in "ABCDEFGHIJ")
 
 
-def test_an_entry_is_all_that_a_new_data_set_needs(empty_project, few, monkeypatch):
+def test_a_name_and_an_entry_are_all_that_a_new_data_set_needs(
+    empty_project, few, register
+):
     toys = DatasetSpec(
         "toys",
         read=lambda folder: (few.train, few.val),
@@ -46,7 +46,7 @@ def test_an_entry_is_all_that_a_new_data_set_needs(empty_project, few, monkeypat
         plural="toys",
         preprocessed_as_mnist=False,
     )
-    monkeypatch.setitem(REGISTRY, "toys", toys)
+    register(toys)
     workspace = empty_project("toys")
     stages = {
         "data": {"dataset": "toys"},

@@ -3,7 +3,7 @@ import shutil
 import pytest
 
 from pipeline import UserError
-from pipeline.datasets import prepare, summary
+from pipeline.datasets import prepare, read_summary
 from pipeline.datasets.statistics import summarize
 
 
@@ -20,7 +20,7 @@ def test_the_description_has_the_known_statistics_of_mnist(mnist):
     unused = described.always_zero
     used = mnist.train.images.reshape(-1, 784).any(axis=0)
     assert len(unused) == 67 and not used[unused].any() and used.sum() == 784 - 67
-    assert summary(mnist.file.path) == described
+    assert read_summary(mnist.file.path) == described
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"\xff"])
@@ -32,6 +32,6 @@ def test_a_damaged_summary_is_reported_in_one_line_and_created_again(
     created = path.read_bytes()
     path.write_bytes(content)
     with pytest.raises(UserError, match=r"^.*digits\.json is damaged: run the same"):
-        summary(data / "digits.safetensors")
+        read_summary(data / "digits.safetensors")
     prepare("digits", folder=data)
     assert path.read_bytes() == created

@@ -143,14 +143,14 @@ def test_without_a_detector_a_set_is_judged_if_all_its_images_are_blank(
 
 
 def test_training_evaluation_and_the_page_count_blank_images_alike(
-    trained, detector, mnist, few
+    trained, histories, detector, mnist, few
 ):
     blank = few.val.images[:60].copy()
     # A blank image gets the class that the biases predict, which is the label of some.
     blank[:30] = 0
     test = LabeledImages(blank, few.val.labels[:60])
     dataset = replace(mnist, train=few.train, test=test)
-    _, page = select_data(ModelAnalysis(trained, dataset))
+    _, page = select_data(ModelAnalysis(trained, dataset, histories))
     source = find_test_set(None, dataset=dataset, split="exercise")
     prepared = prepare_for(datasets.spec("mnist"), source)
     result = classify(prepared, trained, detector)

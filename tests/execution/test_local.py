@@ -248,23 +248,6 @@ def test_only_the_driver_gets_ctrl_c_and_workers_do_not_run_its_script(start_scr
     assert driver.communicate()[0] == "interrupted\n2 \n2 \n"
 
 
-def test_a_result_among_the_tasks_is_handled_before_the_next_task_is_taken(
-    executor, data
-):
-    handled = []
-
-    def mixed():
-        for job in ("a", "b"):
-            yield TaskResult(job, value=job)
-            assert handled[-1] == job
-        yield from tasks(data, {"c": {}})
-        yield TaskResult("d", error="invalid")
-
-    for result in executor.run(repr, mixed()):
-        handled.append(result.job)
-    assert handled == ["a", "b", "d", "c"]
-
-
 def test_results_are_kept_if_no_other_task_can_be_started(executor, data):
     def limited():
         yield from tasks(data, {"a": {}, "b": {}})  # two workers
@@ -275,6 +258,20 @@ def test_results_are_kept_if_no_other_task_can_be_started(executor, data):
         for result in executor.run(repr, limited()):
             arrived.append(result.job)
     assert arrived
+
+
+def test_no_result_follows_an_interrupt_which_can_leave_a_transaction_open(
+    executor, data
+):
+    def interrupted():
+        yield from tasks(data, {"a": {}, "b": {}})  # two workers
+        raise KeyboardInterrupt
+
+    arrived = []
+    with pytest.raises(KeyboardInterrupt):
+        for result in executor.run(repr, interrupted()):
+            arrived.append(result.job)
+    assert not arrived
 
 
 def test_results_that_have_arrived_are_kept_if_an_error_ends_all_calls(data, functions):

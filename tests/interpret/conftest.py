@@ -109,8 +109,8 @@ def changed():
 
 
 @pytest.fixture(scope="package")
-def analysis(trained, mnist):
-    return ModelAnalysis(trained, mnist)
+def analysis(trained, mnist, histories):
+    return ModelAnalysis(trained, mnist, histories)
 
 
 @pytest.fixture(scope="package")

@@ -1,6 +1,7 @@
 """Numbers, colors and sentences on the page are those of the network, in Chromium."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from pipeline.images import unsure
 from pipeline.interpret import neuron_sums
 from pipeline.interpret.page import render_page
 from pipeline.interpret.rounding import rounded
+from pipeline.model import Histories
 from pipeline.plots import diverging_colors
 
 MINUS = "\u2212"  # the sign of negative numbers on the page
@@ -158,9 +160,9 @@ def test_a_pointer_on_a_pixel_shows_its_product(page, sums):
     assert page.inner_text("#pixel-text") == "Point at a pixel to see its product."
 
 
-def test_a_parameter_has_its_values_in_all_epochs(page, trained):
+def test_a_parameter_has_its_values_in_all_epochs(page, histories):
     page.evaluate("find('layer_2[12,9]')")
-    history = trained.weight_history["layer_2.weight"][:, 9, 12]
+    history = histories.weights["layer_2.weight"][:, 9, 12]
     text = page.inner_text("#parameter-text")
     assert f"its value is {decimals(history[-1], 6)}. It started at about" in text
     assert text.endswith(f" and ended at {decimals(history[-1], 6)}.")
@@ -174,9 +176,7 @@ def test_a_parameter_has_its_values_in_all_epochs(page, trained):
     assert np.corrcoef(history, y)[0, 1] == pytest.approx(-1, abs=1e-4)
 
 
-def test_a_parameter_that_changes_evenly_is_a_straight_line(
-    analysis, open_page, changed
-):
+def test_a_parameter_that_changes_evenly_is_a_straight_line(analysis, open_page):
     shares = np.linspace(0, 1, 31, dtype=np.float32)  # after each of 30 epochs
     history = {
         name: np.multiply.outer(shares, tensor)
@@ -184,7 +184,7 @@ def test_a_parameter_that_changes_evenly_is_a_straight_line(
     }
     page = open_page(
         render_page(
-            changed(analysis, weight_history=history, epoch_count=30, history={}),
+            replace(analysis, histories=Histories(history)),
             name="hidden=20 seed=1",
         )
     )

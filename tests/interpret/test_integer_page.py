@@ -39,7 +39,7 @@ def set_bit_width(page, bits):
 
 def render(models):
     model = models[8]
-    analysis = ModelAnalysis(model.trained, model.dataset, with_histories=False)
+    analysis = ModelAnalysis(model.trained, model.dataset)
     integers = [(model.integers, model.report) for model in models.values()]
     return render_page(analysis, name=NAME, quantized=integers)
 

@@ -26,10 +26,10 @@ def test_the_sums_of_30_neurons_for_100_images_are_those_of_float64(trained, mni
         np.testing.assert_allclose(z, float32, atol=1e-4)
 
 
-def test_the_bits_of_1340_weights_never_change(trained, mnist, new_network):
+def test_the_bits_of_1340_weights_never_change(trained, histories, mnist, new_network):
     always_zero = ~mnist.train.images.any(axis=0).ravel()
     assert always_zero.sum() * 20 == 1_340  # 67 pixels; FACTS of MNIST
-    weights = measurements.frozen_weights(trained.weight_history)
+    weights = measurements.frozen_weights(histories.weights)
     assert weights.shape == (784, 20) and weights[always_zero].all()
     initial = new_network(20).layer_1.get_weights()[0]
     final = trained.network.layer_1.get_weights()[0]

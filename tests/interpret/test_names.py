@@ -79,7 +79,7 @@ def test_names_of_a_larger_network_are_rejected_with_the_range():
         parse_parameter("m785 of n16").check(hidden=20)
 
 
-def test_indices_are_those_of_the_keras_arrays(trained):
+def test_indices_are_those_of_the_keras_arrays(trained, histories):
     kernel, bias = trained.network.layer_1.get_weights()
     outgoing, _ = trained.network.layer_2.get_weights()
     for name, value in (
@@ -87,5 +87,5 @@ def test_indices_are_those_of_the_keras_arrays(trained):
         ("layer_1.bias[5]", bias[5]),
         ("layer_2[3,7]", outgoing[3, 7]),
     ):
-        values = parse_parameter(name).values(trained.weight_history)
+        values = parse_parameter(name).values(histories.weights)
         assert len(values) == 21 and values[-1] == value

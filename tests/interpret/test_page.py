@@ -15,6 +15,7 @@ from pipeline.base.templates import template_environment
 from pipeline.interpret.page import render_page, rendering
 from pipeline.interpret.page.page_data import PageData
 from pipeline.interpret.page.rendering import scripts, select_data
+from pipeline.model import Histories, load_histories
 
 NAME = "hidden=20 seed=1"
 
@@ -62,7 +63,14 @@ def test_a_page_that_is_not_loaded_says_why(
 
 def test_without_metadata_the_history_gives_the_number_of_epochs(analysis):
     trained = replace(analysis.trained, metadata=None)
-    assert (trained.planned_epochs, trained.epoch_count) == (0, 20)
+    assert trained.epochs is None
+    _, data = select_data(replace(analysis, trained=trained))
+    assert data.epochs == [*range(21)]
+    assert len(load_histories(trained).weights["layer_1.bias"]) == 21
+    _, data = select_data(replace(analysis, trained=trained, histories=Histories()))
+    assert data.epochs == [0]
+    _, data = select_data(replace(analysis, histories=Histories()))
+    assert data.epochs == [20]
 
 
 def test_the_page_uses_each_field_of_its_data_and_no_others():
@@ -126,8 +134,8 @@ def test_a_class_without_stored_test_images_has_an_accuracy_of_0(open_page, untr
     page.close()
 
 
-def test_earlier_epochs_are_the_history_in_16_bits(page, trained):
-    *_, final = history = trained.weight_history["layer_1.weight"].astype(np.float64)
+def test_earlier_epochs_are_the_history_in_16_bits(page, histories):
+    *_, final = history = histories.weights["layer_1.weight"].astype(np.float64)
     frozen = (history == final).all(axis=0)  # stored exactly
     for epoch in (0, 19):
         weights = page.evaluate(f"[...model.networks[{epoch}].weights[0]]")
@@ -136,12 +144,12 @@ def test_earlier_epochs_are_the_history_in_16_bits(page, trained):
 
 
 def test_the_page_gets_the_parameters_of_all_arrays_that_training_never_changed(
-    analysis, trained, changed
+    analysis, histories
 ):
-    history = {name: values.copy() for name, values in trained.weight_history.items()}
+    history = {name: values.copy() for name, values in histories.weights.items()}
     # As if N14 were 0 for all images: the gradient of its outgoing weights is 0.
     history["layer_2.weight"][:, :, 3] = history["layer_2.weight"][-1, :, 3]
-    tensors, _ = select_data(changed(analysis, weight_history=history))
+    tensors, _ = select_data(replace(analysis, histories=Histories(history)))
     for name, values in history.items():
         never_changed = (values == values[0]).all(axis=0)
         np.testing.assert_array_equal(tensors[f"frozen.{name}"], never_changed)

@@ -8,19 +8,20 @@ import pytest
 from pipeline.core.network import snapshot
 from pipeline.interpret.page import render_page, rendering
 from pipeline.interpret.page.rendering import EPOCH_PAGE, select_data, select_epochs
+from pipeline.model import Histories
 
 NAME = "hidden=20 seed=1"
 
 
 @pytest.fixture(scope="module")
-def large(untrained, new_network, changed):
+def large(untrained, new_network):
     """Return a function that analyzes a network with the history of 30 epochs."""
 
     def analyze(hidden):
         states = [snapshot(new_network(hidden, seed=epoch)) for epoch in range(31)]
         names = states[0].keys()
         history = {name: np.stack([state[name] for state in states]) for name in names}
-        return changed(untrained(hidden, 2000), weight_history=history)
+        return replace(untrained(hidden, 2000), histories=Histories(history))
 
     return analyze
 
@@ -50,10 +51,12 @@ def test_a_network_with_many_parameters_is_rejected_before_its_page_is_built(
     assert render_page(replace(analysis, trained=trained), name=NAME) is None
 
 
-def test_a_weight_above_the_largest_float16_is_stored_as_the_largest(analysis, changed):
-    history = {name: tensor.copy() for name, tensor in analysis.weight_history.items()}
+def test_a_weight_above_the_largest_float16_is_stored_as_the_largest(
+    analysis, histories
+):
+    history = {name: tensor.copy() for name, tensor in histories.weights.items()}
     history["layer_2.bias"][0] = 1e6
-    tensors, _ = select_data(changed(analysis, weight_history=history))
+    tensors, _ = select_data(replace(analysis, histories=Histories(history)))
     low, high = tensors["epochs.layer_2.bias"].astype(np.uint16)
     halves = (256 * high + low).view(np.float16)  # (10, 20)
     assert (halves[:, 0] == 65504).all() and np.abs(halves[:, 1:]).max() < 10

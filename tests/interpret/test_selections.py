@@ -295,7 +295,7 @@ def test_frozen_weights_are_hatched(page, analysis):
     np.testing.assert_array_equal(hatched, analysis.frozen[:, 7])
 
 
-def test_the_slider_shows_the_network_of_each_epoch(page, trained):
+def test_the_slider_shows_the_network_of_each_epoch(page, histories):
     page.locator("#epoch").fill("0")
     assert page.inner_text("#epoch-text").startswith("Before training")
     assert page.locator("#epoch").get_attribute("aria-valuetext") == "epoch 0"
@@ -303,7 +303,7 @@ def test_the_slider_shows_the_network_of_each_epoch(page, trained):
     page.locator("#epoch").fill("1")
     assert page.inner_text("#epoch-text").startswith("After epoch 1 of 20")
     assert page.inner_text("#prediction") != text
-    accuracy = 100 * trained.history["val/accuracy"][0]
+    accuracy = 100 * histories.metrics["val/accuracy"][0]
     assert f"{accuracy:.2f}%" in page.inner_text("#epoch-text")
 
 

@@ -376,15 +376,17 @@ def test_the_tour_starts_with_an_image_that_is_not_blank(open_page, untrained, l
     page.close()
 
 
-def test_the_learning_curve_has_the_recorded_values_and_selects_an_epoch(page, trained):
+def test_the_learning_curve_has_the_recorded_values_and_selects_an_epoch(
+    page, histories
+):
     plot = page.locator("#curves svg").last
     x = 56 + 320 * 3.2 / 20  # of a width of 460
     scale = plot.bounding_box()["width"] / 460
     plot.click(position={"x": x * scale, "y": 40})
     assert page.inner_text("#epoch-text").startswith("After epoch 3 of 20")
     displayed = page.inner_text("#curve-text").replace("\u00a0", " ")
-    assert f"training loss {trained.history['train/loss'][2]:.4f}" in displayed
-    accuracies = [100 * accuracy for accuracy in trained.history["val/accuracy"]]
+    assert f"training loss {histories.metrics['train/loss'][2]:.4f}" in displayed
+    accuracies = [100 * accuracy for accuracy in histories.metrics["val/accuracy"]]
     assert f"accuracy {accuracies[2]:.2f}% (10,000 images)" in displayed
     page.locator("#epoch").fill("20")
     best = int(np.argmax(accuracies))

@@ -9,6 +9,7 @@ import pytest
 from pipeline.core.network import network_from, snapshot
 from pipeline.interpret import render_tutorial
 from pipeline.interpret.rounding import rounded
+from pipeline.model import Histories
 
 
 def test_the_line_of_the_tutorial_is_a_weight_a_pixel_and_a_bias(
@@ -93,7 +94,7 @@ def test_the_tutorial_names_the_first_of_equal_logits(analysis):
     for name in ("layer_2.weight", "layer_2.bias"):
         tensors[name][4] = tensors[name][7]  # of the class of the image
     trained = replace(analysis.trained, network=network_from(tensors))
-    changed = replace(analysis, trained=trained, with_histories=False)
+    changed = replace(analysis, trained=trained, histories=Histories())
     tutorial = " ".join(render_tutorial(changed).split())
     assert "highest for digit 4, with" in tutorial
     assert "for digit 7. Softmax" in tutorial

@@ -142,9 +142,9 @@ def test_printed_probabilities_add_up_to_100_percent(images_sums, trained, mnist
         assert rows[expected.argmax()].endswith("the prediction")
 
 
-def test_a_weight_history_shows_every_epoch_and_the_largest_change(trained):
+def test_a_weight_history_shows_every_epoch_and_the_largest_change(histories):
     location = names.parse_parameter("layer_1[300,5]")
-    values = location.values(trained.weight_history)
+    values = location.values(histories.weights)
     lines = weight_history.describe_weight_history(location, values).splitlines()
     displayed = [float(numbers(line, 6)[0]) for line in lines[2:23]]
     np.testing.assert_allclose(displayed, values, atol=6e-7)

@@ -8,7 +8,12 @@ import torch
 from pipeline import UserError
 from pipeline.base.paths import MODEL_FILE, store_dir
 from pipeline.core.network import Dense
-from pipeline.model import load_detector, load_trained_network, select_trained_network
+from pipeline.model import (
+    load_detector,
+    load_trained_network,
+    select_trained_network,
+    select_with_histories,
+)
 from pipeline.train import sweep
 
 
@@ -17,11 +22,11 @@ def test_a_training_run_that_ends_after_the_selection_does_not_change_it(empty_p
     keys = {"dataset": "digits", "epochs": 2, "tracking": "none"}
     project.call("train", hidden=8, **keys)
     with project.captured():
-        trained = select_trained_network(
-            run=None, model=None, store=store_dir(), with_histories=True
+        trained, histories = select_with_histories(
+            run=None, model=None, store=store_dir()
         )
     project.call("train", hidden=5, **keys)
-    assert trained.weight_history["layer_1.weight"].shape == (3, 8, 784)
+    assert histories.weights["layer_1.weight"].shape == (3, 8, 784)
     detector = load_detector(trained, folder=project.outputs / "data")
     assert detector.components.means.shape == (10, 784)
 

@@ -34,8 +34,8 @@ FILES = {f"{FOLDER}/{x}" for x in ("questions.md", "answers.json", "model.safete
 # The process is killed when it has written the first two files.
 KILLED = """
 import os, signal
-from pipeline.model import storage
-storage.save_network = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+from pipeline import model
+model.save_network = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 """
 NO_MLFLOW = "import sys; sys.modules['mlflow'] = None"  # an import raises an error
 

@@ -384,8 +384,12 @@ def test_the_error_of_a_failed_sweep_has_the_other_results_and_the_reasons(proje
     columns = ["val/accuracy", "parameters", "seconds"]
     assert len(failed) == 4 and failed[columns].isna().all().all()
     for outcome in result.outcomes:
-        numbers = [outcome.accuracy, outcome.seconds]
-        assert np.isnan(numbers).all() == bool(outcome.error)
+        numbers = {outcome.accuracy, outcome.seconds}
+        assert (numbers == {None}) == bool(outcome.error)
+        assert None not in numbers or outcome.error
+    for row in result.rows():
+        values = {row[column] for column in columns}
+        assert (values == {None}) == bool(row["error"]) == (None in values)
     ids = {outcome.run_id for outcome in result.outcomes}
     assert all(find_run(each, store=project.outputs).status for each in ids)
     with pytest.raises(UserError) as again:  # an invalid job is recorded once

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import datasets
-from pipeline.cli import TrainConfig, sweep_from_python
+from pipeline.cli import Interval, TrainConfig, sweep_from_python
 from pipeline.cli.arguments import parse
 from pipeline.core.dataset import DataFile
 from pipeline.sweeps.jobs import folder_name
@@ -59,6 +59,14 @@ def test_a_value_of_a_sweep_that_breaks_a_bound_is_a_problem_only_of_its_jobs():
 def test_a_sweep_is_named_by_its_settings_and_long_lists_are_shortened():
     swept = jobs("-m", "hidden=range(1,10)", "seed=1,2")
     assert sweep_name(swept) == "hidden=1,2,…,9 seed=1,2"
+
+
+def test_the_name_of_a_search_says_which_intervals_have_a_logarithmic_scale():
+    names = [
+        sweep_name(jobs("-m", "seed=1"), {"lr": Interval(0.001, 0.1, log=log)})
+        for log in (False, True)
+    ]
+    assert names == ["seed=1 lr=0.001..0.1", "seed=1 lr=log(0.001..0.1)"]
 
 
 @pytest.mark.parametrize("seeds", [[1], [1, 2], [1, -1]])

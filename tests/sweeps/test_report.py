@@ -10,14 +10,14 @@ import pytest
 from PIL import Image
 
 from pipeline import UserError, datasets
-from pipeline.base import tables
+from pipeline.base import csv_files
 from pipeline.cli import TrainConfig, defaults, sweep_from_python
 from pipeline.cli.arguments import parse
 from pipeline.core.dataset import DataFile
 from pipeline.sweeps import report
 from pipeline.sweeps.configurations import (
     Configuration,
-    best_of,
+    best_configuration,
     best_trade_offs,
     group_by_configuration,
     why_no_best,
@@ -28,7 +28,7 @@ from pipeline.sweeps.naming import sweep_name
 from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.report_text import description, select_rows, summarize
 from pipeline.sweeps.result import SweepResult
-from pipeline.tracking import Run
+from pipeline.tracking import OpenRun
 
 DATA = DataFile(Path("mnist.safetensors"), "0" * 64)
 
@@ -36,7 +36,7 @@ DATA = DataFile(Path("mnist.safetensors"), "0" * 64)
 def outcome(accuracy, error=None, options=None, **keys):
     options = options or {}
     job = Job(defaults() | keys, options, [*options, *keys], known_data=DATA)
-    return Outcome(job, error, {"val/accuracy": accuracy}, 1.0)
+    return Outcome(job, error, {} if error else {"val/accuracy": accuracy}, 1.0)
 
 
 def prepare_in(project):
@@ -60,7 +60,7 @@ def test_updates_of_the_report_take_a_twentieth_of_the_time_at_most(
     monkeypatch.setattr(report, "UPDATE_SECONDS", 0.0)
     plan = Plan([outcome(0.9, hidden=hidden).job for hidden in (5, 6)])
     plan.add(outcome(0.9, hidden=5))
-    updated = report.Report(Run(), tmp_path, plan, title="title")
+    updated = report.Report(OpenRun(), tmp_path, plan, title="title")
     updated.update()
     begin = time.monotonic()
     updated._next_update = begin
@@ -71,12 +71,12 @@ def test_updates_of_the_report_take_a_twentieth_of_the_time_at_most(
 
 
 def test_a_report_is_not_updated_in_the_first_seconds(tmp_path):
-    report.Report(Run(), tmp_path, Plan([]), title="title").update()
+    report.Report(OpenRun(), tmp_path, Plan([]), title="title").update()
     assert not [*tmp_path.iterdir()]
 
 
 def test_a_search_that_ends_before_its_first_suggestion_reports_its_error(tmp_path):
-    started = report.Report(Run(), tmp_path, Plan([]), title="title")
+    started = report.Report(OpenRun(), tmp_path, Plan([]), title="title")
     with pytest.raises(UserError, match="no worker"), started.written_on_error():
         raise UserError("no worker can be started")
     assert not [*tmp_path.iterdir()]
@@ -149,10 +149,10 @@ def test_a_report_of_a_sweep_that_runs_ranks_no_mean_without_all_seeds_as_best(
     plan = Plan([outcome(0.0, **each).job for each in keys])
 
     def reported():
-        report.Report(Run(), tmp_path, plan, title="title").write()
-        _, rows = tables.read_csv(tmp_path / "sweep.csv")
+        report.Report(OpenRun(), tmp_path, plan, title="title").write()
+        _, rows = csv_files.read_csv(tmp_path / "sweep.csv")
         running = group_by_configuration(plan.outcomes, plan.missing)
-        assert (best_of(running) is None) == bool(why_no_best(running))
+        assert (best_configuration(running) is None) == bool(why_no_best(running))
         return [(row["hidden"], row["trained"]) for _, row in rows], summarize(running)
 
     assert reported()[1] == "no best configuration: no training run finished"

@@ -35,8 +35,8 @@ def open_search(trials, recorded=()):
 
 def outcome(job, error=None):
     """Return an outcome that is best with 60 neurons."""
-    accuracy = 1 - abs(job.values["hidden"] - 60) / 200
-    return Outcome(job, error, {"val/accuracy": accuracy + job.values["seed"] / 1000})
+    accuracy = 1 - abs(job.values["hidden"] - 60) / 200 + job.values["seed"] / 1000
+    return Outcome(job, error, {} if error else {"val/accuracy": accuracy})
 
 
 def states(search):
@@ -188,6 +188,21 @@ def test_a_tag_that_was_edited_changes_neither_a_search_nor_its_networks(sweep, 
     _, networks = read_networks(parent.info.run_id, store=store)
     sizes = [each.trained.network.hidden for each in networks]
     assert [each.varied_values["hidden"] for each in networks] == sorted(sizes)
+
+
+def test_a_search_that_reuses_runs_suggests_each_trial_after_the_previous_ended(
+    sweep, monkeypatch
+):
+    sweep.run("hidden=4,5,6")
+    ask, ended = Search._ask, []
+
+    def ask_later(search, sampler):
+        ended.append(search.ended)
+        return ask(search, sampler)
+
+    monkeypatch.setattr(Search, "_ask", ask_later)
+    printed, _ = sweep.run("hidden=interval(4,6)", "trials=3")
+    assert printed.count("reused  (") == 3 and {*ended} == {0, 1, 2}
 
 
 def test_the_estimate_counts_trials_though_the_ends_are_trained(sweep):

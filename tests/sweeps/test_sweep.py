@@ -16,15 +16,14 @@ import pytest
 
 from pipeline import UserError, train
 from pipeline.base.files import file_sha256
-from pipeline.cli import committed_defaults, names
+from pipeline.cli import defaults, names
 from pipeline.execution import local, workers
 from pipeline.model import load_trained_network
 from pipeline.model.storage import save_network
-from pipeline.sweeps import naming
 from pipeline.sweeps import sweep as command
 from pipeline.sweeps.children import Children
 from pipeline.sweeps.networks import read_networks
-from pipeline.tracking import find_sweep
+from pipeline.sweeps.recorded import find_sweep
 from pipeline.tracking.provenance import code_state
 
 LINE = 20  # pixels of a line of text in MLflow's UI
@@ -507,9 +506,8 @@ def test_a_finished_sweep_prints_its_table_and_trains_deleted_children_again(
 
 def test_a_sweep_does_not_depend_on_the_committed_defaults(sweep, monkeypatch):
     sweep.run("seed=1,2", "epochs=2")
-    changed = {**committed_defaults(), "dataset": "digits", "epochs": 2}
-    for module in (names, naming):
-        monkeypatch.setattr(module, "committed_defaults", lambda: changed)
+    changed = {**defaults(), "dataset": "digits", "epochs": 2}
+    monkeypatch.setattr(names, "_unnamed_values", lambda: changed)
     printed, _ = sweep.run("seed=1,2", "epochs=2")  # their runs have new names
     assert "this sweep is finished" in printed
     assert sweep.statuses() == (["FINISHED"], ["FINISHED"] * 2)

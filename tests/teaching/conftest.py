@@ -11,11 +11,12 @@ from pipeline import datasets
 from pipeline.base.paths import MODEL_FILE
 from pipeline.core.dataset import Dataset
 from pipeline.core.network import network_from
-from pipeline.model import Metadata, save_network
+from pipeline.model import save_network
 from pipeline.teaching.answer_inputs import AnswerInputs
 from pipeline.teaching.answers import FILE
 from pipeline.teaching.assignment import Assignment
 from pipeline.teaching.grading import Assigned
+from pipeline.teaching.homework_metadata import HomeworkMetadata
 from pipeline.teaching.questions import QUESTIONS
 
 COURSE = "embedded 2026"
@@ -86,7 +87,7 @@ class Course:
         network = self.train(student) if network is None else network
         written = network_from(network)
         assigned = self.assignment.hyperparameters(student)
-        metadata = Metadata(
+        metadata = HomeworkMetadata(
             dataset=self.data.name,
             data_sha256=self.data.file.sha256,
             hyperparameters=assigned.model_copy(update={"hidden": written.hidden}),

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from safetensors import numpy as safetensors
 
 from pipeline.base.paths import MODEL_FILE
-from pipeline.base.tensors import write_tensors
+from pipeline.base.tensors import read_tensors, write_tensors
 from pipeline.model.storage import MAX_NETWORK_BYTES
 from pipeline.teaching.answers import FILE
 from pipeline.teaching.assignment import Assignment
@@ -434,6 +434,10 @@ def test_a_file_that_is_not_a_network_is_reported_in_one_line(copy):
         "large": safetensors.save({**network, "layer_1.bias": large}),
         "type": safetensors.save({**network, name: np.zeros(shape, np.int32)}),
     }
+    other, (tensors, about) = folder / "other", read_tensors(folder / MODEL_FILE)
+    write_tensors(other, tensors, {**about, "torch": ESCAPE})
+    files["version of PyTorch"] = other.read_bytes()
+    other.unlink()
     damaged = {"pickled", "empty", "long header", "truncated"}
     for kind, content in files.items():
         (folder / MODEL_FILE).write_bytes(content)

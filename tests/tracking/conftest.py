@@ -1,5 +1,5 @@
 import shlex
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -9,9 +9,39 @@ from pipeline import tracking
 from pipeline.execution.helper_process import HelperProcess
 from pipeline.model import storage
 from pipeline.model.program import export_network
-from pipeline.tracking import RunStart, copier, sync
+from pipeline.tracking import OpenRun, RunStart, Tracker, copier, recording, sync
 from pipeline.tracking.copies.server_copies import copies_on
 from pipeline.tracking.store.client import open_store
+
+
+class DirectRun:
+    """An open run of this process; tests call methods of its `Run` without `submit`."""
+
+    def __init__(self, run):
+        self.opened, self.recorded = run, recording._runs[run._key]
+
+    def __getattr__(self, name):
+        of_opened = hasattr(OpenRun, name)
+        return getattr(self.opened if of_opened else self.recorded, name)
+
+    @contextmanager
+    def child(self, start, **options):
+        with self.opened.child(start, **options) as child:
+            yield DirectRun(child)
+
+
+class DirectTracker(Tracker):
+    """A tracker whose runs are `DirectRun` objects."""
+
+    @contextmanager
+    def start_run(self, **options):
+        with super().start_run(**options) as run:
+            yield DirectRun(run)
+
+    @contextmanager
+    def reopen_run(self, **options):
+        with super().reopen_run(**options) as run:
+            yield DirectRun(run)
 
 
 @pytest.fixture(scope="session")
@@ -63,7 +93,7 @@ def client(store):
 @pytest.fixture
 def tracker(store):
     """A tracker that records in that store."""
-    return tracking.new_tracker(store, server=None, experiment="digits")
+    return DirectTracker(store, server=None, experiment="digits")
 
 
 @pytest.fixture
@@ -98,7 +128,7 @@ def start_run():
 
     def start(folder, *, name="a name", resume=None, tags=None, server=None, **options):
         options = {"experiment": "digits", **options}
-        tracker = tracking.new_tracker(folder, server=server, **options)
+        tracker = DirectTracker(folder, server=server, **options)
         return tracker.start_run(
             name=name, params={"hidden": 20}, tags=tags or {}, resume=resume
         )

@@ -153,7 +153,7 @@ def test_a_closed_copy_starts_no_process(recorded):
     copy.follow(lambda: "0" * 32)  # its thread may notice the end late
     copy.close()
     with pytest.raises(HelperKilled, match="has ended"):
-        copy.prepare()
+        copy.import_mlflow()
 
 
 def test_sync_stops_if_nothing_is_recorded_or_a_server_refuses(

@@ -24,12 +24,12 @@ from pipeline import PartlyFailed, UserError
 from pipeline.base import locking
 from pipeline.model import load_trained_network, select_recorded_network
 from pipeline.sweeps.networks import read_networks
+from pipeline.sweeps.recorded import find_sweep
 from pipeline.sync import sync
 from pipeline.tracking import (
     RunStart,
     copier,
     find_run,
-    find_sweep,
     find_training_run,
     tagged_runs,
 )

@@ -76,7 +76,7 @@ def test_the_runs_that_sql_finds_are_those_of_mlflow(store, client, start_run):
         oldest.run_id: {"val/accuracy": 0.25, **common},
         newest.run_id: {"val/accuracy": 0.75, **common},
     }
-    assert database.training_results(store, [newest, oldest]) == results
+    assert database.metrics_in_database(store, [newest, oldest]) == results
     params = [{"hidden": "1"}, {"hidden": "0"}]
     assert database.recorded_params(store, [newest, oldest]) == params
     client.delete_run(newest.run_id)

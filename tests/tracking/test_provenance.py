@@ -162,7 +162,7 @@ def test_a_later_command_of_a_process_records_edits_of_settings_but_not_of_modul
             with (root / edited).open("a") as stream:
                 stream.write("# an edit\n")
         with start_tracker(store, server=None, experiment="digits") as tracker:
-            states.append(tracker.code)
+            states.append(tracker.read_code())
     first, second, third = states
     assert not first.diff and "b/conf/config.yaml" in second.diff and second == third
     author = ("-c", "user.name=A", "-c", "user.email=a@b.c")
@@ -171,7 +171,7 @@ def test_a_later_command_of_a_process_records_edits_of_settings_but_not_of_modul
     # The modules of the process are those of the first commit, so the patch must be
     # relative to it.
     with start_tracker(store, server=None, experiment="digits") as tracker:
-        assert tracker.code == second
+        assert tracker.read_code() == second
 
 
 def test_a_command_keeps_the_settings_it_started_with_when_another_one_starts(
@@ -188,7 +188,7 @@ def test_a_command_keeps_the_settings_it_started_with_when_another_one_starts(
             stream.write("# an edit\n")
         with start() as second, first.start_run(name="a", params={}, tags={}) as run:
             run.wait()
-    assert second.code.diff and not first.code.diff
+    assert second.read_code().diff and not first.read_code().diff
     (recorded,) = tagged_runs(store, "mlflow.runName", ["a"])
     assert recorded.tags["git.diff"] == "none"
 

@@ -13,7 +13,11 @@ from mlflow.exceptions import MlflowException
 from pipeline import UserError, tracking
 from pipeline.base import locking
 from pipeline.base.locking import Level
-from pipeline.tracking.store.client import open_store, translate_errors
+from pipeline.tracking.store.client import (
+    StoreClient,
+    open_store,
+    translate_errors,
+)
 from pipeline.tracking.store.database import open_runs, runs_to_copy
 from pipeline.tracking.store.sqlite import path_from_uri, relocated
 from pipeline.tracking.ui import newest_list, serve_ui
@@ -101,6 +105,15 @@ def test_an_error_of_mlflow_without_a_text_is_reported_with_its_type(store):
     message = r"mlflow\.db cannot be written: MlflowException$"
     with pytest.raises(UserError, match=message), translate_errors(store):
         raise MlflowException("")
+
+
+def test_a_method_that_mlflow_defines_in_another_class_translates_its_errors(store):
+    class Moved(StoreClient):
+        def moved(self):
+            raise MlflowException("no value")
+
+    with pytest.raises(UserError, match=r"mlflow\.db cannot be written: no value$"):
+        Moved(store).moved()
 
 
 def test_a_store_that_cannot_be_used_is_rejected_before_the_work(store, monkeypatch):

@@ -2,6 +2,7 @@ import platform
 import re
 import sqlite3
 import sys
+import threading
 from contextlib import suppress
 
 import pytest
@@ -11,7 +12,8 @@ from pipeline import UserError
 from pipeline.base import locking
 from pipeline.base.tags import PROJECT_TAG
 from pipeline.tracking import new_tracker, provenance
-from pipeline.tracking.store.locks import run_lock_file
+from pipeline.tracking.mlflow_run import Run
+from pipeline.tracking.store.locks import run_lock_file, store_lock
 
 
 @pytest.fixture
@@ -122,6 +124,26 @@ def test_a_finished_run_has_its_provenance(store, start_run, only_run):
     assert run.run_id in run.viewing_hint()
 
 
+def test_a_run_that_ends_releases_its_lock_before_it_waits_for_the_lock_of_the_store(
+    store, start_run
+):
+    holds, released = threading.Event(), []
+
+    def resume(path):  # as `start_run` in another process
+        with store_lock(store):
+            holds.set()
+            released.append(not locking.acquire(path, seconds=5.0).release())
+
+    with pytest.raises(ValueError, match="killed"), start_run(store) as run:
+        path = run_lock_file(store, run.run_id)
+        thread = threading.Thread(target=resume, args=(path,))
+        thread.start()
+        assert holds.wait(60)
+        raise ValueError("killed")
+    thread.join(60)
+    assert released == [True]
+
+
 @pytest.mark.parametrize("action", ["start", "reopen"])
 def test_a_running_run_whose_lock_is_free_was_killed(
     store, client, tracker, start_run, action
@@ -159,7 +181,7 @@ def test_results_are_recorded_even_if_the_copying_process_cannot_start(
     tracker = new_tracker(store, server="http://127.0.0.1:1", experiment="digits")
     monkeypatch.setattr(sys, "executable", "/missing/python")
     with tracker.reopen_run(run_id=None, weights_sha256="f00d") as run:
-        run.log_metrics({"with_test_set/mnist/accuracy": 0.9}, step=20)
+        run.submit(Run.log_metrics, {"with_test_set/mnist/accuracy": 0.9}, step=20)
     assert run.copied is False
     assert f"the copy of run {run.run_id} is incomplete" in capsys.readouterr().err
 

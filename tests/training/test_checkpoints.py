@@ -10,7 +10,8 @@ from pipeline import UserError
 from pipeline.cli import defaults
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.loop import TrainingState, fit
-from pipeline.training.checkpoints import _pack, _unpack, open_checkpoint
+from pipeline.training.checkpoints import CheckpointKey, _pack, _unpack, open_checkpoint
+from pipeline.training.size import weight_history_bytes
 
 CONTEXT = {"processor": "Z80", "experiment": None}
 
@@ -28,16 +29,17 @@ def train(split, state, epochs):
 
 
 def open_new(store, *, seed=1, fingerprint="one", context=CONTEXT, resume=True):
-    state = new_state(seed)
-    return open_checkpoint(store, fingerprint, context, state, resume=resume)
+    key = CheckpointKey(store, fingerprint, context)
+    return open_checkpoint(key, new_state(seed), resume=resume)
 
 
 @contextlib.contextmanager
 def killed(store, state):
     """Open a checkpoint, and leave it as a process does that is killed."""
+    key = CheckpointKey(store, "one", CONTEXT)
     with (
         pytest.raises(KeyboardInterrupt),
-        open_checkpoint(store, "one", CONTEXT, state, resume=True) as checkpoint,
+        open_checkpoint(key, state, resume=True) as checkpoint,
     ):
         yield checkpoint
         raise KeyboardInterrupt
@@ -116,6 +118,21 @@ def test_only_an_equal_training_run_is_resumed(tmp_path, few, changed, is_same):
     with open_new(tmp_path, **changed) as checkpoint:
         assert (checkpoint.folder == path) is is_same
     assert path.exists() is not is_same
+
+
+def test_the_saved_bytes_are_those_of_the_checkpoint_that_would_be_resumed(
+    tmp_path, few
+):
+    key = CheckpointKey(tmp_path, "one", CONTEXT)
+    assert key.saved_bytes() == 0 and not [*tmp_path.iterdir()]
+    with open_new(tmp_path):
+        assert key.saved_bytes() == 0  # of a training run that is not killed
+    folder = interrupt(tmp_path, few, after=2)
+    assert key.saved_bytes() == (folder / "epochs").stat().st_size
+    history = weight_history_bytes(hyperparameters(epochs=2))
+    assert history < key.saved_bytes() < history + 3000
+    other = CheckpointKey(tmp_path, "one", CONTEXT | {"experiment": "another"})
+    assert other.saved_bytes() == 0
 
 
 def test_the_killed_training_run_with_the_most_epochs_is_resumed(tmp_path, few):

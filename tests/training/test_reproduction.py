@@ -1,4 +1,5 @@
 import json
+import signal
 
 import numpy as np
 import pytest
@@ -74,10 +75,41 @@ def test_a_damaged_summary_of_the_data_names_a_remedy(own_copy):
     original = Original(recorded, read_training_run(recorded))
     path = recorded.artifacts / "data" / "digits.json"
     content = path.read_bytes()
-    for damaged in (content[:50], b"[]", b"{}"):
+    origin = {**json.loads(content), "origin": ["digits.csv"]}
+    for damaged in (content[:50], b"[]", b"{}", json.dumps(origin).encode()):
         path.write_bytes(damaged)
         with pytest.raises(ValueError, match=r"digits\.json is damaged: choose anoth"):
             load_data(original, own_copy.outputs / "data")
+    path.unlink()  # only the message about a missing data set needs the summary
+    assert load_data(original, own_copy.outputs / "data").name == "digits"
+
+
+def test_the_report_says_if_the_code_of_the_original_run_is_not_known(own_copy):
+    recorded = find_training_run(own_copy.run_id(), store=own_copy.outputs)
+    path = recorded.artifacts / "code.json"
+    content = path.read_bytes()
+    for damaged in (content[:50], b"1"):
+        path.write_bytes(damaged)
+        printed = own_copy.call("train", reproduce=recorded.run_id)
+        assert f"despite these differences:\n  code: {path} is damaged\n" in printed
+    path.unlink()
+    printed = own_copy.call("train", reproduce=recorded.run_id)
+    assert "\n  code: not recorded in the original run\n" in printed
+
+
+def test_ctrl_c_in_the_last_epoch_has_no_effect_because_training_has_finished(
+    own_copy, capfd
+):
+    def press(epoch):
+        if epoch.number == 2:
+            signal.raise_signal(signal.SIGINT)
+
+    printed = own_copy.call("train", reproduce=own_copy.run_id(), on_epoch=press)
+    assert "reproduced byte for byte" in printed
+    assert "stopping after this epoch" in capfd.readouterr().err
+    assert (
+        own_copy.client.get_run(own_copy.run_id("reproduce")).info.status == "FINISHED"
+    )
 
 
 def test_different_code_gives_a_different_network_and_a_report(own_copy, monkeypatch):

@@ -3,10 +3,12 @@
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
 from pipeline import UserError
+from pipeline.base import resources
 from pipeline.base.paths import ROOT
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.training import size
@@ -46,6 +48,33 @@ def test_each_copy_of_the_weight_history_needs_space(
     needed = f"needs about {copies},000,000,000.0 GB of disk space"
     with pytest.raises(UserError, match=needed):
         project.call("train", dataset="digits", tracking=tracking)
+
+
+def test_a_resumed_training_run_needs_space_only_for_what_is_missing(
+    project, monkeypatch
+):
+    class Stop(BaseException):
+        """Ends a training run after its first epoch."""
+
+    def stop(epoch):
+        raise Stop
+
+    settings = {"dataset": "digits", "hidden": 100, "epochs": 2}
+    with pytest.raises(Stop):
+        project.call("train", on_epoch=stop, **settings)
+    (state,) = project.outputs.glob("checkpoints/*/*/epochs")
+    saved, whole = (
+        state.stat().st_size,
+        history_bytes(Hyperparameters(**OTHERS, **settings)),
+    )
+    assert saved > whole / 2  # two of three networks
+    free = 3 * whole - saved
+    usage = SimpleNamespace(free=free - 1)
+    monkeypatch.setattr(resources.shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(UserError, match=r"^the training run needs about"):
+        project.call("train", **settings)
+    usage.free = free
+    assert "after epoch 1 of 2" in " ".join(project.call("train", **settings).split())
 
 
 OTHERS = {"split": "exercise", "batch_size": 32, "lr": 0.001, "seed": 1}

@@ -1,6 +1,7 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from pipeline import UserError
@@ -9,19 +10,19 @@ from pipeline.cli import defaults
 from pipeline.core.dataset import DataFile, Dataset
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.loop import train_network
-from pipeline.model import load_trained_network, save_network
+from pipeline.model import load_histories, load_trained_network, save_network, storage
 from pipeline.tracking import RecordedRun
 from pipeline.training.training_run import finished_training_run, read_training_run
 
 
 @pytest.fixture
 def training(few, tmp_path):
-    """A training run of two of five planned epochs."""
-    planned = Hyperparameters(**defaults() | {"epochs": 5})
-    epochs = [*train_network(few, planned.model_copy(update={"epochs": 2}))]
+    """A training run of two epochs."""
+    hyperparameters = Hyperparameters(**defaults() | {"epochs": 2})
+    epochs = [*train_network(few, hyperparameters)]
     file = DataFile(tmp_path / "mnist.safetensors", "00ff")
     dataset = Dataset(file, few.train, few.val)
-    return finished_training_run(dataset, few.train, planned, epochs)
+    return finished_training_run(dataset, few.train, hyperparameters, epochs)
 
 
 @pytest.fixture
@@ -40,18 +41,19 @@ def run(training, folder):
     return RecordedRun("1f", "short", "Default", "FINISHED", tags, folder.parent, 0)
 
 
-def test_a_training_run_has_the_epochs_that_were_trained_not_those_planned(
-    training, folder, run
-):
+def test_a_training_run_is_read_as_it_was_written(training, folder, run):
     assert {path.name for path in folder.iterdir()} == {*TRAINING_FILES}
 
     trained = load_trained_network(folder / MODEL_FILE)
-    assert trained.epoch_count == training.last.number == 2
-    assert trained.history == training.history
-    assert len(trained.history["val/accuracy"]) == 2
+    assert trained.epochs == training.last.number == 2
+    histories = load_histories(trained)
+    assert histories.metrics == training.history
+    assert len(histories.metrics["val/accuracy"]) == 2
+    for name, tensor in training.epochs[1].tensors.items():
+        np.testing.assert_array_equal(histories.weights[name][1], tensor)
     assert run.has_all_files
     again = read_training_run(run)
-    assert again.last.number == 2 and again.hyperparameters.epochs == 5
+    assert again.last.number == again.hyperparameters.epochs == 2
     assert (
         again.history == training.history
         and again.metadata == training.metadata
@@ -62,9 +64,18 @@ def test_a_training_run_has_the_epochs_that_were_trained_not_those_planned(
 
     (folder / "history.safetensors").unlink()
     assert not run.has_all_files
-    assert (
-        load_trained_network(folder / MODEL_FILE).epoch_count == 5
-    )  # all that is known
+    histories = load_histories(trained)
+    assert histories.weights is None and histories.metrics == training.history
+
+
+def test_a_weight_history_with_another_number_of_epochs_is_reported(
+    training, folder, run
+):
+    tensors = [epoch.tensors for epoch in training.epochs]
+    path = folder / "history.safetensors"
+    storage.save_weight_history(path, tensors[1:], training.metadata)
+    with pytest.raises(UserError, match=r"history.safetensors does not belong"):
+        read_training_run(run)
 
 
 REMEDY = "restore the files.*, or train the network again"

@@ -2,21 +2,26 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.interpret.analysis import ModelAnalysis
 from pipeline.interpret.page.rendering import (
     PAGE_FILE,
     MeasuredIntegers,
+    PageKind,
     kind_of,
     render_page,
 )
-from pipeline.tracking import Run
+from pipeline.tracking import OpenRun
+
+if TYPE_CHECKING:  # importing MLflow takes a second
+    from pipeline.tracking.mlflow_run import Run
 
 
 def record_page(
     analysis: ModelAnalysis,
     folder: Path,
-    run: Run,
+    run: OpenRun,
     *,
     name: str,
     quantized: Sequence[MeasuredIntegers] = (),
@@ -30,10 +35,17 @@ def record_page(
     html, problem = render_page(analysis, name=name, quantized=quantized), ""
     if html:
         (folder / PAGE_FILE).write_text(html, "utf-8")
-        run.log_files(kind.command, [folder / PAGE_FILE])
-        link = run.link(kind.title, f"artifacts/{kind.command}/{PAGE_FILE}")
     else:
         limit = f"{kind.max_bytes / 1e6:g} MB"
-        link = problem = f"none, because it would be larger than {limit}"
-    run.add_links({kind.link: link})
+        problem = f"none, because it would be larger than {limit}"
+    run.submit(_log_page, kind, folder / PAGE_FILE, problem)
     return problem
+
+
+def _log_page(run: "Run", kind: PageKind, path: Path, problem: str) -> None:
+    """Log a page with a link in the description, or the reason why there is none."""
+    link = problem
+    if not problem:
+        run.log_files(kind.command, [path])
+        link = run.link(kind.title, f"artifacts/{kind.command}/{path.name}")
+    run.add_links({kind.link: link})

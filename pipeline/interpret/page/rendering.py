@@ -134,9 +134,9 @@ def select_data(
 
     Only the other data contain text from users, which the page displays without HTML.
     """
-    assert not (quantized and analysis.weight_history), "a page has one selector"
+    assert not (quantized and analysis.histories.weights), "a page has one selector"
     trained, test = analysis.trained, analysis.dataset.test
-    epochs, earlier = _earlier_epochs(analysis)
+    epochs, earlier = _epochs(analysis)
     predicted = trained.network.classify(test.images)
     different = [
         integers.classify(test.images) != predicted for integers, _ in quantized
@@ -160,21 +160,25 @@ def select_data(
         tensors |= integer_tensors(integers, test.images[:ACTIVATION_IMAGES])
     data = _page_data(
         analysis,
-        epochs=[*epochs, analysis.epoch_count],
+        epochs=epochs,
         gallery=gallery.tolist(),
         quantized=quantized,
     )
     return {name: np.ascontiguousarray(t) for name, t in tensors.items()}, data
 
 
-def _earlier_epochs(
+def _epochs(
     analysis: ModelAnalysis,
 ) -> tuple[list[int], dict[str, np.ndarray]]:
-    """Return the selected epochs before the last, their weights, the frozen weights."""
-    weight_history = analysis.weight_history
+    """Return the selected epochs, the weights before the last, the frozen weights.
+
+    The last epoch is 0 if the number of epochs is not known.
+    """
+    weight_history = analysis.histories.weights
     if weight_history is None:  # only weights of always-zero pixels are known as frozen
         frozen = np.tile(analysis.always_zero, (analysis.hidden, 1))
-        return [], {"frozen.layer_1.weight": frozen.astype(np.uint8)}
+        last = analysis.trained.epochs or 0
+        return [last], {"frozen.layer_1.weight": frozen.astype(np.uint8)}
     recorded = len(weight_history["layer_1.bias"])
     capacity = epoch_capacity(analysis.trained.network)
     epochs = select_epochs(recorded, capacity=capacity)
@@ -182,7 +186,7 @@ def _earlier_epochs(
     for name, values in weight_history.items():
         tensors[f"epochs.{name}"] = half_bytes(values[epochs])
         tensors[f"frozen.{name}"] = is_frozen(values).astype(np.uint8)
-    return epochs, tensors
+    return [*epochs, recorded - 1], tensors
 
 
 def _page_data(
@@ -225,7 +229,7 @@ def _page_data(
         float_accuracy=analysis.accuracy,
         epochs=epochs,
         validation_accuracy=analysis.validation_accuracy(epochs),
-        history=analysis.history,
+        history=analysis.histories.metrics or {},
         gallery=gallery,
         bit_widths=[bit_width_data(*measured) for measured in quantized],
         neuron_names=[NEURON],

@@ -48,19 +48,19 @@ class StoreClient(MlflowClient):
     def __getattribute__(self, name: str) -> object:
         """Return an attribute; the methods of MLflow's client translate their errors.
 
+        These are all public methods that this class does not define itself.
         mypy checks the calls with the signatures of MLflow, because it uses the type
         `object` only for names that the classes do not define.
         """
         value = super().__getattribute__(name)
-        is_own = name[0] == "_" or name in vars(StoreClient)
-        if is_own or name not in vars(MlflowClient):
+        if name[0] == "_" or name in vars(StoreClient) or not callable(value):
             return value
         method: Callable[..., object] = value
         action = "read" if name.startswith(("get_", "search_")) else "written"
 
-        def call(*arguments: object, **options: object) -> object:
+        def call(*arguments: object, **keywords: object) -> object:
             with translate_errors(self.store, action):
-                return method(*arguments, **options)
+                return method(*arguments, **keywords)
 
         return call
 

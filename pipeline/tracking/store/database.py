@@ -14,12 +14,12 @@ to close the connection, and could use it in only one thread.
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.base.metric_names import FINAL_TRAIN, REQUIRED, SECONDS, VAL_ACCURACY
+from pipeline.base.metric_names import FINAL_TRAIN, SECONDS, VAL_ACCURACY
 from pipeline.base.paths import NETWORK_PATH, TRAINING_FILES
 from pipeline.base.tags import OPEN, PARENT_TAG, SWEEP_TAG, Status
 from pipeline.base.urls import database_path
@@ -44,7 +44,7 @@ TAGGED = """run_uuid IN (
     AND value IN (SELECT value FROM json_each(?))
 )"""
 NAMED = "(runs.name = ? OR (length(?) AND substr(run_uuid, 1, length(?)) = ?))"
-RESULTS = f"""
+METRICS = f"""
     SELECT run_uuid, key, value FROM latest_metrics
     WHERE (key GLOB 'train/*' OR key GLOB 'val/*' OR key GLOB '{FINAL_TRAIN}*')
         AND key != '{SECONDS}' AND NOT is_nan
@@ -96,7 +96,6 @@ class RecordedRun:
     tags: Mapping[str, str]
     artifacts: Path  # the folder of the artifacts
     start: int  # in milliseconds since 1970
-    results: Mapping[str, float] = field(default_factory=dict)  # of `complete_runs`
 
     @property
     def label(self) -> str:
@@ -166,35 +165,22 @@ def children_of(store: Path, run_id: str) -> list[RecordedRun]:
     return [run for run in reversed(runs) if SWEEP_TAG in run.tags]
 
 
-def training_results(
+def metrics_in_database(
     store: Path, runs: Iterable[RecordedRun]
 ) -> dict[str, dict[str, float]]:
-    """Return the training metrics of each run, by its id.
+    """Return the metrics of training runs in MLflow's database, by the id of the run.
 
-    The training metrics are the last values, and the total seconds of all epochs. Runs
-    without a validation accuracy are omitted. The files of a run, which
-    `read_training_run` reads, have the same metrics, but a single query reads the
+    These are the last values, and the total seconds of all epochs. Runs without a
+    validation accuracy are omitted. The database is an index: what counts are the files
+    of a training run, which `read_training_run` reads. But a single query reads the
     metrics of all runs.
     """
     ids = json.dumps([run.run_id for run in runs])
     found: dict[str, dict[str, float]] = {}
     with open_database(store) as connection:
-        for run_id, name, value in connection.execute(RESULTS, (ids, ids)):
+        for run_id, name, value in connection.execute(METRICS, (ids, ids)):
             found.setdefault(run_id, {})[name] = value
     return {run_id: each for run_id, each in found.items() if VAL_ACCURACY in each}
-
-
-def complete_runs(store: Path, runs: Iterable[RecordedRun]) -> list[RecordedRun]:
-    """Return the training runs that are complete, with their `training_results`.
-
-    A training run is complete, and the result of a job, if it is FINISHED, its files
-    exist and the database has the metrics in `REQUIRED`. No file is read: a caller that
-    finds a damaged file later trains the job again.
-    """
-    whole = [run for run in runs if run.has_all_files]
-    results = training_results(store, whole) if whole else {}
-    found = [replace(run, results=results.get(run.run_id, {})) for run in whole]
-    return [run for run in found if run.results.keys() >= {*REQUIRED}]
 
 
 def recorded_params(store: Path, runs: Sequence[RecordedRun]) -> list[dict[str, str]]:

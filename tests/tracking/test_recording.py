@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from pipeline import UserError, tracking
-from pipeline.execution.helper_process import HelperKilled
-from pipeline.tracking import EpochPoint, provenance, recorder
-from pipeline.tracking.recorder import HelperTracker
+from pipeline.execution.helper_process import HelperKilled, HelperProcess
+from pipeline.tracking import EpochPoint, Tracker, provenance, recording
+from pipeline.tracking import tracker as tracker_module
+from pipeline.tracking.open_run import RECORDER
 from pipeline.tracking.store.locks import run_lock_file
 from pipeline.tracking.store.mlflow_internals import quiet
 from pipeline.training.log import log_files
@@ -35,10 +36,6 @@ def fail(run):
     raise KeyError("a mistake")
 
 
-def forget():
-    recorder._run = None
-
-
 def imported_modules():
     return {*sys.modules}
 
@@ -49,20 +46,18 @@ def niceness():
 
 @pytest.fixture
 def tracker(store, monkeypatch):
-    """A tracker that records one run in another process, in the experiment "mine"."""
+    """A tracker that records runs in another process, in the experiment "mine"."""
     folder = str(Path(__file__).parent)
     monkeypatch.setenv("PYTHONPATH", folder)  # with the functions above
-    tracker = HelperTracker(store, server=None, experiment="mine")
-    with closing(tracker):
-        yield tracker
+    with closing(HelperProcess(RECORDER, channels=2, quiet=True)) as helper:
+        helper.submit(recording.import_mlflow)
+        yield Tracker(store, server=None, experiment="mine", helper=helper)
 
 
 @pytest.fixture
-def shared_tracker(store, lasting_helper, monkeypatch):
+def shared_tracker(store, lasting_helper):
     """A tracker like `tracker`, but in a process that several tests share."""
-    lasting_helper.submit(forget)  # a new process has no run
-    monkeypatch.setattr(recorder, "HelperProcess", lambda *_, **__: lasting_helper)
-    return HelperTracker(store, server=None, experiment="mine")
+    return Tracker(store, server=None, experiment="mine", helper=lasting_helper)
 
 
 @pytest.fixture
@@ -102,20 +97,22 @@ def test_a_run_is_recorded_by_the_other_process_while_it_is_open(
 def test_the_process_that_records_does_not_import_pytorch(
     shared_tracker, lasting_helper
 ):
+    with shared_tracker.start_run(**RUN) as run:
+        run.submit(log_files, [])
     modules = lasting_helper.submit(imported_modules).result()
-    assert {"pipeline.training.log", "pipeline.tracking.run_opener"} <= modules
+    assert {"pipeline.training.log", "pipeline.tracking.opening"} <= modules
     assert "torch" not in modules
 
 
-def test_the_other_process_records_only_one_run(shared_tracker, runs):
-    with shared_tracker.start_run(**RUN):
-        pass
-    with (
-        pytest.raises(AssertionError, match="only one run"),
-        shared_tracker.start_run(**RUN),
-    ):
-        raise NotImplementedError  # is not reached
-    assert len(runs()) == 1
+def test_the_other_process_can_record_several_runs(shared_tracker, client):
+    with shared_tracker.start_run(**RUN) as first:
+        with shared_tracker.start_run(**RUN) as second:
+            for name, run in {"first": first, "second": second}.items():
+                run.submit(log, "name", name)
+        first.submit(log, "last", "yes")
+    tags = [client.get_run(run.run_id).data.tags for run in (first, second)]
+    assert [each["name"] for each in tags] == ["first", "second"]
+    assert "last" in tags[0] and "last" not in tags[1]
 
 
 def test_the_command_itself_says_that_another_store_is_not_used(
@@ -199,7 +196,7 @@ def test_a_further_interrupt_does_not_wait_until_the_run_is_open(tracker, runs):
     with pytest.raises(KeyboardInterrupt), tracker.start_run(**RUN):
         threading.Timer(0.2, signal.pthread_kill, interrupt).start()
         raise SystemExit
-    tracker.close()
+    tracker._helper.close()
     assert tracker._helper._process.returncode == -signal.SIGKILL
     assert not runs()
 
@@ -292,4 +289,4 @@ def test_training_has_a_higher_priority_than_a_process_that_also_copies(
     monkeypatch.delitem(sys.modules, "mlflow")  # otherwise, no process is started
     with tracking.start_tracker(store, server=server, experiment="digits") as tracker:
         added = tracker._helper.submit(niceness).result() - os.nice(0)
-    assert added == (recorder.COPYING_NICENESS if server else 0)
+    assert added == (tracker_module.COPYING_NICENESS if server else 0)

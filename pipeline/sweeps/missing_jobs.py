@@ -1,8 +1,8 @@
 """Trains the missing jobs of a sweep in its run, and completes the run.
 
-`_train` is the only function that records outcomes. Each outcome is then in the store,
-in the plan, in the terminal and, after a while, in the report. This module runs in the
-main process; only `compute_training_run` runs in the workers.
+`_train` records all outcomes. Each outcome is then in the store, in the plan, in the
+terminal and, after a while, in the report. Only `compute_training_run` runs in the
+workers.
 """
 
 import itertools
@@ -17,21 +17,20 @@ from pipeline.base.progress import busy
 from pipeline.base.tags import KIND_TAG, SWEEP_TAG, SWEPT_TAG, Kind
 from pipeline.base.terminal import say
 from pipeline.base.text import counted, format_bytes
-from pipeline.execution.executor import Executor, LostAttempt, Task, TaskResult
+from pipeline.execution.executor import Executor, LostAttempt, Task
 from pipeline.execution.interrupt import delayed_interrupt
 from pipeline.sweeps.children import Children
-from pipeline.sweeps.jobs import Job, all_options
+from pipeline.sweeps.jobs import Job, Outcome, all_options
+from pipeline.sweeps.plan import Sweep
 from pipeline.sweeps.progress import show_progress
-from pipeline.sweeps.recorded import Processors, RecordedSweep
+from pipeline.sweeps.recorded import RecordedSweep
 from pipeline.sweeps.report import Report
 from pipeline.sweeps.report_text import print_report
 from pipeline.sweeps.result import SweepResult, failure_message, give_to_caller
-from pipeline.sweeps.start import Sweep
-from pipeline.tracking import new_tracker
 from pipeline.training.training_run import compute_training_run
 
 
-def record_sweep(sweep: Sweep, executor: Executor) -> SweepResult:
+def train_missing(sweep: Sweep, executor: Executor) -> SweepResult:
     """Train and record all missing jobs, then record and print the report.
 
     Raises:
@@ -40,19 +39,14 @@ def record_sweep(sweep: Sweep, executor: Executor) -> SweepResult:
     """
     plan, recorded, call = sweep.plan, sweep.recorded, sweep.call
     jobs = [*plan.jobs, *plan.examples()]
-    tracker = new_tracker(
-        call.store,
-        server=call.cfg.server,
-        experiment=call.experiment,
-        code=call.code,
-    )
+    tracker = call.tracker
+    tracker.open_store()
     with tracker.start_run(
         name=sweep.name,
         params=_common_params(jobs),
         tags=_tags(jobs, recorded),
         resume=recorded.run.run_id if recorded.run else None,
     ) as run:
-        run.delete_unfinished_children()
         children = Children(run, sweep)
         report = Report(run, sweep.folder, plan, title=sweep.name)
         with report.written_on_error():
@@ -103,40 +97,45 @@ def _train(
         space = format_bytes(sweep.disk_space)
         say(f"{runs}{at_a_time}: {space} of disk space{others}")
     stopping = "stopping and recording the results that have arrived"
-    tasks = _tasks(sweep, children, processors)
     with (
         show_progress(plan, to_train=to_train, workers=workers) as progress,
         delayed_interrupt(stopping, executor.stop) as interrupt,
     ):
-        for result in executor.run(compute_training_run, tasks):
-            if isinstance(result, LostAttempt):
-                children.fail_attempt(result.job, result.error)
-                progress.add_attempt(result.job, result.error)
-                continue
-            outcome = children.record(result)
+
+        def add(outcome: Outcome) -> None:
             plan.add(outcome)
             progress.add(outcome)
             report.update()
             sweep.call.on_result(outcome)
+
+        def tasks() -> Iterator[Task]:
+            """Yield a task for each job to train; add the outcomes of other jobs.
+
+            The executor asks for a task when a worker is free. A search suggests the
+            next job then, which depends on all outcomes that were added before.
+            """
+            for job in itertools.chain(plan.missing, plan.suggest()):
+                if interrupt.requested:
+                    return
+                if job.error:
+                    add(children.record_failure(job, job.error))
+                    continue
+                runs = sweep.reusable.runs(job, processors)
+                if reused := children.reuse(job, runs):
+                    add(reused)
+                else:
+                    arguments = {"hyperparameters": job.hyperparameters}
+                    yield Task(job, job.data, arguments)
+
+        for result in executor.run(compute_training_run, tasks()):
+            if isinstance(result, LostAttempt):
+                children.fail_attempt(result.job, result.error)
+                progress.add_attempt(result.job, result.error)
+            else:
+                add(children.record(result))
     done = f"{plan.ended:,} of {plan.size:,} training runs"
-    remedy = RESUME if sweep.call.cfg.is_recorded else AGAIN
+    remedy = RESUME if sweep.call.tracker.is_recorded else AGAIN
     interrupt.check(f"stopped after {done}: {remedy}")
-
-
-def _tasks(
-    sweep: Sweep, children: Children, processors: Processors
-) -> Iterator[Task | TaskResult]:
-    """Yield a task for each job to train, and the result of each other job.
-
-    The next suggestion of a search depends on the outcomes of earlier results.
-    """
-    for job in itertools.chain(sweep.plan.missing, sweep.plan.suggest()):
-        if job.error:
-            yield TaskResult(job, error=job.error)
-        elif reused := children.reuse(sweep.reusable.runs(job, processors)):
-            yield TaskResult(job, reused)
-        else:
-            yield Task(job, job.data, {"hyperparameters": job.hyperparameters})
 
 
 def _finish(sweep: Sweep, children: Children, report: Report) -> SweepResult:
@@ -144,12 +143,12 @@ def _finish(sweep: Sweep, children: Children, report: Report) -> SweepResult:
 
     The first traceback is printed. Only an error in the program has a traceback.
     """
-    outcomes, run = sweep.plan.outcomes, children.run
-    result = SweepResult(outcomes, sweep.folder, run.run_id, store=sweep.call.store)
+    outcomes, run, tracker = sweep.plan.outcomes, children.run, sweep.call.tracker
+    result = SweepResult(outcomes, sweep.folder, run.run_id, store=tracker.store)
     with busy("writing and recording the report"):
         report.finish()
     try:
-        if sweep.call.cfg.is_recorded and (best := result.best):
+        if tracker.is_recorded and (best := result.best):
             with busy("recording the images and the model of the best network"):
                 children.record_best(best)
         folder = give_to_caller(sweep.folder, sweep.call.caller_folder)

@@ -1,0 +1,44 @@
+"""The histories of a training run: its weights and its metrics by epoch.
+
+They are in the folder of the trained network, which may be elsewhere without them.
+"""
+
+from dataclasses import dataclass
+
+from pipeline.base.paths import HISTORY_FILE, WEIGHT_HISTORY_FILE
+from pipeline.model.storage import (
+    WeightHistory,
+    belongs_elsewhere,
+    load_weight_history,
+)
+from pipeline.model.text_files import History, read_history
+from pipeline.model.trained_network import TrainedNetwork
+
+
+@dataclass(frozen=True, eq=False)  # arrays cannot be compared as a whole
+class Histories:
+    """The histories that exist; None if there is no file."""
+
+    weights: WeightHistory | None = None  # the tensors of all epochs, from 0, by name
+    metrics: History | None = None  # the content of history.csv
+
+
+def load_histories(trained: TrainedNetwork) -> Histories:
+    """Read the histories in the folder of a trained network.
+
+    Raises:
+        UserError: If a file is damaged, or has the weights or the number of epochs of
+            another training run.
+    """
+    weights, metrics, epochs = None, None, trained.epochs
+    path = trained.path.with_name(WEIGHT_HISTORY_FILE)
+    if path.exists():
+        weights = load_weight_history(path, network=trained.network)
+        recorded = len(weights["layer_1.bias"]) - 1
+        if epochs not in (None, recorded):
+            raise belongs_elsewhere(path)
+        epochs = recorded
+    path = trained.path.with_name(HISTORY_FILE)
+    if path.is_file():
+        metrics = read_history(path, epochs=epochs)
+    return Histories(weights, metrics)

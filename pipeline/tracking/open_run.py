@@ -1,0 +1,178 @@
+"""An open run in the main process, which passes functions to the process that records.
+
+Runs in the main process.
+"""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+
+from pipeline.base.tags import Status
+from pipeline.base.terminal import print_error
+from pipeline.execution.helper_process import HelperKilled, HelperProcess
+from pipeline.tracking import recording
+from pipeline.tracking.interface import RunStart
+from pipeline.tracking.messages import viewing_hint
+from pipeline.tracking.recording import RunInfo
+
+if TYPE_CHECKING:  # importing MLflow takes a second
+    from pipeline.tracking.mlflow_run import Run
+
+RECORDER = "the process that records the run"
+Arguments = ParamSpec("Arguments")
+Value = TypeVar("Value")
+
+_keys = count()
+
+
+class ThisProcess:
+    """Calls functions in this process at once, as a helper process does later."""
+
+    def submit(
+        self,
+        function: Callable[Arguments, Value],
+        *arguments: Arguments.args,
+        **keywords: Arguments.kwargs,
+    ) -> "Future[Value]":
+        """Call a function, and return its result as a future that is done."""
+        call: Future[Value] = Future()
+        call.set_result(function(*arguments, **keywords))
+        return call
+
+
+class OpenRun:
+    """An open run, which stands for a `Run` in the process that records.
+
+    With tracking=none, there is no such process, and all data is dropped.
+    """
+
+    # Whether the server has a complete copy, when the run is closed; None: no server.
+    copied: bool | None = None
+    failure: str | None = None  # see `fail`
+
+    def __init__(self, process: HelperProcess | ThisProcess | None = None) -> None:
+        """Pass functions to a process; without a process, drop them."""
+        self._process, self._key = process, next(_keys)
+        self._opened: Future[RunInfo] | None = None
+        self._calls: list[Future[Any]] = []  # the calls that may still raise an error
+
+    def open(
+        self,
+        opening: "Callable[Concatenate[int, Arguments], RunInfo]",
+        *arguments: Arguments.args,
+        **keywords: Arguments.kwargs,
+    ) -> None:
+        """Call a function of `recording` that opens the run, perhaps later.
+
+        If the run cannot be opened, the first call that waits raises the error.
+        """
+        if self._process:
+            self._opened = self._process.submit(
+                opening, self._key, *arguments, **keywords
+            )
+            self._calls.append(self._opened)
+
+    @property
+    def run_id(self) -> str | None:
+        """The id of the run in MLflow; None with tracking=none.
+
+        This property and the next two wait until the run is open.
+        """
+        return self._opened.result().run_id if self._opened else None
+
+    @property
+    def label(self) -> str:
+        """Name and id of the run, for messages."""
+        return self._opened.result().label if self._opened else "the training run"
+
+    @property
+    def artifacts(self) -> Path | None:
+        """The folder of the artifacts; None with tracking=none."""
+        return self._opened.result().artifacts if self._opened else None
+
+    def fail(self, reason: str) -> None:
+        """Mark the run as FAILED if its block ends normally."""
+        self.failure = reason
+
+    def submit(
+        self,
+        function: "Callable[Concatenate[Run, Arguments], None]",
+        *arguments: Arguments.args,
+        **keywords: Arguments.kwargs,
+    ) -> None:
+        """Call function(run, ...) in the process that records, perhaps later.
+
+        Calls are made in their order. The function calls methods of its argument `run`.
+        In a run of `start_tracker`, it must be defined in a module, and its arguments
+        are sent to another process.
+
+        Raises:
+            UserError, OSError: If the run, or data of an earlier call, is lost.
+        """
+        if self._process:
+            self._check(wait=False)
+            call = self._process.submit(
+                recording.record, self._key, function, *arguments, **keywords
+            )
+            self._calls.append(call)
+
+    def wait(self) -> None:
+        """Wait until all calls of `submit` are made; raise their first error."""
+        self._check(wait=True)
+
+    def _check(self, *, wait: bool) -> None:
+        while self._calls and (wait or self._calls[0].done()):
+            self._calls.pop(0).result()
+
+    @contextmanager
+    def child(self, start: RunStart, *, end: int | None = None) -> Iterator["OpenRun"]:
+        """Record a training run of this sweep, which has ended, as a child of this run.
+
+        `end` is in milliseconds since 1970; None means now. When the block ends, the
+        child becomes FINISHED, or FAILED after `fail`. If the block fails, or if this
+        process is killed in it, the child is deleted when the sweep is resumed.
+        """
+        child = OpenRun(self._process)
+        child.open(recording.start_child, self._key, start)
+        if self._process is None:
+            yield child
+            return
+        try:
+            yield child
+            child.wait()
+            self._process.submit(
+                recording.complete_child, child._key, child.failure, end
+            ).result()
+        finally:  # the child may be incomplete
+            self._process.submit(recording.forget, child._key)
+
+    def close(self, status: Status, error: str | None) -> str | None:
+        """Close the run, record its error, if any, and return its id, if any.
+
+        A tracker calls this method. It prints a message if the run cannot be closed.
+
+        Raises:
+            UserError, OSError: If the run cannot be marked FINISHED.
+        """
+        if self._process is None:
+            return None
+        try:
+            # This waits until the run is open, unless there is a further interrupt.
+            call = self._process.submit(recording.close, self._key, status, error)
+            return call.result()
+        except HelperKilled:
+            if status == Status.FINISHED:
+                raise
+            # The error that ended the run is raised, and not this error.
+            reason = f"{RECORDER} was killed"
+            print_error(f"the run could not be marked {status}: {reason}")
+            return None
+
+    def viewing_hint(self) -> str:
+        """Return lines with the run, and the command that shows it."""
+        if self.run_id is None:
+            return "run    not recorded (tracking=none)\n"
+        return viewing_hint(self.label)

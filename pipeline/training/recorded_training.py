@@ -1,0 +1,187 @@
+"""A recorded training run: trains a network with checkpoints, and records every epoch.
+
+`record_training` lists all steps in their order. The other functions are in the order
+in which it calls them.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass
+
+from pipeline.base.paths import MODEL_FILE, TRAINING_FOLDER, displayed
+from pipeline.base.progress import busy
+from pipeline.base.results_folder import ResultsFolder
+from pipeline.base.tags import CHECKPOINT_TAG, REPRODUCES_TAG
+from pipeline.base.terminal import say
+from pipeline.base.text import wrap
+from pipeline.cli import TrainConfig, run_name
+from pipeline.core.dataset import Dataset
+from pipeline.core.epoch import Epoch
+from pipeline.core.fingerprint import fingerprint, processor
+from pipeline.core.loop import TrainingState, fit
+from pipeline.execution.interrupt import delayed_interrupt
+from pipeline.model.program import prepare_export
+from pipeline.tracking import OpenRun, Tracker, announce_kept_name, tagged_runs
+from pipeline.training.checkpoints import Checkpoint, CheckpointKey, open_checkpoint
+from pipeline.training.log import (
+    TrainingInputs,
+    log_comparison,
+    log_files,
+    submit_epochs,
+    submit_inputs,
+    submit_model,
+    submit_result,
+)
+from pipeline.training.printing import print_epochs, print_summary
+from pipeline.training.result import TrainResult
+from pipeline.training.size import check_machine
+from pipeline.training.training_run import TrainingRun, finished_training_run
+
+OnEpoch = Callable[[Epoch], object]
+
+
+@dataclass(frozen=True)
+class TrainCall:
+    """What a training run is called with."""
+
+    cfg: TrainConfig  # for a reproduction, with the recorded hyperparameters
+    options: Mapping[str, str]  # the options of config groups
+    tracker: Tracker
+    on_epoch: OnEpoch | None  # is called after each epoch
+    results: ResultsFolder
+
+
+def record_training(
+    call: TrainCall, dataset: Dataset, original: TrainingRun | None = None
+) -> TrainResult:
+    """Train a network in a run, and write and print the results.
+
+    `original` is the training run that is reproduced, if any.
+    """
+    cfg, hyperparameters = call.cfg, call.cfg.hyperparameters
+    split = dataset.training_split(hyperparameters)
+    inputs = TrainingInputs(
+        dataset.file,
+        values=dict(cfg),
+        options=call.options,
+        fingerprint=fingerprint(hyperparameters, dataset.file.sha256),
+    )
+    key = _checkpoint_key(call, inputs)
+    check_machine(
+        hyperparameters,
+        key.store,
+        call.results.path,
+        saved=key.saved_bytes(),
+        is_recorded=call.tracker.is_recorded,
+    )
+    state = TrainingState.initial(hyperparameters)
+    name, network = cfg.run_name or run_name(dict(cfg)), state.network
+    say(f"{name}: {network.sizes}, {network.parameter_count:,} parameters")
+    if call.tracker.is_recorded:
+        prepare_export(cfg.hidden)  # in another process, alongside training
+    # The run has a tag with the id of the checkpoint, so the checkpoint is opened
+    # first. It is removed last: if the process is killed while the run is closed or
+    # copied, the next command finds both. Only the innermost block delays Ctrl-C,
+    # because opening and closing the run can wait for another process or a server.
+    with (
+        open_checkpoint(key, state, resume=cfg.resume) as checkpoint,
+        _open_run(call, inputs, checkpoint, name) as run,
+        delayed_interrupt("stopping after this epoch") as interrupt,
+    ):
+        submit_inputs(run, inputs, plots=True)
+        numbers = interrupt.between(range(len(checkpoint.epochs), cfg.epochs + 1))
+        trained = fit(state, split, hyperparameters, epochs=numbers)
+        _train_epochs(trained, call, checkpoint, run)
+        # Nothing is left to stop, so Ctrl-C in the last epoch has no effect.
+        training = finished_training_run(
+            dataset, split.train, hyperparameters, checkpoint.epochs
+        )
+        _write(call, training, run, original)
+    print_summary(training, split.val)
+    say(f"weights.sha256 {training.weights_sha256}")
+    say(f"files  {displayed(call.results.path)}")
+    say(run.viewing_hint(), end="")
+    return TrainResult(
+        metadata=training.metadata,
+        epochs=training.epochs,
+        final_metrics=training.final_metrics,
+        folder=call.results.lasting(run.artifacts, recorded_as=TRAINING_FOLDER),
+        run_id=run.run_id,
+        copied=run.copied,
+    )
+
+
+def _checkpoint_key(call: TrainCall, inputs: TrainingInputs) -> CheckpointKey:
+    """Return the values that must match to resume a killed training run."""
+    context = {
+        "processor": processor(),  # other processors compute different weights
+        "experiment": call.tracker.experiment,  # contains the run
+        # The run records the following values. The name is included because identical
+        # images can have several names.
+        "dataset": call.cfg.dataset,
+        "reproduces": call.cfg.reproduce,
+        "options": dict(sorted(call.options.items())),
+    }
+    return CheckpointKey(call.tracker.store, inputs.fingerprint, context)
+
+
+@contextmanager
+def _open_run(
+    call: TrainCall, inputs: TrainingInputs, checkpoint: Checkpoint, name: str
+) -> Iterator[OpenRun]:
+    """Open the run that a checkpoint belongs to, or a new run."""
+    cfg, tracker = call.cfg, call.tracker
+    reproduces = {REPRODUCES_TAG: cfg.reproduce} if cfg.reproduce else {}
+    wanted = [checkpoint.id] if tracker.is_recorded else []
+    killed = next(iter(tagged_runs(tracker.store, CHECKPOINT_TAG, wanted)), None)
+    with tracker.start_run(
+        name=killed.name if killed else name,
+        params=inputs.params,
+        tags={**inputs.tags, **reproduces, CHECKPOINT_TAG: checkpoint.id},
+        resume=killed.run_id if killed else None,
+    ) as run:
+        if last := checkpoint.epochs[-1].number:
+            label, experiment = (killed or run).label, tracker.experiment
+            where = f" in experiment {experiment}" if tracker.is_recorded else ""
+            say(wrap(f"resuming {label} after epoch {last} of {cfg.epochs}{where}"))
+        if killed:
+            announce_kept_name(killed.name, cfg.run_name)
+        yield run
+
+
+def _train_epochs(
+    epochs: Iterator[Epoch], call: TrainCall, checkpoint: Checkpoint, run: OpenRun
+) -> None:
+    """Train epoch by epoch: save, record and print each epoch."""
+    total = call.cfg.epochs
+    # A killed process may not have logged the epochs of the checkpoint.
+    unlogged = [*checkpoint.epochs]
+    for epoch in print_epochs(epochs, total=total, done=unlogged[-1].number):
+        checkpoint.save(epoch)  # `fit` waits, so its state belongs to this epoch
+        submit_epochs(run, [*unlogged, epoch], total)
+        unlogged = []
+        if call.on_epoch:
+            call.on_epoch(deepcopy(epoch))  # `on_epoch` may change its arrays
+    if unlogged:  # no epoch was left to train
+        submit_epochs(run, unlogged, total)
+
+
+def _write(
+    call: TrainCall,
+    training: TrainingRun,
+    run: OpenRun,
+    original: TrainingRun | None,
+) -> None:
+    """Write and record the results, for a reproduction with the tag `reproduced`."""
+    message = "writing and recording the trained network"
+    with busy(message), call.results.new() as temporary:
+        training.write(temporary, run_id=run.run_id)
+        submit_result(run, training)
+        run.submit(log_files, sorted(temporary.iterdir()))
+        if call.tracker.is_recorded:
+            submit_model(run, training, temporary / MODEL_FILE)
+        if original:
+            run.submit(log_comparison, training.has_weights_of(original))
+        # The recording process reads the files of `temporary` before they are moved.
+        run.wait()

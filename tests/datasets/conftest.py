@@ -1,0 +1,15 @@
+import pytest
+
+from pipeline.base import dataset_names
+from pipeline.datasets import REGISTRY
+
+
+@pytest.fixture
+def register(monkeypatch):
+    """Return a function that adds a data set to the registry, or replaces it."""
+
+    def add(spec):
+        monkeypatch.setitem(REGISTRY, spec.name, spec)
+        monkeypatch.setattr(dataset_names, "NAMES", (*REGISTRY,))
+
+    return add
