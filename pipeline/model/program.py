@@ -26,9 +26,9 @@ _lock = threading.Lock()
 _exporter: HelperProcess | None = None
 
 
-def prepare_export(hidden: int) -> None:
+def start_exporter(hidden: int) -> None:
     """Make the other process import torch.export and trace a network; do not wait."""
-    _running_exporter().submit(_prepare, hidden)
+    _running_exporter().submit(_trace, hidden)
 
 
 def export_network(path: Path, exported: Path, *, hidden: int) -> None:
@@ -88,7 +88,7 @@ def _trace(hidden: int) -> ExportedProgram:
     return torch.export.export(module, (_example(),), dynamic_shapes=(any_number,))
 
 
-def _prepare(hidden: int) -> None:
+def _trace(hidden: int) -> None:
     _trace(hidden)
 
 

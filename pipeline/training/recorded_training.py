@@ -21,7 +21,7 @@ from pipeline.core.dataset import Dataset
 from pipeline.core.epoch import Epoch
 from pipeline.core.loop import TrainingState, fit
 from pipeline.execution.interrupt import delayed_interrupt
-from pipeline.model.program import prepare_export
+from pipeline.model.program import start_exporter
 from pipeline.model.trained_network import describe_layers
 from pipeline.tracking import OpenRun, Tracker, announce_kept_name, tagged_runs
 from pipeline.training.checkpoints import Checkpoint, CheckpointKey, open_checkpoint
@@ -80,7 +80,7 @@ def record_training(
     name, network = cfg.run_name or run_name(dict(cfg)), state.network
     say(f"{name}: {describe_layers(network)}, {network.parameter_count:,} parameters")
     if call.tracker.is_recorded:
-        prepare_export(cfg.hidden)  # in another process, alongside training
+        start_exporter(cfg.hidden)  # in another process, alongside training
     # The run has a tag with the id of the checkpoint, so the checkpoint is opened
     # first. It is removed last: if the process is killed while the run is closed or
     # copied, the next command finds both. Only the innermost block delays Ctrl-C,

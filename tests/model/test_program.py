@@ -7,12 +7,12 @@ import torch
 from pipeline import UserError
 from pipeline.core.network import Network
 from pipeline.model import program, save_network
-from pipeline.model.program import export_network, prepare_export
+from pipeline.model.program import export_network, start_exporter
 
 
 def test_a_process_exports_networks_for_any_number_of_images(tmp_path, new_network):
     path, exported = tmp_path / "model.safetensors", tmp_path / "model.pt2"
-    prepare_export(2)
+    start_exporter(2)
     for hidden in (2, 2, 3):
         network = new_network(hidden)
         save_network(path, network)
@@ -63,7 +63,7 @@ def test_an_exporting_process_that_was_killed_is_closed_and_replaced(
 ):
     path, exported = tmp_path / "model.safetensors", tmp_path / "model.pt2"
     save_network(path, new_network(2))
-    prepare_export(2)
+    start_exporter(2)
     killed = program._exporter
     killed._process.kill()
     killed._process.wait()
