@@ -28,7 +28,7 @@ _exporter: HelperProcess | None = None
 
 def start_exporter(hidden: int) -> None:
     """Make the other process import torch.export and trace a network; do not wait."""
-    _running_exporter().submit(_trace, hidden)
+    _running_exporter().submit(_start, hidden)
 
 
 def export_network(path: Path, exported: Path, *, hidden: int) -> None:
@@ -88,7 +88,7 @@ def _trace(hidden: int) -> ExportedProgram:
     return torch.export.export(module, (_example(),), dynamic_shapes=(any_number,))
 
 
-def _trace(hidden: int) -> None:
+def _start(hidden: int) -> None:
     _trace(hidden)
 
 
