@@ -112,8 +112,11 @@ def main():
         outputs = Path(folder).resolve() / "outputs"
         outputs.mkdir()
         (outputs / "data").symlink_to(ROOT / "outputs" / "data")
-        notebook = execute(outputs)
-    remove_answers(notebook)
+        executed = execute(outputs)
+    remove_answers(executed)
+    notebook = read()  # `execute` has changed the code of its copy
+    for cell, done in zip(code_cells(notebook), code_cells(executed), strict=True):
+        cell.outputs = done.outputs
     nbformat.write(notebook, NOTEBOOK)
 
 
