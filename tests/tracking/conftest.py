@@ -14,7 +14,7 @@ from pipeline.tracking import (
     RunStart,
     Tracker,
     copier,
-    recording,
+    recorder_calls,
     server_request,
     sync,
 )
@@ -26,7 +26,7 @@ class DirectRun:
     """An open run of this process; tests call methods of its `Run` without `submit`."""
 
     def __init__(self, run):
-        self.opened, self.recorded = run, recording._runs[run._key]
+        self.opened, self.recorded = run, recorder_calls._runs[run._key]
 
     def __getattr__(self, name):
         of_opened = hasattr(OpenRun, name)
