@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 STAGES = {
     "data": "prepare a data set and plot its images",
-    "train": "train one or more networks and record them in MLflow",
+    "train": "train networks and record them in MLflow",
     "evaluate": "measure how well a network classifies test sets",
     "predict": "classify images",
     "inspect": "explain the parameters of a trained network",
