@@ -286,7 +286,7 @@ def test_only_a_stage_imports_its_implementation():
 
 
 IMPORT_ALL = r"""
-import importlib, pkgutil, re, sys
+import importlib, os, pkgutil, re, sys
 from pathlib import Path
 
 readers, root = set(), Path.cwd()
@@ -297,9 +297,13 @@ def watch(event, arguments):
     frame = sys._getframe(1)
     # PyTorch lists the lines of its callers, which the module tokenize opens.
     if not {"importlib", "tokenize"} & {*re.split(r"\W", frame.f_code.co_filename)}:
-        while frame and "/pipeline/" not in frame.f_code.co_filename:
+        # A module that calls a function of base/files.py is the reader.
+        while frame and not re.search(
+            "/pipeline/(?!base/files.py)", frame.f_code.co_filename
+        ):
             frame = frame.f_back
-        if frame and str(arguments[0]).startswith((f"{root}/pipeline", f"{root}/conf")):
+        path = os.path.abspath(str(arguments[0]))
+        if frame and path.startswith((f"{root}/pipeline", f"{root}/conf")):
             readers.add(frame.f_code.co_filename)
 
 sys.addaudithook(watch)
