@@ -13,6 +13,7 @@ from pipeline.cli.command import (
     Combination,
     Command,
     Composition,
+    Given,
     Setting,
     options_by_group,
 )
@@ -35,8 +36,8 @@ def parse(arguments: Sequence[str], schema: type[ConfigT]) -> Command[ConfigT]:
             problem.
     """
     flags, others = read_flags(arguments)
-    given, problems = read_arguments(others, schema, flags.folders)
-    return _make_command(given, problems, schema, flags)
+    given = read_arguments(others, schema, flags.folders)
+    return _make_command(given, schema, flags)
 
 
 def parse_keywords(
@@ -44,19 +45,14 @@ def parse_keywords(
 ) -> Command[ConfigT]:
     """Validate the settings of a call from Python, like `parse`."""
     flags = Flags(multirun=is_sweep, is_call=True)
-    given, problems = read_keywords(settings, schema, flags.folders)
-    return _make_command(given, problems, schema, flags)
+    given = read_keywords(settings, schema, flags.folders)
+    return _make_command(given, schema, flags)
 
 
 def _make_command(
-    given: Mapping[str, Setting],
-    unread: Sequence[str],
-    schema: type[ConfigT],
-    flags: Flags,
+    given: Given, schema: type[ConfigT], flags: Flags
 ) -> Command[ConfigT]:
     """Return the command that a user has given.
-
-    `unread` has a problem for each argument that cannot be read and is not in `given`.
 
     Raises:
         ConfigError: If settings or files are invalid, with the problems of all steps.
@@ -64,7 +60,7 @@ def _make_command(
     _check_groups(flags.folders)
     compositions, in_files = _compose(given, schema, flags)
     combinations = list_combinations(compositions, schema)
-    problems = [*unread, *in_files]
+    problems = [*given.problems, *in_files]
     reject(_all_problems(problems, compositions, combinations, schema, flags))
     varied = _varied_keys(compositions, combinations, schema)
     valid = next(each for each in combinations if not each.error)
@@ -116,7 +112,7 @@ def _check_groups(folders: ConfigFolders) -> None:
 
 
 def _compose(
-    given: Mapping[str, Setting], schema: Schema, flags: Flags
+    given: Given, schema: Schema, flags: Flags
 ) -> tuple[Sequence[Composition], list[str]]:
     """Return the compositions, and the problems of the files.
 
@@ -134,7 +130,7 @@ def _compose(
                 problems.append(problem)
     if not compositions:
         keys = {key: Setting(x, is_chosen=False) for key, x in defaults().items()}
-        settings = keys | {key: x for key, x in given.items() if key in KEYS}
+        settings = keys | given.settings
         compositions = [Composition(settings, options={}, is_sweep=False)]
     return compositions, problems
 

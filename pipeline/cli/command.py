@@ -1,4 +1,4 @@
-"""The types of a command: settings, compositions, combinations, and the command itself.
+"""The types of a command: given values, compositions, combinations, and the command.
 
 Hydra is not imported, because --help imports this module.
 """
@@ -44,11 +44,9 @@ class Several(list[Any]):
 
 
 class Setting(NamedTuple):
-    """What a key or a config group is set to, not yet validated."""
+    """What a key is set to, not yet validated."""
 
-    # One value, `Several` values, or an `Interval`. Of a group, `Several` overrides:
-    # one for each option.
-    value: Any
+    value: Any  # one value, `Several` values, or an `Interval`
     path: Path | None = None  # the file with the value; None if the value was given
     # Whether the user gave the value, or chose the file with a group.
     is_chosen: bool = True
@@ -63,6 +61,27 @@ class Setting(NamedTuple):
         if isinstance(self.value, Interval):
             return [self.value.bound(high=high)]
         return self.value if isinstance(self.value, Several) else [self.value]
+
+
+class Options(NamedTuple):
+    """The options of a config group; a sweep can have several."""
+
+    key: str  # as it is typed: team, +team, +team@_global_ or ~team
+    names: tuple[str, ...]  # of files of the group, or `NO_OPTION`
+
+    def overrides(self) -> list[str]:
+        """Return an override for each option: team=a, ~team, or "" for none."""
+        is_deleted, is_added = (self.key.startswith(prefix) for prefix in "~+")
+        nothing = self.key if is_deleted else "" if is_added else f"~{self.key}"
+        return [nothing if x == NO_OPTION else f"{self.key}={x}" for x in self.names]
+
+
+class Given(NamedTuple):
+    """The arguments of a user, or those of a saved sweep."""
+
+    settings: dict[str, Setting]  # by key
+    groups: dict[str, Options]  # by group, perhaps with a package: team@_global_
+    problems: list[str]  # of the arguments that cannot be read
 
 
 @dataclass(frozen=True)
@@ -105,14 +124,13 @@ class Composition:
         return number * trials if self.intervals and type(trials) is int else number
 
 
-def options_by_group(compositions: Sequence[Composition]) -> dict[str, Several]:
+def options_by_group(compositions: Sequence[Composition]) -> dict[str, list[str]]:
     """Return the different options of each group; some can be `NO_OPTION`."""
     groups = dict.fromkeys(group for each in compositions for group in each.options)
-    options = dict[str, Several]()
-    for group in groups:
-        names = [each.options.get(group, NO_OPTION) for each in compositions]
-        options[group] = Several(dict.fromkeys(names))
-    return options
+    return {
+        group: [*dict.fromkeys(x.options.get(group, NO_OPTION) for x in compositions)]
+        for group in groups
+    }
 
 
 @dataclass(frozen=True)

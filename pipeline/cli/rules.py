@@ -96,14 +96,15 @@ def _has_interval(
     return f"{key}={interval} is an interval: {remedy} to start a search"
 
 
-def _has_several(key: str, several: Several, schema: Schema, flags: Flags) -> str:
-    """Return the message about a setting that has several values outside a sweep."""
-    rule = f"{shortened(f'{key}={several}')} has several values"
-    if len(several) == 1:
-        rule = f"{shortened(f'{key}=[{several}]')} is a list"
+def _has_several(name: str, values: list[Any], schema: Schema, flags: Flags) -> str:
+    """Return the message about a key or a group with several values without a sweep."""
+    text = Several(values)
+    rule = f"{shortened(f'{name}={text}')} has several values"
+    if len(values) == 1:
+        rule = f"{shortened(f'{name}=[{text}]')} is a list"
     remedy = "add -m to run all of them"
     if flags.is_call:
-        argument = shortened(f"{key}={several!r}")
+        argument = shortened(f"{name}={values!r}")
         has_function = schema.has_recorded_sweeps
         remedy = f"call sweep({argument})" if has_function else "give only one"
     return f"{rule}: {remedy}"
