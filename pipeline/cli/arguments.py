@@ -10,6 +10,7 @@ from pipeline import ConfigError
 from pipeline.base.paths import displayed
 from pipeline.cli.combinations import list_combinations, rejected_errors, too_many
 from pipeline.cli.command import (
+    SAVED_SWEEPS,
     Combination,
     Command,
     Composition,
@@ -25,7 +26,7 @@ from pipeline.cli.problems import as_text, collected, reject
 from pipeline.cli.reserved_names import ARGUMENTS, COLUMNS, TAGS
 from pipeline.cli.rules import broken_rules
 from pipeline.cli.schema import KEYS, ConfigT, Schema
-from pipeline.cli.validation import explain_unknown_key, validate
+from pipeline.cli.validation import explain_unknown_key
 
 
 def parse(arguments: Sequence[str], schema: type[ConfigT]) -> Command[ConfigT]:
@@ -63,11 +64,9 @@ def _make_command(
     problems = [*given.problems, *in_files]
     reject(_all_problems(problems, compositions, combinations, schema, flags))
     varied = _varied_keys(compositions, combinations, schema)
-    valid = next(each for each in combinations if not each.error)
     return Command(
-        config=validate(schema, valid.values),
-        options=valid.options,
-        combinations=combinations,
+        schema,
+        combinations,
         is_sweep=any(each.is_sweep for each in compositions),
         varied=[*_varied_groups(compositions), *varied],
         intervals=compositions[0].intervals,
@@ -138,12 +137,11 @@ def _compose(
 def _varied_groups(compositions: Sequence[Composition]) -> list[str]:
     """Return the groups of which a sweep has several options.
 
-    The group `experiment` is not included, because its options, saved sweeps, only list
-    combinations.
+    The group of saved sweeps is not included, because they only list combinations.
     """
     options = options_by_group(compositions)
     varied = [group for group, names in options.items() if len(names) > 1]
-    return [group for group in varied if group != "experiment"]
+    return [group for group in varied if group != SAVED_SWEEPS]
 
 
 def _varied_keys(

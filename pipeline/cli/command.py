@@ -9,12 +9,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Generic, NamedTuple
+from typing import Any, Generic, NamedTuple, cast
 
 from pipeline import ConfigError
 from pipeline.base.params import NO_OPTION
 from pipeline.cli.problems import as_text
 from pipeline.cli.schema import ConfigT
+
+SAVED_SWEEPS = "experiment"  # the config group whose options are saved sweeps
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,8 @@ def options_by_group(compositions: Sequence[Composition]) -> dict[str, list[str]
 class Combination:
     """A value for each key; a sweep has several combinations."""
 
-    values: Mapping[str, Any]  # by key; an invalid value is as it was given
+    # By key, validated. If there is an error, an invalid value is as it was given.
+    values: Mapping[str, Any]
     options: Mapping[str, str]  # by group
     error: ConfigError | None = None  # why a value is invalid
 
@@ -146,9 +149,8 @@ class Combination:
 class Command(Generic[ConfigT]):
     """A valid command, with which a stage or a sweep is run."""
 
-    config: ConfigT  # the values of the first valid combination
-    options: Mapping[str, str]  # the options of the same combination, by group
-    combinations: Sequence[Combination]  # some can be invalid
+    schema: type[ConfigT]
+    combinations: Sequence[Combination]  # at least one is valid
     is_sweep: bool  # perhaps with a single combination
     varied: Sequence[str]  # the groups and keys that a sweep varies
     intervals: Mapping[str, Interval]  # by key
@@ -156,3 +158,18 @@ class Command(Generic[ConfigT]):
     # Gets the results of a call from Python, and was empty. The folder is not a
     # setting, so `config` does not contain it.
     folder: Path | None = None
+
+    @cached_property
+    def config(self) -> ConfigT:
+        """The values of the first valid combination."""
+        config = self.schema.model_construct(**self._first_valid.values)
+        return cast(ConfigT, config)
+
+    @property
+    def options(self) -> Mapping[str, str]:
+        """The options of the first valid combination, by group."""
+        return self._first_valid.options
+
+    @property
+    def _first_valid(self) -> Combination:
+        return next(each for each in self.combinations if not each.error)

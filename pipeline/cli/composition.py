@@ -15,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from pipeline import ConfigError
 from pipeline.base.paths import displayed
-from pipeline.cli.command import Composition, Given, Options, Setting
+from pipeline.cli.command import SAVED_SWEEPS, Composition, Given, Options, Setting
 from pipeline.cli.flags import ConfigFolders, Flags
 from pipeline.cli.hydra_files import File, ordered_files
 from pipeline.cli.hydra_internals import is_listed_twice, one_line, split_message
@@ -128,7 +128,7 @@ def _check_stage(schema: Schema, flags: Flags, *, starts_sweep: bool) -> None:
         stages = " and ".join(each.command_name() for each in SCHEMAS if each.can_vary)
         raise ConfigError(f"only {stages} accept -m")
     if starts_sweep and not schema.has_recorded_sweeps:
-        raise ConfigError("only python -m pipeline.train accepts experiment")
+        raise ConfigError(f"only python -m pipeline.train accepts {SAVED_SWEEPS}")
 
 
 def _read_saved(

@@ -20,7 +20,7 @@ from pipeline.base.paths import conf_dir, displayed
 from pipeline.base.process import run_command
 from pipeline.base.results_folder import check_folder
 from pipeline.base.text import wrap
-from pipeline.cli.command import Command
+from pipeline.cli.command import SAVED_SWEEPS, Command
 from pipeline.cli.flags import ConfigFolders, Flags, read_flags
 from pipeline.cli.schema import KEYS, ConfigT, Schema
 
@@ -77,7 +77,7 @@ def help_text(name: str, doc: str, schema: Schema, folders: ConfigFolders) -> st
     ]
     options = {x: ", ".join(folders.files_of_group(x) or ()) for x in folders.groups}
     if not schema.has_recorded_sweeps:
-        options.pop("experiment", None)
+        options.pop(SAVED_SWEEPS, None)
     groups = [wrap(x, indent=6, start=f"  {k}: ") for k, x in options.items() if x]
     title = "Config groups; group=option selects a file of a group:"
     return template.format(

@@ -418,10 +418,10 @@ def test_a_saved_sweep_has_keys_that_can_be_overridden(name, first, count):
 
 
 @pytest.fixture
-def save_experiment(tmp_path, monkeypatch):
+def save_sweep(tmp_path, monkeypatch):
     """Return a function that saves a sweep in a copy of conf/, as in a wheel.
 
-    The function returns the argument that selects the experiment.
+    The function returns the argument that selects the saved sweep.
     """
     shutil.copytree(paths.conf_dir(), tmp_path / "conf")
     monkeypatch.setattr(paths, "PACKAGE", tmp_path)
@@ -434,7 +434,7 @@ def save_experiment(tmp_path, monkeypatch):
     return save
 
 
-EXPERIMENT = """
+EXTENDED = """
 defaults: [hidden_sizes]
 epochs: 3
 workers: 2
@@ -442,18 +442,18 @@ hydra: {sweeper: {params: {seed: "range(1,3)"}}}
 """
 
 
-def test_a_saved_sweep_may_extend_another_one_and_set_the_workers(save_experiment):
-    command = read(save_experiment(EXPERIMENT), "lr=0.01")
+def test_a_saved_sweep_may_extend_another_one_and_set_the_workers(save_sweep):
+    command = read(save_sweep(EXTENDED), "lr=0.01")
     assert command.config.workers == 2 and command.config.epochs == 3
     names = [job.name for job in jobs_of(command)]
     assert len(names) == 10
     assert names[1] == "hidden=5 seed=2 epochs=3 lr=0.01"
 
 
-def test_a_value_of_a_saved_sweep_that_is_overridden_is_not_read(save_experiment):
-    experiment = save_experiment(SWEEP % "hidden: '[1', seed: '1,2'")
-    assert len(jobs(experiment, "hidden=5")) == 2
-    (problem,) = problems(experiment)
+def test_a_value_of_a_saved_sweep_that_is_overridden_is_not_read(save_sweep):
+    argument = save_sweep(SWEEP % "hidden: '[1', seed: '1,2'")
+    assert len(jobs(argument, "hidden=5")) == 2
+    (problem,) = problems(argument)
     assert "x.yaml: hidden has an invalid value '[1'" in problem
 
 
@@ -481,8 +481,8 @@ SWEEP = "hydra: {mode: MULTIRUN, sweeper: {params: {%s}}}"
         ("defaults: [nothing]", "Could not load 'experiment/nothing'"),
     ],
 )
-def test_an_invalid_saved_sweep_is_rejected_in_one_line(save_experiment, text, message):
-    (problem,) = problems(save_experiment(text))
+def test_an_invalid_saved_sweep_is_rejected_in_one_line(save_sweep, text, message):
+    (problem,) = problems(save_sweep(text))
     assert message in problem
 
 

@@ -96,8 +96,8 @@ def test_help_has_each_setting_with_its_default_and_fits_80_columns(stage):
     for key in STAGES[stage].required:
         rule = ", unless MLFLOW_TRACKING_URI is the URL of a server"
         assert f" {key}=null required{rule if key == 'server' else ''}: " in words
-    experiments = "\n  experiment: hidden_sizes, learning_rates, search\n"
-    assert (experiments in text) == (stage == "train")
+    saved_sweeps = "\n  experiment: hidden_sizes, learning_rates, search\n"
+    assert (saved_sweeps in text) == (stage == "train")
     assert max(map(len, text.splitlines())) <= 80
 
 

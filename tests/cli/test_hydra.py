@@ -547,7 +547,7 @@ BAD_FILES = {
         "team=a",
         "the defaults lists of conf/team/a.yaml and conf/team/b.yaml form a cycle",
     ),
-    "an experiment that lists itself": (
+    "a saved sweep that lists itself": (
         {"conf/experiment/x.yaml": GLOBAL + "defaults: [x]"},
         "experiment=x",
         "the defaults lists of conf/experiment/x.yaml form a cycle: remove",
@@ -581,7 +581,7 @@ BAD_FILES = {
         "conf/team/x.yaml must contain lines such as hidden: 20",
     ),
     "a mistyped group": ({}, "tem=x", "`tem` is not a setting: did you mean team?"),
-    "a mistyped experiment": ({}, "experment=x", "did you mean experiment?"),
+    "a mistyped group of saved sweeps": ({}, "experment=x", "did you mean experiment?"),
     "a mistyped key": (
         {"conf/team/x.yaml": GLOBAL + "hiden: 40"},
         "team=x",
