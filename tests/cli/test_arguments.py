@@ -42,6 +42,9 @@ TRAIN_ONLY = "only python -m pipeline.train accepts experiment"
 INVALID = {
     "train hidden=0": "hidden must be at least 1, got 0",
     "train hidden=abc": "hidden must be an integer, got 'abc'",
+    "train hidden='5'": "must be an integer, got '5', which is text: leave out the quo",
+    "train resume='true'": "must be true or false, got 'true', which is text: leave",
+    "export bits='8'": "all, got '8', which is text: leave out the quotes (the default",
     "train hidden=[1": "hidden has an invalid value '[1'",
     "train hidden=null": "hidden must have a value (the default is hidden=20)",
     "train hidden=[5,10]": "leave out the brackets: -m hidden=5,10",
