@@ -22,6 +22,7 @@ from pipeline.base.results_folder import check_folder
 from pipeline.base.text import wrap
 from pipeline.cli.command import SAVED_SWEEPS, Command
 from pipeline.cli.flags import ConfigFolders, Flags, read_flags
+from pipeline.cli.problems import collected, reject
 from pipeline.cli.schema import KEYS, ConfigT, Schema
 
 Folder = str | os.PathLike[str] | None  # is given to a call from Python
@@ -163,8 +164,14 @@ def _command(
 ) -> Command[ConfigT]:
     from pipeline.cli.arguments import parse_keywords  # Hydra, as above
 
-    path = None if folder is None else check_folder(folder)
-    return replace(parse_keywords(settings, schema, is_sweep=is_sweep), folder=path)
+    path, command, problems = None, None, list[str]()
+    with collected(problems):
+        command = parse_keywords(settings, schema, is_sweep=is_sweep)
+    with collected(problems):
+        path = None if folder is None else check_folder(folder)
+    reject(problems)
+    assert command
+    return replace(command, folder=path)
 
 
 def documented(

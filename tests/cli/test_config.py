@@ -174,6 +174,14 @@ def test_a_call_of_sweep_that_reproduces_a_run_gets_a_remedy_for_calls():
         sweep_from_python(TrainConfig, {"reproduce": "a"})
 
 
+def test_a_call_reports_the_problems_of_its_settings_and_of_its_folder(tmp_path):
+    (tmp_path / "notes").touch()
+    with pytest.raises(ConfigError) as error:
+        from_python(TrainConfig, {"hidden": 0, "epochz": 3}, tmp_path)
+    starts = [problem.split()[0] for problem in error.value.problems]
+    assert starts == ["`epochz`", "hidden", "folder"]
+
+
 class Five:
     """A number of another library."""
 
