@@ -46,7 +46,7 @@ class Several(list[Any]):
 
 
 class Setting(NamedTuple):
-    """What a key is set to, not yet validated."""
+    """A setting as it was given: its value, not yet validated."""
 
     value: Any  # one value, `Several` values, or an `Interval`
     path: Path | None = None  # the file with the value; None if the value was given
