@@ -59,7 +59,7 @@ def _make_command(
         ConfigError: If settings or files are invalid, with the problems of all steps.
     """
     _check_groups(flags.folders)
-    compositions, in_files = _compose(given, schema, flags)
+    compositions, in_files = _compositions(given, schema, flags)
     combinations = list_combinations(compositions, schema)
     problems = [*given.problems, *in_files]
     reject(_all_problems(problems, compositions, combinations, schema, flags))
@@ -110,7 +110,7 @@ def _check_groups(folders: ConfigFolders) -> None:
             raise ConfigError(f"{rule} {name} in {displayed(folder)}")
 
 
-def _compose(
+def _compositions(
     given: Given, schema: Schema, flags: Flags
 ) -> tuple[Sequence[Composition], list[str]]:
     """Return the compositions, and the problems of the files.
