@@ -88,7 +88,8 @@ def _indices(images: Any) -> str:  # noqa: ANN401
     """Return one index or several indices of test images as text for the setting."""
     try:
         several = [images] if getattr(images, "ndim", None) == 0 else [*images]
-        if any(isinstance(each, bool) for each in several):
+        is_binary = isinstance(images, bytes | bytearray)  # iterated, it has integers
+        if is_binary or any(isinstance(each, bool) for each in several):
             raise TypeError
         return ",".join(str(index(each)) for each in several)
     except TypeError:
