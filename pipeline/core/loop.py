@@ -106,9 +106,10 @@ def fit(
         epochs: The numbers of the epochs, such as range(1, 21).
 
     Yields:
-        The network and its metrics: losses in nats, accuracies in [0, 1]. A metric
-        `train/...` is a mean over the training images. Each image is measured in the
-        step that uses it, as in Keras. A metric `val/...` is measured after the epoch.
+        The network, the duration of the epoch including its validation, and the
+        metrics: losses in nats, accuracies in [0, 1]. A metric `train/...` is a mean
+        over the training images. Each image is measured in the step that uses it, as in
+        Keras. A metric `val/...` is measured after the epoch.
 
     Raises:
         FloatingPointError: If a metric or a weight becomes non-finite.
