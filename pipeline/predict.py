@@ -66,12 +66,13 @@ def predict(
             `error.result` has the results of all others.
     """
     with output(quiet=quiet):
-        images: Any = settings.get("images", 0)
         array: Any = None
-        if _are_pixels(images):
-            array = settings.pop("images")
-        elif not isinstance(images, int | str | os.PathLike):
-            settings["images"] = _indices(images)
+        if "images" in settings:
+            images: Any = settings["images"]
+            if _are_pixels(images):
+                array = settings.pop("images")
+            elif not isinstance(images, int | str | os.PathLike):
+                settings["images"] = _indices(images)
         return run_predict(from_python(PredictConfig, settings, folder), array)
 
 

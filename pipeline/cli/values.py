@@ -87,10 +87,10 @@ def parse_options(argument: str, names: Sequence[str]) -> Options:
 
 def _parse_list(key: str, text: str) -> list[str] | None:
     inner = text[1:-1] if text[:1] + text[-1:] == "[]" else text
-    items = [item for item in _split_text(inner) if item not in ("", "null")]
-    if not items and "," in inner:
+    items = _split_text(inner)
+    if len(items) > 1 and "" in items:  # a list such as mnist,
         raise _unreadable(key, text)
-    return items or None
+    return [item for item in items if item not in ("", "null")] or None
 
 
 def _parse_texts(key: str, text: str) -> str | Several:
@@ -98,7 +98,7 @@ def _parse_texts(key: str, text: str) -> str | Several:
     items = _split_text(choice[1] if choice else text)
     if not choice and len(items) == 1:
         return items[0]
-    if "" in items:  # a list such as mnist,
+    if "" in items:  # values such as mnist,
         raise _unreadable(key, text)
     return Several(items)
 
