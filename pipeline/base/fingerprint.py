@@ -6,9 +6,7 @@ This module imports PyTorch only in `processor`, so that workers start quickly.
 """
 
 import functools
-import hashlib
 import importlib.metadata
-import json
 import os
 import platform
 from collections.abc import Mapping
@@ -17,6 +15,7 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from pipeline import core
+from pipeline.base.files import json_sha256
 from pipeline.base.source_code import code_sha256
 from pipeline.core import UserError
 from pipeline.core.hyperparameters import Hyperparameters
@@ -48,8 +47,7 @@ class Software:
     @classmethod
     def here(cls) -> "Software":
         """Return the software of this process."""
-        code = json.dumps(code_hashes()).encode()
-        return cls(hashlib.sha256(code).hexdigest(), torch_version())
+        return cls(json_sha256(code_hashes()), torch_version())
 
     def check(self, worker: str, *, remedy: str) -> None:
         """Compare the software of this process with `self`, that of another process.
@@ -76,8 +74,7 @@ def fingerprint(hyperparameters: Hyperparameters, data_sha256: str) -> str:
     """
     software = astuple(Software.here())
     content = [hyperparameters.model_dump(), data_sha256, *software]
-    text = json.dumps(content, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    return json_sha256(content)[:32]
 
 
 @functools.cache

@@ -100,10 +100,7 @@ def settings_help(keys: Iterable[str], required: Container[str]) -> str:
     """
     path, keys = conf_dir() / "config.yaml", {*keys}
     line = re.compile(r"^(\w+): *(.*?) +# (.*)$", re.MULTILINE)
-    try:
-        lines = line.findall(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{displayed(path)} cannot be read: {error}") from None
+    lines = line.findall(files.read_utf8(displayed(path)))
     comments = {
         f"{key}={value}": (
             f"{REQUIRED.get(key, 'required')}: {text.partition('; null: ')[0]}"

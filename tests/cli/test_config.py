@@ -101,11 +101,28 @@ def test_help_has_each_setting_with_its_default_and_fits_80_columns(stage):
     assert max(map(len, text.splitlines())) <= 80
 
 
-def test_help_names_a_missing_file(tmp_path, monkeypatch):
+def test_help_names_a_file_that_cannot_be_read_as_other_commands_do(
+    tmp_path, monkeypatch
+):
     monkeypatch.setattr(paths, "PACKAGE", tmp_path)
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "conf").mkdir()
-    with pytest.raises(UserError, match=r"\.yaml cannot be read: .* No such file"):
-        help_text("python -m pipeline.train", "", TrainConfig, Flags().folders)
+    file = tmp_path / "conf" / "config.yaml"
+
+    def message(function, *arguments):
+        with pytest.raises(UserError) as error:
+            function(*arguments)
+        return str(error.value)
+
+    def both_messages():
+        name, folders = "python -m pipeline.train", Flags().folders
+        given = name, "", TrainConfig, folders
+        return {message(help_text, *given), message(read, file)}
+
+    missing = "conf/config.yaml cannot be read: No such file or directory"
+    assert both_messages() == {missing}
+    file.write_bytes(b"\xff")
+    assert both_messages() == {"conf/config.yaml must be text in UTF-8"}
 
 
 def test_a_folder_of_settings_that_cannot_be_read_is_reported(other_user, monkeypatch):

@@ -6,6 +6,7 @@ import pytest
 
 from pipeline import UserError
 from pipeline.base.paths import MODEL_FILE, TRAINING_FILES, TRAINING_FOLDER
+from pipeline.base.tags import Status
 from pipeline.cli import defaults
 from pipeline.core.dataset import DataFile, Dataset
 from pipeline.core.hyperparameters import Hyperparameters
@@ -38,7 +39,8 @@ def folder(training, tmp_path):
 def run(training, folder):
     """The recorded run of the training run."""
     tags = {"weights.sha256": training.weights_sha256}
-    return RecordedRun("1f", "short", "Default", "FINISHED", tags, folder.parent, 0)
+    finished = Status.FINISHED
+    return RecordedRun("1f", "short", "Default", finished, tags, folder.parent, 0)
 
 
 def test_a_training_run_is_read_as_it_was_written(training, folder, run):
