@@ -1,7 +1,8 @@
-"""The fingerprint of a training run: a hash of what determines its weights.
+"""The fingerprint of a training run: a hash of what determines its results.
 
-On the same type of processor, equal fingerprints mean byte-identical weights. This
-module imports PyTorch only in `processor`, so that workers start quickly.
+The results are the weights, the metrics, and the margin below which a prediction is
+unsure. On the same type of processor, equal fingerprints mean byte-identical weights.
+This module imports PyTorch only in `processor`, so that workers start quickly.
 """
 
 import functools
@@ -25,7 +26,7 @@ FOLDER = Path(core.__file__).parent
 
 
 class OtherSoftware(UserError):
-    """A process would compute different weights from the program that it works for.
+    """A process could compute other results than the program that it works for.
 
     The two differ in the code of `core` or in the version of PyTorch.
     """
@@ -33,11 +34,11 @@ class OtherSoftware(UserError):
 
 @dataclass(frozen=True)
 class Software:
-    """What determines the weights of a training run, besides its settings and data.
+    """What determines the results of a training run, besides its settings and data.
 
-    The version of NumPy is not included, because the weights depend only on exact or
+    The version of NumPy is not included, because the results depend only on exact or
     correctly rounded results of NumPy, such as sorting, subtraction and square roots.
-    The quantile in `margin`, which does not affect the weights, is rounded.
+    One exception, the quantile in `core.margin`, is rounded to four decimals.
     """
 
     code: str  # the hash of the code of `core`; see `code_hashes`

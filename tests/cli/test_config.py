@@ -96,8 +96,8 @@ def test_help_has_each_setting_with_its_default_and_fits_80_columns(stage):
     for key in STAGES[stage].required:
         rule = ", unless MLFLOW_TRACKING_URI is the URL of a server"
         assert f" {key}=null required{rule if key == 'server' else ''}: " in words
-    experiments = "\n  experiment: hidden_sizes, learning_rates, search\n"
-    assert (experiments in text) == (stage == "train")
+    saved_sweeps = "\n  experiment: hidden_sizes, learning_rates, search\n"
+    assert (saved_sweeps in text) == (stage == "train")
     assert max(map(len, text.splitlines())) <= 80
 
 
@@ -189,6 +189,14 @@ def test_a_call_of_sweep_that_reproduces_a_run_gets_a_remedy_for_calls():
     rule = r"^reproduce cannot be used in a sweep: call train\(\)$"
     with pytest.raises(ConfigError, match=rule):
         sweep_from_python(TrainConfig, {"reproduce": "a"})
+
+
+def test_a_call_reports_the_problems_of_its_settings_and_of_its_folder(tmp_path):
+    (tmp_path / "notes").touch()
+    with pytest.raises(ConfigError) as error:
+        from_python(TrainConfig, {"hidden": 0, "epochz": 3}, tmp_path)
+    starts = [problem.split()[0] for problem in error.value.problems]
+    assert starts == ["`epochz`", "hidden", "folder"]
 
 
 class Five:

@@ -20,9 +20,9 @@ from pipeline.training.training_run import finished_training_run, read_training_
 def training(few, tmp_path):
     """A training run of two epochs."""
     hyperparameters = Hyperparameters(**defaults() | {"epochs": 2})
-    epochs = [*train_network(few, hyperparameters)]
     file = DataFile(tmp_path / "mnist.safetensors", "00ff")
     dataset = Dataset(file, few.train, few.val)
+    epochs = [*train_network(dataset, hyperparameters)]
     return finished_training_run(dataset, few.train, hyperparameters, epochs)
 
 
