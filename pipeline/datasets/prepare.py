@@ -24,6 +24,7 @@ from pipeline.core.dataset import DataFile, LabeledImages
 from pipeline.datasets import idx
 from pipeline.datasets.components import read_components, write_components
 from pipeline.datasets.data_files import (
+    RecordedFile,
     Summary,
     files_beside,
     read_source_record,
@@ -72,13 +73,13 @@ def prepare(dataset: str, *, folder: Path) -> PreparedData:
     """
     path, origin = path_and_origin(dataset, folder=folder)
     # This check needs no lock, so that the folder can belong to another user.
-    if (file := complete_file(path)) and _is_intact(file):
+    if (recorded := complete_file(path)) and (file := recorded.verified()):
         return PreparedData(file, is_new=False)
     _check_writable(path)
     waiting = "waiting for another process that prepares a data set"
     # One lock for all data sets, because several can share raw files.
     with locking.lock(folder / ".lock", locking.Level.DATASET, waiting=waiting):
-        if (file := _recorded_file(path)) and _is_intact(file):
+        if (recorded := _recorded_file(path)) and (file := recorded.verified()):
             _write_others(file, _missing(file), origin)
             return PreparedData(file, is_new=False)
         _report_damage(path)
@@ -90,35 +91,24 @@ def prepare(dataset: str, *, folder: Path) -> PreparedData:
         return PreparedData(file, is_new=True)
 
 
-def complete_file(path: Path) -> DataFile | None:
-    """Return the file of a data set if no file next to it is missing.
-
-    The hash is the recorded one, with which the file must still be compared.
-    """
+def complete_file(path: Path) -> RecordedFile | None:
+    """Return the file of a data set if no file next to it is missing."""
     file = _recorded_file(path)
     return file if file and not _missing(file) else None
 
 
-def _recorded_file(path: Path) -> DataFile | None:
+def _recorded_file(path: Path) -> RecordedFile | None:
     """Return the file of a data set with its recorded hash, if there is a record.
 
     The result is also None if the code that reads the images has changed.
     """
     recorded = read_source_record(path)
     if recorded and recorded.code == spec(path.stem).reader_sha256:
-        return DataFile(path, recorded.sha256)
+        return RecordedFile(path, recorded.sha256)
     return None
 
 
-def _is_intact(file: DataFile) -> bool:
-    """Return whether the file of a data set has its recorded hash."""
-    try:
-        return files.file_sha256(file.path) == file.sha256
-    except OSError:  # missing, or replaced by another process
-        return False
-
-
-def _missing(file: DataFile) -> set[str]:
+def _missing(file: RecordedFile | DataFile) -> set[str]:
     """Return the files that are missing, damaged or belong to other data."""
     beside = files_beside(file.path)
     missing = set()
