@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "images": set(),
     "tracking": {"execution"},
     "datasets": {"plots"},  # two plots belong to the file of a data set
-    "model": {"datasets", "execution", "tracking"},
+    "model": {"datasets", "tracking"},
     "training": {"cli", "datasets", "execution", "model", "plots", "tracking"},
     "evaluation": {"datasets", "images", "model", "plots"},
     "integers": {"model"},

@@ -259,7 +259,7 @@ def submit_model(run: OpenRun, training: "TrainingRun", path: Path) -> None:
 @contextmanager
 def exported_model(training: "TrainingRun", path: Path) -> Iterator[ModelData]:
     """Export the network in a file, and yield the data of its model."""
-    from pipeline.model.program import export_network  # imports PyTorch
+    from pipeline.training.program import export_network  # imports PyTorch
 
     last, metadata = training.last, training.metadata
     metrics = [

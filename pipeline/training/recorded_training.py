@@ -21,7 +21,6 @@ from pipeline.core.dataset import Dataset
 from pipeline.core.epoch import Epoch
 from pipeline.core.loop import TrainingState, fit
 from pipeline.execution.interrupt import delayed_interrupt
-from pipeline.model.program import start_exporter
 from pipeline.model.trained_network import describe_layers
 from pipeline.tracking import OpenRun, Tracker, announce_kept_name, tagged_runs
 from pipeline.training.checkpoints import Checkpoint, CheckpointKey, open_checkpoint
@@ -35,6 +34,7 @@ from pipeline.training.log import (
     submit_result,
 )
 from pipeline.training.printing import print_epochs, print_summary
+from pipeline.training.program import start_exporter
 from pipeline.training.result import TrainResult
 from pipeline.training.size import check_machine
 from pipeline.training.training_run import TrainingRun, finished_training_run
