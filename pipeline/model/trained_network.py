@@ -1,6 +1,6 @@
 """The file of a trained network, from the folder of a training run or from elsewhere.
 
-`histories` reads the histories in the same folder. `training/training_run.py` writes
+`histories` reads the histories in the same folder. `training/training_files.py` writes
 and reads the whole folder of a training run.
 """
 

@@ -39,7 +39,8 @@ from pipeline.training.log import (
     submit_inputs,
     submit_result,
 )
-from pipeline.training.training_run import TrainingRun, read_training_run
+from pipeline.training.training_files import read_training_run, write_training_run
+from pipeline.training.training_run import TrainingRun
 
 if TYPE_CHECKING:  # importing MLflow takes a second
     from pipeline.tracking.mlflow_run import Run
@@ -87,7 +88,7 @@ class Children:
             submit_inputs(child, inputs, plots=False, reused=reused)
             # The best child gets images and statistics later.
             child.submit(log_epochs, metrics_of(training.epochs), shown=[])
-            training.write(path.parent, run_id=child.run_id)
+            write_training_run(training, path.parent, run_id=child.run_id)
             submit_result(child, training)
         return Outcome(
             job,

@@ -27,7 +27,7 @@ from pipeline.sweeps.recorded import RecordedSweep
 from pipeline.sweeps.report import Report
 from pipeline.sweeps.report_text import print_report
 from pipeline.sweeps.result import SweepResult, failure_message, give_to_caller
-from pipeline.training.training_run import compute_training_run
+from pipeline.training.computation import compute_training_run
 
 
 def train_missing(sweep: Sweep, executor: Executor) -> SweepResult:

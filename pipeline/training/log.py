@@ -245,7 +245,7 @@ def log_result(
 
 
 def log_files(run: "Run", paths: Sequence[Path]) -> None:
-    """Log the files that `TrainingRun.write` wrote."""
+    """Log the files that `write_training_run` wrote."""
     run.log_files(TRAINING_FOLDER, paths)
 
 

@@ -30,7 +30,8 @@ from pipeline.tracking import RecordedRun, find_training_run, provenance
 from pipeline.training.log import CODE_FILE, DATA_FOLDER
 from pipeline.training.recorded_training import TrainCall, record_training
 from pipeline.training.result import TrainResult
-from pipeline.training.training_run import TrainingRun, read_training_run
+from pipeline.training.training_files import read_training_run
+from pipeline.training.training_run import TrainingRun
 
 ENVIRONMENT_TAGS = {  # tags of a run that can explain different bytes
     COMMIT_TAG: "commit",
