@@ -199,8 +199,8 @@ def _write_images(path: Path, train: LabeledImages, test: LabeledImages) -> Data
     """Write the file of a data set."""
     tensors = {
         f"{part}_{kind}": np.ascontiguousarray(array)
-        for part, data in (("train", train), ("test", test))
-        for kind, array in (("images", data.images), ("labels", data.labels))
+        for part, images in (("train", train), ("test", test))
+        for kind, array in (("images", images.images), ("labels", images.labels))
     }
     files_beside(path).summary.unlink(missing_ok=True)  # of the previous file
     with busy(f"writing {path.name}"):
@@ -218,21 +218,23 @@ def _write_others(
     """
     if not missing:
         return
-    data, beside = file.read(), files_beside(file.path)
+    dataset, beside = file.read(), files_beside(file.path)
     if "components" in missing:
-        with busy(f"computing the principal components of {data.name}"):
-            write_components(data)
+        with busy(f"computing the principal components of {dataset.name}"):
+            write_components(dataset)
     if "plots" in missing:
-        train, names = data.train, spec(data.name).class_names
+        train, names = dataset.train, spec(dataset.name).class_names
+        means = class_means(dataset)
         for plot_path, plot in (
-            (beside.means, plots.class_means(class_means(data), train.labels, names)),
+            (beside.means, plots.class_means(means, train.labels, names)),
             (beside.samples, plots.contact_sheet(train.images, train.labels, names)),
         ):
             with files.atomic_file(plot_path) as written:
                 plot.save(written, "PNG")
     if "summary" in missing:
         recorded = read_source_record(file.path)
-        described = summarize(data, recorded.origin if recorded else origin)
-        described = described.model_copy(update={"code": spec(data.name).reader_sha256})
+        described = summarize(dataset, recorded.origin if recorded else origin)
+        code = spec(dataset.name).reader_sha256
+        described = described.model_copy(update={"code": code})
         content = files.as_json(described.model_dump(exclude_none=True)).encode()
         files.write_atomic(beside.summary, content)

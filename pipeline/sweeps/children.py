@@ -69,9 +69,9 @@ class Children:
         reused: RecordedRun | None = None,
     ) -> Outcome:
         """Record a job that was trained now, or earlier by the run `reused`."""
-        training = training.with_dataset(job.data.name)  # its name in this sweep
+        training = training.with_dataset(job.data_file.name)  # its name in this sweep
         inputs = TrainingInputs(
-            job.data, job.values, job.options, fingerprint=job.fingerprint
+            job.data_file, job.values, job.options, fingerprint=job.fingerprint
         )
         start = RunStart(
             job.name,

@@ -125,7 +125,7 @@ def _train(
                     add(reused)
                 else:
                     arguments = {"hyperparameters": job.hyperparameters}
-                    yield Task(job, job.data, arguments)
+                    yield Task(job, job.data_file, arguments)
 
         for result in executor.run(compute_training_run, tasks()):
             if isinstance(result, LostAttempt):

@@ -50,10 +50,10 @@ class Original:
     training: TrainingRun
 
 
-def reproduce(call: TrainCall, *, data: Path) -> TrainResult:
+def reproduce(call: TrainCall, *, data_folder: Path) -> TrainResult:
     """Train a recorded run again, and compare the two networks.
 
-    `data` is the folder of all data sets.
+    `data_folder` is the folder of all data sets.
 
     Raises:
         UserError: If the run or its data is not available.
@@ -65,7 +65,7 @@ def reproduce(call: TrainCall, *, data: Path) -> TrainResult:
         text = str(cfg.reproduce)
         run = find_training_run(text, store=tracker.store, server=cfg.server)
         original = Original(run, read_training_run(run))
-    dataset = load_data(original, data)
+    dataset = load_data(original, data_folder)
     settings = {
         **dict(cfg),
         **dict(original.training.hyperparameters),

@@ -33,7 +33,7 @@ def train_or_reproduce(
     with one_thread():
         if cfg.reproduce:
             call = TrainCall(cfg, command.options, tracker, on_epoch, results)
-            return reproduce(call, data=data_dir())
+            return reproduce(call, data_folder=data_dir())
         dataset = datasets.load(cfg.dataset, folder=data_dir())
         cfg = cfg.model_copy(update={"dataset": dataset.name})  # cfg may name a folder
         call = TrainCall(cfg, command.options, tracker, on_epoch, results)
