@@ -148,7 +148,7 @@ class Executor(AbstractContextManager["Executor"]):
                         error = raised
                 if not error:
                     self._fill(function, attempts)
-            except Exception as raised:
+            except Exception as raised:  # noqa: BLE001 - raised after the results
                 error = raised
             for result in results:
                 # After `stop`, no task is tried again.
