@@ -250,6 +250,12 @@ def test_core_has_no_subfolders_because_a_fingerprint_does_not_include_them():
     assert {*PIPELINE.glob("core/**/*.py")} == {*PIPELINE.glob("core/*.py")}
 
 
+def test_only_core_and_the_package_import_user_error_from_core():
+    path = "pipeline.core.UserError"
+    importing = {package_of(each) for each in MODULES if path in imports(each)}
+    assert importing == {"core", "__init__"}
+
+
 def test_core_imports_nothing_else_of_the_project():
     names = {name for path in PIPELINE.glob("core/*.py") for name in imports(path)}
     ours = {name for name in names if name.split(".")[0] == "pipeline"}

@@ -15,9 +15,8 @@ from contextlib import suppress
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
-from pipeline import core
+from pipeline import UserError, core
 from pipeline.base.source_code import code_sha256
-from pipeline.core import UserError
 from pipeline.core.hyperparameters import Hyperparameters
 
 # Fields of /proc/cpuinfo: the first three on x86, the others on ARM.
