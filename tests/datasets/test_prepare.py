@@ -59,6 +59,13 @@ def test_a_hash_that_is_only_recorded_is_not_that_of_a_verified_file(tmp_path):
     assert recorded.verified() is recorded.read() is None
 
 
+def test_the_summary_of_a_result_stays_if_the_files_change(tmp_path):
+    prepared = datasets.prepare("digits", folder=tmp_path)
+    for path in tmp_path.iterdir():
+        path.unlink()
+    assert prepared.summary.train.images == 1500
+
+
 def test_a_user_who_cannot_write_to_the_folder_uses_a_complete_data_set(
     request, tmp_path
 ):
