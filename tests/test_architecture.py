@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "images": set(),
     "tracking": {"execution"},
     "datasets": {"plots"},  # two plots belong to the file of a data set
-    "model": {"datasets", "execution", "tracking"},
+    "model": {"datasets", "tracking"},
     "training": {"cli", "datasets", "execution", "model", "plots", "tracking"},
     "evaluation": {"datasets", "images", "model", "plots"},
     "integers": {"model"},
@@ -248,6 +248,12 @@ def test_dataclasses_with_arrays_are_compared_by_identity():
 
 def test_core_has_no_subfolders_because_a_fingerprint_does_not_include_them():
     assert {*PIPELINE.glob("core/**/*.py")} == {*PIPELINE.glob("core/*.py")}
+
+
+def test_only_core_and_the_package_import_user_error_from_core():
+    path = "pipeline.core.UserError"
+    importing = {package_of(each) for each in MODULES if path in imports(each)}
+    assert importing == {"core", "__init__"}
 
 
 def test_core_imports_nothing_else_of_the_project():

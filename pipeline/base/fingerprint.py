@@ -14,10 +14,9 @@ from contextlib import suppress
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
-from pipeline import core
+from pipeline import UserError, core
 from pipeline.base.files import json_sha256
 from pipeline.base.source_code import code_sha256
-from pipeline.core import UserError
 from pipeline.core.hyperparameters import Hyperparameters
 
 # Fields of /proc/cpuinfo: the first three on x86, the others on ARM.
@@ -96,6 +95,19 @@ def check_code() -> None:
     if modules != _imported() and _hash_modules(modules) != code_hashes():
         rule = f"the code in {FOLDER} changed while this program was running"
         raise OtherSoftware(f"{rule}: start it again")
+
+
+@functools.cache  # once: later edits do not affect this process
+def check_imported() -> None:
+    """Check that this process has imported the code whose hash it has.
+
+    What trains calls this function after it has imported `core`: PyTorch, and with it
+    most modules, is imported late, perhaps long after `core` was hashed.
+
+    Raises:
+        OtherSoftware: If a module was edited in between.
+    """
+    check_code()
 
 
 @functools.cache

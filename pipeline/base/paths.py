@@ -19,7 +19,7 @@ WEIGHT_HISTORY_FILE = "history.safetensors"
 HISTORY_FILE = "history.csv"
 METRICS_FILE = "metrics.json"
 RUN_FILE = "run.json"
-# All files that `TrainingRun.write` writes.
+# All files that `write_training_run` writes.
 TRAINING_FILES = (MODEL_FILE, WEIGHT_HISTORY_FILE, HISTORY_FILE, METRICS_FILE, RUN_FILE)
 DIFF_FILE = "code.diff"  # of a recorded run; see `provenance.code_diff`
 NETWORK_PATH = Path(TRAINING_FOLDER, MODEL_FILE)  # in the artifacts or the job's folder

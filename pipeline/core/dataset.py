@@ -49,7 +49,10 @@ class Split:
 
 @dataclass(frozen=True)
 class DataFile:
-    """The file of a data set, whose hash was verified."""
+    """The file of a data set, whose hash this command has verified.
+
+    `RecordedFile` has a hash that must still be compared.
+    """
 
     path: Path
     sha256: str
@@ -67,12 +70,7 @@ class DataFile:
         """
         content = self.path.read_bytes()
         self.check(hashlib.sha256(content).hexdigest())
-        arrays = safetensors.load(content)
-        return Dataset(
-            self,
-            train=LabeledImages(arrays["train_images"], arrays["train_labels"]),
-            test=LabeledImages(arrays["test_images"], arrays["test_labels"]),
-        )
+        return Dataset.from_bytes(self, content)
 
     def check(self, sha256: str) -> None:
         """Compare `sha256`, which was computed or recorded, with the verified hash.
@@ -94,6 +92,16 @@ class Dataset:
     file: DataFile  # lets another process read the data set
     train: LabeledImages
     test: LabeledImages
+
+    @staticmethod
+    def from_bytes(file: DataFile, content: bytes) -> "Dataset":
+        """Return the images in `content`, which has the hash of `file`."""
+        arrays = safetensors.load(content)
+        return Dataset(
+            file,
+            train=LabeledImages(arrays["train_images"], arrays["train_labels"]),
+            test=LabeledImages(arrays["test_images"], arrays["test_labels"]),
+        )
 
     @property
     def name(self) -> str:

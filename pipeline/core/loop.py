@@ -58,7 +58,7 @@ class TrainingState:
 
 
 def shuffled_batches(
-    data: LabeledImages, *, batch_size: int, generator: torch.Generator
+    train: LabeledImages, *, batch_size: int, generator: torch.Generator
 ) -> Iterator[tuple[Iterator[Batch], Int[Tensor, " n"]]]:
     """Shuffle the images epoch after epoch, indefinitely.
 
@@ -67,8 +67,8 @@ def shuffled_batches(
         an epoch can be smaller. A batch is valid until the next batch is requested,
         because both use the same memory. New tensors would take 8% more time.
     """
-    images = torch.from_numpy(data.images).flatten(start_dim=1)  # (n, 784), in bytes
-    labels = torch.from_numpy(data.labels).long()  # (n,)
+    images = torch.from_numpy(train.images).flatten(start_dim=1)  # (n, 784), in bytes
+    labels = torch.from_numpy(train.labels).long()  # (n,)
     targets = one_hot(labels, CLASSES).T.float()  # (10, n)
     shuffled_images, shuffled_targets = map(torch.empty_like, (images, targets))
     floats = torch.empty(batch_size, PIXELS, dtype=torch.float32)
@@ -177,10 +177,10 @@ def measure(network: Network, train: LabeledImages) -> tuple[dict[str, float], f
     return score(network, train), min_margin(network.predict(sample))
 
 
-def score(network: Network, data: LabeledImages) -> dict[str, float]:
+def score(network: Network, images: LabeledImages) -> dict[str, float]:
     """Return loss and accuracy of a network on labeled images."""
-    labels = torch.from_numpy(data.labels).long()
-    return _score(network.logits(data.images), labels)
+    labels = torch.from_numpy(images.labels).long()
+    return _score(network.logits(images.images), labels)
 
 
 def _score(

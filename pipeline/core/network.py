@@ -17,6 +17,7 @@ from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from pipeline.core import CLASSES, PIXELS, SIDE, WHITE, UserError
 from pipeline.core.epoch import Snapshot
+from pipeline.core.shapes import parameter_count
 
 BLOCK = 250  # images; see `blocks`
 GrayLevels = UInt8[np.ndarray, "n 28 28"] | UInt8[Tensor, "n 28 28"]
@@ -241,7 +242,7 @@ class Network(nn.Module):
     @property
     def parameter_count(self) -> int:
         """The number of weights and biases of all layers."""
-        return self.vector.numel()
+        return parameter_count(self.hidden)
 
 
 @cache

@@ -1,9 +1,9 @@
 """The settings of PyTorch while networks are trained.
 
-The settings belong to the process, which may be a user's notebook. Therefore,
-`one_thread` restores the previous settings. Processes that belong to this project, such
-as commands and workers, also set `base.process.ONE_THREAD`, which the libraries read
-when they are imported.
+The settings belong to the process, which may be a user's notebook, or to one of its
+Python threads. Therefore, `one_thread` restores the previous settings. Processes that
+belong to this project, such as commands and workers, also set
+`base.process.ONE_THREAD`, which the libraries read when they are imported.
 """
 
 import threading
@@ -14,7 +14,7 @@ import torch
 
 _lock = threading.Lock()
 _blocks = 0  # open blocks, in all Python threads
-_before = (1, "highest")  # threads and precision of products before the first block
+_precision = "highest"  # of matrix products, before the first block
 
 
 @contextmanager
@@ -23,29 +23,27 @@ def one_thread() -> Iterator[None]:
 
     Matrix products get the highest precision, because their precision affects the sums.
 
-    Blocks in several Python threads can overlap. The block that ends last restores the
-    settings. Until then, Python threads whose blocks have ended keep one thread.
+    Blocks in several Python threads can overlap. Each Python thread has its own number
+    of threads of PyTorch, and its own mode for denormal numbers, such as 1e-39. Each
+    block restores those. The precision is that of the process, so the block that ends
+    last restores it.
     """
-    global _blocks, _before
-    # Each Python thread has its own mode for denormal numbers, such as 1e-39.
+    global _blocks, _precision
+    threads = torch.get_num_threads()
     flushes_denormal = not torch.tensor(1e-39, dtype=torch.float32).mul(1).item()
     with _lock:
         if _blocks == 0:
-            precision = torch.get_float32_matmul_precision()
-            _before = torch.get_num_threads(), precision
+            _precision = torch.get_float32_matmul_precision()
         _blocks += 1
-        _set(1, "highest")
+        torch.set_float32_matmul_precision("highest")
+    torch.set_num_threads(1)
     torch.set_flush_denormal(True)  # 10% faster, with identical weights
     try:
         yield
     finally:
         torch.set_flush_denormal(flushes_denormal)
+        torch.set_num_threads(threads)
         with _lock:
             _blocks -= 1
             if _blocks == 0:
-                _set(*_before)
-
-
-def _set(threads: int, precision: str) -> None:
-    torch.set_num_threads(threads)
-    torch.set_float32_matmul_precision(precision)
+                torch.set_float32_matmul_precision(_precision)

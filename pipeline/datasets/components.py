@@ -16,7 +16,8 @@ from jaxtyping import Bool, Float, Int8, Integer, UInt8
 from pipeline import UserError
 from pipeline.base.source_code import modules_sha256
 from pipeline.base.tensors import read_tensors, tensors_sha256, write_tensors
-from pipeline.core import CLASSES, PIXELS, WHITE, dataset
+from pipeline.core import CLASSES, PIXELS, WHITE
+from pipeline.core import dataset as dataset_module
 from pipeline.core.dataset import Dataset, LabeledImages, sample_rows
 from pipeline.core.hyperparameters import SPLITS
 from pipeline.datasets.data_files import files_beside
@@ -28,7 +29,7 @@ COMPONENTS = 50  # per class; with 30, some images of Fashion-MNIST are accepted
 OOD_QUANTILE, RATIO_QUANTILE = 0.05, 0.01
 EXACT_BATCH = 256  # images; float32 adds their products exactly: 256 * WHITE**2 < 2**24
 # The hash of this module, with its constants, and of the module that selects images.
-FITTING_SHA256 = modules_sha256(__file__, dataset.__file__)
+FITTING_SHA256 = modules_sha256(__file__, dataset_module.__file__)
 
 
 @dataclass(frozen=True, eq=False)  # arrays cannot be compared as a whole
@@ -143,12 +144,12 @@ def _principal_components(
     return mean.round().astype(np.uint8), axes.round().astype(np.int8)
 
 
-def write_components(data: Dataset) -> None:
+def write_components(dataset: Dataset) -> None:
     """Fit the components for each split of a data set, and write one file (800 KB)."""
     arrays: dict[str, np.ndarray] = {}
     for split in SPLITS:
         try:
-            train = data.split(split).train
+            train = dataset.split(split).train
         except UserError:
             continue  # no network is trained with a split that is impossible
         fitted = fit_components(train)
@@ -156,12 +157,12 @@ def write_components(data: Dataset) -> None:
         arrays[f"{split}.components"] = fitted.components
         arrays[f"{split}.max_errors"] = fitted.max_errors
         arrays[f"{split}.max_ratio"] = np.asarray(fitted.max_ratio)
-    metadata = _metadata(arrays, data_sha256=data.file.sha256)
-    write_tensors(files_beside(data.file.path).components, arrays, metadata)
+    metadata = _metadata(arrays, data_sha256=dataset.file.sha256)
+    write_tensors(files_beside(dataset.file.path).components, arrays, metadata)
 
 
 def read_components(
-    data: Path, *, data_sha256: str
+    path: Path, *, data_sha256: str
 ) -> dict[str, ClassComponents] | None:
     """Read the components next to the file of a data set, by split.
 
@@ -170,7 +171,7 @@ def read_components(
         or by different code.
     """
     try:
-        arrays, metadata = read_tensors(files_beside(data).components)
+        arrays, metadata = read_tensors(files_beside(path).components)
     except UserError:
         return None
     if metadata != _metadata(arrays, data_sha256=data_sha256):

@@ -1,14 +1,18 @@
 """The files of a data set: their paths, and the stored summary, `<name>.json`."""
 
+import hashlib
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from pydantic import BaseModel, Field
 
 from pipeline import UserError
+from pipeline.base import files
 from pipeline.base.errors import AGAIN
 from pipeline.core import CLASSES
+from pipeline.core.dataset import DataFile, Dataset
 
 
 class Counts(BaseModel):
@@ -42,6 +46,32 @@ class Summary(SourceRecord):
     test: Counts
     pixels: Pixels
     always_zero: list[int]  # pixels (0..783, row by row) of all training images
+
+
+@dataclass(frozen=True)
+class RecordedFile:
+    """The file of a data set, and its hash in the summary, which may be outdated.
+
+    The file can be damaged, missing or replaced. `DataFile` is a verified file.
+    """
+
+    path: Path
+    sha256: str
+
+    def verified(self) -> DataFile | None:
+        """Return the file if it has the recorded hash."""
+        with suppress(OSError):  # missing, or replaced by another process
+            if files.file_sha256(self.path) == self.sha256:
+                return DataFile(self.path, self.sha256)
+        return None
+
+    def read(self) -> Dataset | None:
+        """Return the data set if its file has the recorded hash; read the file once."""
+        with suppress(OSError):
+            content = self.path.read_bytes()
+            if hashlib.sha256(content).hexdigest() == self.sha256:
+                return Dataset.from_bytes(DataFile(self.path, self.sha256), content)
+        return None
 
 
 class FilesBeside(NamedTuple):

@@ -230,7 +230,7 @@ def _download(url: str) -> bytes:
     def receive() -> None:
         try:
             content.set_result(_receive(url))
-        except BaseException as error:  # `result` raises it below, with its traceback
+        except BaseException as error:  # noqa: BLE001 - `result` raises it below
             if isinstance(error, urllib.error.HTTPError):
                 error.close()  # closes its connection
             content.set_exception(error)

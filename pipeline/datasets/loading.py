@@ -5,7 +5,6 @@ different name on this machine. `prepare` makes a file that is missing.
 """
 
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 
 from pipeline import UserError
@@ -48,26 +47,25 @@ def load(
         raise UserError(how_to_import(folder / f"{name}.safetensors", origin))
     if sha256 and not is_name(name):
         raise UserError(unknown_data_set(name))
-    data = _read(name, folder)
-    file = data.file
+    dataset = _read(name, folder)
+    file = dataset.file
     if sha256 and file.sha256 != sha256:
         rule = f"the network's training data, with the SHA-256 hash {sha256}"
         remedy = "restore that data, or train the network again"
         raise UserError(f"{file.path} must be {rule}, got {file.sha256}: {remedy}")
-    return data
+    return dataset
 
 
-def _read(dataset: str, folder: Path) -> Dataset:
+def _read(name: str, folder: Path) -> Dataset:
     """Read the images of a data set; create its file if necessary.
 
     Reading the file also compares its hash with the recorded hash, so that a file that
     is intact is hashed once, which takes 0.04 s for MNIST.
     """
-    path, _ = path_and_origin(dataset, folder=folder)
-    if file := complete_file(path):
-        with suppress(OSError, UserError):  # missing or damaged
-            return file.read()
-    return prepare(dataset, folder=folder).file.read()
+    path, _ = path_and_origin(name, folder=folder)
+    if (file := complete_file(path)) and (dataset := file.read()):
+        return dataset
+    return prepare(name, folder=folder).file.read()
 
 
 def load_components(
@@ -91,33 +89,33 @@ def load_components(
         UserError: If the components must be computed again, but `prepare` cannot do
             that, for example because this user cannot write to the folder.
     """
-    data = _file_with(sha256, folder)
-    if data is None:
+    path = _file_with(sha256, folder)
+    if path is None:
         return None
-    components = read_components(data, data_sha256=sha256)
+    components = read_components(path, data_sha256=sha256)
     if components is None:
-        prepare(data.stem, folder=folder)
-        components = read_components(data, data_sha256=sha256)
+        prepare(path.stem, folder=folder)
+        components = read_components(path, data_sha256=sha256)
     return components.get(split) if components else None
 
 
-def has_images_of(dataset: str, data: Dataset) -> bool:
-    """Return whether a data set has the images of `data`, even under a different name.
+def has_images_of(name: str, dataset: Dataset) -> bool:
+    """Return whether a data set has the images of `dataset`, under any name.
 
     Args:
-        dataset: The name of a data set, which is prepared, or a folder. For a folder
+        name: The name of a data set, which is prepared, or a folder. For a folder
             that was not imported, the result is False.
-        data: A data set in the folder of all data sets.
+        dataset: A data set in the folder of all data sets.
 
     Raises:
         UserError: If the data set is not available, or the folder does not exist.
     """
-    if dataset == data.name:
+    if name == dataset.name:
         return True
-    folder, sha256 = data.file.path.parent, data.file.sha256
-    if is_name(dataset):
-        return prepare(dataset, folder=folder).file.sha256 == sha256
-    path, _ = path_and_origin(dataset, folder=folder)
+    folder, sha256 = dataset.file.path.parent, dataset.file.sha256
+    if is_name(name):
+        return prepare(name, folder=folder).file.sha256 == sha256
+    path, _ = path_and_origin(name, folder=folder)
     return _records(path, sha256)
 
 

@@ -25,6 +25,7 @@ from pipeline.core.dataset import DataFile, LabeledImages
 from pipeline.datasets import idx
 from pipeline.datasets.components import read_components, write_components
 from pipeline.datasets.data_files import (
+    RecordedFile,
     Summary,
     files_beside,
     read_source_record,
@@ -71,8 +72,8 @@ def prepare(dataset: str, *, folder: Path) -> PreparedData:
     # This check needs no lock, so that the folder can belong to another user.
     # The summary is None only if another process is replacing it.
     if (
-        (file := complete_file(path))
-        and _is_intact(file)
+        (recorded := complete_file(path))
+        and (file := recorded.verified())
         and (summary := _stored_summary(path))
     ):
         return PreparedData(file, summary, is_new=False)
@@ -80,7 +81,7 @@ def prepare(dataset: str, *, folder: Path) -> PreparedData:
     waiting = "waiting for another process that prepares a data set"
     # One lock for all data sets, because several can share raw files.
     with locking.lock(folder / ".lock", locking.Level.DATASET, waiting=waiting):
-        if (file := _recorded_file(path)) and _is_intact(file):
+        if (recorded := _recorded_file(path)) and (file := recorded.verified()):
             _write_others(file, _missing(file), origin)
             return PreparedData(file, read_summary(path), is_new=False)
         _report_damage(path)
@@ -92,35 +93,24 @@ def prepare(dataset: str, *, folder: Path) -> PreparedData:
         return PreparedData(file, read_summary(path), is_new=True)
 
 
-def complete_file(path: Path) -> DataFile | None:
-    """Return the file of a data set if no file next to it is missing.
-
-    The hash is the recorded one, with which the file must still be compared.
-    """
+def complete_file(path: Path) -> RecordedFile | None:
+    """Return the file of a data set if no file next to it is missing."""
     file = _recorded_file(path)
     return file if file and not _missing(file) else None
 
 
-def _recorded_file(path: Path) -> DataFile | None:
+def _recorded_file(path: Path) -> RecordedFile | None:
     """Return the file of a data set with its recorded hash, if there is a record.
 
     The result is also None if the code that reads the images has changed.
     """
     recorded = read_source_record(path)
     if recorded and recorded.code == spec(path.stem).reader_sha256:
-        return DataFile(path, recorded.sha256)
+        return RecordedFile(path, recorded.sha256)
     return None
 
 
-def _is_intact(file: DataFile) -> bool:
-    """Return whether the file of a data set has its recorded hash."""
-    try:
-        return files.file_sha256(file.path) == file.sha256
-    except OSError:  # missing, or replaced by another process
-        return False
-
-
-def _missing(file: DataFile) -> set[str]:
+def _missing(file: RecordedFile | DataFile) -> set[str]:
     """Return the files that are missing, damaged or belong to other data."""
     beside = files_beside(file.path)
     missing = set()
@@ -216,8 +206,8 @@ def _write_images(path: Path, train: LabeledImages, test: LabeledImages) -> Data
     """Write the file of a data set."""
     tensors = {
         f"{part}_{kind}": np.ascontiguousarray(array)
-        for part, data in (("train", train), ("test", test))
-        for kind, array in (("images", data.images), ("labels", data.labels))
+        for part, images in (("train", train), ("test", test))
+        for kind, array in (("images", images.images), ("labels", images.labels))
     }
     files_beside(path).summary.unlink(missing_ok=True)  # of the previous file
     with busy(f"writing {path.name}"):
@@ -235,21 +225,23 @@ def _write_others(
     """
     if not missing:
         return
-    data, beside = file.read(), files_beside(file.path)
+    dataset, beside = file.read(), files_beside(file.path)
     if "components" in missing:
-        with busy(f"computing the principal components of {data.name}"):
-            write_components(data)
+        with busy(f"computing the principal components of {dataset.name}"):
+            write_components(dataset)
     if "plots" in missing:
-        train, names = data.train, spec(data.name).class_names
+        train, names = dataset.train, spec(dataset.name).class_names
+        means = class_means(dataset)
         for plot_path, plot in (
-            (beside.means, plots.class_means(class_means(data), train.labels, names)),
+            (beside.means, plots.class_means(means, train.labels, names)),
             (beside.samples, plots.contact_sheet(train.images, train.labels, names)),
         ):
             with files.atomic_file(plot_path) as written:
                 plot.save(written, "PNG")
     if "summary" in missing:
         recorded = read_source_record(file.path)
-        described = summarize(data, recorded.origin if recorded else origin)
-        described = described.model_copy(update={"code": spec(data.name).reader_sha256})
+        described = summarize(dataset, recorded.origin if recorded else origin)
+        code = spec(dataset.name).reader_sha256
+        described = described.model_copy(update={"code": code})
         content = files.as_json(described.model_dump(exclude_none=True)).encode()
         files.write_atomic(beside.summary, content)

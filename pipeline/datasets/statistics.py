@@ -19,13 +19,13 @@ def class_means(dataset: Dataset) -> dict[int, UInt8[np.ndarray, "28 28"]]:
     }
 
 
-def images_with_ink(data: LabeledImages) -> Int[np.ndarray, "784"]:
+def images_with_ink(images: LabeledImages) -> Int[np.ndarray, "784"]:
     """Return in how many of the images each pixel is above 0.
 
     The summary of a data set counts all training images, and `TrainedNetwork` the
     images of a training run. A pixel with the number 0 is an always-zero pixel.
     """
-    return np.asarray(np.count_nonzero(data.images, axis=0).ravel())
+    return np.asarray(np.count_nonzero(images.images, axis=0).ravel())
 
 
 def summarize(dataset: Dataset, origin: Mapping[str, str]) -> Summary:
@@ -50,6 +50,6 @@ def summarize(dataset: Dataset, origin: Mapping[str, str]) -> Summary:
     )
 
 
-def _count(data: LabeledImages) -> Counts:
-    per_class = np.bincount(data.labels, minlength=CLASSES).tolist()
-    return Counts(images=len(data), per_class=per_class)
+def _count(images: LabeledImages) -> Counts:
+    per_class = np.bincount(images.labels, minlength=CLASSES).tolist()
+    return Counts(images=len(images), per_class=per_class)

@@ -85,7 +85,7 @@ class RayExecutor(Executor):
         ray.shutdown()
 
     def _start(self, function: Callable[..., Any], task: Task) -> Any:  # noqa: ANN401
-        dataset = self._stored(task.data)
+        dataset = self._stored(task.data_file)
         return self._remote_task.remote(
             function, dataset, task.arguments, self._software
         )
@@ -136,14 +136,14 @@ def _connect(address: str) -> None:
         signal.signal(signal.SIGTERM, terminate)
 
 
-def _put_dataset(data: DataFile) -> Stored:
+def _put_dataset(data_file: DataFile) -> Stored:
     """Put a data set into Ray's object store.
 
     The reference is in a tuple. Without the tuple, Ray would copy the data to the node,
     and never free the copy if this process is killed. After a few such copies, a node
     runs no more tasks.
     """
-    return (ray.put(data.read()),)
+    return (ray.put(data_file.read()),)
 
 
 def _count_cpus() -> int:

@@ -25,7 +25,7 @@ class Task:
     """A call of the function: `function(dataset, **arguments)`."""
 
     job: Any  # what the caller wants to compute; the executor does not use it
-    data: DataFile  # the data set, which each worker loads once
+    data_file: DataFile  # the data set, which each worker loads once
     arguments: Mapping[str, Any]  # plain values and arrays
 
 
@@ -148,7 +148,7 @@ class Executor(AbstractContextManager["Executor"]):
                         error = raised
                 if not error:
                     self._fill(function, attempts)
-            except Exception as raised:
+            except Exception as raised:  # noqa: BLE001 - raised after the results
                 error = raised
             for result in results:
                 # After `stop`, no task is tried again.

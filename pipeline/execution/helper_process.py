@@ -108,7 +108,8 @@ class Channel:
                     continue
                 try:
                     result, error = self._answer(request)
-                except Exception as failed:  # a result that cannot be unpickled
+                # The caller gets it: a result that cannot be unpickled, for example.
+                except Exception as failed:  # noqa: BLE001
                     failed.add_note(_traceback(failed))
                     result, error = None, failed
                 if error:
@@ -273,11 +274,11 @@ def _respond(request: bytes) -> bytes:
     try:
         function, arguments, keywords = pickle.loads(request)
         return pickle.dumps((function(*arguments, **keywords), None, ""))
-    except BaseException as error:  # raised again in the other process
+    except BaseException as error:  # noqa: BLE001 - raised in the other process
         text = _traceback(error)
         try:
             pickle.loads(answer := pickle.dumps((None, error, text)))
-        except Exception:  # not every error can be sent
+        except Exception:  # noqa: BLE001 - pickle runs the code of any error
             name = f"{type(error).__name__}: {error}"
             return pickle.dumps((None, RuntimeError(name), text))
         return answer

@@ -79,7 +79,7 @@ class LocalExecutor(Executor):
         # After a `run` that was not finished, all processes may still be busy.
         free = (i for i, call in enumerate(self._calls) if not call or call.done())
         process = self._running_process(index := next(free, 0))
-        arguments = self._software, function, task.data, task.arguments
+        arguments = self._software, function, task.data_file, task.arguments
         self._calls[index] = call = process.submit(_run_task, *arguments)
         return call
 
@@ -109,14 +109,14 @@ def _import(modules: Sequence[str]) -> None:
 def _run_task(
     software: Software,
     function: Callable[..., Any],
-    data: DataFile,
+    data_file: DataFile,
     arguments: Mapping[str, Any],
 ) -> object:
     # The code may have been edited before this process started.
     software.check("a worker", remedy="start the program again")
-    return function(_load(data), **arguments)
+    return function(_load(data_file), **arguments)
 
 
 @lru_cache(2)  # 55 MB each
-def _load(data: DataFile) -> Dataset:
-    return data.read()
+def _load(data_file: DataFile) -> Dataset:
+    return data_file.read()

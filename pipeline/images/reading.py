@@ -64,7 +64,7 @@ def read_image(path: Path) -> UInt8[np.ndarray, "height width"]:
         raise UserError(f"{name} {reason}") from None
     except (UserError, MemoryError):
         raise
-    except Exception as error:  # Pillow's decoders raise many types of errors
+    except Exception as error:  # noqa: BLE001 - decoders raise errors of many types
         if isinstance(error, OSError) and error.errno:  # an error of the system
             raise UserError(f"{name} cannot be read: {error.strerror}") from None
         raise UserError(f"{name} is damaged: {error}") from None

@@ -24,9 +24,12 @@ such as a drawing; see `Scene`.
 `preprocess` finds the first seven reasons: *blank* and *no ink* itself, *shadow*,
 *edge*, *cut off* and many shapes with `finding_of_photo`, and several digits and *not
 drawn* with `finding_of`. If `preprocess` finds no reason, `classify` uses the reason
-that `OodDetector.reasons` returns, which is *unlike* or *close*. The thresholds of
-*unlike* (in `datasets.components`) and *close* (in `core.margin`) are quantiles of
-training images. The thresholds below were chosen by hand.
+that `OodDetector.reasons` returns, which is *unlike* or *close*.
+
+The thresholds of these two rules are quantiles of training images. Those of *unlike*
+belong to the data set: `OOD_QUANTILE` and `RATIO_QUANTILE` in `datasets/components.py`.
+That of *close* belongs to the network: `MIN_MARGIN_QUANTILE` and `LOWEST_MIN_MARGIN` in
+`core/margin.py`. The thresholds of all other rules are below, and were chosen by hand.
 `python tests/benchmarks/images.py` measures the effect of all thresholds: how many
 predictions are unsure for digits, for clothes and for noise.
 """

@@ -1,6 +1,6 @@
 """The file of a trained network, from the folder of a training run or from elsewhere.
 
-`histories` reads the histories in the same folder. `training/training_run.py` writes
+`histories` reads the histories in the same folder. `training/training_files.py` writes
 and reads the whole folder of a training run.
 """
 
@@ -106,8 +106,8 @@ class TrainedNetwork:
         Raises:
             UserError: If the network has a different number of layers.
         """
-        described = describe_layers(self.network)
-        if (layers := described.count("->")) != 2:
+        if (layers := len(_dense_layers(self.network))) != 2:
+            described = describe_layers(self.network)
             raise UserError(
                 f"{self.path} has {layers} layers ({described}): inspect and export "
                 "work only with two layers"
@@ -117,8 +117,12 @@ class TrainedNetwork:
 
 def describe_layers(network: Network) -> str:
     """Return the numbers of pixels and of neurons in each layer: 784 -> 20 -> 10."""
-    layers = [layer for layer in network.children() if isinstance(layer, Dense)]
-    return " -> ".join(map(str, [PIXELS, *(layer.out_features for layer in layers)]))
+    sizes = [PIXELS, *(layer.out_features for layer in _dense_layers(network))]
+    return " -> ".join(map(str, sizes))
+
+
+def _dense_layers(network: Network) -> list[Dense]:
+    return [layer for layer in network.children() if isinstance(layer, Dense)]
 
 
 def load_trained_network(path: Path) -> TrainedNetwork:

@@ -39,7 +39,8 @@ from pipeline.training.log import (
     submit_inputs,
     submit_result,
 )
-from pipeline.training.training_run import TrainingRun, read_training_run
+from pipeline.training.training_files import read_training_run, write_training_run
+from pipeline.training.training_run import TrainingRun
 
 if TYPE_CHECKING:  # importing MLflow takes a second
     from pipeline.tracking.mlflow_run import Run
@@ -68,9 +69,9 @@ class Children:
         reused: RecordedRun | None = None,
     ) -> Outcome:
         """Record a job that was trained now, or earlier by the run `reused`."""
-        training = training.with_dataset(job.data.name)  # its name in this sweep
+        training = training.with_dataset(job.data_file.name)  # its name in this sweep
         inputs = TrainingInputs(
-            job.data, job.values, job.options, fingerprint=job.fingerprint
+            job.data_file, job.values, job.options, fingerprint=job.fingerprint
         )
         start = RunStart(
             job.name,
@@ -87,7 +88,7 @@ class Children:
             submit_inputs(child, inputs, plots=False, reused=reused)
             # The best child gets images and statistics later.
             child.submit(log_epochs, metrics_of(training.epochs), shown=[])
-            training.write(path.parent, run_id=child.run_id)
+            write_training_run(training, path.parent, run_id=child.run_id)
             submit_result(child, training)
         return Outcome(
             job,

@@ -107,7 +107,7 @@ def comparable(configurations: Iterable[Configuration]) -> bool:
     for each in configurations:
         jobs += [outcome.job for outcome in each.trained]
         jobs += [job for job in each.missing if not job.error]
-    return len({(job.data.sha256, job.values["split"]) for job in jobs}) <= 1
+    return len({(job.data_file.sha256, job.values["split"]) for job in jobs}) <= 1
 
 
 def group_by_configuration(

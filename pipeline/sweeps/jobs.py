@@ -26,17 +26,17 @@ class Job:
     options: Mapping[str, str]
     varied: Sequence[str]  # the groups and the settings that the sweep varies
     error: str | None = None  # one line; None if the values are valid
-    known_data: DataFile | None = None  # the file of the data set; None if unknown
+    known_data_file: DataFile | None = None  # the file of the data set; None if unknown
 
     def __repr__(self) -> str:
         """Return a short description, because the fields contain all settings."""
         return f"<Job {self.short_name}>"
 
     @property
-    def data(self) -> DataFile:
+    def data_file(self) -> DataFile:
         """The file of the data set; the values must be valid."""
-        assert self.known_data, self.error
-        return self.known_data
+        assert self.known_data_file, self.error
+        return self.known_data_file
 
     @cached_property
     def hyperparameters(self) -> Hyperparameters:
@@ -49,7 +49,7 @@ class Job:
 
         Data sets with equal images and different names give the same fingerprint.
         """
-        return fingerprint(self.hyperparameters, self.data.sha256)
+        return fingerprint(self.hyperparameters, self.data_file.sha256)
 
     @cached_property
     def id(self) -> str:
@@ -61,8 +61,8 @@ class Job:
         if not self.error:
             return self.fingerprint
         values = {key: self.values.get(key) for key in TRAINING_KEYS}
-        if self.known_data:
-            values["dataset"] = self.known_data.sha256
+        if self.known_data_file:
+            values["dataset"] = self.known_data_file.sha256
         return files.json_sha256(values)
 
     @property

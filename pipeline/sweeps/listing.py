@@ -35,14 +35,14 @@ def list_jobs(
     if not {*varied} & {*TRAINING_KEYS}:
         varied.append("seed")  # each row of a table has a value
     groups = dict.fromkeys(group for each in combinations for group in each.options)
-    data = _prepare_each(
+    files = _prepare_each(
         {each.values["dataset"] for each in combinations if not each.error}, prepare
     )
     jobs: dict[str, Job] = {}
     for each in combinations:
         # `run_name` names the sweep, not its jobs.
         values = {**each.values, "run_name": None}
-        file = data.get(values["dataset"])
+        file = files.get(values["dataset"])
         if file:
             values["dataset"] = file.name
         options = {group: each.options.get(group, NO_OPTION) for group in groups}
@@ -60,9 +60,9 @@ def _prepare_each(
     names: Iterable[str], prepare: Callable[[str], DataFile]
 ) -> dict[str, DataFile]:
     """Return the file of each data set; equal images have the same file."""
-    data: dict[str, DataFile] = {}
-    images: dict[str, DataFile] = {}  # by SHA-256 hash
+    files: dict[str, DataFile] = {}
+    by_images: dict[str, DataFile] = {}  # by SHA-256 hash
     for name in sorted(names):
         file = prepare(name)
-        data[name] = images.setdefault(file.sha256, file)
-    return data
+        files[name] = by_images.setdefault(file.sha256, file)
+    return files

@@ -27,7 +27,7 @@ from pipeline.sweeps.recorded import RecordedSweep
 from pipeline.sweeps.report import Report
 from pipeline.sweeps.report_text import print_report
 from pipeline.sweeps.result import SweepResult, failure_message, give_to_caller
-from pipeline.training.training_run import compute_training_run
+from pipeline.training.computation import compute_training_run
 
 
 def train_missing(sweep: Sweep, executor: Executor) -> SweepResult:
@@ -125,7 +125,7 @@ def _train(
                     add(reused)
                 else:
                     arguments = {"hyperparameters": job.hyperparameters}
-                    yield Task(job, job.data, arguments)
+                    yield Task(job, job.data_file, arguments)
 
         for result in executor.run(compute_training_run, tasks()):
             if isinstance(result, LostAttempt):

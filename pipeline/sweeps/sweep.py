@@ -40,7 +40,7 @@ from pipeline.tracking import (
 )
 from pipeline.training.size import training_bytes
 
-TRAINING = "pipeline.training.training_run"  # the module that workers import first
+TRAINING = "pipeline.training.computation"  # the module that workers import first
 UNTRACKED = (
     "With tracking=none, no results are recorded: if this sweep is "
     "interrupted, the same command starts from the beginning."
@@ -66,7 +66,7 @@ def train_sweep(
         command,
         on_result or (lambda outcome: None),
         store=store_dir(),
-        data=data_dir(),
+        data_folder=data_dir(),
         caller_folder=command.folder,
     ) as sweep:
         for outcome in sweep.plan.outcomes:
@@ -82,7 +82,7 @@ def _open_sweep(
     on_result: OnResult,
     *,
     store: Path,
-    data: Path,
+    data_folder: Path,
     caller_folder: Path | None,
 ) -> Iterator[Sweep]:
     """Find out which jobs a sweep has, and which earlier processes have trained.
@@ -93,7 +93,7 @@ def _open_sweep(
     tracker = Tracker(store, server=cfg.server, experiment=cfg.recorded_in)
     tracker.read_code()
     call = SweepCall(cfg, tracker, caller_folder, on_result)
-    jobs = list_jobs(command, lambda name: _prepare(name, data, cfg.executor))
+    jobs = list_jobs(command, lambda name: _prepare(name, data_folder, cfg.executor))
     identifier = sweep_id(
         jobs, command.intervals, experiment=tracker.experiment, again=cfg.again
     )

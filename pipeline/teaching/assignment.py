@@ -12,7 +12,8 @@ from pipeline.core.dataset import Dataset
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.teaching.answer_inputs import QuestionValues
 from pipeline.teaching.variant import Variant
-from pipeline.training.training_run import Track, TrainingRun, compute_training_run
+from pipeline.training.computation import Track, compute_training_run
+from pipeline.training.training_run import TrainingRun
 
 
 def pytorch() -> str:

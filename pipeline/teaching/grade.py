@@ -82,9 +82,9 @@ def grade(cfg: GradeConfig, folder: Path | None) -> ClassGrades:
             "zip file for each student"
         )
     check_course(found)
-    data = datasets.load(cfg.dataset, folder=data_dir())
+    dataset = datasets.load(cfg.dataset, folder=data_dir())
     # This raises an error if the settings are invalid.
-    data.training_split(assignment.hyperparameters("any"))
+    dataset.training_split(assignment.hyperparameters("any"))
     accepted = {student for student, about in listed.items() if about.is_accepted}
     readable = [
         replace(entry, is_accepted=entry.student in accepted)
@@ -100,16 +100,16 @@ def grade(cfg: GradeConfig, folder: Path | None) -> ClassGrades:
     if mistakes:
         say("Press Ctrl-C to stop the command.")
     entries = sorted(
-        one_for_each_id([*rejected, *_grade(readable, assignment, data, cfg)]),
+        one_for_each_id([*rejected, *_grade(readable, assignment, dataset, cfg)]),
         key=lambda x: (not x.student, x.student, x.place),
     )
     assigned = dict[str, Snapshot]()
     for student in sorted({*listed, *(entry.student for entry in readable)}):
         with suppress(UserError):  # without a submission, there is no file
-            file = _reference(student, assignment, data)
+            file = _reference(student, assignment, dataset)
             assigned[student] = read_assigned(file).network
     other_questions = sum(
-        entry.has_other_questions(assignment.question_values(entry.student, data))
+        entry.has_other_questions(assignment.question_values(entry.student, dataset))
         for entry in entries
         if isinstance(entry, Graded)
     )
@@ -139,7 +139,7 @@ def grade(cfg: GradeConfig, folder: Path | None) -> ClassGrades:
             f"{first.place}: {first.problem}"
         )
     with busy("writing the pages"):
-        _write(grades, data, cfg)
+        _write(grades, dataset, cfg)
     _print(grades)
     return grades
 
@@ -147,7 +147,7 @@ def grade(cfg: GradeConfig, folder: Path | None) -> ClassGrades:
 def _grade(
     submissions: Sequence[Submission],
     assignment: Assignment,
-    data: Dataset,
+    dataset: Dataset,
     cfg: GradeConfig,
 ) -> list[GradedOrRejected]:
     """Grade the submissions, and reject those whose grading fails.
@@ -158,7 +158,7 @@ def _grade(
     done, tasks = list[GradedOrRejected](), list[Task]()
     selected: dict[str, Any] = {"require": cfg.require, "names": cfg.questions}
     for entry in submissions:
-        reference = _reference(entry.student, assignment, data)
+        reference = _reference(entry.student, assignment, dataset)
         content = [assignment.course, reference.stem, entry.sha256]
         path = reference.with_name(f"{files.json_sha256(content)}.json")
         earlier = read_grade(path)
@@ -172,7 +172,7 @@ def _grade(
             "network": entry.network,
             "reference": reference,
         }
-        tasks.append(Task((entry, path, earlier), data.file, arguments))
+        tasks.append(Task((entry, path, earlier), dataset.file, arguments))
     pool = new_executor(
         "local",
         workers=cfg.workers,
@@ -189,13 +189,13 @@ def _grade(
     return done
 
 
-def _reference(student: str, assignment: Assignment, data: Dataset) -> Path:
+def _reference(student: str, assignment: Assignment, dataset: Dataset) -> Path:
     """Return the path of the file of an assigned network.
 
     The name of the file begins with a hash. The file is not in the folder of a call,
     because this folder must be empty.
     """
-    name = fingerprint(assignment.hyperparameters(student), data.file.sha256)
+    name = fingerprint(assignment.hyperparameters(student), dataset.file.sha256)
     return outputs_dir() / "grades" / ".cache" / f"{name}-epochs.safetensors"
 
 
@@ -211,13 +211,13 @@ def _finish(result: TaskResult, selected: Mapping[str, Any]) -> GradedOrRejected
     return entry.graded(result.value, earlier, **selected)
 
 
-def _write(grades: ClassGrades, data: Dataset, cfg: GradeConfig) -> None:
+def _write(grades: ClassGrades, dataset: Dataset, cfg: GradeConfig) -> None:
     """Write the feedback for each student, the page of the class, and the points."""
     folder = grades.folder
     with files.atomic_folder(folder / "feedback") as temporary:
         for entry in grades.entries:
             if entry.student:
-                values = grades.assignment.question_values(entry.student, data)
+                values = grades.assignment.question_values(entry.student, dataset)
                 page = render_feedback(
                     entry, values, grades.assignment, solutions=cfg.solutions
                 )

@@ -115,7 +115,7 @@ class Copier:
             reason = "interrupted"
         except UserError as error:
             reason = printable(str(error))
-        except Exception as error:  # the local run is complete, as after Ctrl-C
+        except Exception as error:  # noqa: BLE001 - the local run is complete
             text = " ".join(str(error).split())
             reason = printable(f"{type(error).__name__}: {text[:300]}")
         message = (

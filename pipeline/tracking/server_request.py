@@ -41,5 +41,5 @@ def _read_tags(server: str, run_id: str) -> dict[str, str] | None:
     try:
         return dict(MlflowClient(server).get_run(run_id).data.tags)
     # The URL may belong to a different kind of server, whose response raises any error.
-    except Exception:
+    except Exception:  # noqa: BLE001
         return None

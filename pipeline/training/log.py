@@ -58,7 +58,7 @@ FINAL_STEP = 0  # MLflow draws a single value as a labeled bar if its step is 0
 class TrainingInputs:
     """The data and settings of a training run, which its run records at the start."""
 
-    data: DataFile  # with the hash that the file had when it was read
+    data_file: DataFile  # with the hash that the file had when it was read
     values: Mapping[str, Any]  # all settings, by key
     options: Mapping[str, str]  # the options of config groups
     fingerprint: str
@@ -74,7 +74,7 @@ class TrainingInputs:
         return {
             **self.options,
             KIND_TAG: Kind.TRAINING,
-            DATA_TAG: self.data.sha256,
+            DATA_TAG: self.data_file.sha256,
             FINGERPRINT_TAG: self.fingerprint,
         }
 
@@ -89,12 +89,12 @@ def submit_inputs(
     """Submit the data, the settings and the code of a training run."""
     settings = files.as_yaml(inputs.values)
     code = code_hashes()
-    run.submit(log_inputs, inputs.data, settings, code, plots=plots, reused=reused)
+    run.submit(log_inputs, inputs.data_file, settings, code, plots=plots, reused=reused)
 
 
 def log_inputs(
     run: "Run",
-    data: DataFile,
+    data_file: DataFile,
     settings: str,
     code: Mapping[str, str],
     *,
@@ -105,8 +105,8 @@ def log_inputs(
 
     Args:
         run: The run.
-        data: The file of the data set, with the hash that the file had when it was
-            read.
+        data_file: The file of the data set, with the hash that the file had when it
+            was read.
         settings: The settings as YAML.
         code: The `code_hashes` of the process that trains.
         plots: Whether to log the plots of the data set, which take 100 KB.
@@ -115,16 +115,16 @@ def log_inputs(
     Raises:
         UserError: If the file of the data set was replaced since it was read.
     """
-    summary = datasets.read_summary(data.path)
-    data.check(summary.sha256)
+    summary = datasets.read_summary(data_file.path)
+    data_file.check(summary.sha256)
     run.log_dataset(
-        data.name,
-        sha256=data.sha256,
-        source=str(data.path),
+        data_file.name,
+        sha256=data_file.sha256,
+        source=str(data_file.path),
         counts={"train": summary.train.images, "test": summary.test.images},
         use="training",
     )
-    beside = datasets.files_beside(data.path)
+    beside = datasets.files_beside(data_file.path)
     plotted = [beside.samples, beside.means] if plots else []
     run.log_files(DATA_FOLDER, [beside.summary, *plotted])
     run.log_text(SETTINGS_FILE, settings)
@@ -245,7 +245,7 @@ def log_result(
 
 
 def log_files(run: "Run", paths: Sequence[Path]) -> None:
-    """Log the files that `TrainingRun.write` wrote."""
+    """Log the files that `write_training_run` wrote."""
     run.log_files(TRAINING_FOLDER, paths)
 
 
@@ -259,7 +259,7 @@ def submit_model(run: OpenRun, training: "TrainingRun", path: Path) -> None:
 @contextmanager
 def exported_model(training: "TrainingRun", path: Path) -> Iterator[ModelData]:
     """Export the network in a file, and yield the data of its model."""
-    from pipeline.model.program import export_network  # imports PyTorch
+    from pipeline.training.program import export_network  # imports PyTorch
 
     last, metadata = training.last, training.metadata
     metrics = [

@@ -21,10 +21,10 @@ from pipeline.core.dataset import Dataset
 from pipeline.core.epoch import Epoch
 from pipeline.core.loop import TrainingState, fit
 from pipeline.execution.interrupt import delayed_interrupt
-from pipeline.model.program import start_exporter
 from pipeline.model.trained_network import describe_layers
 from pipeline.tracking import OpenRun, Tracker, announce_kept_name, tagged_runs
 from pipeline.training.checkpoints import Checkpoint, CheckpointKey, open_checkpoint
+from pipeline.training.computation import finished_training_run
 from pipeline.training.log import (
     TrainingInputs,
     log_comparison,
@@ -35,9 +35,11 @@ from pipeline.training.log import (
     submit_result,
 )
 from pipeline.training.printing import print_epochs, print_summary
+from pipeline.training.program import start_exporter
 from pipeline.training.result import TrainResult
 from pipeline.training.size import check_machine
-from pipeline.training.training_run import TrainingRun, finished_training_run
+from pipeline.training.training_files import write_training_run
+from pipeline.training.training_run import TrainingRun
 
 OnEpoch = Callable[[Epoch], object]
 
@@ -177,7 +179,7 @@ def _write(
     """Write and record the results, for a reproduction with the tag `reproduced`."""
     message = "writing and recording the trained network"
     with busy(message), call.results.new() as temporary:
-        training.write(temporary, run_id=run.run_id)
+        write_training_run(training, temporary, run_id=run.run_id)
         submit_result(run, training)
         run.submit(log_files, sorted(temporary.iterdir()))
         if call.tracker.is_recorded:

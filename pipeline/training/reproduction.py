@@ -30,7 +30,8 @@ from pipeline.tracking import RecordedRun, find_training_run, provenance
 from pipeline.training.log import CODE_FILE, DATA_FOLDER
 from pipeline.training.recorded_training import TrainCall, record_training
 from pipeline.training.result import TrainResult
-from pipeline.training.training_run import TrainingRun, read_training_run
+from pipeline.training.training_files import read_training_run
+from pipeline.training.training_run import TrainingRun
 
 ENVIRONMENT_TAGS = {  # tags of a run that can explain different bytes
     COMMIT_TAG: "commit",
@@ -49,10 +50,10 @@ class Original:
     training: TrainingRun
 
 
-def reproduce(call: TrainCall, *, data: Path) -> TrainResult:
+def reproduce(call: TrainCall, *, data_folder: Path) -> TrainResult:
     """Train a recorded run again, and compare the two networks.
 
-    `data` is the folder of all data sets.
+    `data_folder` is the folder of all data sets.
 
     Raises:
         UserError: If the run or its data is not available.
@@ -64,7 +65,7 @@ def reproduce(call: TrainCall, *, data: Path) -> TrainResult:
         text = str(cfg.reproduce)
         run = find_training_run(text, store=tracker.store, server=cfg.server)
         original = Original(run, read_training_run(run))
-    dataset = load_data(original, data)
+    dataset = load_data(original, data_folder)
     settings = {
         **dict(cfg),
         **dict(original.training.hyperparameters),

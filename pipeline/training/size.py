@@ -21,9 +21,9 @@ RUN_BYTES = 150_000
 BEST_BYTES = 5_000_000  # images and program of the best network, table and plot
 
 
-def training_bytes(runs: Iterable[Hyperparameters]) -> int:
+def training_bytes(hyperparameters: Iterable[Hyperparameters]) -> int:
     """Return the memory of the largest training run, in bytes."""
-    return COPIES * max(map(weight_history_bytes, runs), default=0)
+    return COPIES * max(map(weight_history_bytes, hyperparameters), default=0)
 
 
 def check_machine(
@@ -53,22 +53,22 @@ def check_machine(
         check_space(size, place, what=what)
 
 
-def sweep_bytes(runs: Iterable[Hyperparameters], *, patch_bytes: int) -> int:
+def sweep_bytes(hyperparameters: Iterable[Hyperparameters], *, patch_bytes: int) -> int:
     """Return the disk space of the training runs of a sweep, including all files.
 
     `patch_bytes` is the size of the uncommitted changes, which each run records.
     """
     others = RUN_BYTES + patch_bytes
     sizes = [
-        weight_history_bytes(run) + 4 * parameter_count(run.hidden) + others
-        for run in runs
+        weight_history_bytes(each) + 4 * parameter_count(each.hidden) + others
+        for each in hyperparameters
     ]
     return sum(sizes) + (BEST_BYTES if sizes else 0)
 
 
-def weight_history_bytes(run: Hyperparameters) -> int:
+def weight_history_bytes(hyperparameters: Hyperparameters) -> int:
     """Return the size of the tensors before training and after each epoch.
 
     The other files of a single run are small.
     """
-    return 4 * parameter_count(run.hidden) * (run.epochs + 1)
+    return 4 * parameter_count(hyperparameters.hidden) * (hyperparameters.epochs + 1)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from pipeline import datasets
+from pipeline.base.fingerprint import check_imported
 from pipeline.base.paths import MODEL_FILE, TRAINING_FOLDER, data_dir, displayed
 from pipeline.base.results_folder import ResultsFolder
 from pipeline.base.terminal import say
@@ -25,13 +26,14 @@ def train_or_reproduce(
     The run has the options of config groups, such as small for team, as params and
     tags.
     """
+    check_imported()
     cfg = command.config
     name = "reproduce" if cfg.reproduce else TRAINING_FOLDER
     results = ResultsFolder(name, command.folder)
     with one_thread():
         if cfg.reproduce:
             call = TrainCall(cfg, command.options, tracker, on_epoch, results)
-            return reproduce(call, data=data_dir())
+            return reproduce(call, data_folder=data_dir())
         dataset = datasets.load(cfg.dataset, folder=data_dir())
         cfg = cfg.model_copy(update={"dataset": dataset.name})  # cfg may name a folder
         call = TrainCall(cfg, command.options, tracker, on_epoch, results)

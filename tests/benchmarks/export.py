@@ -31,7 +31,7 @@ from pipeline.deploy.checks import Outputs
 from pipeline.deploy.exported_network import compared_images
 from pipeline.integers import BIT_WIDTHS, QuantizedModel
 from pipeline.model import load_trained_network, save_network
-from pipeline.training.training_run import compute_training_run
+from pipeline.training.computation import compute_training_run
 
 TESTS = Path(__file__).resolve().parent.parent
 DATA = TESTS.parent / "outputs" / "data"

@@ -108,7 +108,7 @@ def record(folder, count):
     from pipeline.cli.arguments import parse
     from pipeline.core.hyperparameters import Hyperparameters
     from pipeline.sweeps import sweep
-    from pipeline.training.training_run import compute_training_run
+    from pipeline.training.computation import compute_training_run
 
     chosen = Hyperparameters(**defaults())
     data = datasets.load("mnist", folder=folder / "data")

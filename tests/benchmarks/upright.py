@@ -25,7 +25,7 @@ from pipeline.evaluation.test_sets import find_test_set
 from pipeline.integers import QuantizedModel
 from pipeline.model import load_trained_network, save_network
 from pipeline.plots.accuracy import AccuracyPoint, accuracy_plot
-from pipeline.training.training_run import compute_training_run
+from pipeline.training.computation import compute_training_run
 
 TESTS = Path(__file__).resolve().parent.parent
 DATA = TESTS.parent / "outputs" / "data"

@@ -28,23 +28,30 @@ def test_the_last_of_several_training_runs_restores_the_settings(flushes):
     torch.set_num_threads(before)
 
 
-def test_the_last_of_overlapping_blocks_in_several_python_threads_restores_them():
-    before, counts = torch.get_num_threads(), []
-    entered, ended = Event(), Event()
+def test_overlapping_blocks_restore_the_settings_in_each_python_thread():
+    before = torch.get_num_threads(), torch.get_float32_matmul_precision()
+    seen, entered, ended = [], Event(), Event()
 
     def last():
+        torch.set_num_threads(2)
         with one_thread():
             entered.set()
             ended.wait()
-            counts.append(torch.get_num_threads())
-        counts.append(torch.get_num_threads())
+            seen.append(torch.get_num_threads())
+            seen.append(torch.get_float32_matmul_precision())
+        seen.append(torch.get_num_threads())
 
     other = Thread(target=last)
     torch.set_num_threads(3)
+    torch.set_float32_matmul_precision("medium")
     with one_thread():
         other.start()
         entered.wait()
+    threads = torch.get_num_threads()
     ended.set()
     other.join()
-    torch.set_num_threads(before)
-    assert counts == [1, 3]
+    precision = torch.get_float32_matmul_precision()
+    torch.set_num_threads(before[0])
+    torch.set_float32_matmul_precision(before[1])
+    assert seen == [1, "highest", 2]
+    assert (threads, precision) == (3, "medium")

@@ -18,6 +18,7 @@ from pipeline.base.source_code import modules_sha256
 from pipeline.cli import DataConfig, validate
 from pipeline.core.dataset import DataFile
 from pipeline.datasets import DatasetSpec
+from pipeline.datasets.prepare import complete_file
 from pipeline.model.storage import load_network, save_network
 
 
@@ -42,6 +43,20 @@ def test_a_damaged_file_or_summary_is_reported_and_created_again(tmp_path, capfd
         assert f"{path.with_suffix('.json')} is damaged" in capfd.readouterr().err
     known = datasets.prepare("digits", folder=tmp_path)
     assert known.file == new.file and not known.is_new
+
+
+def test_a_hash_that_is_only_recorded_is_not_that_of_a_verified_file(tmp_path):
+    file = datasets.prepare("digits", folder=tmp_path).file
+    recorded = complete_file(file.path)
+    assert not isinstance(recorded, DataFile)
+    assert recorded.verified() == recorded.read().file == file
+    file.path.write_bytes(b"?" + file.path.read_bytes()[1:])
+    assert recorded == complete_file(file.path)
+    assert recorded.verified() is recorded.read() is None
+    with pytest.raises(UserError, match="replaced while this command was running"):
+        file.read()
+    file.path.unlink()
+    assert recorded.verified() is recorded.read() is None
 
 
 def test_the_summary_of_a_result_stays_if_the_files_change(tmp_path):

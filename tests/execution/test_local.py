@@ -22,7 +22,7 @@ from pipeline.execution import local
 from pipeline.execution.executor import MAX_TRIES, LostAttempt, Task, TaskResult
 from pipeline.execution.helper_process import HelperProcess
 from pipeline.execution.local import KILLED, LocalExecutor
-from pipeline.training.training_run import compute_training_run
+from pipeline.training.computation import compute_training_run
 
 SETTINGS = defaults() | {"hidden": 5, "epochs": 1}
 # It has no `__main__` guard: the workers must not run it again.

@@ -81,7 +81,7 @@ def test_the_jobs_of_a_sweep_over_a_folder_contain_no_path(
         command = sweep_from_python(TrainConfig, settings)
         swept = list_jobs(command, lambda name: prepare(name).file)
     assert [bool(job.error) for job in swept] == [seed < 0 for seed in seeds]
-    assert swept[0].data.path.stem == swept[0].values["dataset"]
+    assert swept[0].data_file.path.stem == swept[0].values["dataset"]
     for job in swept:
         for name in (job.name, folder_name(job.varied_values), *job.tags.values()):
             assert "/" not in name

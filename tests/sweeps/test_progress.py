@@ -43,7 +43,7 @@ def test_the_end_is_estimated_from_the_pace_of_the_results(workers, start, recor
 def test_jobs_that_need_no_training_are_not_part_of_the_time_that_is_left():
     data = DataFile(Path("mnist.safetensors"), "0" * 64)
     jobs = [
-        Job(defaults() | {"seed": seed}, {}, ["seed"], known_data=data)
+        Job(defaults() | {"seed": seed}, {}, ["seed"], known_data_file=data)
         for seed in range(2_000)
     ]
     jobs.append(Job(defaults() | {"seed": -1}, {}, ["seed"], error="invalid"))

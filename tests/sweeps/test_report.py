@@ -35,7 +35,7 @@ DATA = DataFile(Path("mnist.safetensors"), "0" * 64)
 
 def outcome(accuracy, error=None, options=None, **keys):
     options = options or {}
-    job = Job(defaults() | keys, options, [*options, *keys], known_data=DATA)
+    job = Job(defaults() | keys, options, [*options, *keys], known_data_file=DATA)
     return Outcome(job, error, {} if error else {"val/accuracy": accuracy}, 1.0)
 
 

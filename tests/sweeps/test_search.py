@@ -23,7 +23,7 @@ def jobs_with(*seeds):
     data, keys = DataFile(Path("mnist.safetensors"), "0" * 64), ["hidden", "seed", "lr"]
     jobs = []
     for seed in seeds:
-        jobs.append(Job(defaults() | {"seed": seed}, {}, keys, known_data=data))
+        jobs.append(Job(defaults() | {"seed": seed}, {}, keys, known_data_file=data))
     return jobs
 
 

@@ -8,7 +8,6 @@ from PIL import Image
 from pipeline import tracking
 from pipeline.execution.helper_process import HelperProcess
 from pipeline.model import storage
-from pipeline.model.program import export_network
 from pipeline.tracking import (
     OpenRun,
     RunStart,
@@ -20,6 +19,7 @@ from pipeline.tracking import (
 )
 from pipeline.tracking.copies.server_copies import copies_on
 from pipeline.tracking.store.client import open_store
+from pipeline.training.program import export_network
 
 
 class DirectRun:

@@ -13,7 +13,7 @@ from pipeline.model import load_trained_network
 from pipeline.tracking import find_training_run, provenance, start_tracker
 from pipeline.training.reproduction import Original, compare, load_data
 from pipeline.training.train import train_or_reproduce
-from pipeline.training.training_run import read_training_run
+from pipeline.training.training_files import read_training_run
 
 DIGITS = {"dataset": "digits", "epochs": 2, "hidden": 8}
 

@@ -13,7 +13,8 @@ from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.loop import train_network
 from pipeline.model import load_histories, load_trained_network, save_network, storage
 from pipeline.tracking import RecordedRun
-from pipeline.training.training_run import finished_training_run, read_training_run
+from pipeline.training.computation import finished_training_run
+from pipeline.training.training_files import read_training_run, write_training_run
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def folder(training, tmp_path):
     """The folder with the files of the training run."""
     folder = tmp_path / TRAINING_FOLDER
     folder.mkdir()
-    training.write(folder, run_id=None)
+    write_training_run(training, folder, run_id=None)
     return folder
 
 

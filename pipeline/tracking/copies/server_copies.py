@@ -73,7 +73,7 @@ class Copies:
         """
         try:
             return self.update(recorded, is_open=is_open)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the result has the reason
             reason = _describe(error)
         try:
             self._server.search_experiments(max_results=1)

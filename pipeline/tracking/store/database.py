@@ -109,7 +109,7 @@ class RecordedRun:
 
     @property
     def network_path(self) -> Path:
-        """A training run's network file; see `TrainingRun.write`."""
+        """A training run's network file; see `write_training_run`."""
         return self.artifacts / NETWORK_PATH
 
     @property

@@ -6,8 +6,9 @@ import torch
 
 from pipeline import UserError
 from pipeline.core.network import Network
-from pipeline.model import program, save_network
-from pipeline.model.program import export_network, start_exporter
+from pipeline.model import save_network
+from pipeline.training import program
+from pipeline.training.program import export_network, start_exporter
 
 
 def test_a_process_exports_networks_for_any_number_of_images(tmp_path, new_network):

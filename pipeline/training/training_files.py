@@ -1,0 +1,86 @@
+"""The files of a training run that has ended, in its folder.
+
+`model.storage` and `model.text_files` have the format of each file.
+"""
+
+from pathlib import Path
+
+from pipeline import UserError
+from pipeline.base import paths
+from pipeline.base.csv_files import to_rows
+from pipeline.base.metric_names import EPOCH_METRICS, FINAL_TRAIN
+from pipeline.core.epoch import Epoch
+from pipeline.model import load_histories, load_recorded_network, storage, text_files
+from pipeline.model.storage import RESTORE, belongs_elsewhere
+from pipeline.tracking import RecordedRun
+from pipeline.training.training_run import TrainingRun
+
+
+def write_training_run(
+    training: TrainingRun, folder: Path, *, run_id: str | None
+) -> None:
+    """Write all files to an existing folder; `read_training_run` is the inverse.
+
+    Equal training runs write equal files, except for run.json (id and times).
+    """
+    metadata, epochs = training.metadata, training.epochs
+    storage.save_network(folder / paths.MODEL_FILE, training.network, metadata)
+    tensors = [epoch.tensors for epoch in epochs]
+    path = folder / paths.WEIGHT_HISTORY_FILE
+    storage.save_weight_history(path, tensors, metadata)
+    text_files.write_history(folder / paths.HISTORY_FILE, training.history)
+    text_files.write_metrics(folder / paths.METRICS_FILE, training.metrics)
+    run_file = text_files.RunFile(
+        run_id,
+        seconds=[epoch.seconds for epoch in epochs[1:]],
+        times=[epoch.time for epoch in epochs],
+    )
+    text_files.write_run_file(folder / paths.RUN_FILE, run_file)
+
+
+def read_training_run(run: RecordedRun) -> TrainingRun:
+    """Read the files of a recorded training run.
+
+    Raises:
+        UserError: If a file is missing, damaged or from another training run.
+            `load_recorded_network` checks that the network is that of the run.
+    """
+    folder = run.network_path.parent
+    files = [folder / name for name in paths.TRAINING_FILES]
+    if missing := [path.name for path in files if not path.is_file()]:
+        rule = "must contain all files of a training run"
+        raise UserError(f"{folder} {rule}, but {missing[0]} is missing: {RESTORE}")
+    trained = load_recorded_network(run)
+    histories = load_histories(trained)
+    weights, history = histories.weights, histories.metrics
+    if (metadata := trained.metadata) is None:
+        rule = "must record the data set and the hyperparameters of its training run"
+        raise UserError(f"{trained.path} {rule}: {RESTORE}")
+    assert weights is not None and history is not None  # their files exist
+    if lost := [name for name in EPOCH_METRICS if name not in history]:
+        path = folder / paths.HISTORY_FILE
+        raise UserError(f"{path} must have a column {lost[0]}: {RESTORE}")
+    metrics = [{}, *to_rows(history)]  # epoch 0 has neither metrics nor seconds
+    scores = text_files.read_metrics(folder / paths.METRICS_FILE)
+    if not scores.items() >= metrics[-1].items():
+        raise belongs_elsewhere(folder / paths.METRICS_FILE)
+    run_file = text_files.read_run_file(folder / paths.RUN_FILE)
+    seconds = [0.0, *run_file.seconds]
+    if len(seconds) != len(metrics):
+        raise belongs_elsewhere(folder / paths.RUN_FILE)
+    return TrainingRun(
+        metadata,
+        epochs=[
+            Epoch(
+                {name: stacked[number] for name, stacked in weights.items()},
+                number=number,
+                metrics=measured,
+                seconds=seconds[number],
+                time=run_file.times[number],
+            )
+            for number, measured in enumerate(metrics)
+        ],
+        final_metrics={
+            name: x for name, x in scores.items() if name.startswith(FINAL_TRAIN)
+        },
+    )
