@@ -151,8 +151,7 @@ def _finish(sweep: Sweep, children: Children, report: Report) -> SweepResult:
         if tracker.is_recorded and (best := result.best):
             with busy("recording the images and the model of the best network"):
                 children.record_best(best)
-        folder = give_to_caller(sweep.folder, sweep.call.caller_folder)
-        result = replace(result, folder=folder)
+        result = replace(result, folder=give_to_caller(sweep))
     finally:
         print_report(result, run.viewing_hint())
     tracebacks = (each.traceback for each in outcomes if each.traceback)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline import UserError
-from pipeline.base.files import atomic_folder
 from pipeline.base.metric_names import EPOCH_METRICS
 from pipeline.base.tags import Status
 from pipeline.base.text import counted, short_repr
@@ -19,6 +18,7 @@ from pipeline.sweeps.configurations import (
     why_no_best,
 )
 from pipeline.sweeps.jobs import Outcome, failed_jobs
+from pipeline.sweeps.plan import Sweep
 from pipeline.tracking import find_training_run
 
 if TYPE_CHECKING:
@@ -129,8 +129,8 @@ def written_files(folder: Path) -> list[Path]:
     return [path for path in paths if path.exists()]
 
 
-def give_to_caller(folder: Path, own: Path | None) -> Path:
-    """Copy the files of the report to the caller's own folder, if there is one.
+def give_to_caller(sweep: Sweep) -> Path:
+    """Copy the files of the report to the folder that was given to the call, if any.
 
     The folder of the sweep keeps the files, so that the same call can continue the
     sweep.
@@ -138,12 +138,13 @@ def give_to_caller(folder: Path, own: Path | None) -> Path:
     Returns:
         The folder in which a caller finds the files.
     """
-    if own is None or own == folder:
-        return folder
-    with atomic_folder(own, replace=False) as new:
-        for path in written_files(folder):
+    results = sweep.call.results
+    if results.given in (None, sweep.folder):
+        return sweep.folder
+    with results.new() as new:
+        for path in written_files(sweep.folder):
             shutil.copy2(path, new)
-    return own
+    return results.path
 
 
 def failure_message(outcomes: Sequence[Outcome]) -> str | None:
