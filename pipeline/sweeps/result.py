@@ -54,11 +54,15 @@ class SweepResult:
     def best(self) -> Outcome | None:
         """The most accurate training run of the best configuration.
 
+        The best configuration, the first of `configurations`, has the highest mean
+        accuracy. A training run of another configuration can be more accurate.
         The result is None if all training runs failed, or if the validation images of
         the configurations differ.
         """
-        best = best_configuration(self.configurations)
-        return max(best.trained, key=lambda x: x.accuracy or 0.0) if best else None
+        configuration = best_configuration(self.configurations)
+        if configuration is None:
+            return None
+        return max(configuration.trained, key=lambda each: each.accuracy or 0.0)
 
     @cached_property
     def _metric_names(self) -> list[str]:
