@@ -5,8 +5,8 @@ import sys
 from collections.abc import Sequence
 
 STAGES = {
-    "data": "download a data set, verify it and plot it",
-    "train": "train a network or a sweep, and record it in MLflow",
+    "data": "prepare a data set and plot its images",
+    "train": "train networks and record them in MLflow",
     "evaluate": "measure how well a network classifies test sets",
     "predict": "classify images",
     "inspect": "explain the parameters of a trained network",
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str]) -> None:
         sys.argv[1:] = [*arguments[:index], *arguments[index + 1 :]]
         runpy.run_module(f"pipeline.{stage}", run_name="__main__", alter_sys=True)
     else:
-        message = f"{stage!r} is not a stage. The stages are:\n{LIST}"
+        message = f"`{stage}` is not a stage. The stages are:\n{LIST}"
         print(f"error: {message}", file=sys.stderr)
         sys.exit(2)
 

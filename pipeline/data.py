@@ -1,12 +1,12 @@
-"""Downloads a data set, verifies it, and plots its images.
+"""Prepares a data set: verifies it, stores it and plots its images.
 
-Downloads or reads a data set, or imports a folder with IDX files as a new data set.
-Prints the name of the data set, which later commands accept as dataset=. Writes
-<dataset>.safetensors, <dataset>.json, <dataset>-components.safetensors,
-<dataset>-means.png and <dataset>-samples.png to outputs/data/. MNIST is downloaded once
-(at most 20 MB; its files take 110 MB on disk). MNIST has 60,000 training and 10,000
-test images. The mean of the training pixels is 0.1307. Of the 784 pixels, 67 are always
-zero.
+The images are downloaded, read from an installed package, or imported from a folder
+with IDX files as a new data set. The command prints the name of the data set, which
+later commands accept as dataset=. It writes <dataset>.safetensors, <dataset>.json,
+<dataset>-components.safetensors, <dataset>-means.png and <dataset>-samples.png to
+outputs/data/. MNIST is downloaded once (at most 20 MB; its files take 110 MB on disk).
+MNIST has 60,000 training and 10,000 test images. The mean of the training pixels is
+0.1307. Of the 784 pixels, 67 are always zero.
 """
 
 from typing import TYPE_CHECKING, Unpack
@@ -36,7 +36,7 @@ def data(
 
     Args:
         quiet: If True, nothing is printed.
-        settings: See the list below, such as dataset="digits".
+        settings: Keyword arguments, such as dataset="digits"; they are listed below.
 
     Returns:
         The data set, and the path of its file.

@@ -55,7 +55,7 @@ def evaluate(
         folder: Where to write the files; by default, outputs/evaluate/. It must be
             new or empty.
         quiet: If True, nothing is printed.
-        settings: See the list below, such as sets=["digits"].
+        settings: Keyword arguments, such as sets=["digits"]; they are listed below.
 
     Returns:
         The metrics, predictions and files of the evaluation.

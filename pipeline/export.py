@@ -20,8 +20,8 @@ The C code must compute the same integers as NumPy for all test images and for p
 images, which cover other cases. network.onnx must give the same logits as PyTorch, up
 to rounding. If a result differs, nothing is written for this network and bit width. If
 gcc, clang or the packages for ONNX are missing, the comparisons that need them are
-skipped, and a message says so. pip install -e '.[export]' installs the packages for
-ONNX.
+skipped, and the command prints a message. pip install -e '.[export]' installs the
+packages for ONNX.
 
 bits=all or -m bits=8,4,2,1 exports several bit widths, each to its own folder; bits=all
 also writes report.html, the interactive page with a switch between the bit widths.
@@ -68,7 +68,7 @@ def export(
         folder: Where to write the files; by default, outputs/export/. It must be
             new or empty.
         quiet: If True, nothing is printed.
-        settings: See the list below, such as bits=4.
+        settings: Keyword arguments, such as bits=4; they are listed below.
 
     Returns:
         The exports, each with its report.

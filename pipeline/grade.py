@@ -43,7 +43,8 @@ def grade(
         folder: Where to write the files; by default, outputs/grades/<course>/. It must
             be new or empty.
         quiet: If True, nothing is printed.
-        settings: See the list below, such as submissions="downloads/homework".
+        settings: Keyword arguments, such as submissions="downloads/homework"; they are
+            listed below.
 
     Returns:
         The grade of each submission, and the folder of the files.

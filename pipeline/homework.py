@@ -41,7 +41,7 @@ def homework(
         folder: Where to write the files; by default,
             outputs/homework/<course>/<id>/. It must be new or empty.
         quiet: If True, nothing is printed.
-        settings: See the list below, such as student="ana.ruiz".
+        settings: Keyword arguments, such as student="ana.ruiz"; they are listed below.
 
     Returns:
         The folder of the files, and the state of the answers.

@@ -1,4 +1,4 @@
-"""Explains a trained network, down to every parameter.
+"""Explains every parameter of a trained network.
 
 Analyzes the network in outputs/train/ (or the network of run=<id> or model=<file>) on
 its data set. Prints a tutorial: how many parameters there are and why, how
@@ -54,7 +54,7 @@ def inspect(
         folder: Where to write the files; by default, outputs/inspect/. It must be
             new or empty.
         quiet: If True, nothing is printed.
-        settings: See the list below, such as neuron="N11".
+        settings: Keyword arguments, such as neuron="N11"; they are listed below.
 
     Returns:
         The text that the command prints, and the folder of the files.

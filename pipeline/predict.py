@@ -1,12 +1,13 @@
-"""Classifies images and says why a prediction is unsure.
+"""Classifies images and says why you should not rely on a prediction.
 
 Reads outputs/train/ (or the network of run=<id> or model=<file>) and the images of
 images=: indices of test images, a file, or a folder. Images can have any size, and pen
-and paper can have any color, but pale ink can be too faint. Images are preprocessed in
-the same way as MNIST's images. For a network trained on Fashion-MNIST, images are only
-resized to 28x28 pixels. If the first number in a file name has one digit, this digit is
-the label: draw0.png is labeled 0. A letter can be classified as a digit without being
-reported as unsure, because some letters look like digits.
+and paper can have any color. Very pale ink may not be detected. Images are preprocessed
+in the same way as MNIST's images. For a network trained on Fashion-MNIST, images are
+only resized to 28x28 pixels. If the first number in a file name has one digit, this
+digit is the label: draw0.png is labeled 0. A prediction that you should not rely on is
+marked unsure. A prediction for a letter is not always marked unsure, because some
+letters look like digits.
 
 Writes predictions.json, predictions.csv and preprocessing.png, which shows each
 preprocessing step, to outputs/predict/. For more than 20 images, there are several such
@@ -48,11 +49,12 @@ def predict(
         folder: Where to write the files; by default, outputs/predict/. It must be
             new or empty.
         quiet: If True, nothing is printed.
-        settings: See the list below. `images` can also be a list of indices of test
-            images, or an array or a tensor of pixels. Pixels are uint8 with the shape
-            (28, 28) or (n, 28, 28), from 0 (black, the background in MNIST) to 255
-            (white). They are not preprocessed, but they are straightened if the network
-            was trained on mnist_upright. A flat array of indices must not be uint8.
+        settings: Keyword arguments; they are listed below. `images` can also be a list
+            of indices of test images, or an array or a tensor of pixels. Pixels are
+            uint8 with the shape (28, 28) or (n, 28, 28), from 0 (black, the background
+            in MNIST) to 255 (white). They are not preprocessed, but they are
+            straightened if the network was trained on mnist_upright. A flat array of
+            indices must not be uint8.
 
     Returns:
         The prediction for each image, and the folder of the files.

@@ -28,7 +28,7 @@ def sync(*, quiet: bool = False, **settings: Unpack[SyncKeywords]) -> dict[str, 
 
     Args:
         quiet: If True, nothing is printed.
-        settings: See the list below, such as server="http://...".
+        settings: Keyword arguments, such as server="http://..."; they are listed below.
 
     Returns:
         The URL of each copy, by the id of its original.

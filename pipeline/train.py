@@ -51,8 +51,8 @@ def train(
         folder: Where to write the files; by default, outputs/train/. It must be
             new or empty.
         quiet: If True, nothing is printed.
-        settings: See the list below. Values can be NumPy or PyTorch numbers, and
-            paths.
+        settings: Keyword arguments; they are listed below. Values can be NumPy or
+            PyTorch numbers, and paths.
 
     Returns:
         The training run. If no `folder` was given, the `folder` of the result is in the

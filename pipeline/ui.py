@@ -20,7 +20,7 @@ def ui(**settings: Unpack[UiKeywords]) -> None:
     The function returns after Ctrl-C.
 
     Args:
-        settings: See the list below, such as browser=False.
+        settings: Keyword arguments, such as browser=False; they are listed below.
 
     Raises:
         ConfigError: If settings are invalid; the message has one line per problem.

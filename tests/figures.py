@@ -124,7 +124,7 @@ def main(outputs):
     tensors = trained.epochs[-1].tensors
     title = f"epoch {trained.epochs[-1].number}"
     image = weight_images(tensors["layer_1.weight"], tensors, title=title)
-    image.save(FIGURES / "templates.png")
+    image.save(FIGURES / "weights.png")
     write_photos(outputs / "photos")
     predicted = predict(images=outputs / "photos", quiet=True)
     shutil.copy(predicted.folder / "preprocessing.png", FIGURES)

@@ -36,7 +36,7 @@ COMMAND = re.compile(r"python -m pipeline\.(\w+) ?([^`\n]*)")
 TEXTS = {".yaml", ".toml", ".html", ".txt", ".jinja", ".c", ".ipynb"}
 ALL = pytest.mark.parametrize("name", DOCUMENTS)
 
-# Words that people should not read, as patterns, with the terms to use instead. If a
+# Terms that no text may use, as patterns, with the terms to use instead. If a
 # word is also a correct term, the pattern contains its wrong context.
 DROPPED_WORDS = {
     r"(?:command-line|hydra) (?:options?|parameters?)": "setting",

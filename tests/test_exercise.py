@@ -181,7 +181,7 @@ def test_every_command_is_valid():
         parse(shlex.split(arguments.replace("{run}", "0123abcd")), schema)
 
 
-def test_a_python_without_the_project_says_how_to_install_it(tmp_path):
+def test_without_the_project_the_notebook_says_how_to_install_it(tmp_path):
     (source,) = (cell.source for cell in STORED.cells if cell.id == "setup")
     command = [sys.executable, "-I", "-S", "-c", source]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)

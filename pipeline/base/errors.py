@@ -1,4 +1,4 @@
-"""Distinguishes user errors from errors in the program; texts of errors.
+"""Distinguishes user errors from errors in the program, and words their messages.
 
 Code that opens a user's file turns an `OSError` into a `UserError`; see
 `base.files.reading`.

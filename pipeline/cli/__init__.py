@@ -17,9 +17,9 @@ of Hydra. `arguments` makes a `Command` from the arguments, in these steps:
 5. If a step had a problem, a `ConfigError` with all problems is raised. A sweep may
    keep combinations that break a bound; see `rejected_errors` in `combinations`.
 
-`stages` runs a stage or a sweep with the `Command`. `command` has the types of these
-steps, and `keywords` has those of the keywords of calls. `default_values` has the
-defaults, and `names` the names of runs.
+`stages` runs a stage or a sweep with the `Command`. `command` defines the types of
+these steps, and `keywords` those of the keywords of calls. `default_values` contains
+the defaults, and `names` the names of runs.
 """
 
 from pipeline.cli.command import Combination, Command, Interval

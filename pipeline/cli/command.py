@@ -44,7 +44,7 @@ class Several(list[Any]):
 
 
 class Setting(NamedTuple):
-    """What a key or a config group is set to, not yet validated."""
+    """A setting, or a config group, as it was given: its value, not yet validated."""
 
     # One value, `Several` values, or an `Interval`. Of a group, `Several` overrides:
     # one for each option.

@@ -1,4 +1,4 @@
-"""The rules about several settings; `schema.py` has the rules about single settings."""
+"""The rules about several settings; `schema.py` defines those about single settings."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence

@@ -187,7 +187,7 @@ class HomeworkConfig(CourseConfig):
     """Settings of the homework stage."""
 
     main_key = "student"
-    required = {"student": "student=ana.ruiz", "course": "course=<code>"}
+    required = {"student": "student=<id>", "course": "course=<code>"}
     student: Annotated[str, AfterValidator(student_id)] | None
     check: bool
 

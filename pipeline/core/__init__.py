@@ -2,9 +2,9 @@
 
 The results are the weights, the metrics and the margin below which a prediction is
 unsure, which are stored with the network. The modules of this package import nothing
-else of the project. The fingerprint of a training run covers all their code, with the
-checks of their inputs and the methods of a network that students call, and without
-comments and docstrings. Other code does not belong here.
+else of the project. The fingerprint of a training run covers all code of these modules,
+including input checks and methods that only students call, but not comments and
+docstrings. Other code does not belong here.
 """
 
 SIDE = 28  # pixels; every image is SIDE x SIDE

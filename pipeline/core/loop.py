@@ -205,8 +205,8 @@ def _check_finite(
         step = _first_non_finite_step(outputs, labels.split(outputs[0].shape[1]))
         raise FloatingPointError(
             f"{', '.join(names)} became non-finite in epoch {number}, in step {step} "
-            f"of {len(outputs)} or earlier (the last good epoch is {number - 1}): use "
-            f"an lr smaller than {lr}"
+            f"of {len(outputs)} or earlier (the last epoch with finite values is "
+            f"{number - 1}): use an lr smaller than {lr}"
         )
 
 

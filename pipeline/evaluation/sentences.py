@@ -84,16 +84,16 @@ def count_correct(is_correct: Bool[np.ndarray, " n"], noun: str = "image") -> st
 
 
 def count_unsure(predictions: Predictions) -> str:
-    """Return how many predictions, and how many wrong predictions, are unsure."""
+    """Return how many predictions, and how many wrong ones, are marked unsure."""
     is_unsure = predictions.is_unsure
     verb = "is" if is_unsure.sum() == 1 else "are"
-    text = f"{counted(int(is_unsure.sum()), 'prediction')} {verb} unsure"
+    text = f"{counted(int(is_unsure.sum()), 'prediction')} {verb} marked unsure"
     is_labeled = np.array([label is not None for label in predictions.source.labels])
     is_wrong = is_labeled & ~predictions.is_correct
     if not is_wrong.any():
         return text
     wrong, found = is_wrong.sum(), (is_unsure & is_wrong).sum()
-    return f"{text}; unsure among the wrong predictions: {found:,} of {wrong:,}"
+    return f"{text}, including {found:,} of {counted(int(wrong), 'wrong prediction')}"
 
 
 def probability_bars(probabilities: Sequence[float], labels: Sequence[str]) -> str:

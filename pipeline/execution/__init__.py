@@ -7,7 +7,7 @@ yields its `TaskResult`. It also yields each `LostAttempt`, whose task is repeat
 `helper_process` starts a second process for any purpose; each local worker is one.
 `interrupt` handles Ctrl-C.
 
-All modules run in the main process. Only the functions at the end of three
-modules run elsewhere: of `helper_process` in each helper process, of `local` in the
-workers, and of `cluster` on the nodes.
+All modules run in the main process. Only the functions at the end of three modules run
+elsewhere: those of `helper_process` in each helper process, those of `local` in the
+workers, and those of `cluster` on the nodes.
 """

@@ -213,7 +213,7 @@ class HelperProcess:
         return is_running
 
     def close(self) -> None:
-        """End the process at once; calls without an answer raise `HelperKilled`."""
+        """End the process immediately; unanswered calls raise `HelperKilled`."""
         self._end()
         for channel in self.channels:
             channel.close()

@@ -8,7 +8,7 @@ processes do not get Ctrl-C.
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
@@ -19,14 +19,20 @@ from pipeline.base.terminal import say
 
 @dataclass
 class Interrupt:
-    """Whether Ctrl-C was pressed."""
+    """Whether Ctrl-C was pressed, and the message that Ctrl-C prints."""
 
+    message: str
     requested: bool = False
 
-    def between(self, epochs: Iterable[int]) -> Iterator[int]:
-        """Yield epochs until Ctrl-C is pressed; then raise a KeyboardInterrupt."""
+    def between(self, epochs: Sequence[int]) -> Iterator[int]:
+        """Yield epochs until Ctrl-C is pressed; then raise a KeyboardInterrupt.
+
+        In the last epoch and after it, Ctrl-C does not stop the command.
+        """
         for epoch in epochs:
             self.check(f"stopped after epoch {epoch - 1}: {RESUME}")
+            if epoch == epochs[-1]:
+                self.message = "not stopping, because this is the last epoch"
             yield epoch
 
     def check(self, message: str) -> None:
@@ -47,13 +53,13 @@ def delayed_interrupt(
     Nothing changes in a thread, in a process that ignores Ctrl-C, as with nohup, and in
     a process whose handler is not written in Python and could not be restored.
     """
-    interrupt = Interrupt()
+    interrupt = Interrupt(message)
 
     def handle(number: int, frame: FrameType | None) -> None:
         interrupt.check(f"stopped: {AGAIN}")
         interrupt.requested = True
         stop()
-        say(f"{message} (press Ctrl-C again to stop now)", file=sys.stderr)
+        say(f"{interrupt.message} (press Ctrl-C again to stop now)", file=sys.stderr)
 
     previous = signal.getsignal(signal.SIGINT)
     in_main_thread = threading.current_thread() is threading.main_thread()

@@ -62,7 +62,7 @@ class LocalExecutor(Executor):
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """End the processes at once; the results of their tasks are not needed."""
+        """End the processes immediately; the results of their tasks are not needed."""
         for process in filter(None, self._processes):
             process.close()
 

@@ -1,8 +1,8 @@
 """The quantized network: the reference that all other implementations must match.
 
 `quantization.py` computes the integers from a trained network.
-deploy/c/number_format.txt has the formulas. The generated C code shares no code with
-this module, so that a comparison of the two is a test.
+deploy/c/number_format.txt contains the formulas. The generated C code shares no code
+with this module, so that a comparison of the two is a test.
 """
 
 from dataclasses import dataclass

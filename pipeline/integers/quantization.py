@@ -1,6 +1,6 @@
 """Quantizes a trained network: converts it to integers.
 
-deploy/c/number_format.txt has the formulas, which use shifts but no divisions.
+deploy/c/number_format.txt contains the formulas, which use shifts but no divisions.
 `integer_network.py` computes with these formulas, and `bit_widths.py` rounds the
 weights of layer 1.
 """

@@ -1,6 +1,6 @@
 """Out-of-distribution detection, which checks the predictions of a network.
 
-`pipeline.images.unsure` describes all rules; this module has the last two.
+`pipeline.images.unsure` describes all rules; this module defines the last two.
 """
 
 from dataclasses import dataclass

@@ -131,7 +131,7 @@ def _histogram(
     right = left + width * BINS
     draw.line((left, bottom + 1, right, bottom + 1), MUTED)
     for x, text, anchor in (
-        (left, f"-{limit:.2f}", "la"),
+        (left, f"\N{MINUS SIGN}{limit:.2f}", "la"),
         (middle, "0", "ma"),
         (right, f"+{limit:.2f}", "ra"),
     ):

@@ -29,7 +29,7 @@ _keys = count()
 
 
 class ThisProcess:
-    """Calls functions in this process at once, as a helper process does later."""
+    """Calls functions in this process immediately, as a helper process does later."""
 
     def submit(
         self,

@@ -220,7 +220,7 @@ def test_a_name_that_is_not_a_stage_is_rejected_with_a_list_of_the_stages(capsys
     with pytest.raises(SystemExit) as ending:
         __main__.main(["trian", "hidden=5"])
     printed = capsys.readouterr()
-    message = "error: 'trian' is not a stage. The stages are:\npython -m pipeline.data "
+    message = "error: `trian` is not a stage. The stages are:\npython -m pipeline.data "
     assert ending.value.code == 2 and message in printed.err and not printed.out
 
 

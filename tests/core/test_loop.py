@@ -135,8 +135,8 @@ def test_val_metrics_are_those_of_the_network_after_the_epoch(few):
 def test_a_loss_that_overflows_stops_training_and_names_the_step(few):
     message = "train/loss, val/loss, weights became non-finite in epoch 1, "
     message += (
-        r"in step 2 of 19 or earlier \(the last good epoch is 0\): use an lr smaller "
-        r"than 1e\+30"
+        r"in step 2 of 19 or earlier \(the last epoch with finite values is 0\): use "
+        r"an lr smaller than 1e\+30"
     )
     with pytest.raises(FloatingPointError, match=message):
         train(few, lr=1e30)

@@ -118,10 +118,11 @@ def test_unsure_predictions_are_counted_even_among_the_wrong_ones():
     prepared = PreparedImages(source, images, [""] * 5, (), how="")
     reasons = ["", "close", "unlike", "", "several"]  # classes 0 0 0 0 0
     result = Predictions(prepared, datasets.spec("mnist"), torch.zeros(5, 10), reasons)
-    text = "3 predictions are unsure; unsure among the wrong predictions: 2 of 3"
+    text = "3 predictions are marked unsure, including 2 of 3 wrong predictions"
     assert count_unsure(result) == text
     right = replace(prepared, source=replace(source, labels=[0, 0, 0, 0, None]))
-    assert count_unsure(replace(result, prepared=right)) == "3 predictions are unsure"
+    text = "3 predictions are marked unsure"
+    assert count_unsure(replace(result, prepared=right)) == text
     text = describe_prediction(replace(result, prepared=right), 1)
     assert text.endswith("is a close second (10.0%). The prediction is correct.")
 

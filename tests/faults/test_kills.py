@@ -283,7 +283,9 @@ def test_a_loss_that_becomes_non_finite_fails_the_run_and_keeps_the_last_good_ep
         digits.call("train", **settings)
     error = str(failed.value)
     assert re.search(
-        r"in epoch 2, in step \d+ of 47 or earlier \(the last good epoch is 1\)", error
+        r"in epoch 2, in step \d+ of 47 or earlier "
+        r"\(the last epoch with finite values is 1\)",
+        error,
     )
     assert error.endswith(": use an lr smaller than 0.01")
     (run,) = [run for run in digits.runs() if run.info.status == "FAILED"]

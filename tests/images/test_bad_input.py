@@ -78,7 +78,7 @@ KINDS = (table, text, screenshot, two_sheets, cut_off)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-def test_an_image_without_exactly_one_digit_is_always_unsure(
+def test_the_prediction_for_an_image_without_exactly_one_digit_is_always_unsure(
     kind, mnist, trained, detector
 ):
     rng = np.random.default_rng(1)

@@ -99,7 +99,7 @@ def test_the_curved_edge_of_a_shadow_around_a_digit_is_not_ink(mnist, top):
         assert finding == "" and alike(prepared, expected) > 0.9
 
 
-def test_a_digit_across_the_curved_edge_of_a_shadow_is_found_or_unsure(mnist):
+def test_a_digit_across_the_curved_edge_of_a_shadow_is_found_or_marked_unsure(mnist):
     for digit in mnist.test.images[:3]:
         ink, drawn = np.zeros((400, 300)), inked(digit, 130, 6)
         rows, columns = drawn.shape

@@ -280,7 +280,7 @@ def test_the_page_works_in_the_sandboxed_frame_of_mlflow(open_page, shared):
 def test_bars_and_colors_have_one_scale(page, trained, mnist):
     sums = hidden_sums(trained.network, mnist.test.images[:1000])
     maximum = float(sums.max())
-    assert f"{maximum:.1f}, the maximum of 1,000 test images" in page.inner_text(
+    assert f"{maximum:.1f}, the maximum over 1,000 test images" in page.inner_text(
         "#layer-1"
     )
     for index in (0, 50):

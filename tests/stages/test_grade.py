@@ -57,7 +57,7 @@ def test_the_homework_of_a_class_is_graded_without_a_record(workspace, done):
         "training  byte-identical: 1",
     ]
     words = " ".join(done.stdout.split())
-    assert 'class.html (see "Needs attention")' in words  # because of notes.txt alone
+    assert 'class.html (see "Needs attention")' in words  # it lists only notes.txt
     for file in ("grades.csv", "class.html", "feedback/ana.html"):
         assert (workspace.outputs / "grades" / "c" / file).is_file()
     (row,) = workspace.read("grades/c/grades.csv")

@@ -368,7 +368,7 @@ def test_copies_are_listed_even_if_they_are_not_graded(
 @pytest.mark.parametrize(
     ("places", "lr"),
     [
-        (("Ana_1", "Eve_2"), 0.001),  # the network does not decide
+        (("Ana_1", "Eve_2"), 0.001),  # the folder's name decides
         (("1", "2"), 0.1),
         (("1 ana", "2 ana"), 0.1),
     ],
@@ -1556,9 +1556,8 @@ def test_students_with_questions_of_another_version_are_counted(
             (folder / "questions.md").write_bytes(text.encode())
     assert grade_all().notices == []
     size = f"{values.small_rows}x{values.small_columns}"
-    other = text.replace(
-        size, "9x9"
-    )  # as if a range in `QuestionValues` were another one
+    # Another version of the project can draw this size from a different range.
+    other = text.replace(size, "9x9")
     assert other != text
     (place / "cem" / "questions.md").write_bytes(other.encode())
     text = "for 1 student, questions.md differs from the questions that were graded"

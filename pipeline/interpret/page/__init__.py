@@ -9,15 +9,15 @@ and fills the templates. `curve` computes the plots of the learning curve, and
 the page.
 
 There are two kinds of page. epoch_page.html and bit_width_page.html extend page.html.
-`PageKind` in `rendering` has the differences between the kinds in Python, and `start`
-in page.js selects the parts by `PageData.kind`.
+`PageKind` in `rendering` defines the differences between the kinds in Python, and
+`start` in page.js selects the parts by `PageData.kind`.
 
 A good order to read the scripts:
 
 - page.js starts the page: it reads the data, makes the networks, and builds the parts
   of the page, in the order in which the parts are updated.
-- model.js has `model`, the loaded data, and `state`, the selection of the user. Only
-  the function `change` changes `state`. It then updates all parts.
+- model.js contains `model`, the loaded data, and `state`, the selection of the user.
+  Only the function `change` changes `state`. It then updates all parts.
 - networks.js repeats the computations of Python for networks and the detector, and
   drawing.js repeats the computations for drawings.
 - display.js displays elements, numbers and colors for all parts.

@@ -75,7 +75,7 @@ export const plural = (count, noun) =>
 export const significant = (value, digits) => (value < 0 ? MINUS : "") +
   Number(Math.abs(value).toPrecision(digits))
     .toLocaleString("en", { maximumSignificantDigits: digits });
-// Replace each {name} in a text by the value of this name; return a single line.
+// Replace each {name} in a text with the value of this name; return a single line.
 export const fillIn = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => {
   if (!(name in values)) throw Error(`{${name}} has no value in: ${text}`);
   return values[name];

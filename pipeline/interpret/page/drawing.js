@@ -63,7 +63,7 @@ function countDigits(kept, start, end, gap) {
 // aspect ratio and the outline, which is about twice as long as the lines if they do
 // not overlap. The thickness is half the width of the pen. Instead of its maximum, the
 // function checks the size of a dot.
-// `is_drawn` in unsure.py has the limits. As in predict, the number of pieces does not
+// `is_drawn` in unsure.py defines the limits. As in predict, the number of pieces does not
 // count in an image of the size of the board.
 function findingOf(lines) {
   const { left, right, top, bottom, side } = extent(lines.flat());

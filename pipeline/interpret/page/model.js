@@ -30,7 +30,7 @@ import { BIAS, PIXELS, readColors, signed } from "display.js";
  *
  * @typedef {object} ShownImage  a new one for each image or drawing
  * @property image  (784), gray levels
- * @property {string} finding  why the image is unsure, as in unsure.py
+ * @property {string} finding  why the prediction is unsure, as in unsure.py
  * @property strokes  the drawing, see drawing.js; empty for a test image
  * @property {number} stray  the number of strokes that are ignored
  * @property transform  from the board to the image; null for a test image

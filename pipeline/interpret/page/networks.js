@@ -118,7 +118,7 @@ export class FloatNetwork extends TwoLayers {
   legend() {
     const limit = number(this.weight_scale, 2);
     return { least: `≤ ${MINUS}${limit}`, most: `≥ ${limit}`,
-      output: `${number(this.maxOutput, 1)}, the maximum of ` +
+      output: `${number(this.maxOutput, 1)}, the maximum over ` +
         plural(this.activations.length / this.hidden, "test image") };
   }
 

@@ -1,5 +1,5 @@
 // The tour: a card that points at the elements of the page, one step at a time, and
-// asks for a guess before it shows an answer. tour_steps.html has the texts, and the
+// asks for a guess before it shows an answer. tour_steps.html contains the texts, and the
 // style sheet places the card. On a wide page, the card is over the panel or, while it
 // points at the panel, next to the panel. Otherwise, it is at the lower edge.
 
