@@ -23,8 +23,12 @@ ID_COLUMNS = {
 }
 # Titles of the columns that together contain a name; the first are used.
 NAME_COLUMNS = (("firstname", "lastname"), ("fullname",), ("name",))
-# The same titles in Moodle's German, French and Spanish exports, without spaces.
+# The same titles in Moodle's German, French and Spanish exports, and the titles in
+# Canvas's gradebook, without spaces.
 TRANSLATED = {
+    "sisuserid": "idnumber",
+    "sisloginid": "username",
+    "student": "name",
     "id-nummer": "idnumber",
     "numérod'identification": "idnumber",
     "númerodeid": "idnumber",
@@ -75,7 +79,8 @@ def read_students(
 
     Lines without an id, such as those of teachers in Moodle's list, are ignored. If a
     line has several ids, the id that is in `submitted`, the ids of all submissions, is
-    used. Without a column in `ID_COLUMNS`, the column with most of these ids is used.
+    used. Leading zeros that a spreadsheet program removed are restored. Without a
+    column in `ID_COLUMNS`, the column with most of these ids is used.
 
     Raises:
         UserError: If the file cannot be read or has no column with ids, if an id is
@@ -106,7 +111,7 @@ def read_students(
     if not filled:
         raise UserError(f"{name} contains no ids in {_shown(columns)}")
     named = next((x for x in NAME_COLUMNS if {*x} <= {*titles}), ())
-    students, without_id = dict[str, ListedStudent](), 0
+    students, without_id, restored = dict[str, ListedStudent](), 0, list[str]()
     for number, row in rows:
         spelled = row[filled[0]].strip()
         if not spelled:
@@ -121,6 +126,10 @@ def read_students(
             title: normalize(row[title]) for title in filled if row[title].strip()
         }
         student = next((x for x in by_column.values() if x in submitted), student)
+        with_zeros = {x for x in submitted if x.lstrip("0") == student != x}
+        if student not in submitted and len(with_zeros) == 1:
+            student = spelled = with_zeros.pop()
+            restored.append(student)
         if student in students:
             raise UserError(f"{name} contains the id {student} twice")
         accepted = normalize(row.get(ACCEPTED, ""))
@@ -142,6 +151,10 @@ def read_students(
             f"names are not used: {rule}, got {found}; without names, a classmate who "
             "submits a copy with the same id can prevent both from being graded"
         )
+    if restored:
+        ids = f"{counted(len(restored), 'id')}, such as {restored[0]}"
+        remedy = "in Excel, import this column as text"
+        unused.append(f"restored the leading zeros of {ids}: {remedy}")
     if without_id:
         unused.append(f"ignored {counted(without_id, 'line')} {WITHOUT_ID}")
     return students, [f"{printable(path.name)}: {line}" for line in unused]

@@ -846,6 +846,30 @@ def test_titles_of_moodle_in_other_languages_are_known(tmp_path, titles, id_titl
     assert students["a@b.de"].words == ["ana", "ruiz"]
 
 
+def test_the_gradebook_of_canvas_is_a_list_of_students(tmp_path):
+    path = tmp_path / "list.csv"
+    titles = "Student,ID,SIS User ID,SIS Login ID,Section"
+    rows = ['"Ruiz, Ana",901,a17,ana,1', '"Ortiz, Leo",902,b18,leo,1']
+    path.write_text("\n".join([titles, "    Points Possible,,,,", *rows]))
+    students, lines = read_students(path, {"a17", "leo"})
+    assert [*students] == ["a17", "leo"]
+    assert students["a17"].words == ["ana", "ruiz"]
+    assert lines == ["list.csv: ignored 1 line without an id"]
+
+
+def test_leading_zeros_that_excel_removed_are_restored(tmp_path):
+    path = tmp_path / "list.csv"
+    path.write_text("id,name\n123,Ana Ruiz\n45,Leo Ortiz\n7,Eva Meier\n")
+    submitted = {"00123", "45", "07", "007"}  # 7 may be 07 or 007
+    students, lines = read_students(path, submitted)
+    assert [*students] == ["00123", "45", "7"]
+    assert students["00123"].spelled == "00123"
+    assert lines == [
+        "list.csv: restored the leading zeros of 1 id, such as 00123: in Excel, import "
+        "this column as text"
+    ]
+
+
 def test_a_translated_title_does_not_replace_a_column_with_the_english_title(tmp_path):
     path = tmp_path / "list.csv"
     path.write_text("ID-Nummer;ID number\n17;a1\n")
