@@ -66,12 +66,13 @@ def predict(
             `error.result` has the results of all others.
     """
     with output(quiet=quiet):
-        images: Any = settings.get("images", 0)
         array: Any = None
-        if _are_pixels(images):
-            array = settings.pop("images")
-        elif not isinstance(images, int | str | os.PathLike):
-            settings["images"] = _indices(images)
+        if "images" in settings:
+            images: Any = settings["images"]
+            if _are_pixels(images):
+                array = settings.pop("images")
+            elif not isinstance(images, int | str | os.PathLike):
+                settings["images"] = _indices(images)
         return run_predict(from_python(PredictConfig, settings, folder), array)
 
 
@@ -88,7 +89,8 @@ def _indices(images: Any) -> str:  # noqa: ANN401
     """Return one index or several indices of test images as text for the setting."""
     try:
         several = [images] if getattr(images, "ndim", None) == 0 else [*images]
-        if any(isinstance(each, bool) for each in several):
+        is_binary = isinstance(images, bytes | bytearray)  # iterated, it has integers
+        if is_binary or any(isinstance(each, bool) for each in several):
             raise TypeError
         return ",".join(str(index(each)) for each in several)
     except TypeError:

@@ -311,7 +311,7 @@ def metadata_of():
 
 
 @pytest.fixture(scope="session")
-def trained_on_few(few, metadata_of):
+def trained_on_few(small_dataset, metadata_of):
     """Return a function that trains a network on 600 images, in 0.1 s."""
     from pipeline.core.loop import train_network
     from pipeline.core.network import network_from
@@ -321,7 +321,7 @@ def trained_on_few(few, metadata_of):
     def make(hidden=20, seed=1):
         options = {"hidden": hidden, "seed": seed, "epochs": 5, "lr": 0.003}
         metadata = metadata_of(**options)
-        *_, last = train_network(few, metadata.hyperparameters)
+        *_, last = train_network(small_dataset, metadata.hyperparameters)
         network, path = network_from(last.tensors), Path("model.safetensors")
         return TrainedNetwork(network, metadata, path, run_id=None)
 

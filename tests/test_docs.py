@@ -1,6 +1,7 @@
 """The commands, numbers, paths, links and words in the documents are correct."""
 
 import dataclasses
+import importlib
 import json
 import re
 import runpy
@@ -15,6 +16,7 @@ from pipeline import cli
 from pipeline.__main__ import STAGES
 from pipeline.cli.arguments import parse
 from pipeline.core.network import snapshot
+from pipeline.datasets.data_files import read_summary
 from pipeline.datasets.prepare import PreparedData
 from pipeline.deploy.export import ExportResult
 from pipeline.evaluation import find_image
@@ -98,6 +100,31 @@ def test_the_readme_begins_with_training_and_contains_the_test_command():
     first = "python -m pipeline.train hidden=20 epochs=20"
     assert first in lines[:25]
     assert "pip install -e '.[test]' && pytest -n 3" in lines  # .ci/run reads this line
+
+
+def test_the_numbers_in_the_help_are_those_of_the_documents(mnist):
+    (train,), evaluate = RESULTS["train"]["values"], RESULTS["evaluate"]["output"]
+    accuracy, loss = train["val/accuracy"], train["val/loss"]
+    final = train["with_final_weights/train_accuracy"]
+    digit, probability = docs["prediction_for_image_0"](RESULTS)
+    summary = read_summary(mnist.file.path)
+    sentences = {
+        "data": f"{summary.train.images:,} training and {summary.test.images:,} test "
+        f"images. The mean of the training pixels is {summary.pixels.mean:.4f}. Of the "
+        f"784 pixels, {len(summary.always_zero)} are always zero.",
+        "train": f"The accuracy is {final:.1%} on the training images and "
+        f"{accuracy:.1%} on the test images",
+        "evaluate": f"classifies {accuracy:.1%} of these images correctly, with a loss "
+        f"of {loss:.3f}.",
+        "predict": f"as a {digit}, with a probability of {probability}%.",
+    }
+    assert f" {accuracy:.2%} " in "".join(evaluate)  # of the same network
+    for stage in {*STAGES} - {"sync"}:  # which is measured on other machines too
+        module = importlib.import_module(f"pipeline.{stage}")
+        text, sentence = " ".join(module.__doc__.split()), sentences.get(stage, "")
+        assert sentence in text
+        decimals = re.compile(r"\d+\.\d+")
+        assert decimals.findall(text) == decimals.findall(sentence), stage
 
 
 @ALL

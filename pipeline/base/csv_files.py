@@ -2,6 +2,8 @@
 
 import csv
 import itertools
+import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -20,14 +22,16 @@ FORMULA_STARTS = {*"=+-@\t\r\n", "\uff1d", "\uff0b", "\uff0d", "\uff20"}
 def read_csv(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
     """Read a table that a user has made, with titles in its first line.
 
-    Columns are separated by commas, semicolons or tabs. Missing cells are empty.
+    Columns are separated by commas, semicolons or tabs. Missing cells are empty. A
+    line `sep=;` before the titles, which Excel understands, names the separator.
 
     Returns:
         The titles in lower case without spaces, and the line number and the cells of
         each row that is not empty.
 
     Raises:
-        UserError: If the table cannot be read, or is too large.
+        UserError: If the table cannot be read or is too large, or if two columns have
+            the same title.
     """
     name = printable(path)
     try:
@@ -36,18 +40,25 @@ def read_csv(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
                 rule = f"a regular file of at most {MAX_TABLE_BYTES:,} bytes"
                 raise UserError(f"{name} must be {rule}")
             with path.open(encoding="utf-8-sig", newline="") as stream:
-                separator = max(",;\t", key=stream.readline().count)
-                stream.seek(0)
+                first = stream.readline()
+                named = re.fullmatch(r"sep=([,;\t])\s*", first, re.IGNORECASE)
+                separator = named[1] if named else max(",;\t", key=first.count)
+                if not named:
+                    stream.seek(0)
                 reader = csv.reader(stream, delimiter=separator)
                 titles = ["".join(x.lower().split()) for x in next(reader, [])]
                 limited = itertools.islice(reader, MAX_TABLE_ROWS + 1)
-                lines = [(reader.line_num, cells) for cells in limited]
+                before = 1 if named else 0  # lines before those of `reader`
+                lines = [(before + reader.line_num, cells) for cells in limited]
     except UnicodeError:
         raise UserError(f"{name} is not UTF-8: save it as CSV in UTF-8") from None
     except csv.Error as error:
         raise UserError(f"{name} cannot be read: {error}") from None
     if len(lines) > MAX_TABLE_ROWS:
         raise UserError(f"{name} must have at most {MAX_TABLE_ROWS:,} rows")
+    if repeated := [x for x, count in Counter(titles).items() if x and count > 1]:
+        rule = f"has several columns with the title {printable(repeated[0])[:80]}"
+        raise UserError(f"{name} {rule}: rename all but one of them")
     empty = dict.fromkeys(titles, "")
     rows = [
         (number, empty | dict(zip(titles, cells, strict=False)))

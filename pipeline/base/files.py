@@ -177,6 +177,20 @@ def reading(path: Path) -> Iterator[None]:
         raise UserError(f"{printable(path)} {reason}") from None
 
 
+def read_utf8(path: Path) -> str:
+    """Return the text of a user's file, without the mark of some editors at its start.
+
+    Raises:
+        UserError: If the file cannot be read, or is not text in UTF-8.
+    """
+    with reading(path):
+        try:
+            return path.read_text("utf-8-sig")
+        except UnicodeDecodeError:
+            rule = "must be text in UTF-8"
+            raise UserError(f"{printable(path)} {rule}") from None
+
+
 def list_folder(folder: Path) -> list[Path]:
     """Return the paths in a folder that a user named, sorted by name.
 

@@ -1,13 +1,12 @@
-"""The fingerprint of a training run: a hash of what determines its weights.
+"""The fingerprint of a training run: a hash of what determines its results.
 
-On the same type of processor, equal fingerprints mean byte-identical weights. This
-module imports PyTorch only in `processor`, so that workers start quickly.
+The results are the weights, the metrics, and the margin below which a prediction is
+unsure. On the same type of processor, equal fingerprints mean byte-identical weights.
+This module imports PyTorch only in `processor`, so that workers start quickly.
 """
 
 import functools
-import hashlib
 import importlib.metadata
-import json
 import os
 import platform
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from pipeline import core
+from pipeline.base.files import json_sha256
 from pipeline.base.source_code import code_sha256
 from pipeline.core import UserError
 from pipeline.core.hyperparameters import Hyperparameters
@@ -26,7 +26,7 @@ FOLDER = Path(core.__file__).parent
 
 
 class OtherSoftware(UserError):
-    """A process would compute different weights from the program that it works for.
+    """A process could compute other results than the program that it works for.
 
     The two differ in the code of `core` or in the version of PyTorch.
     """
@@ -34,11 +34,11 @@ class OtherSoftware(UserError):
 
 @dataclass(frozen=True)
 class Software:
-    """What determines the weights of a training run, besides its settings and data.
+    """What determines the results of a training run, besides its settings and data.
 
-    The version of NumPy is not included, because the weights depend only on exact or
+    The version of NumPy is not included, because the results depend only on exact or
     correctly rounded results of NumPy, such as sorting, subtraction and square roots.
-    The quantile in `margin`, which does not affect the weights, is rounded.
+    One exception, the quantile in `core.margin`, is rounded to four decimals.
     """
 
     code: str  # the hash of the code of `core`; see `code_hashes`
@@ -47,8 +47,7 @@ class Software:
     @classmethod
     def here(cls) -> "Software":
         """Return the software of this process."""
-        code = json.dumps(code_hashes()).encode()
-        return cls(hashlib.sha256(code).hexdigest(), torch_version())
+        return cls(json_sha256(code_hashes()), torch_version())
 
     def check(self, worker: str, *, remedy: str) -> None:
         """Compare the software of this process with `self`, that of another process.
@@ -75,8 +74,7 @@ def fingerprint(hyperparameters: Hyperparameters, data_sha256: str) -> str:
     """
     software = astuple(Software.here())
     content = [hyperparameters.model_dump(), data_sha256, *software]
-    text = json.dumps(content, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    return json_sha256(content)[:32]
 
 
 @functools.cache

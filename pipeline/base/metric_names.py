@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 VAL_ACCURACY = "val/accuracy"
-SECONDS = "train/seconds"  # duration of an epoch
+SECONDS = "train/seconds"  # `Epoch.seconds`, which include validation
 # MLflow's pages show the metrics of an epoch in the order in which a run logs them.
 EPOCH_METRICS = (VAL_ACCURACY, "val/loss", "train/accuracy", "train/loss")
 # The prefix of the scores of the trained network on its training images. MLflow sorts

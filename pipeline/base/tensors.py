@@ -35,16 +35,15 @@ def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         raise UserError(f"{path} is missing")
     if path.exists() and not path.is_file():
         raise UserError(f"{path} {NOT_READABLE}: it is a folder or a special file")
-    try:
-        # The file is opened twice, because safetensors reports an unreadable file as
-        # missing.
-        with path.open("rb"), safe_open(path, framework="np") as stored:
-            tensors = {name: stored.get_tensor(name) for name in [*stored.keys()]}
-            metadata = json.loads((stored.metadata() or {}).get("about", "{}"))
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror or error}") from None
-    except UNREADABLE as error:
-        raise UserError(f"{path} {NOT_READABLE}: {error}") from None
+    with files.reading(path):
+        try:
+            # The file is opened twice, because safetensors reports an unreadable file
+            # as missing.
+            with path.open("rb"), safe_open(path, framework="np") as stored:
+                tensors = {name: stored.get_tensor(name) for name in [*stored.keys()]}
+                metadata = json.loads((stored.metadata() or {}).get("about", "{}"))
+        except UNREADABLE as error:
+            raise UserError(f"{path} {NOT_READABLE}: {error}") from None
     if not isinstance(metadata, dict):
         raise UserError(f"{path} {NOT_READABLE}: its metadata is not a JSON object")
     version = metadata.pop("version", None) if metadata else VERSION

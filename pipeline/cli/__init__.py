@@ -4,7 +4,7 @@ This is the only package that uses Hydra; only `hydra_internals` uses undocument
 of Hydra. `arguments` makes a `Command` from the arguments, in these steps:
 
 1. `flags` reads the flags, which select folders. `overrides` reads all other arguments,
-   or the keywords of a call from Python, as settings of keys and config groups.
+   or the keywords of a call from Python, as settings of keys and options of groups.
    `values` parses the text of a setting, which has one value, several values for a
    sweep, or an interval for a search.
 2. `composition` merges the files that Hydra selects, once for each combination of

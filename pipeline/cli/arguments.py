@@ -10,9 +10,11 @@ from pipeline import ConfigError
 from pipeline.base.paths import displayed
 from pipeline.cli.combinations import list_combinations, rejected_errors, too_many
 from pipeline.cli.command import (
+    SAVED_SWEEPS,
     Combination,
     Command,
     Composition,
+    Given,
     Setting,
     options_by_group,
 )
@@ -24,7 +26,7 @@ from pipeline.cli.problems import as_text, collected, reject
 from pipeline.cli.reserved_names import ARGUMENTS, COLUMNS, TAGS
 from pipeline.cli.rules import broken_rules
 from pipeline.cli.schema import KEYS, ConfigT, Schema
-from pipeline.cli.validation import explain_unknown_key, validate
+from pipeline.cli.validation import explain_unknown_key
 
 
 def parse(arguments: Sequence[str], schema: type[ConfigT]) -> Command[ConfigT]:
@@ -35,8 +37,8 @@ def parse(arguments: Sequence[str], schema: type[ConfigT]) -> Command[ConfigT]:
             problem.
     """
     flags, others = read_flags(arguments)
-    given, problems = read_arguments(others, schema, flags.folders)
-    return _make_command(given, problems, schema, flags)
+    given = read_arguments(others, schema, flags.folders)
+    return _make_command(given, schema, flags)
 
 
 def parse_keywords(
@@ -44,34 +46,27 @@ def parse_keywords(
 ) -> Command[ConfigT]:
     """Validate the settings of a call from Python, like `parse`."""
     flags = Flags(multirun=is_sweep, is_call=True)
-    given, problems = read_keywords(settings, schema, flags.folders)
-    return _make_command(given, problems, schema, flags)
+    given = read_keywords(settings, schema, flags.folders)
+    return _make_command(given, schema, flags)
 
 
 def _make_command(
-    given: Mapping[str, Setting],
-    unread: Sequence[str],
-    schema: type[ConfigT],
-    flags: Flags,
+    given: Given, schema: type[ConfigT], flags: Flags
 ) -> Command[ConfigT]:
     """Return the command that a user has given.
-
-    `unread` has a problem for each argument that cannot be read and is not in `given`.
 
     Raises:
         ConfigError: If settings or files are invalid, with the problems of all steps.
     """
     _check_groups(flags.folders)
-    compositions, in_files = _compose(given, schema, flags)
+    compositions, in_files = _compositions(given, schema, flags)
     combinations = list_combinations(compositions, schema)
-    problems = [*unread, *in_files]
+    problems = [*given.problems, *in_files]
     reject(_all_problems(problems, compositions, combinations, schema, flags))
     varied = _varied_keys(compositions, combinations, schema)
-    valid = next(each for each in combinations if not each.error)
     return Command(
-        config=validate(schema, valid.values),
-        options=valid.options,
-        combinations=combinations,
+        schema,
+        combinations,
         is_sweep=any(each.is_sweep for each in compositions),
         varied=[*_varied_groups(compositions), *varied],
         intervals=compositions[0].intervals,
@@ -115,8 +110,8 @@ def _check_groups(folders: ConfigFolders) -> None:
             raise ConfigError(f"{rule} {name} in {displayed(folder)}")
 
 
-def _compose(
-    given: Mapping[str, Setting], schema: Schema, flags: Flags
+def _compositions(
+    given: Given, schema: Schema, flags: Flags
 ) -> tuple[Sequence[Composition], list[str]]:
     """Return the compositions, and the problems of the files.
 
@@ -134,7 +129,7 @@ def _compose(
                 problems.append(problem)
     if not compositions:
         keys = {key: Setting(x, is_chosen=False) for key, x in defaults().items()}
-        settings = keys | {key: x for key, x in given.items() if key in KEYS}
+        settings = keys | given.settings
         compositions = [Composition(settings, options={}, is_sweep=False)]
     return compositions, problems
 
@@ -142,12 +137,11 @@ def _compose(
 def _varied_groups(compositions: Sequence[Composition]) -> list[str]:
     """Return the groups of which a sweep has several options.
 
-    The group `experiment` is not included, because its options, saved sweeps, only list
-    combinations.
+    The group of saved sweeps is not included, because they only list combinations.
     """
     options = options_by_group(compositions)
     varied = [group for group, names in options.items() if len(names) > 1]
-    return [group for group in varied if group != "experiment"]
+    return [group for group in varied if group != SAVED_SWEEPS]
 
 
 def _varied_keys(

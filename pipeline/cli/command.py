@@ -1,4 +1,4 @@
-"""The types of a command: settings, compositions, combinations, and the command itself.
+"""The types of a command: given values, compositions, combinations, and the command.
 
 Hydra is not imported, because --help imports this module.
 """
@@ -9,12 +9,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Generic, NamedTuple
+from typing import Any, Generic, NamedTuple, cast
 
 from pipeline import ConfigError
 from pipeline.base.params import NO_OPTION
 from pipeline.cli.problems import as_text
 from pipeline.cli.schema import ConfigT
+
+SAVED_SWEEPS = "experiment"  # the config group whose options are saved sweeps
 
 
 @dataclass(frozen=True)
@@ -44,11 +46,9 @@ class Several(list[Any]):
 
 
 class Setting(NamedTuple):
-    """A setting, or a config group, as it was given: its value, not yet validated."""
+    """A setting as it was given: its value, not yet validated."""
 
-    # One value, `Several` values, or an `Interval`. Of a group, `Several` overrides:
-    # one for each option.
-    value: Any
+    value: Any  # one value, `Several` values, or an `Interval`
     path: Path | None = None  # the file with the value; None if the value was given
     # Whether the user gave the value, or chose the file with a group.
     is_chosen: bool = True
@@ -63,6 +63,27 @@ class Setting(NamedTuple):
         if isinstance(self.value, Interval):
             return [self.value.bound(high=high)]
         return self.value if isinstance(self.value, Several) else [self.value]
+
+
+class Options(NamedTuple):
+    """The options of a config group; a sweep can have several."""
+
+    key: str  # as it is typed: team, +team, +team@_global_ or ~team
+    names: tuple[str, ...]  # of files of the group, or `NO_OPTION`
+
+    def overrides(self) -> list[str]:
+        """Return an override for each option: team=a, ~team, or "" for none."""
+        is_deleted, is_added = (self.key.startswith(prefix) for prefix in "~+")
+        nothing = self.key if is_deleted else "" if is_added else f"~{self.key}"
+        return [nothing if x == NO_OPTION else f"{self.key}={x}" for x in self.names]
+
+
+class Given(NamedTuple):
+    """The arguments of a user, or those of a saved sweep."""
+
+    settings: dict[str, Setting]  # by key
+    groups: dict[str, Options]  # by group, perhaps with a package: team@_global_
+    problems: list[str]  # of the arguments that cannot be read
 
 
 @dataclass(frozen=True)
@@ -105,21 +126,21 @@ class Composition:
         return number * trials if self.intervals and type(trials) is int else number
 
 
-def options_by_group(compositions: Sequence[Composition]) -> dict[str, Several]:
+def options_by_group(compositions: Sequence[Composition]) -> dict[str, list[str]]:
     """Return the different options of each group; some can be `NO_OPTION`."""
     groups = dict.fromkeys(group for each in compositions for group in each.options)
-    options = dict[str, Several]()
-    for group in groups:
-        names = [each.options.get(group, NO_OPTION) for each in compositions]
-        options[group] = Several(dict.fromkeys(names))
-    return options
+    return {
+        group: [*dict.fromkeys(x.options.get(group, NO_OPTION) for x in compositions)]
+        for group in groups
+    }
 
 
 @dataclass(frozen=True)
 class Combination:
     """A value for each key; a sweep has several combinations."""
 
-    values: Mapping[str, Any]  # by key; an invalid value is as it was given
+    # By key, validated. If there is an error, an invalid value is as it was given.
+    values: Mapping[str, Any]
     options: Mapping[str, str]  # by group
     error: ConfigError | None = None  # why a value is invalid
 
@@ -128,9 +149,8 @@ class Combination:
 class Command(Generic[ConfigT]):
     """A valid command, with which a stage or a sweep is run."""
 
-    config: ConfigT  # the values of the first valid combination
-    options: Mapping[str, str]  # the options of the same combination, by group
-    combinations: Sequence[Combination]  # some can be invalid
+    schema: type[ConfigT]
+    combinations: Sequence[Combination]  # at least one is valid
     is_sweep: bool  # perhaps with a single combination
     varied: Sequence[str]  # the groups and keys that a sweep varies
     intervals: Mapping[str, Interval]  # by key
@@ -138,3 +158,18 @@ class Command(Generic[ConfigT]):
     # Gets the results of a call from Python, and was empty. The folder is not a
     # setting, so `config` does not contain it.
     folder: Path | None = None
+
+    @cached_property
+    def config(self) -> ConfigT:
+        """The values of the first valid combination."""
+        config = self.schema.model_construct(**self._first_valid.values)
+        return cast(ConfigT, config)
+
+    @property
+    def options(self) -> Mapping[str, str]:
+        """The options of the first valid combination, by group."""
+        return self._first_valid.options
+
+    @property
+    def _first_valid(self) -> Combination:
+        return next(each for each in self.combinations if not each.error)

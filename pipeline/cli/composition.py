@@ -5,8 +5,7 @@ A given value replaces the value of a file.
 
 import itertools
 import re
-from collections.abc import Container, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from pipeline import ConfigError
 from pipeline.base.paths import displayed
-from pipeline.cli.command import Composition, Setting
+from pipeline.cli.command import SAVED_SWEEPS, Composition, Given, Options, Setting
 from pipeline.cli.flags import ConfigFolders, Flags
 from pipeline.cli.hydra_files import File, ordered_files
 from pipeline.cli.hydra_internals import is_listed_twice, one_line, split_message
@@ -27,72 +26,54 @@ from pipeline.cli.validation import explain_unknown_key
 from pipeline.cli.yaml_files import reject_resolver
 
 
-def compose_all(
-    given: Mapping[str, Setting], schema: Schema, flags: Flags
-) -> Iterator[Composition]:
+def compose_all(given: Given, schema: Schema, flags: Flags) -> Iterator[Composition]:
     """Compose the files for each combination of the options of groups.
 
-    A saved sweep in one of the files has arguments like those of a command line, which
-    do not replace given ones. If they select options of other groups, the files are
-    composed again with each of them: two times for `team: small,large`.
-
     Args:
-        given: The settings of keys and groups that the user gives.
+        given: What the user gives.
         schema: The schema of the stage.
         flags: The flags, which select the primary config and the folders.
 
     Raises:
         ConfigError: If a file cannot be read, or contains more than settings.
     """
-    selections = _selections(given)
-    while selections:
-        selected = selections.pop(0)
-        overrides = [*filter(None, selected.values())]
-        composed, saved = compose(overrides, schema, flags, {*selected, *given})
-        if saved.keys() - KEYS:
-            more = [{**selected, **each} for each in _selections(saved)]
-            selections = [*more, *selections]
-        else:
-            keys = {key: setting for key, setting in given.items() if key in KEYS}
-            settings = {**composed.settings, **saved, **keys}
-            # The keys that a sweep can vary are first, as in the names of runs.
-            order = dict.fromkeys([*schema.can_vary, *settings])
-            ordered = {key: settings[key] for key in order if key in settings}
-            yield replace(composed, settings=ordered)
+    for overrides in _each_combination(given.groups):
+        yield from _compose(overrides, given, schema, flags)
 
 
-def _selections(settings: Mapping[str, Setting]) -> list[dict[str, str]]:
-    """Return each combination of the options of groups, with an override per group."""
-    groups = {name: x.value for name, x in settings.items() if name not in KEYS}
-    rows = itertools.product(*groups.values())
-    return [dict(zip(groups, row, strict=True)) for row in rows]
+def _each_combination(groups: Mapping[str, Options]) -> Iterator[dict[str, str]]:
+    """Yield an override of each group, such as team=small, for each combination."""
+    for row in itertools.product(*(each.overrides() for each in groups.values())):
+        yield dict(zip(groups, row, strict=True))
 
 
-def compose(
-    overrides: Sequence[str],
-    schema: Schema,
-    flags: Flags,
-    replaced: Container[str] = (),
-) -> tuple[Composition, dict[str, Setting]]:
-    """Compose the primary config with options of groups, such as team=small or ~team.
+def _compose(
+    overrides: Mapping[str, str], given: Given, schema: Schema, flags: Flags
+) -> Iterator[Composition]:
+    """Compose the primary config with the overrides of groups, and add given values.
 
-    Returns:
-        The settings in files, and those of a saved sweep, of keys and groups that are
-        not in `replaced`.
-
-    Raises:
-        ConfigError: If a file cannot be read, or contains more than settings.
+    A saved sweep in one of the files has arguments like those of a command line, which
+    do not replace given ones. If they select options of other groups, the files are
+    composed again with each of them: two times for `team: small,large`.
     """
-    files, options, values = _merge_files(overrides, flags)
+    files, options, values = _merge_files([*filter(None, overrides.values())], flags)
     hydra = values.pop("hydra", None) or {}
     starts_sweep = hydra.get("mode") == "MULTIRUN"
     _check_stage(schema, flags, starts_sweep=starts_sweep)
-    settings = _with_paths(values, files, overrides)
     is_sweep = flags.multirun or starts_sweep
-    saved = _saved_arguments(files)
-    others = {key: x for key, x in saved.items() if key not in replaced}
-    read = _read_saved(others, schema, flags.folders, is_sweep=is_sweep)
-    return Composition(settings, options, is_sweep), read
+    replaced = {*overrides, *given.settings}
+    arguments = {k: x for k, x in _saved_arguments(files).items() if k not in replaced}
+    saved = _read_saved(arguments, schema, flags.folders, is_sweep=is_sweep)
+    if saved.groups:
+        for more in _each_combination(saved.groups):
+            yield from _compose({**overrides, **more}, given, schema, flags)
+        return
+    in_files = _with_paths(values, files, overrides)
+    settings = {**in_files, **saved.settings, **given.settings}
+    # The keys that a sweep can vary are first, as in the names of runs.
+    order = dict.fromkeys([*schema.can_vary, *settings])
+    ordered = {key: settings[key] for key in order if key in settings}
+    yield Composition(ordered, options, is_sweep)
 
 
 def _merge_files(
@@ -111,10 +92,13 @@ def _merge_files(
 
 
 def _with_paths(
-    values: Mapping[str, Any], files: Sequence[File], overrides: Sequence[str]
+    values: Mapping[str, Any], files: Sequence[File], overrides: Mapping[str, str]
 ) -> dict[str, Setting]:
-    """Return merged values, each with the last file that has its key."""
-    groups = {re.split("[@=]", each.lstrip("+~"))[0] for each in overrides}
+    """Return merged values, each with the last file that has its key.
+
+    The user chose the files of the groups in `overrides`.
+    """
+    groups = {key.partition("@")[0] for key, override in overrides.items() if override}
     paths = {key: file.path for file in files for key in file.values}
     chosen = {key for file in files if file.group in groups for key in file.values}
     return {
@@ -144,7 +128,7 @@ def _check_stage(schema: Schema, flags: Flags, *, starts_sweep: bool) -> None:
         stages = " and ".join(each.command_name() for each in SCHEMAS if each.can_vary)
         raise ConfigError(f"only {stages} accept -m")
     if starts_sweep and not schema.has_recorded_sweeps:
-        raise ConfigError("only python -m pipeline.train accepts experiment")
+        raise ConfigError(f"only python -m pipeline.train accepts {SAVED_SWEEPS}")
 
 
 def _read_saved(
@@ -153,22 +137,24 @@ def _read_saved(
     folders: ConfigFolders,
     *,
     is_sweep: bool,
-) -> dict[str, Setting]:
+) -> Given:
     """Read the arguments of a saved sweep; if this is no sweep, only check their keys.
 
     Raises:
         ConfigError: If arguments are invalid.
     """
-    settings, problems = dict[str, Setting](), list[str]()
-    for key, (text, path) in arguments.items():
+    saved = Given({}, {}, [])
+    for key, (argument, path) in arguments.items():
         if is_sweep:
-            read, unread = read_arguments([text], schema, folders)
-            settings |= {name: x._replace(path=path) for name, x in read.items()}
-            problems += (located(problem, path) for problem in unread)
+            read = read_arguments([argument], schema, folders)
+            for name, setting in read.settings.items():
+                saved.settings[name] = setting._replace(path=path)
+            saved.groups.update(read.groups)
+            saved.problems.extend(located(each, path) for each in read.problems)
         elif key not in KEYS and folders.files_of_group(key) is None:
-            problems.append(explain_unknown_key(key, schema, path=path))
-    reject(problems)
-    return settings
+            saved.problems.append(explain_unknown_key(key, schema, path=path))
+    reject(saved.problems)
+    return saved
 
 
 def resolve(values: Mapping[str, Any], files: Mapping[str, Path]) -> dict[str, Any]:

@@ -85,6 +85,8 @@ def read_flags(arguments: Sequence[str]) -> tuple[Flags, list[str]]:
         ConfigError: If a flag is invalid.
         UserError: If a folder of configuration files cannot be read.
     """
+    if "--" in arguments:  # everything after it would be a setting, even --cfg
+        raise ConfigError("unknown flag --: leave it out")
     parser = ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("-m", "--multirun", action="store_true")
     parser.add_argument("--resolve", action="store_true")  # --cfg always resolves

@@ -1,4 +1,8 @@
-"""The names of runs, for display only, with the settings that are not the defaults."""
+"""The names of runs, for display only.
+
+They contain hidden, seed, and the data set and all other hyperparameters that differ
+from the committed conf/config.yaml.
+"""
 
 from collections.abc import Iterable, Mapping
 from functools import cache

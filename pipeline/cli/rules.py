@@ -9,6 +9,7 @@ from pipeline.base.paths import displayed
 from pipeline.base.text import shortened
 from pipeline.cli.combinations import checked
 from pipeline.cli.command import (
+    SAVED_SWEEPS,
     Composition,
     Interval,
     Setting,
@@ -26,7 +27,7 @@ DETAIL_KEYS = ("neuron", "weight", "arrays", "against")  # at most one can be se
 INTERVAL = "hidden=interval(4,128)"  # an example
 RECORDING_KEYS = ("server", "run_name", "experiment_name")
 SINGLE_RUN_KEYS = {  # each key, and why a sweep rejects it
-    "reproduce": "cannot be used in a sweep: leave out -m or experiment",
+    "reproduce": f"cannot be used in a sweep: leave out -m or {SAVED_SWEEPS}",
     "resume": "has no effect in a sweep: use again=true to train again",
 }
 
@@ -39,44 +40,139 @@ def broken_rules(
     For each composition, the rules are checked for its first combination.
     """
     for each in compositions:
-        yield from _rules_of_values(each, schema, flags)
+        first = next(checked(each, schema))
+        values = {key: first.values.get(key) for key in schema.model_fields}
+        unusual = _unusual_settings(values, each)
+        yield from _missing(first.values, schema)
+        yield from _conflicts(values, each)
+        yield from _without_effect(values, unusual, each, schema, flags)
+        yield from _unrecorded_by_dvc(values, unusual)
+        if not each.is_sweep:
+            yield from _several_values(values, each, schema, flags)
     yield from _rules_of_sweep(compositions, schema, flags)
 
 
-def _rules_of_values(
-    composition: Composition, schema: Schema, flags: Flags
-) -> Iterator[str]:
-    """Yield the problems of the values of a composition."""
-    first = next(checked(composition, schema))
-    values = {key: first.values.get(key) for key in schema.model_fields}
-    valid = valid_values(schema, first.values) if schema.required else {}
-    missing = {key for key, value in valid.items() if value is None}
+def _unusual_settings(
+    values: Mapping[str, Any], composition: Composition
+) -> dict[str, Setting]:
+    """Return the settings of the stage that are not the defaults."""
+    default_values = defaults()
+    return {
+        key: setting
+        for key, setting in composition.settings.items()
+        # A value can differ after validation: the server null is that of a variable.
+        if key in values and default_values[key] not in (setting.value, values[key])
+    }
+
+
+def _missing(values: Mapping[str, Any], schema: Schema) -> Iterator[str]:
+    """Yield a problem for each required setting that is not given."""
+    valid = valid_values(schema, values) if schema.required else {}
     for key, example in schema.required.items():
-        if key in missing:
+        if key in valid and valid[key] is None:
             yield f"{key} is missing: add {example}"
-    for keys, problem in _conflicts(values):
+
+
+def _conflicts(values: Mapping[str, Any], composition: Composition) -> Iterator[str]:
+    """Yield a problem for settings that cannot be combined."""
+    for keys, problem in _conflicting_keys(values):
         paths = (composition.files[key] for key in keys if key in composition.files)
         yield located(problem, next(paths, None))
-    reasons = _without_effect(values, schema, flags, composition)
-    default_values = defaults()
+
+
+def _conflicting_keys(
+    values: Mapping[str, Any],
+) -> Iterator[tuple[Sequence[str], str]]:
+    """Yield the keys of settings that cannot be combined, and why."""
+    networks = [key for key in NETWORK_KEYS if values.get(key)]
+    details = [key for key in DETAIL_KEYS if values.get(key)]
+    if len(networks) > 1:
+        names = " and ".join(networks[:2])
+        yield networks, f"{names} both select a network: leave out one of them"
+    if len(details) > 1:
+        *others, last = details
+        rule = "cannot be combined: use only one of them"
+        yield details, f"{', '.join(others)} and {last} {rule}"
+    lacks_neuron = "neuron" in values and not values["neuron"]
+    if lacks_neuron and values.get("image") is not None:
+        yield ["image"], "image requires neuron: add neuron=N11, or leave out image"
+    if lacks_neuron and values.get("integers"):
+        rule = "requires neuron: add neuron=N11, or leave out integers"
+        yield ["integers"], f"integers {rule}"
+    if values.get("executor") == "ray" and values.get("workers"):
+        rule = "has no effect with executor=ray, which uses all cores of the nodes"
+        yield ["workers", "executor"], f"workers {rule}: leave it out"
+
+
+def _without_effect(
+    values: Mapping[str, Any],
+    unusual: Mapping[str, Setting],
+    composition: Composition,
+    schema: Schema,
+    flags: Flags,
+) -> Iterator[str]:
+    """Yield a problem for each chosen setting that has no effect.
+
+    A value that equals the default changes nothing, so it is accepted (the output of
+    --cfg job contains all defaults). `reproduce` replaces even such a value, so the
+    value is rejected there.
+    """
+    reasons = _ineffective_keys(values, composition, schema, flags)
     for key, setting in composition.settings.items():
-        if key not in values:  # a setting of other stages
-            continue
-        # A value can differ after validation: the server null is that of a variable.
-        is_default = default_values[key] in (setting.value, values[key])
-        # A value that equals the default changes nothing, so it is accepted (the output
-        # of --cfg job contains all defaults). `reproduce` replaces even such a value,
-        # so the value is rejected there.
-        has_no_effect = key in reasons and (key in TRAINING_KEYS or not is_default)
-        if has_no_effect and setting.is_chosen:
+        has_no_effect = key in values and key in reasons
+        changes_value = key in TRAINING_KEYS or key in unusual
+        if has_no_effect and changes_value and setting.is_chosen:
             yield located(f"{key} {reasons[key]}", setting.path)
-        # DVC records conf/config.yaml and the command line.
-        if os.environ.get("DVC_STAGE") and setting.path and not is_default:
+
+
+def _ineffective_keys(
+    values: Mapping[str, Any], composition: Composition, schema: Schema, flags: Flags
+) -> dict[str, str]:
+    """Return the keys that have no effect with these values, and why."""
+    found: dict[str, str] = {}
+    if values.get("tracking") == "none":
+        found |= dict.fromkeys(RECORDING_KEYS, "has no effect with tracking=none")
+    for key in filter(values.get, DETAIL_KEYS):
+        why = f"has no effect with {key}, which records nothing"
+        found |= dict.fromkeys(("tracking", "server"), why)
+    if values.get("reproduce"):
+        why = "cannot be combined with reproduce, which uses the value of the run"
+        found |= dict.fromkeys(TRAINING_KEYS, why)
+    if composition.is_sweep:
+        found |= SINGLE_RUN_KEYS
+        if flags.is_call:
+            found["reproduce"] = "cannot be used in a sweep: call train()"
+    elif not schema.has_several_results(values):
+        in_call = "call sweep()" if schema.has_recorded_sweeps else "leave it out"
+        remedy = in_call if flags.is_call else "add -m"
+        found |= dict.fromkeys(schema.only_sweeps, f"is a setting of sweeps: {remedy}")
+        if "trials" in found:
+            if flags.is_call:
+                remedy += " with an interval such as hidden='interval(4,128)'"
+            elif not composition.intervals:
+                remedy += f" and an interval such as {INTERVAL}"
+            found["trials"] = f"is a setting of searches: {remedy}"
+    return found
+
+
+def _unrecorded_by_dvc(
+    values: Mapping[str, Any], unusual: Mapping[str, Setting]
+) -> Iterator[str]:
+    """Yield a problem for each value in a file that DVC does not record.
+
+    DVC records conf/config.yaml and the command line.
+    """
+    for key, setting in unusual.items():
+        if os.environ.get("DVC_STAGE") and setting.path:
             place = f"{key}={as_text(values[key])} in {displayed(setting.path)}"
             rule = "differs from conf/config.yaml, the only file that DVC records"
             yield f"{place} {rule}: set it there"
-    if composition.is_sweep:
-        return
+
+
+def _several_values(
+    values: Mapping[str, Any], composition: Composition, schema: Schema, flags: Flags
+) -> Iterator[str]:
+    """Yield a problem for each setting that only a sweep or a search can have."""
     for key, setting in composition.settings.items():
         if isinstance(setting.value, Several):
             yield _has_several(key, setting.value, schema, flags)
@@ -96,14 +192,15 @@ def _has_interval(
     return f"{key}={interval} is an interval: {remedy} to start a search"
 
 
-def _has_several(key: str, several: Several, schema: Schema, flags: Flags) -> str:
-    """Return the message about a setting that has several values outside a sweep."""
-    rule = f"{shortened(f'{key}={several}')} has several values"
-    if len(several) == 1:
-        rule = f"{shortened(f'{key}=[{several}]')} is a list"
+def _has_several(name: str, values: list[Any], schema: Schema, flags: Flags) -> str:
+    """Return the message about a key or a group with several values without a sweep."""
+    text = Several(values)
+    rule = f"{shortened(f'{name}={text}')} has several values"
+    if len(values) == 1:
+        rule = f"{shortened(f'{name}=[{text}]')} is a list"
     remedy = "add -m to run all of them"
     if flags.is_call:
-        argument = shortened(f"{key}={several!r}")
+        argument = shortened(f"{name}={values!r}")
         has_function = schema.has_recorded_sweeps
         remedy = f"call sweep({argument})" if has_function else "give only one"
     return f"{rule}: {remedy}"
@@ -130,55 +227,3 @@ def _rules_of_sweep(
             yield located(f"trials {rule}", trials.path)
     if len(compositions) > 1 and any(each.intervals for each in compositions):
         yield "a search cannot be combined with another sweep: run them separately"
-
-
-def _conflicts(values: Mapping[str, Any]) -> Iterator[tuple[Sequence[str], str]]:
-    """Yield the keys of settings that cannot be combined, and why."""
-    networks = [key for key in NETWORK_KEYS if values.get(key)]
-    details = [key for key in DETAIL_KEYS if values.get(key)]
-    if len(networks) > 1:
-        names = " and ".join(networks[:2])
-        yield networks, f"{names} both select a network: leave out one of them"
-    if len(details) > 1:
-        *others, last = details
-        rule = "cannot be combined: use only one of them"
-        yield details, f"{', '.join(others)} and {last} {rule}"
-    lacks_neuron = "neuron" in values and not values["neuron"]
-    if lacks_neuron and values.get("image") is not None:
-        yield ["image"], "image requires neuron: add neuron=N11, or leave out image"
-    if lacks_neuron and values.get("integers"):
-        rule = "requires neuron: add neuron=N11, or leave out integers"
-        yield ["integers"], f"integers {rule}"
-    if values.get("executor") == "ray" and values.get("workers"):
-        rule = "has no effect with executor=ray, which uses all cores of the nodes"
-        yield ["workers", "executor"], f"workers {rule}: leave it out"
-
-
-def _without_effect(
-    values: Mapping[str, Any], schema: Schema, flags: Flags, composition: Composition
-) -> dict[str, str]:
-    """Return the settings that have no effect with these values, and why."""
-    found: dict[str, str] = {}
-    if values.get("tracking") == "none":
-        found |= dict.fromkeys(RECORDING_KEYS, "has no effect with tracking=none")
-    for key in filter(values.get, DETAIL_KEYS):
-        why = f"has no effect with {key}, which records nothing"
-        found |= dict.fromkeys(("tracking", "server"), why)
-    if values.get("reproduce"):
-        why = "cannot be combined with reproduce, which uses the value of the run"
-        found |= dict.fromkeys(TRAINING_KEYS, why)
-    if composition.is_sweep:
-        found |= SINGLE_RUN_KEYS
-        if flags.is_call:
-            found["reproduce"] = "cannot be used in a sweep: call train()"
-    elif not schema.has_several_results(values):
-        in_call = "call sweep()" if schema.has_recorded_sweeps else "leave it out"
-        remedy = in_call if flags.is_call else "add -m"
-        found |= dict.fromkeys(schema.only_sweeps, f"is a setting of sweeps: {remedy}")
-        if "trials" in found:
-            if flags.is_call:
-                remedy += " with an interval such as hidden='interval(4,128)'"
-            elif not composition.intervals:
-                remedy += f" and an interval such as {INTERVAL}"
-            found["trials"] = f"is a setting of searches: {remedy}"
-    return found

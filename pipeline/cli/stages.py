@@ -20,8 +20,9 @@ from pipeline.base.paths import conf_dir, displayed
 from pipeline.base.process import run_command
 from pipeline.base.results_folder import check_folder
 from pipeline.base.text import wrap
-from pipeline.cli.command import Command
+from pipeline.cli.command import SAVED_SWEEPS, Command
 from pipeline.cli.flags import ConfigFolders, Flags, read_flags
+from pipeline.cli.problems import collected, reject
 from pipeline.cli.schema import KEYS, ConfigT, Schema
 
 Folder = str | os.PathLike[str] | None  # is given to a call from Python
@@ -77,7 +78,7 @@ def help_text(name: str, doc: str, schema: Schema, folders: ConfigFolders) -> st
     ]
     options = {x: ", ".join(folders.files_of_group(x) or ()) for x in folders.groups}
     if not schema.has_recorded_sweeps:
-        options.pop("experiment", None)
+        options.pop(SAVED_SWEEPS, None)
     groups = [wrap(x, indent=6, start=f"  {k}: ") for k, x in options.items() if x]
     title = "Config groups; group=option selects a file of a group:"
     return template.format(
@@ -99,10 +100,7 @@ def settings_help(keys: Iterable[str], required: Container[str]) -> str:
     """
     path, keys = conf_dir() / "config.yaml", {*keys}
     line = re.compile(r"^(\w+): *(.*?) +# (.*)$", re.MULTILINE)
-    try:
-        lines = line.findall(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{displayed(path)} cannot be read: {error}") from None
+    lines = line.findall(files.read_utf8(displayed(path)))
     comments = {
         f"{key}={value}": (
             f"{REQUIRED.get(key, 'required')}: {text.partition('; null: ')[0]}"
@@ -163,8 +161,14 @@ def _command(
 ) -> Command[ConfigT]:
     from pipeline.cli.arguments import parse_keywords  # Hydra, as above
 
-    path = None if folder is None else check_folder(folder)
-    return replace(parse_keywords(settings, schema, is_sweep=is_sweep), folder=path)
+    path, command, problems = None, None, list[str]()
+    with collected(problems):
+        command = parse_keywords(settings, schema, is_sweep=is_sweep)
+    with collected(problems):
+        path = None if folder is None else check_folder(folder)
+    reject(problems)
+    assert command
+    return replace(command, folder=path)
 
 
 def documented(

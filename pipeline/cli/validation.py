@@ -4,6 +4,7 @@
 """
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -17,7 +18,10 @@ from pipeline.base.text import alternatives
 from pipeline.base.urls import WholeMessage
 from pipeline.cli.default_values import defaults
 from pipeline.cli.problems import WrongType, as_text, located
-from pipeline.cli.schema import KEYS, SCHEMAS, ConfigT, StageConfig
+from pipeline.cli.schema import KEYS, SCHEMAS, TEXT_KEYS, ConfigT, StageConfig
+
+# The text of a number or a Boolean, if it was in quotes.
+UNQUOTED = re.compile(r"[+-]?[\d.]+(e[+-]?\d+)?|true|false", re.IGNORECASE)
 
 
 def validate(
@@ -92,6 +96,8 @@ def _explain(
         return rule
     value = error["input"]
     message = f"{key} {rule}, got {value!r}"
+    if key not in TEXT_KEYS and isinstance(value, str) and UNQUOTED.fullmatch(value):
+        message = f"{message}, which is text: leave out the quotes"
     if value is None:  # written null in a file or a command
         message = f"{key} must have a value"
     if key in files:

@@ -14,7 +14,7 @@ from pipeline import ConfigError
 from pipeline.base.params import NO_OPTION
 from pipeline.base.paths import user_path
 from pipeline.base.text import alternatives, shortened
-from pipeline.cli.command import Interval, Several
+from pipeline.cli.command import Interval, Options, Several
 from pipeline.cli.hydra_internals import (
     PARSE_ERRORS,
     IntervalSweep,
@@ -23,7 +23,7 @@ from pipeline.cli.hydra_internals import (
     parse_values,
 )
 from pipeline.cli.schema import Schema, contains
-from pipeline.cli.validation import describe_default, explain_unknown_key
+from pipeline.cli.validation import describe_default
 from pipeline.cli.yaml_files import NO_LIST, reject_resolver
 
 MAX_VALUES = 100_000  # the maximum number of combinations of a sweep
@@ -37,8 +37,6 @@ def parse_value(key: str, text: str, schema: Schema) -> object:
     Text keeps its brackets and dollar signs, but not its quotes. If a sweep can vary
     the key, commas separate values unless the whole text is the path of a folder.
     """
-    if key not in schema.model_fields:
-        raise ConfigError(explain_unknown_key(key, schema))
     annotation, is_varied = schema.model_fields[key].annotation, key in schema.can_vary
     if text == "null" and contains(annotation, NoneType):
         return None
@@ -58,8 +56,8 @@ def parse_value(key: str, text: str, schema: Schema) -> object:
     return value
 
 
-def parse_group(argument: str, names: Sequence[str]) -> Several:
-    """Return an override for each option of a group: team=a, ~team, or "" for none.
+def parse_options(argument: str, names: Sequence[str]) -> Options:
+    """Return the options of a group in an override.
 
     The override team=a,b has two options, and team=glob(*) has all.
 
@@ -77,23 +75,22 @@ def parse_group(argument: str, names: Sequence[str]) -> Several:
         rule = f"{shortened(argument)} cannot be read"
         raise ConfigError(f"{rule}: write {key}=a or {key}=a,b") from None
     if argument.startswith("~"):
-        return Several([argument])
+        return Options(argument, (NO_OPTION,))
     for name in found or [text]:
         if name.startswith("["):
             raise ConfigError(f"{shortened(argument)} {NO_LIST}")
         if name not in (*names, NO_OPTION):
             rule = f"{key} must be {alternatives(names)}"
             raise ConfigError(f"{rule}, got {name!r}")
-    nothing = "" if key.startswith("+") else f"~{key}"
-    return Several(nothing if x == NO_OPTION else f"{key}={x}" for x in found)
+    return Options(key, tuple(found))
 
 
 def _parse_list(key: str, text: str) -> list[str] | None:
     inner = text[1:-1] if text[:1] + text[-1:] == "[]" else text
-    items = [item for item in _split_text(inner) if item not in ("", "null")]
-    if not items and "," in inner:
+    items = _split_text(inner)
+    if len(items) > 1 and "" in items:  # a list such as mnist,
         raise _unreadable(key, text)
-    return items or None
+    return [item for item in items if item not in ("", "null")] or None
 
 
 def _parse_texts(key: str, text: str) -> str | Several:
@@ -101,7 +98,7 @@ def _parse_texts(key: str, text: str) -> str | Several:
     items = _split_text(choice[1] if choice else text)
     if not choice and len(items) == 1:
         return items[0]
-    if "" in items:  # a list such as mnist,
+    if "" in items:  # values such as mnist,
         raise _unreadable(key, text)
     return Several(items)
 

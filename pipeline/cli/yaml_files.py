@@ -15,7 +15,8 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from pipeline import ConfigError
+from pipeline import ConfigError, UserError
+from pipeline.base.files import read_utf8
 from pipeline.base.paths import conf_dir, displayed
 from pipeline.cli.hydra_internals import one_line
 from pipeline.cli.problems import WrongType, located, reject
@@ -50,11 +51,9 @@ def read(path: Path) -> tuple[dict[str, Any], str | None]:
             problem gives the file.
     """
     try:
-        text = path.read_text("utf-8-sig")  # some editors write a byte order mark
-    except UnicodeDecodeError:
-        raise ConfigError(f"{displayed(path)} must be text in UTF-8") from None
-    except OSError as error:
-        raise ConfigError(f"{displayed(path)} cannot be read: {error}") from None
+        text = read_utf8(displayed(path))
+    except UserError as error:
+        raise ConfigError(str(error)) from None
     is_read_by_dvc = path == conf_dir() / "config.yaml"
     values, package = _checked(text, path, is_read_by_dvc=is_read_by_dvc)
     return {**values}, package

@@ -1,10 +1,10 @@
-"""Everything that determines the results of a training run, and the network itself.
+"""The code that determines the results of a training run, and the whole network.
 
-The results are the weights, the metrics and the margin below which a prediction is
-unsure, which are stored with the network. The modules of this package import nothing
-else of the project. The fingerprint of a training run covers all code of these modules,
-including input checks and methods that only students call, but not comments and
-docstrings. Other code does not belong here.
+The results are the weights, the metrics, and the margin below which a prediction is
+unsure. The modules of this package import nothing else of the project. The fingerprint
+of a training run covers all code of these modules, including the texts of errors and
+methods that only students call, but not comments and docstrings. Other code does not
+belong here.
 """
 
 SIDE = 28  # pixels; every image is SIDE x SIDE

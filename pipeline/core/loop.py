@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from pipeline.core import CLASSES, PIXELS
-from pipeline.core.dataset import LabeledImages, Split, sample_rows
+from pipeline.core.dataset import Dataset, LabeledImages, Split, sample_rows
 from pipeline.core.epoch import Epoch
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.margin import min_margin
@@ -106,9 +106,10 @@ def fit(
         epochs: The numbers of the epochs, such as range(1, 21).
 
     Yields:
-        The network and its metrics: losses in nats, accuracies in [0, 1]. A metric
-        `train/...` is a mean over the training images. Each image is measured in the
-        step that uses it, as in Keras. A metric `val/...` is measured after the epoch.
+        The network, the duration of the epoch including its validation, and the
+        metrics: losses in nats, accuracies in [0, 1]. A metric `train/...` is a mean
+        over the training images. Each image is measured in the step that uses it, as in
+        Keras. A metric `val/...` is measured after the epoch.
 
     Raises:
         FloatingPointError: If a metric or a weight becomes non-finite.
@@ -140,19 +141,26 @@ def fit(
         yield Epoch(snapshot(network), number, metrics, seconds)
 
 
-def train_network(split: Split, hyperparameters: Hyperparameters) -> Iterator[Epoch]:
+def train_network(
+    dataset: Dataset, hyperparameters: Hyperparameters
+) -> Iterator[Epoch]:
     """Train a new network without checkpoints and without recording anything.
 
     In a block of `one_thread`, the weights are identical to those of the command.
 
     Args:
-        split: The images; see `Dataset.training_split`.
-        hyperparameters: All fields except `split` are used.
+        dataset: The images, before they are divided by `Dataset.training_split`.
+        hyperparameters: All hyperparameters, with the name of the split.
 
     Yields:
         Epoch 0, before training, and then what `fit` yields. With the tensors of the
         last epoch, `network_from` creates the trained network.
+
+    Raises:
+        UserError: If the data set is too small for the split or the batch size.
+        FloatingPointError: If a metric or a weight becomes non-finite.
     """
+    split = dataset.training_split(hyperparameters)
     state = TrainingState.initial(hyperparameters)
     yield Epoch(snapshot(state.network))
     numbers = range(1, hyperparameters.epochs + 1)

@@ -7,7 +7,8 @@ finds and verifies the file of a data set.
 import hashlib
 import os
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -39,12 +40,8 @@ class PreparedData:
     """The file of a data set, and its summary; its other files are next to it."""
 
     file: DataFile
-    is_new: bool  # whether this command has created it
-
-    @property
-    def summary(self) -> Summary:
-        """The content of <name>.json."""
-        return read_summary(self.file.path)
+    summary: Summary = field(repr=False)  # the content of <name>.json
+    is_new: bool  # whether this command has created the file
 
 
 def prepare(dataset: str, *, folder: Path) -> PreparedData:
@@ -72,22 +69,27 @@ def prepare(dataset: str, *, folder: Path) -> PreparedData:
     """
     path, origin = path_and_origin(dataset, folder=folder)
     # This check needs no lock, so that the folder can belong to another user.
-    if (file := complete_file(path)) and _is_intact(file):
-        return PreparedData(file, is_new=False)
+    # The summary is None only if another process is replacing it.
+    if (
+        (file := complete_file(path))
+        and _is_intact(file)
+        and (summary := _stored_summary(path))
+    ):
+        return PreparedData(file, summary, is_new=False)
     _check_writable(path)
     waiting = "waiting for another process that prepares a data set"
     # One lock for all data sets, because several can share raw files.
     with locking.lock(folder / ".lock", locking.Level.DATASET, waiting=waiting):
         if (file := _recorded_file(path)) and _is_intact(file):
             _write_others(file, _missing(file), origin)
-            return PreparedData(file, is_new=False)
+            return PreparedData(file, read_summary(path), is_new=False)
         _report_damage(path)
         images = _read_source(dataset, path)
         if _origin(dataset) != origin:
             raise UserError(f"{dataset} was changed while it was read: {AGAIN}")
         file = _write_images(path, *images)
         _write_others(file, _missing(file) | {"plots"}, origin)
-        return PreparedData(file, is_new=True)
+        return PreparedData(file, read_summary(path), is_new=True)
 
 
 def complete_file(path: Path) -> DataFile | None:
@@ -126,11 +128,16 @@ def _missing(file: DataFile) -> set[str]:
         missing.add("components")
     if not (beside.means.exists() and beside.samples.exists()):
         missing.add("plots")
-    try:
-        read_summary(file.path)
-    except (OSError, UserError):  # missing, or from a different version
+    if _stored_summary(file.path) is None:
         missing.add("summary")
     return missing
+
+
+def _stored_summary(path: Path) -> Summary | None:
+    """Return the summary of a data set; None if it is missing or damaged."""
+    with suppress(OSError, UserError):  # perhaps from a different version
+        return read_summary(path)
+    return None
 
 
 def _check_writable(path: Path) -> None:

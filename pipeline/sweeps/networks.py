@@ -1,7 +1,6 @@
 """The networks that a sweep trained, for stages that use all these networks."""
 
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -54,7 +53,7 @@ def read_networks(
                 f"{child.run_id}, and the command of the sweep trains it again"
             )
         values: dict[str, Any] = {group: texts[group] for group in groups}
-        values |= {key: _parse(texts[key]) for key in keys}
+        values |= {key: trained.params[key] for key in keys}
         networks.append(SweptNetwork(values, trained, child.run_id))
     # Unlike `comparable`, this check ignores the split, because the test images are the
     # same with every split.
@@ -65,11 +64,3 @@ def read_networks(
             "they cannot be compared: select a sweep with a single data set"
         )
     return sweep, sorted(networks, key=lambda each: sort_key(each.varied_values))
-
-
-def _parse(text: str) -> int | float | str:
-    """Return the value of a param: a number, so that 5 is before 10, or a name."""
-    for number in (int, float):
-        with suppress(ValueError):
-            return number(text)
-    return text

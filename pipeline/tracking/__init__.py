@@ -3,10 +3,10 @@
 The store is MLflow's database and artifacts, in `outputs/`. Only this package uses
 MLflow. Importing MLflow takes a second, so processes share the work:
 
-    process                modules               objects
-    main process           tracker, sync         Tracker, OpenRun, Copier
-    process that records   opening, mlflow_run   Run
-    copying process        copies/               Copies, Sender
+    process                modules                     objects
+    main process           tracker, sync               Tracker, OpenRun, Copier
+    process that records   run_lifecycle, mlflow_run   Run
+    copying process        copies/                     Copies, Sender
 
 A `Tracker` opens a run as an `OpenRun`. This object passes functions to the `Run` in
 the process that records: the recording process for `train`, and otherwise the main
@@ -14,17 +14,18 @@ process. The recording process is also the copying process of its run, in a seco
 thread. A run that was read from the store is a `RecordedRun`, in any process. The
 docstring of each module says in which process it runs.
 
-These modules import MLflow: `opening.py`, `mlflow_run.py`, `logged_model.py`,
+These modules import MLflow: `run_lifecycle.py`, `mlflow_run.py`, `logged_model.py`,
 `classifier.py` and `mlflow_server.py`; in `copies/`, `server_copies.py` and
 `sender.py`; in `store/`, `client.py` and `mlflow_internals.py`. `ui.py` and
-`store/pages.py` import it through these modules.
+`store/pages.py` import it through these modules. `server_request.py` imports it in a
+further process.
 """
 
 from pipeline.tracking import provenance
 from pipeline.tracking.copier import copy_to_server
-from pipeline.tracking.interface import EpochPoint, ModelData, RunStart
 from pipeline.tracking.messages import announce_kept_name, viewing_hint
 from pipeline.tracking.open_run import OpenRun
+from pipeline.tracking.run_data import EpochPoint, ModelData, RunStart
 from pipeline.tracking.runs import find_run, find_training_run
 from pipeline.tracking.store.database import (
     RecordedRun,

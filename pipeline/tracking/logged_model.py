@@ -17,8 +17,8 @@ from mlflow.types import Schema, TensorSpec
 
 from pipeline.base.fingerprint import torch_version
 from pipeline.core import CLASSES, SIDE
-from pipeline.tracking.interface import ModelData
 from pipeline.tracking.provenance import requirement
+from pipeline.tracking.run_data import ModelData
 
 CLASSIFIER = Path(__file__).with_name("classifier.py")
 REQUIREMENTS = ("mlflow", "numpy", "safetensors", "torch")

@@ -3,7 +3,7 @@
 Runs in the process that records. Other packages import `Run` only for type checking;
 they pass functions with a `Run` as first argument to `OpenRun.submit`.
 
-`opening` opens and closes runs.
+`run_lifecycle` opens and closes runs.
 """
 
 import json
@@ -24,7 +24,8 @@ from pipeline.base.paths import DIFF_FILE
 from pipeline.base.tags import ERROR_TAG, PARENT_TAG, PROJECT_TAG, Status
 from pipeline.core import SIDE
 from pipeline.tracking import description, provenance
-from pipeline.tracking.interface import (
+from pipeline.tracking.logged_model import write_model
+from pipeline.tracking.run_data import (
     EpochPoint,
     Metrics,
     ModelData,
@@ -33,7 +34,6 @@ from pipeline.tracking.interface import (
     Tags,
     now,
 )
-from pipeline.tracking.logged_model import write_model
 from pipeline.tracking.store import pages
 from pipeline.tracking.store.client import StoreClient, model_outputs
 from pipeline.tracking.store.database import children_of, run_label
@@ -61,7 +61,7 @@ class Run:
 
     Attributes:
         client: The client of the store.
-        lock: The lock of the run, if `opening.close` sets its status.
+        lock: The lock of the run, if `run_lifecycle.close` sets its status.
     """
 
     def __init__(

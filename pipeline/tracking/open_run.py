@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 from pipeline.base.tags import Status
 from pipeline.base.terminal import print_error
 from pipeline.execution.helper_process import HelperKilled, HelperProcess
-from pipeline.tracking import recording
-from pipeline.tracking.interface import RunStart
+from pipeline.tracking import recorder_calls
 from pipeline.tracking.messages import viewing_hint
-from pipeline.tracking.recording import RunInfo
+from pipeline.tracking.recorder_calls import RunInfo
+from pipeline.tracking.run_data import RunStart
 
 if TYPE_CHECKING:  # importing MLflow takes a second
     from pipeline.tracking.mlflow_run import Run
@@ -65,7 +65,7 @@ class OpenRun:
         *arguments: Arguments.args,
         **keywords: Arguments.kwargs,
     ) -> None:
-        """Call a function of `recording` that opens the run, perhaps later.
+        """Call a function of `recorder_calls` that opens the run, perhaps later.
 
         If the run cannot be opened, the first call that waits raises the error.
         """
@@ -115,7 +115,7 @@ class OpenRun:
         if self._process:
             self._check(wait=False)
             call = self._process.submit(
-                recording.record, self._key, function, *arguments, **keywords
+                recorder_calls.record, self._key, function, *arguments, **keywords
             )
             self._calls.append(call)
 
@@ -136,7 +136,7 @@ class OpenRun:
         process is killed in it, the child is deleted when the sweep is resumed.
         """
         child = OpenRun(self._process)
-        child.open(recording.start_child, self._key, start)
+        child.open(recorder_calls.start_child, self._key, start)
         if self._process is None:
             yield child
             return
@@ -144,10 +144,10 @@ class OpenRun:
             yield child
             child.wait()
             self._process.submit(
-                recording.complete_child, child._key, child.failure, end
+                recorder_calls.complete_child, child._key, child.failure, end
             ).result()
         finally:  # the child may be incomplete
-            self._process.submit(recording.forget, child._key)
+            self._process.submit(recorder_calls.forget, child._key)
 
     def close(self, status: Status, error: str | None) -> str | None:
         """Close the run, record its error, if any, and return its id, if any.
@@ -161,7 +161,7 @@ class OpenRun:
             return None
         try:
             # This waits until the run is open, unless there is a further interrupt.
-            call = self._process.submit(recording.close, self._key, status, error)
+            call = self._process.submit(recorder_calls.close, self._key, status, error)
             return call.result()
         except HelperKilled:
             if status == Status.FINISHED:

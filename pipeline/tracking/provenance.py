@@ -40,6 +40,7 @@ SETTINGS, MODULES = ("conf",), ("pipeline", "pyproject.toml")
 NOTEBOOKS = ":(exclude)*.ipynb"  # a notebook changes when someone saves an answer
 MAX_DIFF = 1_000_000  # characters
 UNKNOWN_DIFF = "(unknown: git cannot read the changes)\n"
+LEFT_OUT = "(left out, because git cannot add it: {})\n"
 # The tags of this module. A config group may have the name "git" or "version".
 PROVENANCE_TAGS = (COMMAND_TAG, DVC_TAG, HOST_TAG, PROCESSOR_TAG, "mlflow.user")
 PROVENANCE_PREFIXES = ("git.", "version.", "mlflow.source.")
@@ -124,9 +125,10 @@ def packages() -> str:
 def code_diff() -> str:
     """Return the uncommitted changes to code and settings as a patch for git.
 
-    New files are included. The patch is empty if nothing has changed or there is no
-    repository. After `MAX_DIFF` characters, it is truncated. If git fails, it only says
-    that the changes are unknown.
+    New files are included. If git cannot add one, such as a nested repository without
+    a commit, a line before the patch names it. The patch is empty if nothing has
+    changed or there is no repository. After `MAX_DIFF` characters, it is truncated. If
+    git fails, it only says that the changes are unknown.
     """
     diff = _diff(SETTINGS) + _modules_diff()
     if len(diff) > MAX_DIFF:
@@ -148,13 +150,19 @@ def _diff(names: Sequence[str]) -> str:
     with tempfile.TemporaryDirectory() as folder:
         # New files are added to a temporary index; the user's index does not change.
         index = {"GIT_INDEX_FILE": f"{folder}/index"}
-        git(ROOT, "read-tree", commit, **index)
-        git(ROOT, "add", "--intent-to-add", "--", *paths, NOTEBOOKS, **index)
+        read = git(ROOT, "read-tree", commit, **index)
+        selected = ("--", *paths, NOTEBOOKS)
+        # An error does not end `add`; `ls-files` lists what could not be added.
+        git(ROOT, "add", "--ignore-errors", "--intent-to-add", *selected, **index)
+        options: tuple[str, ...] = ("--others", "--exclude-standard")
+        left_out = git(ROOT, "ls-files", *options, *selected, **index)
         # Unlike `git diff`, `git diff-index` ignores settings of the user such as
         # diff.noprefix, with which `git apply` would not find the files.
-        options = ("--patch", "--binary", "--no-ext-diff", "--no-textconv", commit)
-        diff = git(ROOT, "diff-index", *options, "--", *paths, NOTEBOOKS, **index)
-    return UNKNOWN_DIFF if diff is None else diff
+        options = ("--patch", "--binary", "--no-ext-diff", "--no-textconv")
+        diff = git(ROOT, "diff-index", *options, commit, *selected, **index)
+    if read is None or left_out is None or diff is None:
+        return UNKNOWN_DIFF
+    return "".join(map(LEFT_OUT.format, left_out.splitlines())) + diff
 
 
 @functools.cache

@@ -1,44 +1,45 @@
 """Asks a server for the tags of a run, to explain why the store lacks the run.
 
-Runs in the main process.
+Runs in the main process, except `_read_tags`, which runs in a helper process.
 
-This module does not use MLflow's client. The import would take a second, and the client
-would wait up to 20 minutes for a server that never responds, unless variables of the
-whole process are changed.
+MLflow's client decides which credentials a server gets, as for copies. Its import takes
+a second, its settings are variables of the whole process, and its timeout applies to
+each read, so a server that sends a byte at a time never exceeds this timeout.
+Therefore, the client is in a process of its own, which ends after `SERVER_SECONDS`.
 """
 
-import json
 import os
 import re
-from base64 import b64encode
-from http.client import HTTPException
-from urllib.request import Request, urlopen
+from contextlib import closing, suppress
 
+from pipeline import UserError
 from pipeline.base.urls import is_server
+from pipeline.execution.helper_process import HelperProcess
+from pipeline.tracking.copies.copying import import_mlflow
 
-SERVER_SECONDS = 3  # maximum wait for a server
+ASKING_PROCESS = "the process that asks the server"  # the name in messages
+SERVER_SECONDS = 3  # maximum wait for a server, without the import of MLflow
 
 
 def tags_on(server: str, run_id: str) -> dict[str, str] | None:
     """Return the tags of the run with this id on a server; None without such a run."""
     if not re.fullmatch("[0-9a-f]{32}", run_id) or not is_server(server):
         return None
-    url = f"{server.rstrip('/')}/api/2.0/mlflow/runs/get?run_id={run_id}"
+    with (
+        suppress(UserError, OSError),  # the process failed, or the time is over
+        closing(HelperProcess(ASKING_PROCESS, quiet=True)) as helper,
+    ):
+        helper.submit(import_mlflow).result()
+        return helper.submit(_read_tags, server, run_id).result(SERVER_SECONDS)
+    return None
+
+
+def _read_tags(server: str, run_id: str) -> dict[str, str] | None:
+    from mlflow import MlflowClient
+
+    os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
     try:
-        request = Request(url, headers=_credentials())
-        with urlopen(request, timeout=SERVER_SECONDS) as response:
-            tags = json.load(response)["run"]["data"].get("tags", ())
-    # The URL may be invalid, or belong to a different kind of server.
-    except (OSError, HTTPException, ValueError, KeyError, TypeError):
+        return dict(MlflowClient(server).get_run(run_id).data.tags)
+    # The URL may belong to a different kind of server, whose response raises any error.
+    except Exception:
         return None
-    return {tag["key"]: tag["value"] for tag in tags}
-
-
-def _credentials() -> dict[str, str]:
-    """Return the header with the user's token or password, which MLflow sends too."""
-    keys = "USERNAME", "PASSWORD", "TOKEN"
-    name, password, token = (os.environ.get(f"MLFLOW_TRACKING_{x}", "") for x in keys)
-    if name and password:
-        encoded = b64encode(f"{name}:{password}".encode()).decode()
-        return {"Authorization": f"Basic {encoded}"}
-    return {"Authorization": f"Bearer {token}"} if token else {}

@@ -1,4 +1,4 @@
-"""Lifecycle of a run, from its start to its copy on a server.
+"""Steps of a run, from its start to its copy on a server.
 
 Runs in the main process.
 
@@ -8,9 +8,9 @@ Runs in the main process.
 1. `read_code` reads the commit and the uncommitted changes. A command that trains calls
    it when it starts, because files can change later.
    Test: "an edit after a training run has started".
-2. `opening.start_run` creates a run, or resumes a run. It acquires the lock of the
-   run before it releases the lock of the store. Otherwise, another process would mark
-   the run as KILLED (`store/locks.py`). Test: "a running run whose lock is free".
+2. `run_lifecycle.start_run` creates a run, or resumes a run. It acquires the lock of
+   the run before it releases the lock of the store. Otherwise, another process would
+   mark the run as KILLED (`store/locks.py`). Test: "a running run whose lock is free".
    If the run is resumed, the status and the error of its earlier end are removed.
    Test: "a run that ended early". The incomplete children of a sweep are deleted.
    Test: "a child is complete or removed".
@@ -22,18 +22,18 @@ Runs in the main process.
    ended. Test: "a call that fails when the block has ended".
 6. After an interrupt, the frames of a transaction are cleared, because the frames keep
    the database locked. Test: "an interrupt inside a transaction".
-7. `opening.close` sets the status and the error, then releases the run's lock. After
-   an error or an interrupt, it then marks killed runs as KILLED, such as the incomplete
-   children of this run. Test: "a child is complete or removed".
+7. `run_lifecycle.close` sets the status and the error, then releases the run's lock.
+   After an error or an interrupt, it then marks killed runs as KILLED, such as the
+   incomplete children of this run. Test: "a child is complete or removed".
    This order prevents the deadlock that `base/locking.py` describes.
    If an error ended the run and the run cannot be closed, the first error is raised.
    Test: "a run that cannot be closed is never reported as finished".
 8. `Copier.finish` completes the copy, even after an error. This step is the last step,
    because the copy gets the status. Test: "results that an error ended".
 
-`reopen_run` adds results to a run that is closed, which `opening.reopen_run` finds.
-Step 3 is skipped, and so is step 7, because the status and the end time of the run do
-not change.
+`reopen_run` adds results to a run that is closed, which `run_lifecycle.reopen_run`
+finds. Step 3 is skipped, and so is step 7, because the status and the end time of the
+run do not change.
 
 Steps 2 and 7 and the functions of step 4 run in the process that records. This is the
 recording process of `start_tracker`, or else the main process.
@@ -58,12 +58,12 @@ from pipeline.base.terminal import is_quiet, say
 from pipeline.base.text import wrap
 from pipeline.base.urls import database_path, names_another_store
 from pipeline.execution.helper_process import HelperProcess
-from pipeline.tracking import provenance, recording
+from pipeline.tracking import provenance, recorder_calls
 from pipeline.tracking.copier import Copier
-from pipeline.tracking.interface import Params, RunStart, Tags, final_status
 from pipeline.tracking.open_run import RECORDER, OpenRun, ThisProcess
 from pipeline.tracking.provenance import CodeState
-from pipeline.tracking.recording import RunInfo
+from pipeline.tracking.recorder_calls import RunInfo
+from pipeline.tracking.run_data import Params, RunStart, Tags, final_status
 from pipeline.tracking.store.sqlite import require_store
 
 # The copying to a server takes half a second of CPU time, and a server on this machine
@@ -126,7 +126,7 @@ class Tracker:
         """
         if self.is_recorded:
             check_store(self.store)
-            recording.open_store(self.store)
+            recorder_calls.open_store(self.store)
 
     @contextmanager
     def start_run(
@@ -144,7 +144,7 @@ class Tracker:
             code = self.read_code()
             all_tags = dict(tags) | provenance.tags(code)
             start = RunStart(name, params, all_tags, code.diff, resume=resume)
-            run = self._open(recording.start_run, start)  # step 2
+            run = self._open(recorder_calls.start_run, start)  # step 2
             if copier:  # step 3
                 copier.follow(lambda: run.run_id)
             with self._recorded(run, copier):
@@ -165,7 +165,7 @@ class Tracker:
         with self._copier() as copier:
             if copier:
                 copier.import_mlflow()  # during the block
-            run = self._open(recording.reopen_run, run_id, weights_sha256)
+            run = self._open(recorder_calls.reopen_run, run_id, weights_sha256)
             with self._recorded(run, copier):
                 yield run
 
@@ -255,7 +255,7 @@ def start_tracker(
     niceness = COPYING_NICENESS if server else 0
     helper = HelperProcess(RECORDER, channels=2, niceness=niceness, quiet=is_quiet())
     with closing(helper):
-        helper.submit(recording.import_mlflow)
+        helper.submit(recorder_calls.import_mlflow)
         tracker = Tracker(store, server=server, experiment=experiment, helper=helper)
         tracker.read_code()  # while the process imports MLflow
         yield tracker

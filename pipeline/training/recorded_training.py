@@ -135,19 +135,19 @@ def _open_run(
     cfg, tracker = call.cfg, call.tracker
     reproduces = {REPRODUCES_TAG: cfg.reproduce} if cfg.reproduce else {}
     wanted = [checkpoint.id] if tracker.is_recorded else []
-    killed = next(iter(tagged_runs(tracker.store, CHECKPOINT_TAG, wanted)), None)
+    earlier = next(iter(tagged_runs(tracker.store, CHECKPOINT_TAG, wanted)), None)
     with tracker.start_run(
-        name=killed.name if killed else name,
+        name=earlier.name if earlier else name,
         params=inputs.params,
         tags={**inputs.tags, **reproduces, CHECKPOINT_TAG: checkpoint.id},
-        resume=killed.run_id if killed else None,
+        resume=earlier.run_id if earlier else None,
     ) as run:
         if last := checkpoint.epochs[-1].number:
-            label, experiment = (killed or run).label, tracker.experiment
+            label, experiment = (earlier or run).label, tracker.experiment
             where = f" in experiment {experiment}" if tracker.is_recorded else ""
             say(wrap(f"resuming {label} after epoch {last} of {cfg.epochs}{where}"))
-        if killed:
-            announce_kept_name(killed.name, cfg.run_name)
+        if earlier:
+            announce_kept_name(earlier.name, cfg.run_name)
         yield run
 
 

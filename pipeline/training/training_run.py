@@ -220,7 +220,7 @@ def compute_training_run(
 
     Args:
         dataset: The data set.
-        hyperparameters: The hyperparameters, with the split of the data set.
+        hyperparameters: The hyperparameters, with the name of the split.
         track: A function that shows the progress. It receives an iterator over the
             epochs, from epoch 1, and their number.
 
@@ -228,10 +228,10 @@ def compute_training_run(
         UserError: If the data set is too small for the split or the batch size.
         FloatingPointError: If a loss or a weight becomes non-finite.
     """
-    split = dataset.training_split(hyperparameters)
     with one_thread():
-        epochs = train_network(split, hyperparameters)
+        epochs = train_network(dataset, hyperparameters)
         initial = next(epochs)
         tracked = track(epochs, hyperparameters.epochs) if track else epochs
         trained = [initial, *tracked]
-        return finished_training_run(dataset, split.train, hyperparameters, trained)
+        train = dataset.split(hyperparameters.split).train
+        return finished_training_run(dataset, train, hyperparameters, trained)

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from pipeline import UserError
 from pipeline.base import csv_files
 
 
@@ -47,3 +48,21 @@ def test_a_name_stays_in_one_cell_with_other_delimiters(tmp_path, delimiter):
     csv_files.write_csv(tmp_path / "x.csv", [{"file": name, "digit": 3}])
     (record,) = read(tmp_path / "x.csv", delimiter)
     assert next(iter(record.values())).startswith(name)
+
+
+def test_the_line_of_excel_that_names_the_separator_is_not_read_as_titles(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("\ufeffsep=;\r\nFile;Label, in full\r\na,b,c.png;7\r\n", "utf-8")
+    titles, rows = csv_files.read_csv(path)
+    assert titles == ["file", "label,infull"]
+    assert rows == [(3, {"file": "a,b,c.png", "label,infull": "7"})]
+
+
+def test_a_table_with_two_columns_of_the_same_title_is_rejected(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("id,Name, name\n1,Ana,Ben\n")
+    rule = "x.csv has several columns with the title name: rename all but one of them"
+    with pytest.raises(UserError, match=rule):
+        csv_files.read_csv(path)
+    path.write_text("id,,\n1,,\n")  # columns without a title, as written by Excel
+    assert csv_files.read_csv(path)[1] == [(2, {"id": "1", "": ""})]

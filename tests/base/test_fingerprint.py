@@ -32,7 +32,7 @@ def test_the_processor_includes_the_variant_of_matrix_products_that_mkl_is_set_t
     assert processor() == f"{unset}, MKL_CBWR=COMPATIBLE"
 
 
-def test_a_fingerprint_depends_on_all_that_determines_the_weights(
+def test_a_fingerprint_depends_on_all_that_determines_the_results(
     tmp_path, monkeypatch
 ):
     def code():

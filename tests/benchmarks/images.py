@@ -89,13 +89,13 @@ def shares(predictions, labels):
     return len(reasons) / len(labels), np.mean(outside), np.mean([*map(bool, reasons)])
 
 
-def train(split, seed):
+def train(dataset, seed):
     """Train the network of the exercise and fit its detector."""
     hyperparameters = Hyperparameters(**defaults() | {"seed": seed})
-    *_, last = loop.train_network(split, hyperparameters)
-    network = network_from(last.tensors)
-    threshold = min_margin(network.predict(split.train.images))
-    return network, OodDetector(fit_components(split.train), threshold)
+    *_, last = loop.train_network(dataset, hyperparameters)
+    network, train = network_from(last.tensors), dataset.train
+    threshold = min_margin(network.predict(train.images))
+    return network, OodDetector(fit_components(train), threshold)
 
 
 def main():
@@ -109,7 +109,7 @@ def main():
         seeds, number = SEEDS[:1], QUICK_PER_KIND
         test = test.pick(np.arange(QUICK_TEST_IMAGES))
     clothes = datasets.load("fashion_mnist", folder=DATA).test.images[: len(test)]
-    models = [train(mnist.split("exercise"), seed) for seed in seeds]
+    models = [train(mnist, seed) for seed in seeds]
     outputs = [network.predict(test.images) for network, _ in models]
     errors = [output.argmax(axis=1) != test.labels for output in outputs]
     values = "Percentages of one seed" if quick else "Percentages, means of three seeds"

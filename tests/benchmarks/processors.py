@@ -30,7 +30,7 @@ from safetensors.numpy import load_file, save_file
 from pipeline import datasets
 from pipeline.base.tables import table
 from pipeline.cli import defaults
-from pipeline.core.dataset import LabeledImages, Split
+from pipeline.core.dataset import DataFile, Dataset, LabeledImages
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.loop import train_network
 from pipeline.core.threads import one_thread
@@ -53,12 +53,12 @@ def train(folder, *, images, seeds, lr, epochs):
     """Train a network with each seed; store its weights after the last two epochs."""
     arrays = load_file(images)
     data = LabeledImages(arrays["images"], arrays["labels"])
-    one_image = LabeledImages(data.images[:1], data.labels[:1])  # validation is short
+    one_image = data.pick(slice(1))  # validation is short
+    dataset = Dataset(DataFile(Path(images), ""), train=data, test=one_image)
     for seed in seeds:
         settings = defaults() | {"seed": seed, "lr": lr, "epochs": epochs}
         with one_thread():
-            split = Split(data, one_image)
-            trained = [*train_network(split, Hyperparameters(**settings))]
+            trained = [*train_network(dataset, Hyperparameters(**settings))]
         before, after = (
             np.concatenate([array.ravel() for array in epoch.tensors.values()])
             for epoch in trained[-2:]

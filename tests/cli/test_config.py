@@ -96,16 +96,33 @@ def test_help_has_each_setting_with_its_default_and_fits_80_columns(stage):
     for key in STAGES[stage].required:
         rule = ", unless MLFLOW_TRACKING_URI is the URL of a server"
         assert f" {key}=null required{rule if key == 'server' else ''}: " in words
-    experiments = "\n  experiment: hidden_sizes, learning_rates, search\n"
-    assert (experiments in text) == (stage == "train")
+    saved_sweeps = "\n  experiment: hidden_sizes, learning_rates, search\n"
+    assert (saved_sweeps in text) == (stage == "train")
     assert max(map(len, text.splitlines())) <= 80
 
 
-def test_help_names_a_missing_file(tmp_path, monkeypatch):
+def test_help_names_a_file_that_cannot_be_read_as_other_commands_do(
+    tmp_path, monkeypatch
+):
     monkeypatch.setattr(paths, "PACKAGE", tmp_path)
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "conf").mkdir()
-    with pytest.raises(UserError, match=r"\.yaml cannot be read: .* No such file"):
-        help_text("python -m pipeline.train", "", TrainConfig, Flags().folders)
+    file = tmp_path / "conf" / "config.yaml"
+
+    def message(function, *arguments):
+        with pytest.raises(UserError) as error:
+            function(*arguments)
+        return str(error.value)
+
+    def both_messages():
+        name, folders = "python -m pipeline.train", Flags().folders
+        given = name, "", TrainConfig, folders
+        return {message(help_text, *given), message(read, file)}
+
+    missing = "conf/config.yaml cannot be read: No such file or directory"
+    assert both_messages() == {missing}
+    file.write_bytes(b"\xff")
+    assert both_messages() == {"conf/config.yaml must be text in UTF-8"}
 
 
 def test_a_folder_of_settings_that_cannot_be_read_is_reported(other_user, monkeypatch):
@@ -172,6 +189,14 @@ def test_a_call_of_sweep_that_reproduces_a_run_gets_a_remedy_for_calls():
     rule = r"^reproduce cannot be used in a sweep: call train\(\)$"
     with pytest.raises(ConfigError, match=rule):
         sweep_from_python(TrainConfig, {"reproduce": "a"})
+
+
+def test_a_call_reports_the_problems_of_its_settings_and_of_its_folder(tmp_path):
+    (tmp_path / "notes").touch()
+    with pytest.raises(ConfigError) as error:
+        from_python(TrainConfig, {"hidden": 0, "epochz": 3}, tmp_path)
+    starts = [problem.split()[0] for problem in error.value.problems]
+    assert starts == ["`epochz`", "hidden", "folder"]
 
 
 class Five:

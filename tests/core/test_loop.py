@@ -1,6 +1,7 @@
 import copy
 import math
 import pickle
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -11,30 +12,30 @@ from torch.nn.utils import vector_to_parameters
 
 from pipeline.cli import defaults
 from pipeline.core import loop
-from pipeline.core.dataset import LabeledImages, Split
-from pipeline.core.hyperparameters import Hyperparameters
+from pipeline.core.dataset import LabeledImages
+from pipeline.core.hyperparameters import SPLITS, Hyperparameters
 from pipeline.core.loop import TrainingState, fit, score
 from pipeline.core.network import network_from
 from pipeline.core.optimizer import Adam
 from pipeline.core.threads import one_thread
 
 
-def train(split, *, lr=0.001, epochs=2, **options):
+def train(dataset, *, lr=0.001, epochs=2, **options):
     chosen = Hyperparameters(**defaults() | {"epochs": epochs, **options})
     chosen = chosen.model_copy(update={"lr": lr})  # beyond its bounds too
-    _, *history = loop.train_network(split, chosen)
+    _, *history = loop.train_network(dataset, chosen)
     return network_from(history[-1].tensors), history
 
 
-def test_gradients_equal_autograd_and_finite_differences(few, new_network):
-    trained, _ = train(few, epochs=1)
+def test_gradients_equal_autograd_and_finite_differences(small_dataset, new_network):
+    trained, _ = train(small_dataset, epochs=1)
     network = new_network(20)
     network.vector = trained.vector.double()  # the methods of a network reject float64
     vector_to_parameters(network.vector, network.parameters())
     network.tensors = network.views(network.vector)
-    images = torch.from_numpy(few.train.images[:32]).flatten(1).double()
+    images = torch.from_numpy(small_dataset.train.images[:32]).flatten(1).double()
     pixels = images / 255
-    labels = torch.from_numpy(few.train.labels[:32]).long()
+    labels = torch.from_numpy(small_dataset.train.labels[:32]).long()
     gradient = torch.zeros_like(network.vector)
     targets = one_hot(labels, 10).double().T
     network.gradients(images, targets, out=network.views(gradient))
@@ -73,8 +74,8 @@ def test_adam_equals_pytorchs_adam_with_the_epsilon_of_keras():
         torch.testing.assert_close(parameters, expected, rtol=1e-12, atol=1e-12)
 
 
-def test_equal_seeds_give_equal_bits_and_different_seeds_different_bits(few):
-    networks = [train(few, seed=seed)[0] for seed in (1, 1, 2)]
+def test_equal_seeds_give_equal_bits_and_different_seeds_different_bits(small_dataset):
+    networks = [train(small_dataset, seed=seed)[0] for seed in (1, 1, 2)]
     first, again, other = (network.state_dict() for network in networks)
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not any(torch.equal(first[name], other[name]) for name in first)
@@ -92,23 +93,25 @@ def test_a_training_state_cannot_be_copied_but_its_network_can(few):
     assert torch.equal(network_from(epoch.tensors).vector, state.network.vector)
 
 
-def test_images_in_floating_point_train_the_same_network(few):
-    floats = Split(
-        *(LabeledImages(x.images.astype("f4"), x.labels) for x in (few.train, few.val))
+def test_images_in_floating_point_train_the_same_network(small_dataset):
+    train_images, test_images = (
+        LabeledImages(part.images.astype("f4"), part.labels)
+        for part in (small_dataset.train, small_dataset.test)
     )
-    (network, history), (expected, epochs) = train(floats), train(few)
+    floats = replace(small_dataset, train=train_images, test=test_images)
+    (network, history), (expected, epochs) = train(floats), train(small_dataset)
     assert torch.equal(network.vector, expected.vector)
     assert history[-1].metrics == epochs[-1].metrics
 
 
-def test_the_settings_of_a_program_do_not_change_the_bits(few):
+def test_the_settings_of_a_program_do_not_change_the_bits(small_dataset):
     with one_thread():
-        expected = train(few)[0].state_dict()
+        expected = train(small_dataset)[0].state_dict()
     torch.set_float32_matmul_precision("medium")
     torch.set_default_dtype(torch.float64)
     try:
         with one_thread():
-            network = train(few)[0].state_dict()
+            network = train(small_dataset)[0].state_dict()
         precision = torch.get_float32_matmul_precision()
     finally:
         torch.set_float32_matmul_precision("highest")
@@ -117,29 +120,33 @@ def test_the_settings_of_a_program_do_not_change_the_bits(few):
     assert all(torch.equal(expected[name], network[name]) for name in expected)
 
 
-def test_an_epoch_uses_every_image_once_and_averages_the_metrics_over_them(few):
+def test_an_epoch_uses_every_image_once_and_averages_the_metrics_over_them(
+    small_dataset,
+):
     # With tiny steps the means over the batches are the metrics of the initial network,
     # but only if each image was used exactly once.
-    network, (epoch,) = train(few, lr=1e-12, epochs=1, batch_size=37)
-    expected = score(network, few.train)
+    network, (epoch,) = train(small_dataset, lr=1e-12, epochs=1, batch_size=37)
+    expected = score(network, small_dataset.train)
     assert epoch.metrics["train/loss"] == pytest.approx(expected["loss"], rel=1e-5)
     assert epoch.metrics["train/accuracy"] == pytest.approx(expected["accuracy"])
 
 
-def test_val_metrics_are_those_of_the_network_after_the_epoch(few):
-    network, history = train(few)
-    assert history[-1].metrics["val/loss"] == score(network, few.val)["loss"]
-    assert history[-1].metrics["val/accuracy"] == score(network, few.val)["accuracy"]
+@pytest.mark.parametrize("name", SPLITS)
+def test_val_metrics_are_those_of_the_network_after_the_epoch(small_dataset, name):
+    network, history = train(small_dataset, split=name)
+    expected = score(network, small_dataset.split(name).val)
+    assert history[-1].metrics["val/loss"] == expected["loss"]
+    assert history[-1].metrics["val/accuracy"] == expected["accuracy"]
 
 
-def test_a_loss_that_overflows_stops_training_and_names_the_step(few):
+def test_a_loss_that_overflows_stops_training_and_names_the_step(small_dataset):
     message = "train/loss, val/loss, weights became non-finite in epoch 1, "
     message += (
         r"in step 2 of 19 or earlier \(the last epoch with finite values is 0\): use "
         r"an lr smaller than 1e\+30"
     )
     with pytest.raises(FloatingPointError, match=message):
-        train(few, lr=1e30)
+        train(small_dataset, lr=1e30)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

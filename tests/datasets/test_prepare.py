@@ -44,6 +44,13 @@ def test_a_damaged_file_or_summary_is_reported_and_created_again(tmp_path, capfd
     assert known.file == new.file and not known.is_new
 
 
+def test_the_summary_of_a_result_stays_if_the_files_change(tmp_path):
+    prepared = datasets.prepare("digits", folder=tmp_path)
+    for path in tmp_path.iterdir():
+        path.unlink()
+    assert prepared.summary.train.images == 1500
+
+
 def test_a_user_who_cannot_write_to_the_folder_uses_a_complete_data_set(
     request, tmp_path
 ):

@@ -247,7 +247,7 @@ def trained_alone(mnist):
 
     @lru_cache  # two sweeps train the same networks
     def train(hyperparameters):
-        *_, last = train_network(mnist.split("exercise"), hyperparameters)
+        *_, last = train_network(mnist, hyperparameters)
         return tensors_sha256(last.tensors)
 
     return train

@@ -34,7 +34,7 @@ def clothes(mnist, tmp_path_factory):
     few = whole.train.pick(np.arange(2000)), whole.test.pick(np.arange(300))
     dataset = replace(whole, train=few[0], test=few[1])
     hyperparameters = Hyperparameters(**defaults() | {"epochs": 1})
-    *_, last = train_network(dataset.split("exercise"), hyperparameters)
+    *_, last = train_network(dataset, hyperparameters)
     network = network_from(last.tensors)
     path = tmp_path_factory.mktemp("clothes") / "model.safetensors"
     metadata = Metadata(

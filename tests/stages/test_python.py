@@ -306,7 +306,7 @@ def test_predict_accepts_pixels_as_an_array_or_a_tensor(project):
     assert found[4] == found[0][:1]
     assert len(predict(images=np.array(1), quiet=True).predictions) == 1
     lists = [pixels[0], pixels[1]], [True, False]
-    for images in (*lists, None, 0.5, np.array(0.5)):
+    for images in (*lists, None, 0.5, np.array(0.5), b"12", bytearray(b"12")):
         with pytest.raises(ConfigError, match="images must be indices of test images"):
             predict(images=images, quiet=True)
     with pytest.raises(ConfigError, match=r"got Image: np\.asarray.* converts"):

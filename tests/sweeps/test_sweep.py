@@ -559,6 +559,21 @@ def test_networks_have_the_keys_that_any_process_of_their_sweep_varied(sweep):
     assert swept == [{"hidden": 5, "seed": 1}, {"hidden": 5, "seed": 2}]
 
 
+def test_networks_have_the_values_in_their_files_where_a_name_stays_text(sweep):
+    sweep.run("dataset=choice(digits)", "hidden=5", "lr=1,0.5")
+    (parent,), children = sweep.runs()
+    name = "1e-00000012"  # of a data set from the folder 1e; also a number
+    for child in children:
+        path = sweep.workspace.artifact(child, "train/model.safetensors")
+        trained = load_trained_network(path)
+        metadata = trained.metadata.model_copy(update={"dataset": name})
+        save_network(path, trained.network, metadata)
+    store = sweep.workspace.outputs
+    _, networks = read_networks(parent.info.run_id, store=store)
+    values = [{"dataset": name, "lr": 0.5}, {"dataset": name, "lr": 1.0}]
+    assert [each.varied_values for each in networks] == values
+
+
 def test_a_network_without_hyperparameters_is_rejected_with_the_remedy(sweep):
     sweep.run("hidden=5", "seed=1,2")
     (parent,), (child, _) = sweep.runs()

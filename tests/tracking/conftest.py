@@ -9,7 +9,15 @@ from pipeline import tracking
 from pipeline.execution.helper_process import HelperProcess
 from pipeline.model import storage
 from pipeline.model.program import export_network
-from pipeline.tracking import OpenRun, RunStart, Tracker, copier, recording, sync
+from pipeline.tracking import (
+    OpenRun,
+    RunStart,
+    Tracker,
+    copier,
+    recorder_calls,
+    server_request,
+    sync,
+)
 from pipeline.tracking.copies.server_copies import copies_on
 from pipeline.tracking.store.client import open_store
 
@@ -18,7 +26,7 @@ class DirectRun:
     """An open run of this process; tests call methods of its `Run` without `submit`."""
 
     def __init__(self, run):
-        self.opened, self.recorded = run, recording._runs[run._key]
+        self.opened, self.recorded = run, recorder_calls._runs[run._key]
 
     def __getattr__(self, name):
         of_opened = hasattr(OpenRun, name)
@@ -64,14 +72,14 @@ def lasting_helper():
 
 @pytest.fixture
 def same_helper(lasting_helper, monkeypatch):
-    """Make all copies in one process, except the copies of commands."""
+    """Make all copies and requests in one process, except those of commands."""
 
     def start(*_, **__):
         # A new process would not remember what was sent.
         lasting_helper.submit(copies_on.cache_clear)
         return lasting_helper
 
-    for module in (copier, sync):
+    for module in (copier, server_request, sync):
         monkeypatch.setattr(module, "HelperProcess", start)
 
 

@@ -7,11 +7,8 @@ import re
 import shutil
 import signal
 import sqlite3
-import threading
 import time
-from base64 import b64encode
 from contextlib import closing, suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from operator import attrgetter
 from pathlib import Path
 
@@ -570,32 +567,6 @@ def test_a_run_that_is_only_on_a_server_has_its_own_message(store, server, monke
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.url)
     with pytest.raises(UserError, match=f"run {remote} is only on {server.url}"):
         find_run(remote, store=store)
-
-
-def test_the_password_or_the_token_is_sent_when_a_server_is_asked_for_a_run(
-    store, monkeypatch
-):
-    headers = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):
-            headers.append(self.headers["Authorization"])
-            self.send_error(401)
-
-        def log_message(self, *_):
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as web:
-        threading.Thread(target=web.serve_forever, daemon=True).start()
-        url = f"http://127.0.0.1:{web.server_port}"
-        for variables in ({"TOKEN": "abc"}, {"USERNAME": "ann", "PASSWORD": "secret"}):
-            for name, value in variables.items():
-                monkeypatch.setenv(f"MLFLOW_TRACKING_{name}", value)
-            with pytest.raises(UserError, match="has no run"):
-                find_run("0" * 32, store=store, server=url)
-        web.shutdown()
-    password = b64encode(b"ann:secret").decode()
-    assert headers == ["Bearer abc", f"Basic {password}"]
 
 
 ALL_FOUR = r"digits: (4 copied|\d copied, \d already complete|4 already complete)"

@@ -12,6 +12,7 @@ from mlflow import server
 from PIL import Image
 from sqlalchemy import text
 
+from pipeline.base.tags import Status
 from pipeline.tracking import EpochPoint, RunStart, mlflow_server
 from pipeline.tracking.store import database, mlflow_internals, pages
 from pipeline.tracking.store.sqlite import (
@@ -67,7 +68,7 @@ def test_the_runs_that_sql_finds_are_those_of_mlflow(store, client, start_run):
     (found,) = database.tagged_runs(store, "a b", ["'", "another"])
     expected = client.get_run(sweep.run_id)
     assert (found.run_id, found.name) == (sweep.run_id, expected.info.run_name)
-    assert (found.status, found.experiment) == ("FINISHED", "digits")
+    assert found.status is Status.FINISHED and found.experiment == "digits"
     assert found.tags == expected.data.tags and found.artifacts == sweep.artifacts
     oldest, newest = database.children_of(store, sweep.run_id)
     assert [run.tags["fingerprint"] for run in (oldest, newest)] == ["0", "1"]

@@ -1,4 +1,6 @@
+import os
 import re
+import shutil
 import subprocess
 import sys
 from contextlib import suppress
@@ -78,34 +80,62 @@ def test_code_that_is_not_committed_is_recorded_as_a_patch_that_git_applies(
     assert (clone / "conf" / "config.yaml").read_text().endswith("# a comment\n")
 
 
-def test_a_patch_of_more_than_a_million_characters_is_truncated(
-    tmp_path, use_repository
-):
-    package = tmp_path / "clone" / "pipeline"
-    package.mkdir(parents=True)
-    (package / "__init__.py").touch()
+@pytest.fixture
+def repository(tmp_path, use_repository):
+    """A repository with one commit, whose only file is pipeline/__init__.py."""
+    folder = tmp_path / "repository"
+    (folder / "pipeline").mkdir(parents=True)
+    (folder / "pipeline" / "__init__.py").touch()
     identity = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
     for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "one"]):
-        subprocess.run(["git", *identity, *command], cwd=package.parent, check=True)
-    (package / "large.py").write_text("x = 1\n" * 200_000)
-    use_repository(package.parent)
+        subprocess.run(["git", *identity, *command], cwd=folder, check=True)
+    use_repository(folder)
+    return folder
+
+
+def test_a_patch_of_more_than_a_million_characters_is_truncated(repository):
+    (repository / "pipeline" / "large.py").write_text("x = 1\n" * 200_000)
     patch, last = provenance.code_diff()[:-1].rsplit("\n", 1)
     assert len(patch) == 1_000_000
     assert re.fullmatch(r"\(truncated: 1,400,\d{3} characters\)", last)
 
 
-def test_changes_that_git_cannot_read_are_recorded_as_unknown(tmp_path, use_repository):
-    package = tmp_path / "clone" / "pipeline"
-    package.mkdir(parents=True)
-    (package / "__init__.py").touch()
-    identity = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
-    for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "one"]):
-        subprocess.run(["git", *identity, *command], cwd=package.parent, check=True)
+def test_a_patch_names_a_nested_repository_that_git_cannot_add(repository):
+    nested = repository / "pipeline" / "nested"
+    subprocess.run(["git", "init", "-q", nested], check=True)
+    new = repository / "pipeline" / "new.py"  # git adds it after `nested`
+    new.write_text("x = 1\n")
+    patch = provenance.code_diff()
+    line = "(left out, because git cannot add it: pipeline/nested/)"
+    assert patch.splitlines()[:2] == [
+        line,
+        "diff --git a/pipeline/new.py b/pipeline/new.py",
+    ]
+    new.unlink()
+    subprocess.run(["git", "apply"], cwd=repository, input=patch, text=True, check=True)
+    assert new.read_text() == "x = 1\n"
+
+
+def test_changes_that_git_cannot_read_are_recorded_as_unknown(repository):
     tree = subprocess.check_output(
-        ["git", "rev-parse", "HEAD^{tree}"], cwd=package.parent, text=True
+        ["git", "rev-parse", "HEAD^{tree}"], cwd=repository, text=True
     ).strip()
-    (package.parent / ".git" / "objects" / tree[:2] / tree[2:]).unlink()
-    use_repository(package.parent)
+    (repository / ".git" / "objects" / tree[:2] / tree[2:]).unlink()
+    assert provenance.code_diff() == "(unknown: git cannot read the changes)\n"
+
+
+@pytest.mark.parametrize("failing", ["read-tree", "ls-files --others", "diff-index"])
+def test_changes_are_unknown_if_only_one_call_of_git_fails(
+    repository, tmp_path, monkeypatch, failing
+):
+    script = tmp_path / "bin" / "git"
+    script.parent.mkdir()
+    script.write_text(
+        f'#!/bin/sh\ncase "$*" in "{failing} "*) exit 1 ;; esac\n'
+        f'exec {shutil.which("git")} "$@"\n'
+    )
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{script.parent}:{os.environ['PATH']}")
     assert provenance.code_diff() == "(unknown: git cannot read the changes)\n"
 
 

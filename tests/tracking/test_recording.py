@@ -13,7 +13,7 @@ import pytest
 
 from pipeline import UserError, tracking
 from pipeline.execution.helper_process import HelperKilled, HelperProcess
-from pipeline.tracking import EpochPoint, Tracker, provenance, recording
+from pipeline.tracking import EpochPoint, Tracker, provenance, recorder_calls
 from pipeline.tracking import tracker as tracker_module
 from pipeline.tracking.open_run import RECORDER
 from pipeline.tracking.store.locks import run_lock_file
@@ -50,7 +50,7 @@ def tracker(store, monkeypatch):
     folder = str(Path(__file__).parent)
     monkeypatch.setenv("PYTHONPATH", folder)  # with the functions above
     with closing(HelperProcess(RECORDER, channels=2, quiet=True)) as helper:
-        helper.submit(recording.import_mlflow)
+        helper.submit(recorder_calls.import_mlflow)
         yield Tracker(store, server=None, experiment="mine", helper=helper)
 
 
@@ -100,7 +100,7 @@ def test_the_process_that_records_does_not_import_pytorch(
     with shared_tracker.start_run(**RUN) as run:
         run.submit(log_files, [])
     modules = lasting_helper.submit(imported_modules).result()
-    assert {"pipeline.training.log", "pipeline.tracking.opening"} <= modules
+    assert {"pipeline.training.log", "pipeline.tracking.run_lifecycle"} <= modules
     assert "torch" not in modules
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from pipeline import UserError
 from pipeline.base.paths import MODEL_FILE, TRAINING_FILES, TRAINING_FOLDER
+from pipeline.base.tags import Status
 from pipeline.cli import defaults
 from pipeline.core.dataset import DataFile, Dataset
 from pipeline.core.hyperparameters import Hyperparameters
@@ -19,9 +20,9 @@ from pipeline.training.training_run import finished_training_run, read_training_
 def training(few, tmp_path):
     """A training run of two epochs."""
     hyperparameters = Hyperparameters(**defaults() | {"epochs": 2})
-    epochs = [*train_network(few, hyperparameters)]
     file = DataFile(tmp_path / "mnist.safetensors", "00ff")
     dataset = Dataset(file, few.train, few.val)
+    epochs = [*train_network(dataset, hyperparameters)]
     return finished_training_run(dataset, few.train, hyperparameters, epochs)
 
 
@@ -38,7 +39,8 @@ def folder(training, tmp_path):
 def run(training, folder):
     """The recorded run of the training run."""
     tags = {"weights.sha256": training.weights_sha256}
-    return RecordedRun("1f", "short", "Default", "FINISHED", tags, folder.parent, 0)
+    finished = Status.FINISHED
+    return RecordedRun("1f", "short", "Default", finished, tags, folder.parent, 0)
 
 
 def test_a_training_run_is_read_as_it_was_written(training, folder, run):

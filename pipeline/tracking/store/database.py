@@ -92,7 +92,7 @@ class RecordedRun:
     run_id: str
     name: str
     experiment: str  # the name of the experiment
-    status: str  # a `Status`
+    status: Status
     tags: Mapping[str, str]
     artifacts: Path  # the folder of the artifacts
     start: int  # in milliseconds since 1970
@@ -254,8 +254,9 @@ def _select(
             if run_id not in runs:
                 path = path_from_uri(relocated(uri, before, after))
                 own = tags.setdefault(run_id, {})
-                run = RecordedRun(run_id, name, experiment, status, own, path, start)
-                runs[run_id] = run
+                runs[run_id] = RecordedRun(
+                    run_id, name, experiment, Status(status), own, path, start
+                )
             if key is not None:  # None for a run without tags
                 tags[run_id][key] = value
     return [*runs.values()]

@@ -16,8 +16,8 @@ from pipeline.base.tags import ERROR_TAG, KIND_TAG, WEIGHTS_TAG, Kind, Status
 from pipeline.base.terminal import print_error, say
 from pipeline.base.text import short_id, wrap
 from pipeline.tracking import provenance
-from pipeline.tracking.interface import RunStart, final_status
 from pipeline.tracking.mlflow_run import Run
+from pipeline.tracking.run_data import RunStart, final_status
 from pipeline.tracking.store.client import StoreClient, open_store
 from pipeline.tracking.store.database import run_label, tagged_runs
 from pipeline.tracking.store.locks import run_lock_file, store_lock

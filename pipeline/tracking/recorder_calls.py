@@ -15,7 +15,7 @@ from pipeline.base.process import disable_telemetry
 from pipeline.base.progress import busy
 from pipeline.base.tags import Status
 from pipeline.base.urls import database_path
-from pipeline.tracking.interface import RunStart
+from pipeline.tracking.run_data import RunStart
 
 if TYPE_CHECKING:  # importing MLflow takes a second
     from pipeline.tracking.mlflow_run import Run
@@ -37,7 +37,7 @@ def import_mlflow() -> None:
     """Import MLflow early."""
     disable_telemetry()
     with busy("importing MLflow"):
-        import pipeline.tracking.opening  # noqa: F401
+        import pipeline.tracking.run_lifecycle  # noqa: F401
 
 
 def open_store(store: Path) -> None:
@@ -47,18 +47,18 @@ def open_store(store: Path) -> None:
         UserError, OSError: If the store cannot be used.
     """
     import_mlflow()
-    from pipeline.tracking import opening
+    from pipeline.tracking import run_lifecycle
 
     if database_path(store).exists():
-        opening.new_client(store)
+        run_lifecycle.new_client(store)
 
 
 def start_run(key: int, store: Path, experiment: str, start: RunStart) -> RunInfo:
     """Create a run, or resume a run."""
     import_mlflow()
-    from pipeline.tracking import opening
+    from pipeline.tracking import run_lifecycle
 
-    return _add(key, opening.start_run(store, experiment, start))
+    return _add(key, run_lifecycle.start_run(store, experiment, start))
 
 
 def reopen_run(
@@ -70,9 +70,11 @@ def reopen_run(
 ) -> RunInfo:
     """Open the closed run of a network or sweep; see `Tracker.reopen_run`."""
     import_mlflow()
-    from pipeline.tracking import opening
+    from pipeline.tracking import run_lifecycle
 
-    return _add(key, opening.reopen_run(store, experiment, run_id, weights_sha256))
+    return _add(
+        key, run_lifecycle.reopen_run(store, experiment, run_id, weights_sha256)
+    )
 
 
 def start_child(key: int, parent: int, start: RunStart) -> RunInfo:
@@ -104,10 +106,10 @@ def complete_child(key: int, failure: str | None, end: int | None) -> None:
 
 def close(key: int, status: Status, error: str | None) -> str | None:
     """Close a run and return its id; return None if it was not opened."""
-    from pipeline.tracking import opening
+    from pipeline.tracking import run_lifecycle
 
     run = _runs.pop(key, None)
-    return opening.close(run, status, error) if run else None
+    return run_lifecycle.close(run, status, error) if run else None
 
 
 def forget(key: int) -> None:
