@@ -5,7 +5,6 @@ import os
 import re
 import shlex
 import textwrap
-import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -41,14 +40,6 @@ def wrap(text: str, *, indent: int = 2, start: str = "") -> str:
 def counted(number: int, noun: str) -> str:
     """Return a number with a noun: `1 image`, `10,000 images`."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
-def columns_of(text: str) -> int:
-    """Return how many columns of a terminal a text takes: two for a Chinese letter."""
-    return sum(
-        0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "WF")
-        for c in text
-    )
 
 
 def shortened(text: str, length: int = WIDTH) -> str:

@@ -6,7 +6,13 @@ from itertools import islice
 from typing import Any
 
 from pipeline import ConfigError
-from pipeline.cli.command import Combination, Composition, Several
+from pipeline.base.text import alternatives
+from pipeline.cli.command import (
+    Combination,
+    Composition,
+    Several,
+    options_by_group,
+)
 from pipeline.cli.composition import resolve
 from pipeline.cli.problems import WrongType, located
 from pipeline.cli.schema import Schema
@@ -30,10 +36,16 @@ def too_many(compositions: Sequence[Composition]) -> list[str]:
     """Return a problem if a sweep has too many combinations to list them."""
     if sum(each.number() for each in compositions) <= MAX_VALUES:
         return []
-    settings = compositions[0].settings.items()
+    settings = [item for each in compositions for item in each.settings.items()]
     keys = [key for key, each in settings if isinstance(each.value, Several)]
+    groups = options_by_group(compositions).items()
+    keys += [group for group, options in groups if len(options) > 1]
+    names = ", ".join(dict.fromkeys(keys))
     rule = f"a sweep must have at most {MAX_VALUES:,} combinations"
-    return [f"{rule}: give fewer values of {', '.join(keys) or 'trials'}"]
+    remedies = [f"fewer values of {names}"] if names else []
+    if any(each.intervals for each in compositions):
+        remedies.append("fewer trials")
+    return [f"{rule}: give {alternatives(remedies)}"]
 
 
 def checked(composition: Composition, schema: Schema) -> Iterator[Combination]:

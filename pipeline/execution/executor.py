@@ -134,35 +134,53 @@ class Executor(AbstractContextManager["Executor"]):
         """
         attempts = _Attempts(tasks, repeat_alone=self.repeats_alone)
         error: Exception | None = None
-        while not error:
-            is_stopped = self._is_stopped
-            results: list[TaskResult | LostAttempt] = []
-            # If no other call can be started, the results that have arrived are yielded
-            # first. After an interrupt, which can be inside `tasks`, they are not.
-            try:
-                timeout = 0.0 if is_stopped else POLL_SECONDS
-                for call in self._ended(attempts.running, timeout=timeout):
-                    try:
-                        results.append(self._end(call, attempts))
-                    except OtherSoftware as raised:
-                        error = raised
-                if not error:
-                    self._fill(function, attempts)
-            except Exception as raised:  # noqa: BLE001 - raised after the results
-                error = raised
+        is_last = False
+        while not (error or is_last):
+            # `stop` can be called during the wait. One more round, which does not wait,
+            # then yields all results that have arrived.
+            was_stopped = self._is_stopped
+            timeout = 0.0 if was_stopped else POLL_SECONDS
+            results, error = self._arrived(attempts, timeout=timeout)
+            error = error or self._fill(function, attempts)
             for result in results:
                 # After `stop`, no task is tried again.
                 if isinstance(result, TaskResult) or not self._is_stopped:
                     yield result
-            if is_stopped or not attempts.running:
-                break
+            is_last = was_stopped or not attempts.running
         if error:
             raise error
 
-    def _fill(self, function: Callable[..., Any], attempts: _Attempts) -> None:
-        """Start attempts until all workers are busy or no task is left."""
-        while not self._is_stopped and (attempt := attempts.next(self.workers)):
-            attempts.start(self._start(function, attempt.task), attempt)
+    def _arrived(
+        self, attempts: _Attempts, *, timeout: float
+    ) -> tuple[list[TaskResult | LostAttempt], Exception | None]:
+        """Wait for results, and return them, with an error that ends `run`, if any.
+
+        An error in one call does not affect the results of the other calls.
+        """
+        results: list[TaskResult | LostAttempt] = []
+        error: Exception | None = None
+        for call in self._ended(attempts.running, timeout=timeout):
+            try:
+                results.append(self._end(call, attempts))
+            except Exception as raised:  # noqa: BLE001 - raised after the results
+                error = error or raised
+        return results, error
+
+    def _fill(
+        self, function: Callable[..., Any], attempts: _Attempts
+    ) -> Exception | None:
+        """Start attempts until all workers are busy or no task is left.
+
+        An error, for example in `tasks`, is returned, so that the results that have
+        arrived are yielded first. An interrupt is raised at once: it can be inside
+        `tasks`, in the middle of a transaction, so that no result can be recorded.
+        """
+        try:
+            while not self._is_stopped and (attempt := attempts.next(self.workers)):
+                attempts.start(self._start(function, attempt.task), attempt)
+        except Exception as error:  # noqa: BLE001 - raised after the results
+            return error
+        return None
 
     def _end(
         self,
@@ -201,7 +219,7 @@ class Executor(AbstractContextManager["Executor"]):
         """Return the result of a call that has ended.
 
         Raises:
-            OtherSoftware: See `failure`.
+            OtherSoftware: If the software of the worker differs; see `failure`.
         """
 
 

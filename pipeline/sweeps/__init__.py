@@ -18,6 +18,10 @@ type             made in             used in                 what it is
 `SweepResult`    sweep,              report_text, Python     the result of the sweep
                  missing_jobs
 
+The best configuration (`best_configuration`) has the highest mean accuracy over its
+seeds. The best training run (`SweepResult.best`) is the most accurate one of this
+configuration, and the best network (`load_best`) is its network.
+
 `sweep` is the command. It finds out which jobs the sweep has and which of them are
 recorded, and starts the workers. `missing_jobs` opens the run of the sweep, and adds
 the outcomes of all missing jobs to the plan: the executor trains them, `children`

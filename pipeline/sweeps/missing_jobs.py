@@ -1,14 +1,12 @@
 """Trains the missing jobs of a sweep in its run, and completes the run.
 
-`_train` records all outcomes. Each outcome is then in the store, in the plan, in the
-terminal and, after a while, in the report. Only `compute_training_run` runs in the
-workers.
+`_Recorder` records all outcomes. Only `compute_training_run` runs in the workers.
 """
 
 import itertools
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pipeline import PartlyFailed
@@ -17,13 +15,13 @@ from pipeline.base.progress import busy
 from pipeline.base.tags import KIND_TAG, SWEEP_TAG, SWEPT_TAG, Kind
 from pipeline.base.terminal import say
 from pipeline.base.text import counted, format_bytes
-from pipeline.execution.executor import Executor, LostAttempt, Task
+from pipeline.execution.executor import Executor, LostAttempt, Task, TaskResult
 from pipeline.execution.interrupt import delayed_interrupt
 from pipeline.sweeps.children import Children
 from pipeline.sweeps.jobs import Job, Outcome, all_options
 from pipeline.sweeps.plan import Sweep
-from pipeline.sweeps.progress import show_progress
-from pipeline.sweeps.recorded import RecordedSweep
+from pipeline.sweeps.progress import ProgressLines, show_progress
+from pipeline.sweeps.recorded import Processors, RecordedSweep
 from pipeline.sweeps.report import Report
 from pipeline.sweeps.report_text import print_report
 from pipeline.sweeps.result import SweepResult, failure_message, give_to_caller
@@ -86,56 +84,87 @@ def _train(
     sweep: Sweep, executor: Executor, children: Children, report: Report
 ) -> None:
     """Train the missing jobs, or reuse runs of the store, and record each outcome."""
-    plan, workers, processors = sweep.plan, executor.workers, executor.processors
+    plan, processors = sweep.plan, executor.processors
     to_train = len(sweep.reusable.without_run(plan.trainable, processors))
     to_train += plan.remaining
-    if to_train:
-        runs = counted(to_train, "training run")
-        at_a_time = f", {workers} at a time" if workers > 1 else ""
-        reused = len(plan.trainable) + plan.remaining - to_train
-        others = f" (including {counted(reused, 'reused run')})" if reused else ""
-        space = format_bytes(sweep.disk_space)
-        say(f"{runs}{at_a_time}: {space} of disk space{others}")
+    _announce(sweep, to_train, workers=executor.workers)
     stopping = "stopping and recording the results that have arrived"
     with (
-        show_progress(plan, to_train=to_train, workers=workers) as progress,
+        show_progress(plan, to_train=to_train, workers=executor.workers) as progress,
         delayed_interrupt(stopping, executor.stop) as interrupt,
     ):
-
-        def add(outcome: Outcome) -> None:
-            plan.add(outcome)
-            progress.add(outcome)
-            report.update()
-            sweep.call.on_result(outcome)
+        recorder = _Recorder(sweep, children, progress, report)
 
         def tasks() -> Iterator[Task]:
-            """Yield a task for each job to train; add the outcomes of other jobs.
+            """Yield a task for each job to train; all other jobs are recorded at once.
 
             The executor asks for a task when a worker is free. A search suggests the
-            next job then, which depends on all outcomes that were added before.
+            next job then, which depends on all outcomes that were recorded before.
             """
             for job in itertools.chain(plan.missing, plan.suggest()):
                 if interrupt.requested:
                     return
-                if job.error:
-                    add(children.record_failure(job, job.error))
-                    continue
-                runs = sweep.reusable.runs(job, processors)
-                if reused := children.reuse(job, runs):
-                    add(reused)
-                else:
+                if not recorder.record_untrained(job, processors):
                     arguments = {"hyperparameters": job.hyperparameters}
                     yield Task(job, job.data_file, arguments)
 
         for result in executor.run(compute_training_run, tasks()):
-            if isinstance(result, LostAttempt):
-                children.fail_attempt(result.job, result.error)
-                progress.add_attempt(result.job, result.error)
-            else:
-                add(children.record(result))
+            recorder.record(result)
     done = f"{plan.ended:,} of {plan.size:,} training runs"
     remedy = RESUME if sweep.call.tracker.is_recorded else AGAIN
     interrupt.check(f"stopped after {done}: {remedy}")
+
+
+def _announce(sweep: Sweep, to_train: int, *, workers: int) -> None:
+    """Print how many jobs are trained, if any, and the disk space that they need."""
+    if not to_train:
+        return
+    runs = counted(to_train, "training run")
+    at_a_time = f", {workers} at a time" if workers > 1 else ""
+    reused = len(sweep.plan.trainable) + sweep.plan.remaining - to_train
+    others = f" (including {counted(reused, 'reused run')})" if reused else ""
+    space = format_bytes(sweep.disk_space)
+    say(f"{runs}{at_a_time}: {space} of disk space{others}")
+
+
+@dataclass(frozen=True)
+class _Recorder:
+    """Records the outcomes of the missing jobs.
+
+    Each outcome is then in the store, in the plan, in the terminal and, after a while,
+    in the report.
+    """
+
+    sweep: Sweep
+    children: Children
+    progress: ProgressLines
+    report: Report
+
+    def record(self, result: TaskResult | LostAttempt) -> None:
+        """Record the result of a job that was trained, or an attempt to train it."""
+        if isinstance(result, LostAttempt):
+            self.children.fail_attempt(result.job, result.error)
+            self.progress.add_attempt(result.job, result.error)
+        else:
+            self._add(self.children.record(result))
+
+    def record_untrained(self, job: Job, processors: Processors) -> bool:
+        """Record a job that is invalid or reuses a run; return False for other jobs."""
+        outcome: Outcome | None
+        if job.error:
+            outcome = self.children.record_failure(job, job.error)
+        else:
+            runs = self.sweep.reusable.runs(job, processors)
+            outcome = self.children.reuse(job, runs)
+        if outcome:
+            self._add(outcome)
+        return outcome is not None
+
+    def _add(self, outcome: Outcome) -> None:
+        self.sweep.plan.add(outcome)
+        self.progress.add(outcome)
+        self.report.update()
+        self.sweep.call.on_result(outcome)
 
 
 def _finish(sweep: Sweep, children: Children, report: Report) -> SweepResult:
@@ -151,8 +180,7 @@ def _finish(sweep: Sweep, children: Children, report: Report) -> SweepResult:
         if tracker.is_recorded and (best := result.best):
             with busy("recording the images and the model of the best network"):
                 children.record_best(best)
-        folder = give_to_caller(sweep.folder, sweep.call.caller_folder)
-        result = replace(result, folder=folder)
+        result = replace(result, folder=give_to_caller(sweep))
     finally:
         print_report(result, run.viewing_hint())
     tracebacks = (each.traceback for each in outcomes if each.traceback)

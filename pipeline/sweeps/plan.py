@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.base.results_folder import ResultsFolder
 from pipeline.cli import CommonTrainConfig
 from pipeline.sweeps.jobs import Job, OnResult, Outcome
 from pipeline.sweeps.recorded import RecordedSweep, ReusableRuns
@@ -81,7 +82,7 @@ class SweepCall:
 
     cfg: CommonTrainConfig  # the settings that all jobs have in common
     tracker: Tracker  # has read the code, for all training runs
-    caller_folder: Path | None  # gets copies of table and plot, in a call from Python
+    results: ResultsFolder  # a folder of a call from Python gets table and plot
     on_result: OnResult  # is called with each outcome
 
 

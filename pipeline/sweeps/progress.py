@@ -20,26 +20,29 @@ MAX_NAME = 36  # characters of a name, so that a result fits in 80 columns
 class TimeLeft:
     """Estimates the time that is left from the times at which results have arrived.
 
-    The first results of all workers arrive at the same time, so only later results show
-    the rate.
+    The results of all workers can arrive at the same time, so the rate is that of as
+    many whole rounds as possible, with a result of each worker. For equal jobs, the
+    estimate is then exact after each round.
     """
 
     def __init__(self, workers: int) -> None:
         """Start without results; `workers` results are computed at a time."""
-        self._workers, self._count = workers, 0
-        self._first = self._last = 0.0
+        self._workers = workers
+        self._times = list[float]()  # of all results
 
     def add(self, now: float) -> None:
         """Count a result that has arrived at the time `now`, in seconds."""
-        self._first = self._first if self._count else now
-        self._last, self._count = now, self._count + 1
+        self._times.append(now)
 
     def seconds(self, missing: int, now: float) -> float | None:
         """Return the time for the missing results; None until the rate is known."""
-        if self._count <= self._workers:
+        later = len(self._times) - 1  # the results after the first one
+        if later < self._workers:
             return None
-        pace = (self._last - self._first) / (self._count - 1)
-        return max(0.0, self._last + pace * missing - now)
+        whole = later - later % self._workers  # the results of whole rounds
+        last = self._times[-1]
+        pace = (last - self._times[-1 - whole]) / whole
+        return max(0.0, last + pace * missing - now)
 
 
 class ProgressLines:

@@ -87,12 +87,13 @@ class Report:
         self._run.submit(_log_report, written, text, compared)
 
     def finish(self) -> None:
-        """Record the finished report and, if there is one, the best accuracy."""
+        """Record the finished report and the accuracy of the best configuration."""
         varied = self._plan.jobs[0].varied
         keys = sorted(varied, key=lambda key: key == "seed")  # the seed is last
         self.write(keys)
-        if best := best_configuration(group_by_configuration(self._plan.outcomes)):
-            self._run.submit(_log_accuracy, best.accuracy)
+        configurations = group_by_configuration(self._plan.outcomes)
+        if configuration := best_configuration(configurations):
+            self._run.submit(_log_accuracy, configuration.accuracy)
 
 
 def _log_report(
@@ -107,7 +108,7 @@ def _log_report(
 
 
 def _log_accuracy(run: "Run", accuracy: float) -> None:
-    """Log the best accuracy, which the list of runs shows in a column."""
+    """Log the mean accuracy of the best configuration, for the list of runs."""
     run.log_metrics({VAL_ACCURACY: accuracy}, step=0)
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline import UserError
-from pipeline.base.files import atomic_folder
 from pipeline.base.metric_names import EPOCH_METRICS
 from pipeline.base.tags import Status
 from pipeline.base.text import counted, short_repr
@@ -19,6 +18,7 @@ from pipeline.sweeps.configurations import (
     why_no_best,
 )
 from pipeline.sweeps.jobs import Outcome, failed_jobs
+from pipeline.sweeps.plan import Sweep
 from pipeline.tracking import find_training_run
 
 if TYPE_CHECKING:
@@ -54,11 +54,15 @@ class SweepResult:
     def best(self) -> Outcome | None:
         """The most accurate training run of the best configuration.
 
+        The best configuration, the first of `configurations`, has the highest mean
+        accuracy. A training run of another configuration can be more accurate.
         The result is None if all training runs failed, or if the validation images of
         the configurations differ.
         """
-        best = best_configuration(self.configurations)
-        return max(best.trained, key=lambda x: x.accuracy or 0.0) if best else None
+        configuration = best_configuration(self.configurations)
+        if configuration is None:
+            return None
+        return max(configuration.trained, key=lambda each: each.accuracy or 0.0)
 
     @cached_property
     def _metric_names(self) -> list[str]:
@@ -129,8 +133,8 @@ def written_files(folder: Path) -> list[Path]:
     return [path for path in paths if path.exists()]
 
 
-def give_to_caller(folder: Path, own: Path | None) -> Path:
-    """Copy the files of the report to the caller's own folder, if there is one.
+def give_to_caller(sweep: Sweep) -> Path:
+    """Copy the files of the report to the folder that was given to the call, if any.
 
     The folder of the sweep keeps the files, so that the same call can continue the
     sweep.
@@ -138,12 +142,13 @@ def give_to_caller(folder: Path, own: Path | None) -> Path:
     Returns:
         The folder in which a caller finds the files.
     """
-    if own is None or own == folder:
-        return folder
-    with atomic_folder(own, replace=False) as new:
-        for path in written_files(folder):
+    results = sweep.call.results
+    if results.given in (None, sweep.folder):
+        return sweep.folder
+    with results.new() as new:
+        for path in written_files(sweep.folder):
             shutil.copy2(path, new)
-    return own
+    return results.path
 
 
 def failure_message(outcomes: Sequence[Outcome]) -> str | None:

@@ -17,6 +17,7 @@ from pipeline.base.locking import Level
 from pipeline.base.paths import data_dir, store_dir
 from pipeline.base.progress import busy
 from pipeline.base.resources import check_space
+from pipeline.base.results_folder import ResultsFolder
 from pipeline.base.terminal import say
 from pipeline.base.text import wrap
 from pipeline.cli import Command, TrainConfig
@@ -67,7 +68,7 @@ def train_sweep(
         on_result or (lambda outcome: None),
         store=store_dir(),
         data_folder=data_dir(),
-        caller_folder=command.folder,
+        results=ResultsFolder("sweeps", command.folder),
     ) as sweep:
         for outcome in sweep.plan.outcomes:
             sweep.call.on_result(outcome)
@@ -83,7 +84,7 @@ def _open_sweep(
     *,
     store: Path,
     data_folder: Path,
-    caller_folder: Path | None,
+    results: ResultsFolder,
 ) -> Iterator[Sweep]:
     """Find out which jobs a sweep has, and which earlier processes have trained.
 
@@ -92,12 +93,12 @@ def _open_sweep(
     cfg = command.config
     tracker = Tracker(store, server=cfg.server, experiment=cfg.recorded_in)
     tracker.read_code()
-    call = SweepCall(cfg, tracker, caller_folder, on_result)
+    call = SweepCall(cfg, tracker, results, on_result)
     jobs = list_jobs(command, lambda name: _prepare(name, data_folder, cfg.executor))
     identifier = sweep_id(
         jobs, command.intervals, experiment=tracker.experiment, again=cfg.again
     )
-    folder = store / "sweeps" / identifier
+    folder = store / results.name / identifier
     with _locked(folder):
         recorded = _read_recorded(identifier, call)
         name = cfg.run_name or sweep_name(jobs, command.intervals)
@@ -108,7 +109,7 @@ def _open_sweep(
             call,
             name,
             # With tracking=none, the networks are in the folder; nothing is continued.
-            folder=folder if tracker.is_recorded else caller_folder or folder,
+            folder=folder if tracker.is_recorded else results.given or folder,
             plan=_plan(command, jobs, recorded, store),
             recorded=recorded,
             reusable=ReusableRuns(store, is_used=tracker.is_recorded and not cfg.again),
@@ -176,8 +177,8 @@ def _show_finished(sweep: Sweep) -> SweepResult:
     The table and the plot are written again if they are missing.
     """
     say("this sweep is finished: again=true trains it again")
-    call, folder, outcomes = sweep.call, sweep.folder, sweep.plan.outcomes
-    run, tracker = sweep.recorded.run, call.tracker
+    folder, outcomes = sweep.folder, sweep.plan.outcomes
+    run, tracker = sweep.recorded.run, sweep.call.tracker
     assert run
     store, server = tracker.store, tracker.server
     copied = copy_to_server(store, server, run.run_id) if server else None
@@ -185,8 +186,7 @@ def _show_finished(sweep: Sweep) -> SweepResult:
         from pipeline.sweeps.report import write_files  # Matplotlib takes 0.4 s
 
         write_files(folder, group_by_configuration(outcomes), title=run.name)
-    shown = give_to_caller(folder, call.caller_folder)
-    result = SweepResult(outcomes, shown, run.run_id, copied, store)
+    result = SweepResult(outcomes, give_to_caller(sweep), run.run_id, copied, store)
     print_report(result, viewing_hint(run.label))
     return result
 

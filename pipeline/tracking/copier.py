@@ -102,8 +102,8 @@ class Copier:
                 self._start()
             with busy(f"copying the run to {self._server}"):
                 # The process responds in time, even if the process waits for a lock.
-                end = time.time() + FINISH_SECONDS - ANSWER_SECONDS
-                call = self._copy(run_id, end, is_open=False)
+                deadline = time.time() + FINISH_SECONDS - ANSWER_SECONDS
+                call = self._copy(run_id, deadline, is_open=False)
                 wait([call], FINISH_SECONDS)
             if call.done():
                 say(f"copy   {call.result()}")
@@ -131,10 +131,10 @@ class Copier:
         if self._helper:
             self._helper.close()
 
-    def _copy(self, run_id: str, end: float, *, is_open: bool) -> "Future[str]":
+    def _copy(self, run_id: str, deadline: float, *, is_open: bool) -> "Future[str]":
         assert self._channel
         self._is_idle = False
-        arguments = self._store, self._server, run_id, end
+        arguments = self._store, self._server, run_id, deadline
         return self._channel.submit(copy_with_children, *arguments, is_open=is_open)
 
 

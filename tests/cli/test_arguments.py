@@ -109,7 +109,9 @@ INVALID = {
     "train -m split=interval(0,1)": "split cannot be an interval: use split=a,b",
     "train -m workers=interval(1,2)": "has several values: give only one",
     "train -m seed=range(1,10000000000)": "at most 100,000 combinations: give fewer",
-    "train -m lr=interval(1,2) seed=range(0,200) trials=501": "at most 100,000 combi",
+    "train -m lr=interval(1,2) seed=range(0,200) trials=501": "at most 100,000 combin"
+    "ations: give fewer values of seed or fewer trials",
+    "train -m lr=interval(1,2) trials=100001": "combinations: give fewer trials",
     "train -m seed=range(1,3,0)": "seed has an invalid value 'range(1,3,0)'",
     "train -m hydra/launcher=joblib": "workers and executor select where a sweep runs",
     "train -m +hydra.callbacks.x._target_=evil.Class": "cannot be set, because",

@@ -38,6 +38,9 @@ def test_the_end_is_estimated_from_the_pace_of_the_results(workers, start, recor
     ends, end = estimates(80, 7.0, workers=workers, recording=recording, start=start)
     assert ends[:workers] == [None] * workers and None not in ends[workers:]
     assert all(abs(each - end) < 0.2 * end for each in ends[4 * workers :]), (ends, end)
+    # After each round, in which each worker has ended a job, the estimate is exact.
+    rounds = ends[2 * workers - 1 :: workers]
+    assert rounds == pytest.approx([end] * (80 // workers - 1))
 
 
 def test_jobs_that_need_no_training_are_not_part_of_the_time_that_is_left():

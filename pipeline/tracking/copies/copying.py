@@ -66,7 +66,7 @@ def import_mlflow() -> None:
 
 
 def copy_with_children(
-    store: Path, server: str, run_id: str, end: float, *, is_open: bool
+    store: Path, server: str, run_id: str, deadline: float, *, is_open: bool
 ) -> str:
     """Copy the new data of a run and its children; return the URL of the copy.
 
@@ -74,12 +74,12 @@ def copy_with_children(
 
     Raises:
         UserError: If not all runs were copied, or if another process holds the lock of
-            the copies until `end`, in seconds since 1970. The message says why.
+            the copies until `deadline`, in seconds since 1970. The message says why.
     """
     done: dict[str, CopyStatus] = {}
     with output(quiet=True):  # the process of a training run has its own channel
         for recorded in runs_in_order(store, run_id):
-            seconds = max(0.0, end - time.time())
+            seconds = max(0.0, deadline - time.time())
             is_now_open = is_open and recorded.run_id == run_id
             if status := copy_run(
                 store, server, recorded, seconds=seconds, is_open=is_now_open
