@@ -18,7 +18,7 @@ import pytest
 
 from pipeline.core import loop
 from pipeline.model import load_trained_network
-from pipeline.training import train
+from pipeline.training import recorded_training
 
 pytestmark = pytest.mark.fault
 
@@ -279,7 +279,7 @@ def test_a_loss_that_becomes_non_finite_fails_the_run_and_keeps_the_last_good_ep
     before = digits.hashes("train")
     settings = {"dataset": "digits", "epochs": 3, "lr": 0.01}
     with monkeypatch.context() as patch, pytest.raises(FloatingPointError) as failed:
-        patch.setattr(train, "fit", fit)
+        patch.setattr(recorded_training, "fit", fit)
         digits.call("train", **settings)
     error = str(failed.value)
     assert re.search(
