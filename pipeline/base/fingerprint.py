@@ -97,19 +97,6 @@ def check_code() -> None:
         raise OtherSoftware(f"{rule}: start it again")
 
 
-@functools.cache  # once: later edits do not affect this process
-def check_imported() -> None:
-    """Check that this process has imported the code whose hash it has.
-
-    What trains calls this function after it has imported `core`: PyTorch, and with it
-    most modules, is imported late, perhaps long after `core` was hashed.
-
-    Raises:
-        OtherSoftware: If a module was edited in between.
-    """
-    check_code()
-
-
 @functools.cache
 def _imported() -> dict[str, bytes]:
     return _read_modules()

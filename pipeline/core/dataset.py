@@ -112,7 +112,7 @@ class Dataset:
         """Divide the images into training and validation images.
 
         Args:
-            name: `exercise` validates on the test images, as in the Keras exercise.
+            name: `exercise` validates on the test images, as in the Keras course.
                 `holdout` does not use the test images: it validates on the last
                 training images of each class, the same number for each (500 of MNIST's
                 60,000). The division does not depend on the seed.

@@ -40,7 +40,8 @@ class Tool:
             return True
         command = [self.program, "-E", "-include", self.header, "-x", "c", "/dev/null"]
         result = subprocess.run(command, capture_output=True, text=True)
-        # A compiler with another problem is quoted when it compiles the C code.
+        # If a compiler has any other problem, its message is quoted when it compiles
+        # the C code.
         return not result.returncode or self.header not in result.stderr
 
     @cached_property

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 
-from pipeline.base.fingerprint import check_imported
+from pipeline.base.fingerprint import check_code
 from pipeline.base.metric_names import FINAL_TRAIN
 from pipeline.core.dataset import Dataset, LabeledImages
 from pipeline.core.epoch import Epoch
@@ -12,6 +12,10 @@ from pipeline.core.network import network_from
 from pipeline.core.threads import one_thread
 from pipeline.model import Metadata
 from pipeline.training.training_run import TrainingRun
+
+# PyTorch, and with it most modules of core, is imported late, perhaps long after core
+# was hashed. Later edits do not affect this process.
+check_code()
 
 Track = Callable[[Iterable[Epoch], int], Iterable[Epoch]]  # shows the progress
 
@@ -53,11 +57,9 @@ def compute_training_run(
             epochs, from epoch 1, and their number.
 
     Raises:
-        UserError: If the data set is too small for the split or the batch size, or the
-            code in `core` was edited before this process imported it.
+        UserError: If the data set is too small for the split or the batch size.
         FloatingPointError: If a loss or a weight becomes non-finite.
     """
-    check_imported()
     with one_thread():
         epochs = train_network(dataset, hyperparameters)
         initial = next(epochs)

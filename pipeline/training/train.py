@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from pipeline import datasets
-from pipeline.base.fingerprint import check_imported
 from pipeline.base.paths import MODEL_FILE, TRAINING_FOLDER, data_dir, displayed
 from pipeline.base.results_folder import ResultsFolder
 from pipeline.base.terminal import say
@@ -26,7 +25,6 @@ def train_or_reproduce(
     The run has the options of config groups, such as small for team, as params and
     tags.
     """
-    check_imported()
     cfg = command.config
     name = "reproduce" if cfg.reproduce else TRAINING_FOLDER
     results = ResultsFolder(name, command.folder)

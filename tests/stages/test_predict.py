@@ -44,7 +44,7 @@ def test_a_folder_is_classified_and_its_preprocessing_is_plotted(
     right = ", which is correct.", " The prediction is correct."
     assert sum(map(printed.count, right)) == correct
     unsure = sum(not record["sure"] for record in records)
-    assert re.search(rf"\b{unsure} predictions? (is|are) unsure", printed)
+    assert re.search(rf"\b{unsure} predictions? (is|are) marked unsure", printed)
     wrong = ", but the label is ", " The prediction is wrong: the label is "
     assert sum(map(printed.count, wrong)) == 10 - correct
     files = [record["file"].replace("\udcff", r"\udcff") for record in records]
