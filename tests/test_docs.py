@@ -22,7 +22,7 @@ from pipeline.deploy.export import ExportResult
 from pipeline.evaluation import find_image
 from pipeline.evaluation.evaluate import Evaluation
 from pipeline.evaluation.predict import PredictResult
-from pipeline.images import prepare_images
+from pipeline.images import preprocess_images
 from pipeline.interpret.inspect import Inspection
 from pipeline.sweeps.jobs import Job, Outcome
 from pipeline.sweeps.result import SweepResult
@@ -310,5 +310,5 @@ def test_the_python_lines_write_a_photograph_as_predict_prepares_it(
     photo = Image.fromarray(255 - mnist.test.images[0]).resize((280, 280))
     photo.save("photo.jpg")
     exec(python_code("pipeline/deploy/README.md"), {})
-    prepared = prepare_images(find_image("photo.jpg", mnist), as_mnist=True)
+    prepared = preprocess_images(find_image("photo.jpg", mnist), as_mnist=True)
     assert Path("photo.bin").read_bytes() == prepared.images[0].tobytes()

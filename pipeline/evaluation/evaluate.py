@@ -25,7 +25,7 @@ from pipeline.base.text import (
 )
 from pipeline.cli import EvaluateConfig, expected_params
 from pipeline.core.dataset import Dataset
-from pipeline.evaluation.inputs import prepare_for
+from pipeline.evaluation.inputs import preprocess_for
 from pipeline.evaluation.predictions import Predictions, classify
 from pipeline.evaluation.result_files import write_results
 from pipeline.evaluation.scores import score
@@ -125,7 +125,7 @@ def _evaluate_sets(
         try:
             source = find_test_set(name, dataset=dataset, split=trained.split)
             source = _unique(source, results)
-            prepared = prepare_for(trained.spec, source, as_mnist=cfg.prepare)
+            prepared = preprocess_for(trained.spec, source, as_mnist=cfg.prepare)
         except (UserError, OSError) as error:
             if len(names) == 1 or isinstance(error, ConfigError):
                 raise

@@ -1,6 +1,6 @@
 """Finds the images of predict and inspect: test images, files or arrays.
 
-`test_sets` finds the labeled images of evaluate. `prepare_for` preprocesses those of
+`test_sets` finds the labeled images of evaluate. `preprocess_for` preprocesses those of
 all three commands.
 """
 
@@ -22,7 +22,7 @@ from pipeline.core.dataset import Dataset
 from pipeline.core.network import check_images
 from pipeline.datasets import DatasetSpec
 from pipeline.datasets.upright import straighten
-from pipeline.images import ImageSet, PreparedImages
+from pipeline.images import ImageSet, PreprocessedImages
 from pipeline.images.reading import describe_missing
 
 INDEX = "-?[0-9]{1,80}"
@@ -62,13 +62,13 @@ def find_image(value: str, dataset: Dataset) -> ImageSet:
     return images.list_images(path, name="image")
 
 
-def prepare_for(
+def preprocess_for(
     spec: DatasetSpec,
     source: ImageSet,
     *,
     as_mnist: bool | None = None,
     keep_steps: int = 0,
-) -> PreparedImages:
+) -> PreprocessedImages:
     """Preprocess images for a network that was trained on a data set.
 
     Raw images are preprocessed as in MNIST if the network needs such images (see
@@ -78,7 +78,9 @@ def prepare_for(
     """
     if as_mnist is None:
         as_mnist = spec.preprocessed_as_mnist and source.kind == "raw"
-    prepared = images.prepare_images(source, as_mnist=as_mnist, keep_steps=keep_steps)
+    prepared = images.preprocess_images(
+        source, as_mnist=as_mnist, keep_steps=keep_steps
+    )
     if source.kind == "own" or not spec.is_upright:
         return prepared
     straightened = straighten(prepared.images)

@@ -19,7 +19,7 @@ from pipeline.base.text import (
 )
 from pipeline.cli import Array, PredictConfig
 from pipeline.core import SIDE
-from pipeline.evaluation.inputs import find_images, images_from_array, prepare_for
+from pipeline.evaluation.inputs import find_images, images_from_array, preprocess_for
 from pipeline.evaluation.predictions import Predictions, classify
 from pipeline.evaluation.sentences import (
     count_correct,
@@ -85,7 +85,7 @@ def predict(
     if detector.missing:
         effect = "so predict cannot determine which predictions are unsure"
         say(wrap(f"{detector.missing}, {effect}") + "\n")
-    prepared = prepare_for(trained.spec, source, keep_steps=MAX_PLOTTED_IMAGES)
+    prepared = preprocess_for(trained.spec, source, keep_steps=MAX_PLOTTED_IMAGES)
     if source.has_files and source.labels != [None]:
         number = counted(len(source.images), "file")
         say(wrap(f"{number}: {source.description}") + "\n")
@@ -180,7 +180,7 @@ def _plot(
     if total > MAX_PLOTTED_IMAGES:  # the steps of some images were not kept
         title += f" ({MAX_PLOTTED_IMAGES} of {total:,} images)"
         source = predictions.source.pick(rows[:MAX_PLOTTED_IMAGES], problems=())
-        prepared = prepare_for(trained.spec, source, keep_steps=MAX_PLOTTED_IMAGES)
+        prepared = preprocess_for(trained.spec, source, keep_steps=MAX_PLOTTED_IMAGES)
         predictions = classify(prepared, trained, detector, alone=True)
         rows = [*range(len(predictions))]
     aligned = plots.align([_plotted_row(predictions, row, detector) for row in rows])

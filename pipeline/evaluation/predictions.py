@@ -13,7 +13,7 @@ from torch import Tensor
 from pipeline.base.csv_files import to_rows
 from pipeline.base.text import short_repr
 from pipeline.datasets import DatasetSpec
-from pipeline.images import ImageSet, PreparedImages
+from pipeline.images import ImageSet, PreprocessedImages
 from pipeline.images.unsure import TEXTS, Reason, images_of
 from pipeline.model import Detector, TrainedNetwork
 
@@ -22,7 +22,7 @@ from pipeline.model import Detector, TrainedNetwork
 class Predictions:
     """Predictions: the output of a network for each image of a set."""
 
-    prepared: PreparedImages
+    prepared: PreprocessedImages
     spec: DatasetSpec  # the network's data set
     logits: Float[Tensor, "n 10"]
     reasons: Sequence[Reason | None]  # why each is unsure; "" if not; None if unknown
@@ -115,7 +115,7 @@ class Predictions:
 
 
 def classify(
-    prepared: PreparedImages,
+    prepared: PreprocessedImages,
     trained: TrainedNetwork,
     detector: Detector,
     *,

@@ -9,6 +9,6 @@ rules that make a prediction unsure.
 """
 
 from pipeline.images.listing import ImageSet, Kind, list_images
-from pipeline.images.preparing import PreparedImages, prepare_images
+from pipeline.images.preparing import PreprocessedImages, preprocess_images
 from pipeline.images.preprocessing import preprocess
 from pipeline.images.reading import read_image

@@ -17,7 +17,7 @@ from pipeline.images.unsure import Finding
 
 
 @dataclass(frozen=True, eq=False)  # arrays cannot be compared as a whole
-class PreparedImages:
+class PreprocessedImages:
     """The input of the network for each image that was read, and how it was made."""
 
     source: ImageSet  # without the images that cannot be read
@@ -33,9 +33,9 @@ class PreparedImages:
         return f"{number}, {self.source.description}, {self.how}"
 
 
-def prepare_images(
+def preprocess_images(
     source: ImageSet, *, as_mnist: bool, keep_steps: int = 0
-) -> PreparedImages:
+) -> PreprocessedImages:
     """Read and preprocess images one by one, because all may need too much memory.
 
     Args:
@@ -63,7 +63,7 @@ def prepare_images(
         title = [] if is_one_file else [f"{source.name}: no readable images"]
         raise UserError("\n  ".join([*title, *problems]))
     how = "resized to 28x28" if source.kind == "raw" else "not preprocessed"
-    return PreparedImages(
+    return PreprocessedImages(
         source=source.pick(rows, problems=problems),
         images=np.stack([result.image for result in results]),
         findings=[result.finding for result in results],

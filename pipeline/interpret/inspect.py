@@ -32,7 +32,7 @@ from pipeline.evaluation import (
     classify,
     describe_prediction,
     find_image,
-    prepare_for,
+    preprocess_for,
 )
 from pipeline.integers import IntegerNetwork, find_integers
 from pipeline.interpret import ModelAnalysis, ParameterLocation
@@ -193,7 +193,7 @@ def _explain_neurons(
 ) -> Inspection:
     """Explain how neurons compute their sums for an image, and write all terms."""
     source = find_image(str(cfg.image or 0), dataset)
-    prepared = prepare_for(trained.spec, source)
+    prepared = preprocess_for(trained.spec, source)
     pixels = prepared.images[0]
     name = printable(source.files[0])
     if source.has_files:

@@ -286,7 +286,7 @@ class ClassGrades(Roster):
             "empty": [x.student for x in self.unanswered],
             "identical": copies,
             "other id": [
-                f"{x} (most used {self.usual_column})" for x in self.other_ids
+                f"{x} (most students: {self.usual_column})" for x in self.other_ids
             ],
             "misnamed": [f"{x.student} in {x.place}" for x in self.misnamed],
             "unlisted": [x.student for x in self.unlisted],

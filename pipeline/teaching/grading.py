@@ -61,8 +61,8 @@ ASSIGNED = "assigned"  # the setting `require`: the default; its other value is 
 # Why an answer with such a mistake gets no points; see `grade_answers`.
 GUESS = "This number could also be a guess, so it gets no points."
 ALONE = (
-    "No other answer shows both this mistake and this number of decimals. The number "
-    "may therefore have another cause, so it gets no points."
+    "None of your other answers shows this mistake with the same number of decimals. "
+    "Your answer may therefore have a different cause, so it gets no points."
 )
 # The hash of the code that grades, which each grade records. After a change, a grade
 # that has an answer to each question is kept, with a notice.

@@ -20,7 +20,7 @@ from pipeline.cli import defaults
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.threads import one_thread
 from pipeline.deploy.c_source import write_source
-from pipeline.evaluation import prepare_for
+from pipeline.evaluation import preprocess_for
 from pipeline.evaluation.test_sets import find_test_set
 from pipeline.integers import QuantizedModel
 from pipeline.model import load_trained_network, save_network
@@ -73,7 +73,7 @@ def main():
     for name in ("mnist", "mnist_upright"):
         dataset = datasets.load(name, folder=DATA)
         source = find_test_set(OTHER, dataset=dataset, split="exercise")
-        other = prepare_for(datasets.spec(name), source)
+        other = preprocess_for(datasets.spec(name), source)
         is_upright = datasets.spec(name).is_upright
         more = straightening_flash(dataset.test.images[:10]) if is_upright else 0
         for hidden in SIZES:

@@ -8,10 +8,10 @@ import torch
 from PIL import Image
 
 from pipeline import ConfigError, UserError, datasets
-from pipeline.evaluation import find_image, prepare_for
+from pipeline.evaluation import find_image, preprocess_for
 from pipeline.evaluation.inputs import find_images, images_from_array
 from pipeline.evaluation.test_sets import find_test_set
-from pipeline.images import prepare_images
+from pipeline.images import preprocess_images
 
 
 def test_indices_select_test_images_or_are_rejected_with_the_key(mnist):
@@ -21,7 +21,7 @@ def test_indices_select_test_images_or_are_rejected_with_the_key(mnist):
     assert listed.files == [f"mnist test image {row}" for row in rows]
     assert single.files == listed.files[:1] and single.labels == listed.labels[:1]
     np.testing.assert_array_equal(listed.labels, mnist.test.labels[rows])
-    prepared = prepare_images(listed, as_mnist=False)
+    prepared = preprocess_images(listed, as_mnist=False)
     np.testing.assert_array_equal(prepared.images, mnist.test.images[rows])
     for index in ("-1", "10000", "1000000000"):
         with pytest.raises(ValueError, match=r"^image must be 0 to 9999, .* or a file"):
@@ -41,7 +41,9 @@ def test_an_unknown_user_is_rejected_with_the_key(mnist):
 @pytest.mark.parametrize("shape", [(28, 28), (1, 28, 28), (5, 28, 28)])
 def test_an_array_is_one_image_or_several_in_the_form_of_mnist(mnist, shape):
     pixels = mnist.test.images[:5][::-1][: shape[0] if len(shape) == 3 else 1]
-    prepared = prepare_images(images_from_array(pixels.reshape(shape)), as_mnist=False)
+    prepared = preprocess_images(
+        images_from_array(pixels.reshape(shape)), as_mnist=False
+    )
     np.testing.assert_array_equal(prepared.images, pixels)
     assert prepared.source.files[0] == "image 0" and prepared.source.labels[0] is None
     prepared.images[0] = 0  # a copy
@@ -90,7 +92,7 @@ def test_a_file_is_preprocessed_or_only_resized(mnist, tmp_path, network, steps)
         pixels[8:48, 26:32] = level
         Image.fromarray(pixels).save(path)
         source = find_image(str(path), mnist)
-        prepared = prepare_images(
+        prepared = preprocess_images(
             source, as_mnist=spec.preprocessed_as_mnist, keep_steps=1
         )
         assert (prepared.findings[0] == "blank") == is_blank
@@ -104,7 +106,7 @@ def test_an_image_of_one_color_is_blank_with_any_preprocessing(tmp_path, mnist, 
     file, array = find_image(str(path), mnist), images_from_array(pixels)
     for source in (file, array):
         for as_mnist in (False, True):
-            assert [*prepare_images(source, as_mnist=as_mnist).findings] == ["blank"]
+            assert [*preprocess_images(source, as_mnist=as_mnist).findings] == ["blank"]
 
 
 def test_both_commands_read_the_label_in_the_name_of_a_file(mnist, tmp_path):
@@ -114,7 +116,7 @@ def test_both_commands_read_the_label_in_the_name_of_a_file(mnist, tmp_path):
     assert single.labels == listed.labels == [7] and single.files == listed.files
     texts = {"mnist": "preprocessed as in MNIST", "fashion_mnist": "resized to 28x28"}
     for name, how in texts.items():
-        assert prepare_for(datasets.spec(name), single).how == how
+        assert preprocess_for(datasets.spec(name), single).how == how
     with pytest.raises(ValueError, match="image must be a file, got the folder "):
         find_image(str(tmp_path), mnist)
 
@@ -123,15 +125,15 @@ def test_a_path_that_is_too_long_is_reported_in_one_line(mnist, tmp_path):
     path = tmp_path / ("a" * 300)
     for source in (find_image(str(path), mnist), find_images(str(path), lambda: mnist)):
         with pytest.raises(UserError, match=r"/a+ cannot be read: File name too long$"):
-            prepare_images(source, as_mnist=True)
+            preprocess_images(source, as_mnist=True)
 
 
 def test_only_the_steps_of_the_first_images_are_kept(tmp_path):
     for row in range(3):
         Image.new("L", (20, 20), 255).save(tmp_path / f"{row}.png")
     source = find_images(str(tmp_path), lambda: None)
-    assert len(prepare_images(source, as_mnist=True, keep_steps=2).steps) == 2
-    assert not prepare_images(source, as_mnist=True).steps
+    assert len(preprocess_images(source, as_mnist=True, keep_steps=2).steps) == 2
+    assert not preprocess_images(source, as_mnist=True).steps
 
 
 @pytest.fixture
@@ -140,7 +142,7 @@ def load(mnist):
 
     def load(name, split="exercise"):
         source = find_test_set(name, dataset=mnist, split=split)
-        return prepare_for(datasets.spec("mnist"), source)
+        return preprocess_for(datasets.spec("mnist"), source)
 
     return load
 

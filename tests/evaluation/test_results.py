@@ -8,7 +8,7 @@ import torch
 
 from pipeline import datasets
 from pipeline.core.dataset import LabeledImages
-from pipeline.evaluation import Predictions, classify, prepare_for, scores
+from pipeline.evaluation import Predictions, classify, preprocess_for, scores
 from pipeline.evaluation.result_files import mistakes, plot_mistakes
 from pipeline.evaluation.sentences import (
     count_unsure,
@@ -16,7 +16,7 @@ from pipeline.evaluation.sentences import (
     describe_result,
 )
 from pipeline.evaluation.test_sets import find_test_set
-from pipeline.images import ImageSet, PreparedImages, prepare_images
+from pipeline.images import ImageSet, PreprocessedImages, preprocess_images
 from pipeline.interpret import ModelAnalysis
 from pipeline.interpret.page.rendering import select_data
 from pipeline.model import load_detector, load_trained_network, save_network
@@ -54,7 +54,7 @@ def test_the_worst_classes_confusions_and_mistakes_are_described():
     source = ImageSet(
         "few", "", names, labels.tolist(), paths, "raw", class_names="0123456789"
     )
-    prepared = PreparedImages(source, images, [""] * 11, (), how="")
+    prepared = PreprocessedImages(source, images, [""] * 11, (), how="")
     for row, probability in enumerate(confidence):
         logits[row, predicted[row]] = math.log(9 * probability / (1 - probability))
     spec = datasets.spec("fashion_mnist")
@@ -86,7 +86,7 @@ def test_the_worst_classes_confusions_and_mistakes_are_described():
 def test_a_set_in_which_an_image_has_no_label_is_not_scored():
     images = np.zeros((3, 28, 28), np.uint8)
     source = ImageSet("few", "", ["a", "b", "c"], [1, None, None], images, "ready")
-    prepared = PreparedImages(source, images, [""] * 3, (), how="")
+    prepared = PreprocessedImages(source, images, [""] * 3, (), how="")
     spec = datasets.spec("mnist")
     result = Predictions(prepared, spec, torch.zeros(3, 10), [None] * 3)
     for function in (scores.score, scores.confusion, mistakes, describe_result):
@@ -101,7 +101,7 @@ def test_without_a_detector_only_preprocessing_makes_a_prediction_unsure(
     trained = load_trained_network(tmp_path / "model.safetensors")
     images = few.val.images[:3]
     source = ImageSet("few", "", ["a", "b", "c"], [None] * 3, images, "ready")
-    prepared = PreparedImages(source, images, ["", "several", "blank"], (), how="")
+    prepared = PreprocessedImages(source, images, ["", "several", "blank"], (), how="")
     predictions = classify(prepared, trained, load_detector(trained, folder=tmp_path))
     assert predictions.reasons == [None, "several", "blank"]
     assert predictions.sure == [None, False, False]
@@ -115,7 +115,7 @@ def test_unsure_predictions_are_counted_even_among_the_wrong_ones():
     labels = [0, 1, 2, 3, None]
     images = np.zeros((5, 28, 28), np.uint8)
     source = ImageSet("few", "", [*"abcde"], labels, images, "raw")
-    prepared = PreparedImages(source, images, [""] * 5, (), how="")
+    prepared = PreprocessedImages(source, images, [""] * 5, (), how="")
     reasons = ["", "close", "unlike", "", "several"]  # classes 0 0 0 0 0
     result = Predictions(prepared, datasets.spec("mnist"), torch.zeros(5, 10), reasons)
     text = "3 predictions are marked unsure, including 2 of 3 wrong predictions"
@@ -136,7 +136,7 @@ def test_without_a_detector_a_set_is_judged_if_all_its_images_are_blank(
     source = ImageSet("blank", "", ["a", "b", "c"], [0, 1, 2], images, "ready")
     detector = load_detector(trained, folder=tmp_path)
     for findings, unsure in (["blank"] * 3, 1.0), (["blank", "blank", ""], None):
-        prepared = PreparedImages(source, images, findings, (), how="")
+        prepared = PreprocessedImages(source, images, findings, (), how="")
         predictions = classify(prepared, trained, detector)
         assert predictions.sure[:2] == [False] * 2
         assert scores.score(predictions).get("unsure") == unsure
@@ -152,7 +152,7 @@ def test_training_evaluation_and_the_page_count_blank_images_alike(
     dataset = replace(mnist, train=few.train, test=test)
     _, page = select_data(ModelAnalysis(trained, dataset, histories))
     source = find_test_set(None, dataset=dataset, split="exercise")
-    prepared = prepare_for(datasets.spec("mnist"), source)
+    prepared = preprocess_for(datasets.spec("mnist"), source)
     result = classify(prepared, trained, detector)
     expected = (trained.network.classify(blank) == test.labels).mean()
     assert result.is_correct[:30].any() and not result.is_correct[:30].all()
@@ -171,7 +171,7 @@ def test_precision_recall_and_f1_are_those_of_scikit_learn(trained, detector, fe
 
     source = ImageSet("few", "", [""] * 200, [], few.val.images[:200], "ready")
     labels = (few.val.labels[:200] % 9).tolist()  # 9 is never a label
-    prepared = prepare_images(replace(source, labels=labels), as_mnist=False)
+    prepared = preprocess_images(replace(source, labels=labels), as_mnist=False)
     predictions = classify(prepared, trained, detector)
     expected = sklearn.precision_recall_fscore_support(
         labels, predictions.classes, labels=[*range(10)], zero_division=0

@@ -9,7 +9,7 @@ from PIL import Image
 from pipeline import datasets
 from pipeline.core.dataset import DataFile, Dataset, LabeledImages
 from pipeline.datasets.upright import straighten
-from pipeline.evaluation import find_image, prepare_for
+from pipeline.evaluation import find_image, preprocess_for
 from pipeline.evaluation.inputs import find_images, images_from_array
 from pipeline.evaluation.test_sets import find_test_set
 
@@ -28,27 +28,27 @@ def upright(mnist):
 @pytest.mark.parametrize("name", [None, "mnist_upright"])
 def test_the_networks_own_test_images_do_not_change(upright, name):
     source = find_test_set(name, dataset=upright, split="exercise")
-    prepared = prepare_for(UPRIGHT, source)
+    prepared = preprocess_for(UPRIGHT, source)
     np.testing.assert_array_equal(prepared.images, upright.test.images)
     assert prepared.how == "not preprocessed"
 
 
 def test_the_networks_own_image_selected_by_index_does_not_change(upright):
     for source in (find_image("3", upright), find_images("3", lambda: upright)):
-        prepared = prepare_for(UPRIGHT, source)
+        prepared = preprocess_for(UPRIGHT, source)
         np.testing.assert_array_equal(prepared.images, upright.test.images[3:4])
 
 
 def test_the_test_images_of_another_data_set_are_straightened(upright):
     source = find_test_set("mnist", dataset=upright, split="exercise")
-    prepared = prepare_for(UPRIGHT, source.pick(range(1000), problems=()))
+    prepared = preprocess_for(UPRIGHT, source.pick(range(1000), problems=()))
     np.testing.assert_array_equal(prepared.images, upright.test.images)
     assert prepared.how == "not preprocessed, straightened"
 
 
 def test_an_array_is_straightened(mnist, upright):
     source = images_from_array(mnist.test.images[:5])
-    prepared = prepare_for(UPRIGHT, source)
+    prepared = preprocess_for(UPRIGHT, source)
     np.testing.assert_array_equal(prepared.images, upright.test.images[:5])
 
 
@@ -58,8 +58,8 @@ def test_a_file_is_straightened_after_all_other_steps(mnist, tmp_path, as_mnist)
     Image.fromarray(mnist.test.images[7]).resize((56, 56)).save(path)
     source = find_image(str(path), mnist)
     options = {"as_mnist": as_mnist, "keep_steps": 1}
-    plain = prepare_for(MNIST, source, **options)
-    prepared = prepare_for(UPRIGHT, source, **options)
+    plain = preprocess_for(MNIST, source, **options)
+    prepared = preprocess_for(UPRIGHT, source, **options)
     np.testing.assert_array_equal(prepared.images, straighten(plain.images))
     assert (prepared.images != plain.images).any()
     assert [*prepared.steps[0]] == [*plain.steps[0], "upright"]
@@ -68,5 +68,5 @@ def test_a_file_is_straightened_after_all_other_steps(mnist, tmp_path, as_mnist)
 
 def test_an_ordinary_network_gets_upright_images_as_they_are_stored(upright):
     source = find_test_set("mnist_upright", dataset=upright, split="exercise")
-    prepared = prepare_for(MNIST, replace(source, kind="ready"))
+    prepared = preprocess_for(MNIST, replace(source, kind="ready"))
     np.testing.assert_array_equal(prepared.images, upright.test.images)

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from pipeline.evaluation import classify
-from pipeline.images import ImageSet, prepare_images
+from pipeline.images import ImageSet, preprocess_images
 from pipeline.interpret.page import render_page
 
 MARGIN = 1 / 16  # of the board, which the pen cannot reach
@@ -142,7 +142,7 @@ def draw(page, strokes):
         images=np.asarray(board)[None],
         kind="raw",
     )
-    return result, prepare_images(saved, as_mnist=True)
+    return result, preprocess_images(saved, as_mnist=True)
 
 
 def test_98_percent_of_120_drawings_get_the_same_prediction_as_from_predict(

@@ -7,7 +7,7 @@ from pipeline.core.dataset import Split
 from pipeline.core.margin import margin, min_margin
 from pipeline.datasets.components import fit_components
 from pipeline.evaluation import Predictions
-from pipeline.images import ImageSet, PreparedImages
+from pipeline.images import ImageSet, PreprocessedImages
 from pipeline.model import OodDetector
 
 
@@ -54,7 +54,7 @@ def test_an_unsure_prediction_has_its_reason(detector, few):
     reasons = [found or why for found, why in zip(findings, unsure, strict=True)]
     assert reasons == ["", "close", "several", "unlike", "blank", "not drawn"]
     source = ImageSet("six", "", [""] * 6, [None] * 6, images, "ready")
-    prepared = PreparedImages(source, images, findings, (), how="")
+    prepared = PreprocessedImages(source, images, findings, (), how="")
     spec = datasets.spec("fashion_mnist")
     predictions = Predictions(prepared, spec, logits, [*reasons, None])
     unlike = "the image does not look like the sneaker images in the training data"

@@ -1029,7 +1029,7 @@ def test_students_who_used_an_id_from_another_column_than_most_are_listed(
     shown = page(outputs)
     assert "Most students used the column ID number" in shown
     grade(submissions=place, students=students, **course.keys)
-    line = "other id  1: c@x.de (most used ID number)"
+    line = "other id  1: c@x.de (most students: ID number)"
     assert f"\n{line}\n" in capsys.readouterr().out
     shutil.rmtree(place / "c@x.de")
     assert grade_all(students=students).other_ids == []
