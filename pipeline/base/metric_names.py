@@ -10,7 +10,7 @@ EPOCH_METRICS = (VAL_ACCURACY, "val/loss", "train/accuracy", "train/loss")
 # the sections of charts by name, so these bars follow the learning curves.
 FINAL_TRAIN = "with_final_weights/train_"
 FINAL_ACCURACY = f"{FINAL_TRAIN}accuracy"
-# Every training run has these metrics.
+# The metrics.json of every training run has these metrics.
 REQUIRED = (*EPOCH_METRICS, f"{FINAL_TRAIN}loss", FINAL_ACCURACY)
 
 

@@ -192,10 +192,10 @@ def complete_runs(store: Path, runs: Iterable[RecordedRun]) -> list[CompleteRun]
     """Return the training runs that are complete.
 
     A training run is complete, and the result of a job, if it is FINISHED, its files
-    exist and the database has the metrics in `REQUIRED`. No file is read: a caller that
-    finds a damaged file later trains the job again.
+    exist and the database has the metrics in `REQUIRED` and the seconds. No file is
+    read: a caller that finds a damaged file later trains the job again.
     """
     whole = [run for run in runs if run.has_all_files]
     metrics = metrics_in_database(store, whole) if whole else {}
     found = [CompleteRun(run, metrics.get(run.run_id, {})) for run in whole]
-    return [each for each in found if each.metrics.keys() >= {*REQUIRED}]
+    return [each for each in found if each.metrics.keys() >= {*REQUIRED, SECONDS}]

@@ -82,6 +82,9 @@ def grade(cfg: GradeConfig, folder: Path | None) -> ClassGrades:
             "zip file for each student"
         )
     check_course(found)
+    private = outputs_dir() / "grades"
+    if not private.exists():  # no other user can read the grades
+        private.mkdir(mode=0o700, parents=True)
     dataset = datasets.load(cfg.dataset, folder=data_dir())
     # This raises an error if the settings are invalid.
     dataset.training_split(assignment.hyperparameters("any"))

@@ -67,6 +67,10 @@ def test_the_homework_of_a_class_is_graded_without_a_record(workspace, done):
     assert folders == {"data", "grades", "homework"}
 
 
+def test_other_users_cannot_read_the_grades(workspace, done):
+    assert (workspace.outputs / "grades").stat().st_mode & 0o77 == 0
+
+
 def test_a_call_from_python_writes_to_its_folder(workspace, tmp_path):
     with workspace.captured() as text:
         keys = {"course": "c", "dataset": "digits", "hidden": 5, "epochs": 1}

@@ -457,16 +457,18 @@ def test_runs_whose_metrics_are_lost_are_not_reused_and_again_reuses_none(sweep)
 
 
 def test_a_child_without_a_metric_in_the_database_is_trained_again(sweep):
-    sweep.run("seed=1,2")
+    sweep.run("seed=1,2,3")
+    names = "val/accuracy", "train/loss", "train/seconds"
     ids = [child.info.run_id for child in sweep.runs()[1]]
     with closing(sqlite3.connect(sweep.workspace.outputs / "mlflow.db")) as database:
-        sql = "DELETE FROM latest_metrics WHERE key = ? AND run_uuid = ?"
-        database.executemany(sql, zip(("val/accuracy", "train/loss"), ids, strict=True))
+        for table in ("latest_metrics", "metrics"):
+            sql = f"DELETE FROM {table} WHERE key = ? AND run_uuid = ?"
+            database.executemany(sql, zip(names, ids, strict=True))
         database.commit()
-    printed, error = sweep.run("seed=1,2")
-    assert printed.count("  val/accuracy ") == 2
-    assert "(2 of 2)" in printed and "reused" not in printed and not error
-    printed, error = sweep.run("seed=1,2")
+    printed, error = sweep.run("seed=1,2,3")
+    assert printed.count("  val/accuracy ") == 3
+    assert "(3 of 3)" in printed and "reused" not in printed and not error
+    printed, error = sweep.run("seed=1,2,3")
     assert "this sweep is finished" in printed and not error
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from pipeline import UserError
+from pipeline.base.process import disable_telemetry
 from pipeline.base.tags import PARENT_TAG, REUSED_TAG
 from pipeline.base.terminal import output
 from pipeline.tracking.store.database import RecordedRun, runs_to_copy
@@ -62,6 +63,7 @@ def describe_failed(done: Mapping[str, CopyStatus], server: str) -> str:
 
 def import_mlflow() -> None:
     """Import MLflow early."""
+    disable_telemetry()
     import_module("pipeline.tracking.copies.server_copies")
 
 
