@@ -82,9 +82,8 @@ def grade(cfg: GradeConfig, folder: Path | None) -> ClassGrades:
             "zip file for each student"
         )
     check_course(found)
-    private = outputs_dir() / "grades"
-    if not private.exists():  # no other user can read the grades
-        private.mkdir(mode=0o700, parents=True)
+    # No other user can read the grades. The mode of an existing folder does not change.
+    (outputs_dir() / "grades").mkdir(mode=0o700, parents=True, exist_ok=True)
     dataset = datasets.load(cfg.dataset, folder=data_dir())
     # This raises an error if the settings are invalid.
     dataset.training_split(assignment.hyperparameters("any"))
