@@ -22,8 +22,8 @@ def test_a_process_that_waits_for_a_lock_says_so(tmp_path, capfd, level):
         thread = threading.Thread(target=second)
         thread.start()
         printed = ""
-        while not printed:
-            printed = capfd.readouterr().err
+        while not printed.endswith("\n"):  # the line end is a write of its own
+            printed += capfd.readouterr().err
             time.sleep(0.01)
         assert not entered.is_set()
     thread.join(60)
