@@ -12,8 +12,8 @@ from pipeline.base.text import counted, printable
 
 WITHOUT_ID = "without an id"  # the end of the message about lines of teachers
 # Titles of columns with ids, without spaces, and as they are shown. `spelled` is the id
-# in the first of these columns that is not empty. A student can use the id in any of
-# these columns.
+# in the column that most students used, or in the first of these columns. A student can
+# use the id in any of these columns.
 ID_COLUMNS = {
     "id": "id",
     "idnumber": "ID number",
@@ -45,6 +45,16 @@ TRANSLATED = {
     "nomdefamille": "lastname",
     "apellido(s)": "lastname",
 }
+# The columns of Canvas's gradebook that identify a student: the English titles without
+# spaces, and the titles in the gradebook.
+CANVAS = {
+    "name": "Student",
+    "id": "ID",
+    "idnumber": "SIS User ID",
+    "username": "SIS Login ID",
+    "section": "Section",
+}
+TEST_STUDENT = "student, test"  # in Canvas's gradebook, for previews
 ACCEPTED = "accepted"  # the title of the column for `ListedStudent.is_accepted`
 
 
@@ -57,6 +67,9 @@ class ListedStudent:
     # Whether the instructor accepts a network other than the assigned one.
     is_accepted: bool = False
     ids: Mapping[str, str] = field(default_factory=dict)  # normalized, by column
+    number: str = ""  # of the learning platform, which names of submissions contain
+    # The cells of Canvas's gradebook that identify the student, by title.
+    canvas: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def words(self) -> list[str]:
@@ -90,7 +103,10 @@ def read_students(
     name = printable(path)
     titles, rows = read_csv(path)
     found = repr(printable(", ".join(titles))[:80])
+    is_canvas = {"student", "id", "section"} <= {*titles}
     titles, rows = _in_english(titles, rows)
+    # The column with the numbers: Participant 1234 in Moodle's grading worksheet.
+    numbers = "id" if is_canvas else "identifier"
     columns = [title for title in ID_COLUMNS if title in titles]
     unused = list[str]()
     if not columns:
@@ -107,15 +123,19 @@ def read_students(
             f"{found}; a column with a different title must contain more than half of "
             f"the submitted ids, got at most {most} of {len(submitted)}"
         )
+    columns.sort(key=lambda title: -_matches(submitted, title, rows))
     filled = [x for x in columns if any(row[x].strip() for _, row in rows)]
     if not filled:
         raise UserError(f"{name} contains no ids in {_shown(columns)}")
     named = next((x for x in NAME_COLUMNS if {*x} <= {*titles}), ())
     students, without_id, restored = dict[str, ListedStudent](), 0, list[str]()
     for number, row in rows:
-        spelled = row[filled[0]].strip()
-        if not spelled:
+        # Teachers have no id in the usual column; all lines of Canvas are students.
+        cells = [row[x].strip() for x in (filled if is_canvas else filled[:1])]
+        if not (spelled := next(filter(None, cells), "")):
             without_id += 1
+            continue
+        if is_canvas and normalize(row["name"]) == TEST_STUDENT:
             continue
         try:
             student = student_id(spelled)
@@ -138,14 +158,23 @@ def read_students(
             problem = f"line {number}: {rule}, got {printable(accepted)[:60]!r}"
             raise UserError(f"{name}, {problem}")
         words = printable(" ".join(" ".join(row[title] for title in named).split()))
-        students[student] = ListedStudent(spelled, words, accepted == "yes", by_column)
+        students[student] = ListedStudent(
+            spelled,
+            words,
+            is_accepted=accepted == "yes",
+            ids=by_column,
+            number="".join(row.get(numbers, "").split()[-1:]),
+            canvas={title: row[x] for x, title in CANVAS.items() if x in titles}
+            if is_canvas
+            else {},
+        )
     if are_mostly_unknown(submitted, students):
         unknown = sorted({*submitted} - {*students})
         ids = f"{len(unknown)} of {counted(len(submitted), 'submitted id')}"
         by_name = "submissions are matched by the names of the folders"
         rule = by_name if named else "add a column with these ids"
         unused.append(f"{_shown(filled)} lacks {ids}, such as {unknown[0]}: {rule}")
-    if not named and {*titles} - {*ID_COLUMNS, ACCEPTED}:
+    if not (named or numbers in titles) and {*titles} - {*ID_COLUMNS, ACCEPTED}:
         rule = "their columns must be titled First name and Last name, or name"
         unused.append(
             f"names are not used: {rule}, got {found}; without names, a classmate who "
