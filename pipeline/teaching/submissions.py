@@ -45,7 +45,8 @@ TITLE = re.compile("# Homework of `([^`]*)`")  # the beginning of questions.md
 MOODLE = "_assignsubmission_"  # in folder names, after the student's name
 # The learning platform's number of a student in the name of a submission, such as
 # Ana Ruiz_501_assignsubmission_file_ of Moodle and ruizana_LATE_501_9001_hw.zip of
-# Canvas. Students can choose only what follows in such a name.
+# Canvas. Students can choose only what follows, because Canvas removes such numbers
+# from the names of students.
 NUMBER = re.compile(rf"_(\d+)(?:{MOODLE}|_\d+_)")
 IGNORED = {"__MACOSX", "desktop.ini"}  # from macOS and Windows
 
