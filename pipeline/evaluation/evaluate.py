@@ -68,7 +68,7 @@ class Evaluation:
 def evaluate(cfg: EvaluateConfig, folder: Path | None) -> Evaluation:
     """Load the network and the test sets, evaluate, write and record the results.
 
-    `folder` is that of a call from Python; see `Command.folder`.
+    `folder` is the argument `folder` of a call from Python; see `Command.folder`.
     """
     own, store = ResultsFolder("evaluate", folder), store_dir()
     with busy("loading the network"):

@@ -38,7 +38,7 @@ def describe_result(result: Predictions) -> list[str]:
     """Return the number of correct predictions, the worst classes and confusions.
 
     The worst classes have the lowest accuracy. If the classes of the set differ from
-    those of the network, a line says when a prediction counts as correct.
+    the network's classes, a line says when a prediction counts as correct.
     """
     lines = [f"{result.source.name}: {count_correct(result.is_correct)}"]
     labels, names = result.label_names, result.spec.class_names

@@ -52,7 +52,7 @@ Reason = Literal[Finding, "unlike", "close"]
 # Groups of findings. A new finding belongs to each group whose description it fits.
 WITHOUT_INK: frozenset[Reason] = frozenset({"blank", "no ink"})  # there are no strokes
 ONE_OR_NONE: frozenset[Reason] = WITHOUT_INK | {""}  # no digit, or exactly one
-# The strokes are those of a digit, of a part of a digit, or of several digits.
+# The strokes belong to a digit, to a part of a digit, or to several digits.
 DIGITS: frozenset[Reason] = frozenset({"", "shadow", "cut off", "several"})
 
 # The text of predict, inspect and the interactive page for each reason.

@@ -72,7 +72,7 @@ class Inspection:
 def inspect(cfg: InspectConfig, folder: Path | None) -> Inspection:
     """Load a network and its data, then analyze it or explain one part of it.
 
-    `folder` is that of a call from Python; see `Command.folder`.
+    `folder` is the argument `folder` of a call from Python; see `Command.folder`.
     """
     with busy("loading the network"):
         # Invalid names are rejected before the network is loaded.

@@ -62,7 +62,7 @@ NEURON_BYTES = 900_000
 def grade(cfg: GradeConfig, folder: Path | None) -> ClassGrades:
     """Read the submissions, grade them, and write the points and the pages.
 
-    `folder` is that of a call from Python; see `Command.folder`.
+    `folder` is the argument `folder` of a call from Python; see `Command.folder`.
     """
     assert cfg.submissions and cfg.course  # `required` in its schema
     listed, notices = dict[str, ListedStudent](), list[str]()

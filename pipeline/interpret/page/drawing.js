@@ -44,7 +44,7 @@ function withoutStray(all) {
 
 // Count the digits that stand side by side (from "left" to "right") or one above the
 // other, with more than a gap between them, as predict does. A part is a digit if its
-// height and area are not much smaller than those of the largest part.
+// height and area are not much smaller than the largest part's.
 function countDigits(kept, start, end, gap) {
   const parts = [], { constants } = model; // a part is a list of strokes
   const extents = () => parts.map((part) => extent(part.flat()));
