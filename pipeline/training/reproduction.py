@@ -93,14 +93,14 @@ def load_data(original: Original, folder: Path) -> Dataset:
     """
     recorded = original.training.metadata
     path = original.run.artifacts / DATA_FOLDER / f"{recorded.dataset}.json"
-    record = datasets.read_source_record(path)
-    if record is None and path.exists():
+    manifest = datasets.read_manifest(path)
+    if manifest is None and path.exists():
         raise UserError(f"{path} is damaged: choose another run")
     return datasets.load(
         recorded.dataset,
         folder=folder,
         sha256=recorded.data_sha256,
-        origin=record.origin if record else None,
+        origin=manifest.origin if manifest else None,
     )
 
 
