@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import ConfigError, PartlyFailed, UserError, datasets
-from pipeline.base.fingerprint import code_hashes
 from pipeline.base.metric_names import FINAL_ACCURACY, VAL_ACCURACY
 from pipeline.base.progress import busy
+from pipeline.base.software import CORE
 from pipeline.base.tags import (
     COMMIT_TAG,
     DIFF_TAG,
@@ -154,7 +154,7 @@ def _code_differences(run: RecordedRun) -> Iterator[str]:
         yield "code: not recorded in the original run"
         return
     try:
-        recorded, now = dict(json.loads(path.read_text("utf-8"))), code_hashes()
+        recorded, now = dict(json.loads(path.read_text("utf-8"))), CORE.hashes
     except (ValueError, TypeError):
         yield f"code: {path} is damaged"
         return

@@ -14,7 +14,7 @@ import pytest
 
 from pipeline import UserError, datasets
 from pipeline.base.files import file_sha256
-from pipeline.base.source_code import modules_sha256
+from pipeline.base.source_code import ImportedCode
 from pipeline.cli import DataConfig, validate
 from pipeline.core.dataset import DataFile
 from pipeline.datasets import DatasetSpec
@@ -118,7 +118,7 @@ def test_the_file_of_a_data_set_follows_the_code_that_reads_its_images(
     def sizes(number):
         code.write_text(f"the first {number} test images")
         read = partial(first_images, few, number)
-        sha256 = modules_sha256(datasets.upright.__file__, code)
+        sha256 = ImportedCode(datasets.upright.__file__, code).sha256
         register(DatasetSpec("toys", read=read, reader_sha256=sha256))
         data = datasets.prepare("toys", folder=tmp_path)
         return data.is_new, len(datasets.load("toys", folder=tmp_path).test)
