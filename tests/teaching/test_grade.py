@@ -981,7 +981,7 @@ def test_only_the_named_questions_are_graded_without_a_new_training_run(
     assert "logit" not in shown and "Malformed answers" not in shown
     feedback = page(outputs, "feedback/ana.html")
     assert "2 of 2 points" in feedback and "logit" not in feedback
-    # Nobody is denied points if no question depends on the weights.
+    # Nobody loses points for a network if no question depends on the weights.
     (entry,) = (x for x in grade_all(questions=named[1:]).graded if x.student == "eva")
     assert (entry.grade.points, entry.grade.denied) == (1, False)
     grade_all()
