@@ -1,4 +1,4 @@
-"""The Keras course's network: 784 pixels -> hidden neurons with ReLU -> 10 classes.
+"""The network of the exercise: 784 pixels -> hidden neurons with ReLU -> 10 classes.
 
 The two dense layers, `layer_1` and `layer_2`, are initialized as in Keras and return
 their weights in Keras's layout. The network computes its gradients without autograd.

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterable, Sequence
 
-from pipeline.base.fingerprint import check_code
 from pipeline.base.metric_names import FINAL_TRAIN
+from pipeline.base.software import check_code
 from pipeline.core.dataset import Dataset, LabeledImages
 from pipeline.core.epoch import Epoch
 from pipeline.core.hyperparameters import Hyperparameters
