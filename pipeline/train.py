@@ -56,11 +56,13 @@ def train(
 
     Returns:
         The training run. If no `folder` was given, the `folder` of the result is in the
-        store, because outputs/train/ contains only the last network.
+        store, because outputs/train/ contains only the last network. With
+        tracking="none", it is outputs/train/.
 
     Raises:
         ConfigError: If settings are invalid; the message has one line per problem.
         UserError, OSError: If the data or the store cannot be used.
+        PartlyFailed: If a reproduction differs. `error.result` is the training run.
         FloatingPointError: If the loss or a weight becomes non-finite.
     """
     with output(quiet=quiet):
@@ -100,6 +102,8 @@ def sweep(
     Raises:
         ConfigError: If settings or all combinations are invalid, so that there is no
             result; the message has one line per problem.
+        UserError, OSError: If the data or the store cannot be used, or if a file of the
+            best network is damaged.
         PartlyFailed: If training runs failed. All other networks are trained and
             recorded first, and `error.result` has all outcomes.
     """
