@@ -48,8 +48,9 @@ def print_summary(training: TrainingRun, images: LabeledImages) -> None:
         )
     ]
     say(f"\n{table(['images', 'loss', 'accuracy', ''], rows, left=['images', ''])}")
-    probabilities = training.network.predict(images.images[:1])[0]
-    predicted, label = int(probabilities.argmax()), images.labels[0]
+    first, label = images.images[:1], images.labels[0]
+    (probabilities,) = training.network.predict(first)
+    (predicted,) = training.network.classify(first)
     kind = "test" if training.hyperparameters.split == "exercise" else "validation"
     names = spec(training.metadata.dataset).class_names
     text = (
