@@ -120,12 +120,6 @@ def _check_callback(name: str, function: object) -> None:
         raise ConfigError(f"{name} must be a function, got {function!r:.40}")
 
 
-def run_train_or_sweep(command: Command[TrainConfig]) -> None:
-    """Run the training run or the sweep of a command line."""
-    run = run_sweep if command.is_sweep else run_train
-    run(command)
-
-
 def run_train(
     command: Command[TrainConfig],
     on_epoch: "Callable[[Epoch], object] | None" = None,
@@ -138,8 +132,8 @@ def run_train(
         store_dir(), server=cfg.server, experiment=cfg.recorded_in
     ) as tracker:
         with busy("loading PyTorch"):  # while another process imports MLflow
-            from pipeline.training.train import train_or_reproduce
-        return train_or_reproduce(command, tracker, on_epoch)
+            from pipeline.training.train import train
+        return train(command, tracker, on_epoch)
 
 
 def run_sweep(
@@ -153,4 +147,7 @@ def run_sweep(
 
 
 if __name__ == "__main__":
-    stage(run_train_or_sweep, TrainConfig)
+    stage(
+        lambda command: (run_sweep if command.is_sweep else run_train)(command),
+        TrainConfig,
+    )

@@ -13,8 +13,8 @@ from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.loop import train_network
 from pipeline.model import load_histories, load_trained_network, save_network, storage
 from pipeline.tracking import RecordedRun
-from pipeline.training.computation import finished_training_run
 from pipeline.training.training_files import read_training_run, write_training_run
+from pipeline.training.training_run import TrainingRun
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def training(few, tmp_path):
     file = DataFile(tmp_path / "mnist.safetensors", "00ff")
     dataset = Dataset(file, few.train, few.val)
     epochs = [*train_network(dataset, hyperparameters)]
-    return finished_training_run(dataset, few.train, hyperparameters, epochs)
+    return TrainingRun.of(dataset, hyperparameters, epochs)
 
 
 @pytest.fixture
