@@ -43,7 +43,7 @@ from pipeline.training.training_run import TrainingRun
 OnEpoch = Callable[[Epoch], object]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays cannot be compared as a whole
 class TrainCall:
     """What a training run is called with."""
 
@@ -95,7 +95,7 @@ def train_recorded(call: TrainCall, dataset: Dataset) -> TrainResult:
         training = TrainingRun.of(dataset, hyperparameters, checkpoint.epochs)
         _write(call, training, run)
     print_summary(training, split.val)
-    say(f"weights.sha256 {training.weights_sha256}")
+    say(f"weights.sha256 {training.trained.weights_sha256}")
     say(f"files  {displayed(call.results.path)}")
     say(run.viewing_hint(), end="")
     return TrainResult(
@@ -173,7 +173,8 @@ def _write(call: TrainCall, training: TrainingRun, run: OpenRun) -> None:
         if call.tracker.is_recorded:
             submit_model(run, training, temporary / MODEL_FILE)
         if call.reproduces:
-            recorded = call.reproduces.weights_sha256
-            run.submit(log_comparison, training.weights_sha256 == recorded)
+            recorded, now = call.reproduces.trained, training.trained
+            is_equal = now.weights_sha256 == recorded.weights_sha256
+            run.submit(log_comparison, is_equal)
         # The recording process reads the files of `temporary` before they are moved.
         run.wait()

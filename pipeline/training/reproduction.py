@@ -114,7 +114,7 @@ def compare(
         *_environment_differences(run.tags, tags),
         *_code_differences(run),
     ]
-    before, now = recorded.weights_sha256, again.weights_sha256
+    before, now = (each.trained.weights_sha256 for each in (recorded, again))
     hashes = f"\n  recorded {before}\n  now      {now}"
     lines = "".join(f"\n  {line}" for line in differences)
     if now != before:

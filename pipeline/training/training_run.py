@@ -17,7 +17,6 @@ from pipeline.base.metric_names import (
     VAL_ACCURACY,
     ordered,
 )
-from pipeline.base.tensors import tensors_sha256
 from pipeline.base.text import counted
 from pipeline.core.dataset import Dataset
 from pipeline.core.epoch import Epoch
@@ -26,7 +25,7 @@ from pipeline.core.loop import measure
 from pipeline.core.network import Network, network_from
 from pipeline.model import Metadata
 from pipeline.model.text_files import History
-from pipeline.model.trained_network import describe_layers
+from pipeline.model.trained_network import TrainedNetwork, describe_layers
 
 # PyTorch, and with it most modules of core, is imported late, perhaps long after core
 # was hashed. Later edits do not affect this process.
@@ -73,14 +72,14 @@ class TrainingRun:
         return self.epochs[-1]
 
     @cached_property
-    def network(self) -> Network:
-        """The trained network."""
-        return network_from(self.last.tensors)
+    def trained(self) -> TrainedNetwork:
+        """The trained network, with the metadata."""
+        return TrainedNetwork(network_from(self.last.tensors), self.metadata)
 
-    @cached_property
-    def weights_sha256(self) -> str:
-        """The `tensors_sha256` of the trained network."""
-        return tensors_sha256(self.last.tensors)
+    @property
+    def network(self) -> Network:
+        """The network after the last epoch."""
+        return self.trained.network
 
     @property
     def seconds(self) -> float:

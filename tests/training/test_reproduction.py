@@ -124,7 +124,7 @@ def test_different_code_gives_a_different_network_and_a_report(own_copy, monkeyp
     text = f"{report.value}\n"
     trained = load_trained_network(own_copy.trained("model.safetensors"))
     assert trained.weights_sha256 in text
-    assert f"now      {report.value.result.weights_sha256}" in text
+    assert f"now      {report.value.result.trained.weights_sha256}" in text
     assert "of 6,370 differ, " in text  # 784*8 + 8 + 8*10 + 10 weights
     assert "val/accuracy: " in text
     assert "code in pipeline/core: optimizer.py\n" in text
