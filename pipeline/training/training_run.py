@@ -10,13 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from pipeline.base.fingerprint import check_code
 from pipeline.base.metric_names import (
     FINAL_ACCURACY,
     FINAL_TRAIN,
     VAL_ACCURACY,
     ordered,
 )
+from pipeline.base.software import check_code
 from pipeline.base.text import counted
 from pipeline.core.dataset import Dataset
 from pipeline.core.epoch import Epoch
