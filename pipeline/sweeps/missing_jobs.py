@@ -1,6 +1,6 @@
 """Trains the missing jobs of a sweep in its run, and completes the run.
 
-`_Recorder` records all outcomes. Only `compute_training_run` runs in the workers.
+`_Recorder` records all outcomes. Only `train_unrecorded` runs in the workers.
 """
 
 import itertools
@@ -25,7 +25,7 @@ from pipeline.sweeps.recorded import Processors, RecordedSweep
 from pipeline.sweeps.report import Report
 from pipeline.sweeps.report_text import print_report
 from pipeline.sweeps.result import SweepResult, failure_message, give_to_caller
-from pipeline.training.computation import compute_training_run
+from pipeline.training.unrecorded_training import train_unrecorded
 
 
 def train_missing(sweep: Sweep, executor: Executor) -> SweepResult:
@@ -108,7 +108,7 @@ def _train(
                     arguments = {"hyperparameters": job.hyperparameters}
                     yield Task(job, job.data_file, arguments)
 
-        for result in executor.run(compute_training_run, tasks()):
+        for result in executor.run(train_unrecorded, tasks()):
             recorder.record(result)
     done = f"{plan.ended:,} of {plan.size:,} training runs"
     remedy = RESUME if sweep.call.tracker.is_recorded else AGAIN

@@ -41,7 +41,9 @@ from pipeline.tracking import (
 )
 from pipeline.training.size import training_bytes
 
-TRAINING = "pipeline.training.computation"  # the module that workers import first
+TRAINING = (
+    "pipeline.training.unrecorded_training"  # the module that workers import first
+)
 UNTRACKED = (
     "With tracking=none, no results are recorded: if this sweep is "
     "interrupted, the same command starts from the beginning."

@@ -23,6 +23,7 @@ from pipeline.base import files
 from pipeline.base.paths import DIFF_FILE
 from pipeline.base.tags import ERROR_TAG, PARENT_TAG, PROJECT_TAG, Status
 from pipeline.core import SIDE
+from pipeline.core.epoch import now
 from pipeline.tracking import description, provenance
 from pipeline.tracking.logged_model import write_model
 from pipeline.tracking.run_data import (
@@ -32,7 +33,6 @@ from pipeline.tracking.run_data import (
     Params,
     RunStart,
     Tags,
-    now,
 )
 from pipeline.tracking.store import pages
 from pipeline.tracking.store.client import StoreClient, model_outputs
