@@ -13,11 +13,11 @@ store. The locks of runs and checkpoints cause no deadlock for these reasons:
 
 - No process waits for the lock of a checkpoint, because a locked checkpoint belongs to
   another training run.
-- Only `run_lifecycle.start_run` waits for the lock of a run, while it holds the lock
-  of the store. `start_run` resumes a run only if its caller holds the lock of the
-  checkpoint or sweep, so the process that trained the run has ended. The process that
-  recorded the run may still be closing it, which needs the lock of the store.
-  Therefore, `run_lifecycle.close` releases the lock of the run first.
+- Only `recorder.create_or_resume` waits for the lock of a run, while it holds the lock
+  of the store. Its caller holds the lock of the checkpoint or sweep of a run that is
+  resumed, so the process that trained the run has ended. The process that recorded the
+  run may still be closing it, which needs the lock of the store. Therefore,
+  `recorder.end` releases the lock of the run first.
 """
 
 import sys

@@ -5,7 +5,7 @@ MLflow. Importing MLflow takes a second, so processes share the work:
 
     process                modules                     objects
     main process           tracker, sync               Tracker, OpenRun, Copier
-    process that records   run_lifecycle, mlflow_run   Run
+    process that records   recorder, mlflow_run        Run
     copying process        copies/                     Copies, Sender
 
 A `Tracker` opens a run as an `OpenRun`. This object passes functions to the `Run` in
@@ -14,11 +14,10 @@ process. The recording process is also the copying process of its run, in a seco
 thread. A run that was read from the store is a `RecordedRun`, in any process. The
 docstring of each module says in which process it runs.
 
-These modules import MLflow: `run_lifecycle.py`, `mlflow_run.py`, `logged_model.py`,
-`classifier.py` and `mlflow_server.py`; in `copies/`, `server_copies.py` and
-`sender.py`; in `store/`, `client.py` and `mlflow_internals.py`. `ui.py` and
-`store/pages.py` import it through these modules. `server_request.py` imports it in a
-further process.
+Processes import MLflow with `store/entrance.py`, which turns its telemetry off. These
+modules import MLflow: `mlflow_run.py`, `logged_model.py`, `classifier.py`, `ui.py` and
+`mlflow_server.py`; in `copies/`, `server_copies.py` and `sender.py`; in `store/`,
+`client.py`, `mlflow_internals.py` and `pages.py`.
 """
 
 from pipeline.tracking import provenance
@@ -34,6 +33,7 @@ from pipeline.tracking.store.database import (
     recorded_params,
     tagged_runs,
 )
+from pipeline.tracking.store.entrance import import_mlflow
 from pipeline.tracking.store.locks import store_lock
 from pipeline.tracking.tracker import (
     Tracker,

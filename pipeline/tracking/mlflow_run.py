@@ -3,7 +3,7 @@
 Runs in the process that records. Other packages import `Run` only for type checking;
 they pass functions with a `Run` as first argument to `OpenRun.submit`.
 
-`run_lifecycle` opens and closes runs.
+`recorder` opens and closes runs.
 """
 
 import json
@@ -21,22 +21,21 @@ from PIL import Image
 
 from pipeline.base import files
 from pipeline.base.paths import DIFF_FILE
-from pipeline.base.tags import ERROR_TAG, PARENT_TAG, PROJECT_TAG, Status
+from pipeline.base.tags import ERROR_TAG, Status
 from pipeline.core import SIDE
-from pipeline.tracking import description, provenance
+from pipeline.tracking import description
 from pipeline.tracking.logged_model import write_model
 from pipeline.tracking.run_data import (
     EpochPoint,
     Metrics,
     ModelData,
     Params,
-    RunStart,
     Tags,
     now,
 )
 from pipeline.tracking.store import pages
 from pipeline.tracking.store.client import StoreClient, model_outputs
-from pipeline.tracking.store.database import children_of, run_label
+from pipeline.tracking.store.database import run_label
 from pipeline.tracking.store.locks import write_lock
 from pipeline.tracking.store.mlflow_internals import image_files
 from pipeline.tracking.store.sqlite import path_from_uri
@@ -55,13 +54,14 @@ class _Batch(NamedTuple):
 class Run:
     """A run in the store; each method returns when the data is stored.
 
-    The run can be a sweep, whose training runs are its children. A child that was
-    started by `start_child` keeps its metrics, params and tags until it is complete.
-    All are then recorded in one transaction, because each transaction takes 10 ms.
+    The run can be a sweep, whose training runs are its children. A new child keeps its
+    metrics, params and tags until it is complete. They are then recorded together,
+    because each transaction takes 10 ms.
 
     Attributes:
         client: The client of the store.
-        lock: The lock of the run, if `run_lifecycle.close` sets its status.
+        experiment_id: The id of the run's experiment in MLflow.
+        lock: The lock of the run, if `recorder.end` sets its status.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Run:
     ) -> None:
         """Wrap a run of the store."""
         self.client, self.lock, self._info = client, lock, run.info
-        self._experiment_id: str = run.info.experiment_id
+        self.experiment_id: str = run.info.experiment_id
         self._kept = _Batch([], [], []) if is_new_child else None
 
     @property
@@ -184,9 +184,9 @@ class Run:
         client, run = self.client, self.client.get_run(self.run_id)
         # A model of an earlier process may be incomplete. Users can log other models.
         condition = f"source_run_id = '{self.run_id}' AND name = 'model'"
-        models = client.search_logged_models([self._experiment_id], condition)
+        models = client.search_logged_models([self.experiment_id], condition)
         logged = next(iter(models), None) or client.create_logged_model(
-            self._experiment_id,
+            self.experiment_id,
             name="model",
             source_run_id=self.run_id,
             params=run.data.params,
@@ -267,19 +267,7 @@ class Run:
 
         `page` is "model-metrics", or "artifacts/" and the name of an artifact.
         """
-        return f"[{text}]({pages.run_page(self._experiment_id, self.run_id, page)})"
-
-    def start_child(self, start: RunStart) -> "Run":
-        """Create a child; see `OpenRun.child`."""
-        project = {PROJECT_TAG: provenance.project_version()}
-        tags = {**project, **start.tags, PARENT_TAG: self.run_id}
-        run = self.client.create_named_run(
-            self._experiment_id, start.name, tags, start.time
-        )
-        child = Run(self.client, run, is_new_child=True)
-        child.log_params(start.params)
-        child.log_diff(start.diff)
-        return child
+        return f"[{text}]({pages.run_page(self.experiment_id, self.run_id, page)})"
 
     def complete(self, failure: str | None, end: int | None) -> None:
         """Record everything that this child has kept, and close it."""
@@ -300,12 +288,6 @@ class Run:
         end = self.client.get_run(run_id).info.end_time
         self.client.set_terminated(run_id, Status.FAILED, end)
 
-    def delete_incomplete_children(self) -> None:
-        """Delete the incomplete children; keep the failed children."""
-        for recorded in children_of(self.client.store, self.run_id):
-            if not recorded.is_final:
-                self.client.delete_run(recorded.run_id)
-
     def compare_children(self, params: Sequence[str]) -> dict[str, str]:
         """Return Markdown links, by name, to pages with the children, best first.
 
@@ -314,9 +296,9 @@ class Run:
         chart shows all `params` as parallel coordinates.
         """
         tag = pages.children_tag(self.run_id, params)
-        self.client.set_experiment_tag(self._experiment_id, *tag)
+        self.client.set_experiment_tag(self.experiment_id, *tag)
         table, chart = (
-            pages.children_page(self._experiment_id, self.run_id, mode=mode)
+            pages.children_page(self.experiment_id, self.run_id, mode=mode)
             for mode in ("TABLE", "CHART")
         )
         return {

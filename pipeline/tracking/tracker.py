@@ -8,13 +8,13 @@ Runs in the main process.
 1. `read_code` reads the commit and the uncommitted changes. A command that trains calls
    it when it starts, because files can change later.
    Test: "an edit after a training run has started".
-2. `run_lifecycle.start_run` creates a run, or resumes a run. It acquires the lock of
+2. `recorder.create_or_resume` creates a run, or resumes a run. It acquires the lock of
    the run before it releases the lock of the store. Otherwise, another process would
    mark the run as KILLED (`store/locks.py`). Test: "a running run whose lock is free".
    If the run is resumed, the status and the error of its earlier end are removed.
    Test: "a run that ended early". The incomplete children of a sweep are deleted.
    Test: "a child is complete or removed".
-   If `start_run` fails after this, no caller has the run, so it closes the run.
+   If the function fails after this, no caller has the run, so it closes the run.
    Test: "a run that cannot be opened has failed".
 3. `Copier.follow` copies the open run to the server, if there is one.
 4. The caller's `with` block calls `run.submit`, which records data, perhaps later.
@@ -22,7 +22,7 @@ Runs in the main process.
    ended. Test: "a call that fails when the block has ended".
 6. After an interrupt, the frames of a transaction are cleared, because the frames keep
    the database locked. Test: "an interrupt inside a transaction".
-7. `run_lifecycle.close` sets the status and the error, then releases the run's lock.
+7. `recorder.end` sets the status and the error, then releases the run's lock.
    After an error or an interrupt, it then marks killed runs as KILLED, such as the
    incomplete children of this run. Test: "a child is complete or removed".
    This order prevents the deadlock that `base/locking.py` describes.
@@ -31,7 +31,7 @@ Runs in the main process.
 8. `Copier.finish` completes the copy, even after an error. This step is the last step,
    because the copy gets the status. Test: "results that an error ended".
 
-`reopen_run` adds results to a run that is closed, which `run_lifecycle.reopen_run`
+`reopen_run` adds results to a run that is closed, which `recorder.find_or_create`
 finds. Step 3 is skipped, and so is step 7, because the status and the end time of the
 run do not change.
 
@@ -52,17 +52,16 @@ from contextlib import (
 from pathlib import Path
 from typing import Concatenate, ParamSpec
 
-from pipeline.base.process import disable_telemetry
 from pipeline.base.tags import Status
 from pipeline.base.terminal import is_quiet, say
 from pipeline.base.text import wrap
 from pipeline.base.urls import database_path, names_another_store
 from pipeline.execution.helper_process import HelperProcess
-from pipeline.tracking import provenance, recorder_calls
+from pipeline.tracking import provenance, recorder
 from pipeline.tracking.copier import Copier
 from pipeline.tracking.open_run import RECORDER, OpenRun, ThisProcess
 from pipeline.tracking.provenance import CodeState
-from pipeline.tracking.recorder_calls import RunInfo
+from pipeline.tracking.recorder import RunInfo
 from pipeline.tracking.run_data import Params, RunStart, Tags, final_status
 from pipeline.tracking.store.sqlite import require_store
 
@@ -116,7 +115,7 @@ class Tracker:
         self._code = self._code or provenance.code_state()
         return self._code
 
-    def open_store(self) -> None:
+    def prepare(self) -> None:
         """Import MLflow and open the store, to reject an unusable store before work.
 
         If there is no store, the first run creates it.
@@ -125,8 +124,8 @@ class Tracker:
             UserError, OSError: If the store cannot be used.
         """
         if self.is_recorded:
-            check_store(self.store)
-            recorder_calls.open_store(self.store)
+            _check_store(self.store)
+            recorder.warm_up(self.store)
 
     @contextmanager
     def start_run(
@@ -144,7 +143,7 @@ class Tracker:
             code = self.read_code()
             all_tags = dict(tags) | provenance.tags(code)
             start = RunStart(name, params, all_tags, code.diff, resume=resume)
-            run = self._open(recorder_calls.start_run, start)  # step 2
+            run = self._open(recorder.create_or_resume, start)  # step 2
             if copier:  # step 3
                 copier.follow(lambda: run.run_id)
             with self._recorded(run, copier):
@@ -165,7 +164,7 @@ class Tracker:
         with self._copier() as copier:
             if copier:
                 copier.import_mlflow()  # during the block
-            run = self._open(recorder_calls.reopen_run, run_id, weights_sha256)
+            run = self._open(recorder.find_or_create, run_id, weights_sha256)
             with self._recorded(run, copier):
                 yield run
 
@@ -210,7 +209,7 @@ class Tracker:
                 run.copied = copier.finish(closed_id, is_killed=is_killed)
 
 
-def check_store(store: Path) -> None:
+def _check_store(store: Path) -> None:
     """Reject an unusable store; print a message if a variable selects another store."""
     if database_path(store).exists():
         require_store(store)
@@ -230,7 +229,7 @@ def new_tracker(store: Path, *, server: str | None, experiment: str | None) -> T
         UserError, OSError: If the store cannot be used.
     """
     tracker = Tracker(store, server=server, experiment=experiment)
-    tracker.open_store()
+    tracker.prepare()
     return tracker
 
 
@@ -250,12 +249,11 @@ def start_tracker(
         tracker.read_code()
         yield tracker
         return
-    check_store(store)
-    disable_telemetry()
+    _check_store(store)
     niceness = COPYING_NICENESS if server else 0
     helper = HelperProcess(RECORDER, channels=2, niceness=niceness, quiet=is_quiet())
     with closing(helper):
-        helper.submit(recorder_calls.import_mlflow)
+        helper.submit(recorder.warm_up, store)
         tracker = Tracker(store, server=server, experiment=experiment, helper=helper)
         tracker.read_code()  # while the process imports MLflow
         yield tracker

@@ -21,6 +21,7 @@ from mlflow import MlflowClient, entities
 from pipeline.base.tags import COPIED_TAG, COPY_TAG, ERROR_TAG, OPEN, Status
 from pipeline.tracking.store.client import StoreClient, model_outputs
 from pipeline.tracking.store.database import metric_points
+from pipeline.tracking.store.entrance import using_mlflow
 from pipeline.tracking.store.mlflow_internals import VIEW_TAG
 from pipeline.tracking.store.sqlite import path_from_uri
 
@@ -85,7 +86,8 @@ class Sender:
                 models = thread.submit(self._send_models, original, copy)
                 self._send(original, copy, tags)
                 metrics = models.result()
-            views = self._source.get_experiment(info.experiment_id).tags
+            with using_mlflow(self._source.store, "read"):
+                views = self._source.get_experiment(info.experiment_id).tags
             if view := views.get(VIEW_TAG + info.run_id):  # view of a sweep's children
                 tag = VIEW_TAG + self.copy_id, view.replace(info.run_id, self.copy_id)
                 server.set_experiment_tag(self.experiment_id, *tag)
@@ -165,7 +167,8 @@ class Sender:
         models = server.search_logged_models([self.experiment_id], condition)
         copies = {model.tags.get(COPY_TAG): model for model in models}
         for output in model_outputs(original):
-            source = self._source.get_logged_model(output.model_id)
+            with using_mlflow(self._source.store, "read"):
+                source = self._source.get_logged_model(output.model_id)
             model = copies.get(source.model_id) or server.create_logged_model(
                 self.experiment_id,
                 name=source.name,

@@ -36,6 +36,7 @@ from pipeline.tracking.copies.sender import Sender, file_stats, is_running
 from pipeline.tracking.store import pages
 from pipeline.tracking.store.client import StoreClient, complete_experiment, open_store
 from pipeline.tracking.store.database import RecordedRun, content_of, named_runs
+from pipeline.tracking.store.entrance import using_mlflow
 
 # Errors of a run or of the server with a clear text. If a server sends a response that
 # MLflow cannot read, any other error can be raised.
@@ -97,7 +98,7 @@ class Copies:
         content = self._content(recorded)
         if sender and sender.sha256 == self._sha256(recorded, content):
             return CopyStatus("complete", self._url(sender))
-        run = self._source.get_run(recorded.run_id)
+        run = self._original(recorded.run_id)
         copy = self._find(run)
         if _is_deleted(run):
             # The run failed, and another attempt has replaced it.
@@ -127,11 +128,20 @@ class Copies:
             known = self._senders[run_id] = Sender(self._source, self._server, copy)
         return known
 
+    def _original(self, run_id: str) -> entities.Run:
+        """Return a run of the store in its current state."""
+        with using_mlflow(self._source.store, "read"):
+            return self._source.get_run(run_id)
+
+    def _experiment_name(self, run: entities.Run) -> str:
+        """Return the name of the experiment of a run of the store."""
+        with using_mlflow(self._source.store, "read"):
+            return str(self._source.get_experiment(run.info.experiment_id).name)
+
     def _experiment_of(self, run: entities.Run) -> str:
         """Return the experiment of a copy; create the experiment if necessary."""
         if self._find_experiment(run) is None:
-            name = self._source.get_experiment(run.info.experiment_id).name
-            self._server.create_experiment(name)
+            self._server.create_experiment(self._experiment_name(run))
         experiment_id = self._find_experiment(run)
         assert experiment_id
         return experiment_id
@@ -146,7 +156,7 @@ class Copies:
         """
         original_id = run.info.experiment_id
         if original_id not in self._experiments:
-            name = self._source.get_experiment(original_id).name
+            name = self._experiment_name(run)
             experiment = self._server.get_experiment_by_name(name)
             if experiment is None:
                 return None
@@ -189,7 +199,7 @@ class Copies:
             if not run_id or run_id in self._senders:
                 continue
             if named_runs(self._source.store, run_id):  # not deleted
-                original = self._source.get_run(run_id)
+                original = self._original(run_id)
                 copy = self._find(original)
                 if copy is None and tag == PARENT_TAG:
                     copy = self._create(original)
