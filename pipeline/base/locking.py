@@ -1,23 +1,27 @@
 """Locks between processes, and why there is no deadlock.
 
 A lock is a file. The operating system releases the lock when its process ends, even if
-the process is killed. The lock files of runs, checkpoints and results are deleted after
-use. `FileLock` opens a file before it locks the file. In between, another process can
-delete the file, and a third process can create and lock a new file. Since version 3.21,
-filelock detects a deleted file and opens the new file.
+the process is killed. "Test:" gives the name of a test that fails if this changes.
+
+The lock files of runs, checkpoints and results are deleted after use. `FileLock` opens
+a file before it locks the file. In between, another process can delete the file, and a
+third process can create a new file. Since version 3.21, filelock detects a deleted file
+and opens the new file. Test: "a lock file that is removed before it is locked".
 
 A thread that holds locks waits only for a lock of a later `Level`, so processes cannot
-wait for each other in a cycle. This rule ignores the locks of runs and checkpoints that
-a thread holds, because `on_epoch` may call a stage, which acquires the lock of the
-store. The locks of runs and checkpoints cause no deadlock for these reasons:
+wait for each other in a cycle. Test: "a thread cannot acquire a lock that comes".
+This rule ignores the locks of runs and checkpoints that a thread holds, because
+`on_epoch` may call a stage, which acquires the lock of the store. Test: "the lock of a
+run does not count". These locks, which a process claims, cause no deadlock:
 
 - No process waits for the lock of a checkpoint, because a locked checkpoint belongs to
-  another training run.
+  another training run. Test: "only the lock of a run is waited for".
 - Only `recorder.create_or_resume` waits for the lock of a run, while it holds the lock
   of the store. Its caller holds the lock of the checkpoint or sweep of a run that is
   resumed, so the process that trained the run has ended. The process that recorded the
   run may still be closing it, which needs the lock of the store. Therefore,
   `recorder.end` releases the lock of the run first.
+  Test: "a run that ends releases its lock before".
 """
 
 import sys
@@ -89,10 +93,11 @@ def lock(
             _held.levels.pop()
 
 
-def acquire(path: Path, *, seconds: float = 0.0) -> FileLock:
-    """Acquire the lock file at `path`, of a run or checkpoint; the caller releases it.
+def claim(path: Path, *, seconds: float = 0.0) -> FileLock:
+    """Lock the file at `path`, of a run or checkpoint; the caller releases the lock.
 
-    Unlike `lock`, this function does not record the level of the lock.
+    Other processes can see that this process is alive. Unlike a `lock`, this lock does
+    not count while the thread holds it.
 
     Raises:
         UserError: If another process does not release the lock in `seconds`.

@@ -21,7 +21,6 @@ modules import MLflow: `mlflow_run.py`, `logged_model.py`, `classifier.py`, `ui.
 """
 
 from pipeline.tracking import provenance
-from pipeline.tracking.copier import copy_to_server
 from pipeline.tracking.messages import announce_kept_name, viewing_hint
 from pipeline.tracking.open_run import OpenRun
 from pipeline.tracking.run_data import EpochPoint, ModelData, RunStart

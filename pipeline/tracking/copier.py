@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, wait
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from pipeline import UserError
@@ -133,9 +133,3 @@ class Copier:
         self._is_idle = False
         arguments = self._store, self._server, run_id, deadline
         return self._channel.submit(copy_with_children, *arguments, is_open=is_open)
-
-
-def copy_to_server(store: Path, server: str, run_id: str) -> bool:
-    """Copy a closed run and its children; see `Copier.finish`."""
-    with closing(Copier(store, server)) as copier:
-        return copier.finish(run_id)

@@ -23,18 +23,12 @@ from pipeline.base import files
 from pipeline.base.paths import DIFF_FILE
 from pipeline.base.tags import ERROR_TAG, Status
 from pipeline.core import SIDE
+from pipeline.core.clock import now
 from pipeline.tracking import description
-from pipeline.tracking.logged_model import write_model
-from pipeline.tracking.run_data import (
-    EpochPoint,
-    Metrics,
-    ModelData,
-    Params,
-    Tags,
-    now,
-)
+from pipeline.tracking.logged_model import record_model
+from pipeline.tracking.run_data import EpochPoint, Metrics, ModelData, Params, Tags
 from pipeline.tracking.store import pages
-from pipeline.tracking.store.client import StoreClient, model_outputs
+from pipeline.tracking.store.client import StoreClient
 from pipeline.tracking.store.database import run_label
 from pipeline.tracking.store.locks import write_lock
 from pipeline.tracking.store.mlflow_internals import image_files
@@ -181,28 +175,15 @@ class Run:
 
         The model maps pixels (n, 28, 28) in [0, 1] to probabilities (n, 10).
         """
-        client, run = self.client, self.client.get_run(self.run_id)
-        # A model of an earlier process may be incomplete. Users can log other models.
-        condition = f"source_run_id = '{self.run_id}' AND name = 'model'"
-        models = client.search_logged_models([self.experiment_id], condition)
-        logged = next(iter(models), None) or client.create_logged_model(
-            self.experiment_id,
-            name="model",
-            source_run_id=self.run_id,
-            params=run.data.params,
-        )
-        folder = path_from_uri(logged.artifact_location)
-        ids = {"run_id": self.run_id, "model_id": logged.model_id}
-        write_model(folder, model, **ids)
-        if logged.model_id not in {output.model_id for output in model_outputs(run)}:
-            output = entities.LoggedModelOutput(logged.model_id, step=0)
-            client.log_outputs(self.run_id, [output])
-        client.finalize_logged_model(logged.model_id, entities.LoggedModelStatus.READY)
-        measured_with = {
+        run = self.client.get_run(self.run_id)
+        model_id = record_model(self.client, run, model)
+        origin = {
+            "run_id": self.run_id,
+            "model_id": model_id,
             "dataset_name": model.dataset,
             "dataset_digest": digest(model.data_sha256),
         }
-        self._log(metrics=_metrics(model.points, **ids, **measured_with))
+        self._log(metrics=_metrics(model.points, **origin))
 
     def log_dataset(
         self, name: str, sha256: str, source: str, counts: Mapping[str, int], use: str
@@ -289,22 +270,13 @@ class Run:
         self.client.set_terminated(run_id, Status.FAILED, end)
 
     def compare_children(self, params: Sequence[str]) -> dict[str, str]:
-        """Return Markdown links, by name, to pages with the children, best first.
+        """Return Markdown links, by name, to pages that compare the children.
 
-        The pages are a list with columns for the varied `params`, and two charts. One
-        chart plots the validation accuracy against the first of `params`. The other
-        chart shows all `params` as parallel coordinates.
+        `pages.children_tag` describes these pages, which depend on the varied `params`.
         """
         tag = pages.children_tag(self.run_id, params)
         self.client.set_experiment_tag(self.experiment_id, *tag)
-        table, chart = (
-            pages.children_page(self.experiment_id, self.run_id, mode=mode)
-            for mode in ("TABLE", "CHART")
-        )
-        return {
-            "children": f"[training runs, best first]({table})",
-            "charts": f"[charts]({chart})",
-        }
+        return pages.children_links(self.experiment_id, self.run_id)
 
 
 def _metrics(points: Iterable[EpochPoint], **keywords: str) -> list[Metric]:

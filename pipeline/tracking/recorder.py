@@ -4,8 +4,14 @@ Runs in the process that records.
 
 An `OpenRun` and the `Run` that it stands for have the same key. The main process
 imports this module to pass the functions on. Therefore, only the functions import
-modules that import MLflow. `create_or_resume`, `find_or_create` and `end` perform steps
-2 and 7 in the docstring of `tracker`.
+modules that import MLflow. Test: "mlflow is imported only after".
+
+`create_or_resume` and `end` perform steps 2 and 7 in the docstring of `tracker`, which
+also names tests. `find_or_create` closes a run that it creates before data is added.
+Test: "an unknown network gets one run". A child that ends without `complete_child` is
+deleted when its sweep is resumed. Test: "a child is complete or removed".
+If a run cannot be opened, its calls do nothing, and the error is reported once.
+Test: "a recording that fails in the other process".
 """
 
 from collections.abc import Callable
@@ -79,7 +85,7 @@ def create_or_resume(
             resumed = start.resume and client.get_run(start.resume)
             created = resumed or _create(client, experiment, start)
             path = run_lock_file(store, created.info.run_id)
-            lock = locking.acquire(path, seconds=OPEN_SECONDS)
+            lock = locking.claim(path, seconds=OPEN_SECONDS)
     run = Run(client, created, lock=lock)
     try:
         with using_mlflow(store):

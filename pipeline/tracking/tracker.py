@@ -84,7 +84,6 @@ class Tracker:
 
     Attributes:
         store: The folder of the store.
-        server: The URL of the server that receives copies; None if there is none.
         experiment: The experiment of new runs; None if runs are not recorded.
     """
 
@@ -102,7 +101,7 @@ class Tracker:
         `helper`, runs are recorded in this process.
         """
         self.store, self.experiment, self._helper = store, experiment, helper
-        self.server = server if experiment else None
+        self._server = server if experiment else None
         self._code: CodeState | None = None
 
     @property
@@ -168,6 +167,11 @@ class Tracker:
             with self._recorded(run, copier):
                 yield run
 
+    def copy(self, run_id: str) -> bool | None:
+        """Copy a closed run and its children to the server; see `OpenRun.copied`."""
+        with self._copier() as copier:
+            return copier.finish(run_id) if copier else None
+
     def _open(
         self,
         opening: Callable[Concatenate[int, Path, str, Arguments], RunInfo],
@@ -183,11 +187,11 @@ class Tracker:
 
     def _copier(self) -> AbstractContextManager[Copier | None]:
         """Return a context with a run's `Copier`, or with None without a server."""
-        if self.server is None:
+        if self._server is None:
             return nullcontext()
         # The recording process copies the run too, because it imports MLflow.
         channel = self._helper.channels[1] if self._helper else None
-        return closing(Copier(self.store, self.server, channel))
+        return closing(Copier(self.store, self._server, channel))
 
     @contextmanager
     def _recorded(self, run: OpenRun, copier: Copier | None) -> Iterator[None]:

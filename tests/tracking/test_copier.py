@@ -19,7 +19,7 @@ from filelock import FileLock
 from pipeline import UserError
 from pipeline.execution.helper_process import Channel, HelperKilled
 from pipeline.sync import sync
-from pipeline.tracking import copier, new_tracker, tagged_runs
+from pipeline.tracking import Tracker, copier, new_tracker, tagged_runs
 from pipeline.tracking import sync as sync_module
 from pipeline.tracking.copies.copying import copy_run, copy_with_children
 
@@ -100,7 +100,7 @@ def test_a_copy_that_fails_takes_no_longer_than_the_timeout_and_names_the_remedy
     if "killed" in reason:
         monkeypatch.setattr(copier, "NICENESS", 9)  # of no other process
         threading.Timer(1, kill_copying_process).start()
-    copier.copy_to_server(recorded, url, sweep.run_id)
+    Tracker(recorded, server=url, experiment="digits").copy(sweep.run_id)
     assert timeout == 600 or time.monotonic() - start < timeout + 5
     stdout, stderr = capfd.readouterr()
     *message, remedy = stderr.splitlines()
@@ -118,9 +118,9 @@ def test_any_error_of_a_copy_is_a_warning_because_the_run_is_complete(
     (sweep,) = tagged_runs(recorded, "kind", ["sweep"])
     with monkeypatch.context() as patch:
         patch.setattr(tempfile, "tempdir", str(tmp_path / "deleted"))
-        assert not copier.copy_to_server(
-            recorded, broken_server("refuses"), sweep.run_id
-        )
+        url = broken_server("refuses")
+        tracker = Tracker(recorded, server=url, experiment="digits")
+        assert not tracker.copy(sweep.run_id)
     text = " ".join(capfd.readouterr().err.split())
     assert f"the copy of run {sweep.run_id} is incomplete: FileNotFoundError: " in text
     assert text.endswith(f"run={sweep.run_id}")
@@ -141,7 +141,7 @@ def test_a_timeout_of_a_disk_is_not_blamed_on_the_server(
     monkeypatch.setattr(Channel, "submit", on_slow_disk)
     monkeypatch.setenv("PIPELINE_OUTPUTS", str(recorded))
     (sweep,) = tagged_runs(recorded, "kind", ["sweep"])
-    assert not copier.copy_to_server(recorded, url, sweep.run_id)
+    assert not Tracker(recorded, server=url, experiment="digits").copy(sweep.run_id)
     message = " ".join(capfd.readouterr().err.split())
     assert "incomplete: TimeoutError: " in message and "took more" not in message
     with pytest.raises(OSError, match="timed out: 'a file'"):
@@ -233,7 +233,9 @@ def test_a_copy_that_waits_for_another_process_does_not_blame_the_server(
     monkeypatch.setattr(copier, "ANSWER_SECONDS", 57)
     (sweep,) = tagged_runs(recorded, "kind", ["sweep"])
     with FileLock(recorded / ".server.lock"):  # as a process that copies
-        assert not copier.copy_to_server(recorded, "http://127.0.0.1:1", sweep.run_id)
+        url = "http://127.0.0.1:1"
+        tracker = Tracker(recorded, server=url, experiment="digits")
+        assert not tracker.copy(sweep.run_id)
     message = " ".join(capfd.readouterr().err.split())
     assert f"another process holds {recorded / '.server.lock'}: wait" in message
     assert "127.0.0.1:1 took" not in message and "python -m pipeline.sync" in message

@@ -25,6 +25,7 @@ from pipeline.sweeps.recorded import find_sweep
 from pipeline.sync import sync
 from pipeline.tracking import (
     RunStart,
+    Tracker,
     copier,
     find_run,
     find_training_run,
@@ -480,7 +481,7 @@ def test_sync_says_what_was_copied_and_what_was_skipped_and_why(synced, server):
     lock = synced.outputs / ".locks" / running
     other = source.create_experiment("other")
     source.set_terminated(source.create_run(other).info.run_id)
-    with locking.acquire(lock, seconds=1.0):
+    with locking.claim(lock, seconds=1.0):
         text = synced.call("sync", server=server.url)
         assert text.splitlines() == [
             f"copies on {server.url}",
@@ -515,15 +516,17 @@ def test_a_run_that_a_server_rejects_does_not_hide_the_copies_of_others(
     assert lines[1] == "digits: 3 copied, 1 failed" and rejected in lines[2]
     copied = {run.run_id for run in runs} - {rejected}
     assert copied < failed.value.result.keys() and len(failed.value.result) == 3
-    assert not copier.copy_to_server(synced.outputs, server.url, rejected)
+    tracker = Tracker(synced.outputs, server=server.url, experiment="digits")
+    assert not tracker.copy(rejected)
     text = " ".join(capfd.readouterr().err.split())
     assert f"the copy of run {rejected} is incomplete: 1 of 1 runs were not" in text
 
 
 def test_the_copy_of_an_open_run_is_not_reported_as_deleted(synced, server, capfd):
     running = open_store(synced.outputs).create_run("1", run_name="open").info.run_id
-    with locking.acquire(synced.outputs / ".locks" / running):
-        assert not copier.copy_to_server(synced.outputs, server.url, running)
+    with locking.claim(synced.outputs / ".locks" / running):
+        tracker = Tracker(synced.outputs, server=server.url, experiment="digits")
+        assert not tracker.copy(running)
         with pytest.raises(UserError, match="was skipped: it is still running"):
             synced.call("sync", server=server.url, run=running)
     text = " ".join(capfd.readouterr().err.split())

@@ -72,7 +72,7 @@ class Sender:
             Whether data was sent: False if the copy of a closed run was complete.
         """
         server, info = self._server, original.info
-        if is_running(original):
+        if info.status in OPEN:
             if copy.info.status != Status.RUNNING:  # the run was resumed
                 if COPIED_TAG in copy.data.tags:  # first: the copy is not complete
                     server.delete_tag(self.copy_id, COPIED_TAG)
@@ -130,7 +130,7 @@ class Sender:
             server.log_inputs(self.copy_id, datasets=[*new_inputs.values()])
             self._inputs |= new_inputs.keys()
         folder = path_from_uri(original.info.artifact_uri)
-        self._send_files(folder, is_open=is_running(original))
+        self._send_files(folder, is_open=original.info.status in OPEN)
 
     def _send_files(self, artifacts: Path, *, is_open: bool) -> None:
         now = time.time_ns()
@@ -187,11 +187,6 @@ class Sender:
             values = [dict(metric) | ids for metric in source.metrics or ()]
             metrics += [entities.Metric(**each) for each in values]
         return metrics
-
-
-def is_running(run: entities.Run) -> bool:
-    """Return whether a run is open."""
-    return run.info.status in OPEN
 
 
 def _changed(

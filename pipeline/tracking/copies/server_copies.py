@@ -29,10 +29,10 @@ from mlflow.exceptions import MlflowException
 
 from pipeline import UserError
 from pipeline.base.files import json_sha256
-from pipeline.base.tags import COPY_TAG, ID_TAGS, PARENT_TAG, RUN_TAGS, Status
+from pipeline.base.tags import COPY_TAG, ID_TAGS, OPEN, PARENT_TAG, RUN_TAGS, Status
 from pipeline.base.text import printable
 from pipeline.tracking.copies.copying import DELETED, RUNNING, CopyStatus
-from pipeline.tracking.copies.sender import Sender, file_stats, is_running
+from pipeline.tracking.copies.sender import Sender, file_stats
 from pipeline.tracking.store import pages
 from pipeline.tracking.store.client import StoreClient, complete_experiment, open_store
 from pipeline.tracking.store.database import RecordedRun, content_of, named_runs
@@ -107,7 +107,7 @@ class Copies:
             return None
         if copy and _is_deleted(copy):
             return DELETED
-        if is_running(run) and not is_open:
+        if run.info.status in OPEN and not is_open:
             return RUNNING
         self._find_related(run)
         copy = copy or self._create(run)
