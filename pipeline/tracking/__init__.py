@@ -4,9 +4,9 @@ The store is MLflow's database and artifacts, in `outputs/`. Only this package u
 MLflow. Importing MLflow takes a second, so processes share the work:
 
     process                modules                     objects
-    main process           tracker, sync               Tracker, OpenRun, Copier
+    main process           tracker, sync               Tracker, OpenRun, CopyingProcess
     process that records   recorder, mlflow_run        Run
-    copying process        copies/                     Copies, Sender
+    copying process        copies/                     Server, Sender
 
 A `Tracker` opens a run as an `OpenRun`. This object passes functions to the `Run` in
 the process that records: the recording process for `train`, and otherwise the main
@@ -16,7 +16,7 @@ docstring of each module says in which process it runs.
 
 Processes import MLflow with `store/entrance.py`, which turns its telemetry off. These
 modules import MLflow: `mlflow_run.py`, `logged_model.py`, `classifier.py`, `ui.py` and
-`mlflow_server.py`; in `copies/`, `server_copies.py` and `sender.py`; in `store/`,
+`mlflow_server.py`; in `copies/`, `server.py` and `sender.py`; in `store/`,
 `client.py`, `mlflow_internals.py` and `pages.py`.
 """
 

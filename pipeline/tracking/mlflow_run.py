@@ -225,13 +225,13 @@ class Run:
 
     def add_links(self, links: Mapping[str, str]) -> None:
         """Add links to the description, or replace the links with the same keys."""
-        self._add("links", links)
+        self._extend_description("links", links)
 
     def add_results(self, results: Mapping[str, str]) -> None:
         """Add results to the description, or replace results with the same titles."""
-        self._add("results", results)
+        self._extend_description("results", results)
 
-    def _add(self, kind: str, new: Mapping[str, str]) -> None:
+    def _extend_description(self, kind: str, new: Mapping[str, str]) -> None:
         """Add entries to the links or results of the description."""
         with write_lock(self.client.store):  # evaluate and inspect may run together
             self.set_tags(description.extended(self._tags(), kind, new))

@@ -98,7 +98,7 @@ def create_or_resume(
     except BaseException as error:
         _end(run, *final_status(error))
         raise
-    return _add(key, run)
+    return _remember(key, run)
 
 
 def _reset(run: "Run", start: RunStart, *, failed: bool) -> None:
@@ -147,7 +147,7 @@ def find_or_create(
             is_created = recorded.data.tags.get(KIND_TAG) == Kind.EVALUATION
             if is_created and recorded.info.status != Status.FINISHED:
                 client.set_terminated(run.run_id)
-        return _add(key, run)
+        return _remember(key, run)
 
 
 def _start_of_network(sha256: str) -> RunStart:
@@ -187,10 +187,10 @@ def create_child(key: int, parent: int, start: RunStart) -> RunInfo:
         child = Run(run.client, created, is_new_child=True)
         child.log_params(start.params)
         child.log_diff(start.diff)
-        return _add(key, child)
+        return _remember(key, child)
 
 
-def _add(key: int, run: "Run") -> RunInfo:
+def _remember(key: int, run: "Run") -> RunInfo:
     _runs[key] = run
     return RunInfo(run.run_id, run.label, run.artifacts)
 

@@ -15,7 +15,7 @@ from pipeline.base.progress import progress
 from pipeline.base.terminal import say
 from pipeline.base.text import wrap
 from pipeline.execution.helper_process import HelperProcess
-from pipeline.tracking.copies.copying import (
+from pipeline.tracking.copies.copier import (
     COPYING_PROCESS,
     CopyStatus,
     copy_run,

@@ -16,7 +16,7 @@ Runs in the main process.
    Test: "a child is complete or removed".
    If the function fails after this, no caller has the run, so it closes the run.
    Test: "a run that cannot be opened has failed".
-3. `Copier.follow` copies the open run to the server, if there is one.
+3. `CopyingProcess.follow` copies the open run to the server, if there is one.
 4. The caller's `with` block calls `run.submit`, which records data, perhaps later.
 5. `run.wait` waits for the calls of `run.submit`, which can fail when the block has
    ended. Test: "a call that fails when the block has ended".
@@ -28,8 +28,8 @@ Runs in the main process.
    This order prevents the deadlock that `base/locking.py` describes.
    If an error ended the run and the run cannot be closed, the first error is raised.
    Test: "a run that cannot be closed is never reported as finished".
-8. `Copier.finish` completes the copy, even after an error. This step is the last step,
-   because the copy gets the status. Test: "results that an error ended".
+8. `CopyingProcess.finish` completes the copy, even after an error. This is the last
+   step, because the copy gets the status. Test: "results that an error ended".
 
 `reopen_run` adds results to a run that is closed, which `recorder.find_or_create`
 finds. Step 3 is skipped, and so is step 7, because the status and the end time of the
@@ -58,7 +58,7 @@ from pipeline.base.text import wrap
 from pipeline.base.urls import database_path, names_another_store
 from pipeline.execution.helper_process import HelperProcess
 from pipeline.tracking import provenance, recorder
-from pipeline.tracking.copier import Copier
+from pipeline.tracking.copying_process import CopyingProcess
 from pipeline.tracking.open_run import RECORDER, OpenRun, ThisProcess
 from pipeline.tracking.provenance import CodeState
 from pipeline.tracking.recorder import RunInfo
@@ -138,14 +138,14 @@ class Tracker:
         Raises:
             UserError, OSError: If data cannot be written to the store.
         """
-        with self._copier() as copier:
+        with self._copying() as copying:
             code = self.read_code()
             all_tags = dict(tags) | provenance.tags(code)
             start = RunStart(name, params, all_tags, code.diff, resume=resume)
             run = self._open(recorder.create_or_resume, start)  # step 2
-            if copier:  # step 3
-                copier.follow(lambda: run.run_id)
-            with self._recorded(run, copier):
+            if copying:  # step 3
+                copying.follow(lambda: run.run_id)
+            with self._recorded(run, copying):
                 yield run
 
     @contextmanager
@@ -160,17 +160,17 @@ class Tracker:
         as in a fresh clone, a run is created and a message is printed. A sweep has no
         weights, so it is found by its id. A server gets a copy when the block ends.
         """
-        with self._copier() as copier:
-            if copier:
-                copier.import_mlflow()  # during the block
+        with self._copying() as copying:
+            if copying:
+                copying.warm_up()  # during the block
             run = self._open(recorder.find_or_create, run_id, weights_sha256)
-            with self._recorded(run, copier):
+            with self._recorded(run, copying):
                 yield run
 
     def copy(self, run_id: str) -> bool | None:
         """Copy a closed run and its children to the server; see `OpenRun.copied`."""
-        with self._copier() as copier:
-            return copier.finish(run_id) if copier else None
+        with self._copying() as copying:
+            return copying.finish(run_id) if copying else None
 
     def _open(
         self,
@@ -185,16 +185,16 @@ class Tracker:
         run.open(opening, self.store, self.experiment, *arguments, **keywords)
         return run
 
-    def _copier(self) -> AbstractContextManager[Copier | None]:
-        """Return a context with a run's `Copier`, or with None without a server."""
+    def _copying(self) -> AbstractContextManager[CopyingProcess | None]:
+        """Return a context with a `CopyingProcess`, or with None without a server."""
         if self._server is None:
             return nullcontext()
         # The recording process copies the run too, because it imports MLflow.
         channel = self._helper.channels[1] if self._helper else None
-        return closing(Copier(self.store, self._server, channel))
+        return closing(CopyingProcess(self.store, self._server, channel))
 
     @contextmanager
-    def _recorded(self, run: OpenRun, copier: Copier | None) -> Iterator[None]:
+    def _recorded(self, run: OpenRun, copying: CopyingProcess | None) -> Iterator[None]:
         """Record a run in the block, then close and copy the run: steps 4 to 8."""
         try:
             yield
@@ -208,9 +208,9 @@ class Tracker:
             raise
         finally:
             closed_id = run.close(status, error)  # step 7
-            if copier and closed_id:  # step 8
+            if copying and closed_id:  # step 8
                 is_killed = status == Status.KILLED
-                run.copied = copier.finish(closed_id, is_killed=is_killed)
+                run.copied = copying.finish(closed_id, is_killed=is_killed)
 
 
 def _check_store(store: Path) -> None:

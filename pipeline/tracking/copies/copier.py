@@ -5,7 +5,7 @@ process.
 
 The copying process is a helper process. It can be the recording process, in a second
 thread. The main process imports this module, too. Therefore, functions import
-`server_copies`, which imports MLflow, only when they are called.
+`server`, which imports MLflow, only when they are called.
 """
 
 import time
@@ -109,10 +109,10 @@ def copy_run(
             server does not respond.
     """
     import_mlflow()
-    from pipeline.tracking.copies.server_copies import copies_on
+    from pipeline.tracking.copies.server import connect
 
     with server_lock(store, seconds=seconds):
-        return copies_on(server, store).try_update(recorded, is_open=is_open)
+        return connect(store, server).copy(recorded, is_open=is_open)
 
 
 def mark_killed_runs(store: Path) -> None:
