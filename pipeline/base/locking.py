@@ -15,7 +15,7 @@ This rule ignores the locks of runs and checkpoints that a thread holds, because
 run does not count". These locks, which a process claims, cause no deadlock:
 
 - No process waits for the lock of a checkpoint, because a locked checkpoint belongs to
-  another training run. Test: "only the lock of a run is waited for".
+  another training run. Test: "a thread may wait for the lock of a run".
 - Only `recorder.create_or_resume` waits for the lock of a run, while it holds the lock
   of the store. Its caller holds the lock of the checkpoint or sweep of a run that is
   resumed, so the process that trained the run has ended. The process that recorded the
@@ -74,23 +74,17 @@ def lock(
         UserError: If the lock is not released in `seconds`. With None, the thread waits
             as long as necessary.
     """
-    check_order(level)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    file_lock = FileLock(path)
     try:
-        acquired = file_lock.acquire(timeout=0.2)
-    except Timeout:
+        file_lock = _acquire(path, level, seconds=0.2)
+    except UserError:
         say(waiting, file=sys.stderr)
-        try:
-            acquired = file_lock.acquire(timeout=-1 if seconds is None else seconds)
-        except Timeout:
-            raise _held_by_another(path) from None
-    with acquired:
-        _held.levels.append(level)
-        try:
-            yield
-        finally:
-            _held.levels.pop()
+        file_lock = _acquire(path, level, seconds=-1 if seconds is None else seconds)
+    _held.levels.append(level)
+    try:
+        yield
+    finally:
+        _held.levels.pop()
+        file_lock.release()
 
 
 def claim(path: Path, *, seconds: float = 0.0) -> FileLock:
@@ -102,18 +96,19 @@ def claim(path: Path, *, seconds: float = 0.0) -> FileLock:
     Raises:
         UserError: If another process does not release the lock in `seconds`.
     """
-    check_order(Level.RUN)
+    return _acquire(path, Level.RUN, seconds=seconds)
+
+
+def _acquire(path: Path, level: Level, *, seconds: float) -> FileLock:
+    check_order(level)
     path.parent.mkdir(parents=True, exist_ok=True)
     file_lock = FileLock(path)
     try:
         file_lock.acquire(timeout=seconds)
     except Timeout:
-        raise _held_by_another(path) from None
+        message = f"another process holds {path}: wait until it ends"
+        raise UserError(message) from None
     return file_lock
-
-
-def _held_by_another(path: Path) -> UserError:
-    return UserError(f"another process holds {path}: wait until it ends")
 
 
 def is_locked(path: Path) -> bool:
