@@ -45,6 +45,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import (
     AbstractContextManager,
+    ExitStack,
     closing,
     contextmanager,
     nullcontext,
@@ -101,6 +102,7 @@ class Tracker:
         `helper`, runs are recorded in this process.
         """
         self.store, self.experiment, self._helper = store, experiment, helper
+        self._process = helper or ThisProcess()
         self._server = server if experiment else None
         self._code: CodeState | None = None
 
@@ -122,9 +124,15 @@ class Tracker:
         Raises:
             UserError, OSError: If the store cannot be used.
         """
-        if self.is_recorded:
-            _check_store(self.store)
-            recorder.warm_up(self.store)
+        if not self.is_recorded:
+            return
+        database = database_path(self.store)
+        if database.exists():
+            require_store(self.store)
+        if names_another_store(self.store):
+            other = "the store of MLFLOW_TRACKING_URI or mlflow.set_tracking_uri"
+            say(wrap(f"runs are recorded in {database}, not in {other}"))
+        self._process.submit(recorder.warm_up, self.store)  # a helper does it later
 
     @contextmanager
     def start_run(
@@ -181,7 +189,7 @@ class Tracker:
         """Open a run in the process that records it."""
         if self.experiment is None:
             return OpenRun()
-        run = OpenRun(self._helper or ThisProcess())
+        run = OpenRun(self._process)
         run.open(opening, self.store, self.experiment, *arguments, **keywords)
         return run
 
@@ -213,15 +221,6 @@ class Tracker:
                 run.copied = copying.finish(closed_id, is_killed=is_killed)
 
 
-def _check_store(store: Path) -> None:
-    """Reject an unusable store; print a message if a variable selects another store."""
-    if database_path(store).exists():
-        require_store(store)
-    if names_another_store(store):
-        other = "the store of MLFLOW_TRACKING_URI or mlflow.set_tracking_uri"
-        say(wrap(f"runs are recorded in {database_path(store)}, not in {other}"))
-
-
 def new_tracker(store: Path, *, server: str | None, experiment: str | None) -> Tracker:
     """Return a tracker that records in this process, and open its store.
 
@@ -248,16 +247,15 @@ def start_tracker(
     lock. If this process has already imported MLflow, another process would save no
     time and is not started. `new_tracker` describes the arguments.
     """
-    if experiment is None or "mlflow" in sys.modules:
-        tracker = new_tracker(store, server=server, experiment=experiment)
-        tracker.read_code()
-        yield tracker
-        return
-    _check_store(store)
-    niceness = COPYING_NICENESS if server else 0
-    helper = HelperProcess(RECORDER, channels=2, niceness=niceness, quiet=is_quiet())
-    with closing(helper):
-        helper.submit(recorder.warm_up, store)
+    with ExitStack() as stack:
+        helper = None
+        if experiment is not None and "mlflow" not in sys.modules:
+            niceness = COPYING_NICENESS if server else 0
+            helper = HelperProcess(
+                RECORDER, channels=2, niceness=niceness, quiet=is_quiet()
+            )
+            stack.callback(helper.close)
         tracker = Tracker(store, server=server, experiment=experiment, helper=helper)
+        tracker.prepare()
         tracker.read_code()  # while the process imports MLflow
         yield tracker
