@@ -390,6 +390,19 @@ def test_a_resumed_run_is_open_on_the_server_again(
     assert Path(path).read_text() != "a patch"
 
 
+def test_a_store_that_cannot_be_read_is_not_an_error_of_the_server(
+    store, start_run, server
+):
+    with start_run(store) as run:
+        pass
+    recorded = find_run(run.run_id, store=store)
+    with closing(sqlite3.connect(store / "mlflow.db")) as database:
+        database.execute("DROP TABLE latest_metrics")
+    copied = Server(open_store(store), server.url).copy(recorded)
+    assert copied.state == "failed"
+    assert f"{store}/mlflow.db cannot be read: (sqlite3.Op" in copied.reason
+
+
 def test_a_copy_without_its_final_status_is_completed(store, start_run, server, copy):
     with start_run(store) as run:
         run.log_metrics({"val/accuracy": 0.5}, step=1, time=1000)

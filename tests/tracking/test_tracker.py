@@ -74,7 +74,8 @@ def test_a_run_that_cannot_be_opened_has_failed(store, tracker, only_run):
         pytest.fail("the block is executed")
     opened = only_run()
     assert opened.info.status == "FAILED"
-    assert "tab" in opened.data.tags["error"]
+    error = opened.data.tags["error"]
+    assert "tab" in error and "mlflow.db cannot be written: " in error
     assert not run_lock_file(store, opened.info.run_id).exists()
 
 
