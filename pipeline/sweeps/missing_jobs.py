@@ -38,7 +38,7 @@ def train_missing(sweep: Sweep, executor: Executor) -> SweepResult:
     plan, recorded, call = sweep.plan, sweep.recorded, sweep.call
     jobs = [*plan.jobs, *plan.examples()]
     tracker = call.tracker
-    tracker.open_store()
+    tracker.prepare()
     with tracker.start_run(
         name=sweep.name,
         params=_common_params(jobs),

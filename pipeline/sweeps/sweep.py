@@ -35,7 +35,6 @@ from pipeline.sweeps.result import SweepResult, give_to_caller, written_files
 from pipeline.tracking import (
     Tracker,
     announce_kept_name,
-    copy_to_server,
     recorded_params,
     viewing_hint,
 )
@@ -182,13 +181,14 @@ def _show_finished(sweep: Sweep) -> SweepResult:
     folder, outcomes = sweep.folder, sweep.plan.outcomes
     run, tracker = sweep.recorded.run, sweep.call.tracker
     assert run
-    store, server = tracker.store, tracker.server
-    copied = copy_to_server(store, server, run.run_id) if server else None
+    copied = tracker.copy(run.run_id)
     if len(written_files(folder)) < 2:
         from pipeline.sweeps.report import write_files  # Matplotlib takes 0.4 s
 
         write_files(folder, group_by_configuration(outcomes), title=run.name)
-    result = SweepResult(outcomes, give_to_caller(sweep), run.run_id, copied, store)
+    result = SweepResult(
+        outcomes, give_to_caller(sweep), run.run_id, copied, tracker.store
+    )
     print_report(result, viewing_hint(run.label))
     return result
 
