@@ -1,7 +1,4 @@
-"""The folders of settings and results, and the names of the files of a network.
-
-No file is read or created here.
-"""
+"""The folders of settings and results, and the names of the files of a network."""
 
 import os
 from pathlib import Path
