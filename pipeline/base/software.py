@@ -46,7 +46,7 @@ class Software:
         return cls(CORE.sha256, torch_version())
 
     def check(self, worker: str, *, remedy: str) -> None:
-        """Compare the software of this process with `self`, that of another process.
+        """Compare the software of this process with `self`, another process's.
 
         `worker` names this process in the message, as in "node 10.0.0.2".
 

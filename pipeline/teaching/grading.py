@@ -81,7 +81,7 @@ class Training(StrEnum):
 
     @property
     def is_assigned(self) -> bool:
-        """Whether the weights are those of the assigned training run.
+        """Whether the weights are from the assigned training run.
 
         Measured differences between processors do not count.
         """

@@ -44,7 +44,7 @@ def finished_training_run(
 def compute_training_run(
     dataset: Dataset, *, hyperparameters: Hyperparameters, track: Track | None = None
 ) -> TrainingRun:
-    """Train on one thread, with weights that are byte-identical to those of `train`.
+    """Train on one thread, with the same weights as `train`, byte for byte.
 
     This function uses neither the configuration nor MLflow, and writes no file.
     Everything that trains without recording calls it: the workers of a sweep, the
