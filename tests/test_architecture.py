@@ -206,7 +206,7 @@ def test_the_implementations_of_the_stages_close_no_cycle_of_packages():
         # results_folder decides where results go, errors explains errors, and selection
         # finds the last network.
         (
-            {"base.paths.outputs_dir"},
+            {"base.paths.results_dir"},
             {"base/results_folder.py", "base/errors.py", "model/selection.py"},
         ),
     ],

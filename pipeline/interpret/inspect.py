@@ -11,7 +11,7 @@ from pipeline.base.paths import (
     WEIGHT_HISTORY_FILE,
     data_dir,
     displayed,
-    outputs_dir,
+    results_dir,
     store_dir,
     user_path,
 )
@@ -228,7 +228,7 @@ def _find_integers(
     cfg: InspectConfig, trained: NetworkFile
 ) -> tuple[IntegerNetwork, str]:
     """Return the quantized network, and a paragraph that says where it comes from."""
-    last = outputs_dir() / "export"
+    last = results_dir() / "export"
     try:
         stored = find_integers(trained, last)
     except UserError as error:

@@ -12,7 +12,7 @@ from typing import Any, Required, TypedDict, Unpack
 from pipeline import UserError, datasets
 from pipeline.base import files
 from pipeline.base.params import differing_params
-from pipeline.base.paths import NETWORK_PATH, outputs_dir, user_path
+from pipeline.base.paths import NETWORK_PATH, results_dir, user_path
 from pipeline.core.dataset import Dataset
 from pipeline.model.histories import Histories, load_histories
 from pipeline.model.ood import Detector, MissingDetector, OodDetector
@@ -76,7 +76,7 @@ def _selected(
     if run is not None:
         yield select_recorded_network(run, store=store, server=server)
         return
-    last = outputs_dir() / NETWORK_PATH
+    last = results_dir() / NETWORK_PATH
     with files.folder_lock(last.parent):
         if not os.path.lexists(last):
             raise UserError(f"{last} is missing: run python -m pipeline.train")
