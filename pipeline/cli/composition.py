@@ -83,8 +83,6 @@ def _merge_files(
     try:
         files, options = ordered_files(overrides, flags)
         merged = OmegaConf.merge(*(file.values for file in files))
-    except ConfigError:
-        raise
     except (HydraException, OmegaConfBaseException, ValueError, TypeError) as error:
         raise ConfigError(_explain(error, overrides, flags)) from None
     values: Any = OmegaConf.to_container(merged)

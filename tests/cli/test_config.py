@@ -81,6 +81,16 @@ def test_a_file_is_parsed_again_only_if_it_has_changed(tmp_path, monkeypatch):
     assert parsed.count(path) == 2
 
 
+def test_an_invalid_folder_of_outputs_is_reported_in_the_same_line_by_each_stage(
+    bare_project,
+):
+    commands = dict.fromkeys([("train",), ("predict",), ("ui", "browser=false")], None)
+    place = {"PIPELINE_OUTPUTS": "~nosuchuser/x"}
+    lines = bare_project.run_all(commands, **place).stderr.splitlines()
+    rule = "PIPELINE_OUTPUTS must have a user name or / after ~, got ~nosuchuser/x"
+    assert [line for line in lines if "PIPELINE" in line] == [f"  {rule}"] * 3
+
+
 @pytest.mark.parametrize("stage", STAGES)
 def test_help_has_each_setting_with_its_default_and_fits_80_columns(stage):
     module = importlib.import_module(f"pipeline.{stage}")
