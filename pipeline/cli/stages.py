@@ -21,7 +21,7 @@ from pipeline.base.process import run_command
 from pipeline.base.results_folder import check_folder
 from pipeline.base.text import wrap
 from pipeline.cli.command import SAVED_SWEEPS, Command
-from pipeline.cli.flags import ConfigFolders, Flags, read_flags
+from pipeline.cli.flags import Flags, read_flags
 from pipeline.cli.problems import collected, reject
 from pipeline.cli.schema import KEYS, ConfigT, Schema
 
@@ -44,7 +44,7 @@ def stage(
             flags = Flags()
             with suppress(ConfigError):  # the message refers to the help
                 flags, _ = read_flags(arguments)
-            print(help_text(name, doc, schema, flags.folders), end="")
+            print(help_text(name, doc, schema, flags), end="")
             return
         from pipeline.cli.arguments import parse  # imports Hydra, which takes 0.1 s
 
@@ -63,7 +63,7 @@ def stage(
     run_command(run, name=name)
 
 
-def help_text(name: str, doc: str, schema: Schema, folders: ConfigFolders) -> str:
+def help_text(name: str, doc: str, schema: Schema, flags: Flags) -> str:
     """Return the docstring of a stage, the comments of its settings, and the groups.
 
     Raises:
@@ -76,7 +76,7 @@ def help_text(name: str, doc: str, schema: Schema, folders: ConfigFolders) -> st
         text if text.startswith(" ") else wrap(text, indent=0)  # a list
         for text in doc.strip().split("\n\n")
     ]
-    options = {x: ", ".join(folders.files_of_group(x) or ()) for x in folders.groups}
+    options = {x: ", ".join(flags.files_of_group(x) or ()) for x in flags.groups}
     if not schema.has_recorded_sweeps:
         options.pop(SAVED_SWEEPS, None)
     groups = [wrap(x, indent=6, start=f"  {k}: ") for k, x in options.items() if x]

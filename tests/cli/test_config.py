@@ -95,7 +95,7 @@ def test_an_invalid_folder_of_outputs_is_reported_in_the_same_line_by_each_stage
 def test_help_has_each_setting_with_its_default_and_fits_80_columns(stage):
     module = importlib.import_module(f"pipeline.{stage}")
     name = f"python -m pipeline.{stage}"
-    text = help_text(name, module.__doc__, STAGES[stage], Flags().folders)
+    text = help_text(name, module.__doc__, STAGES[stage], Flags())
     assert text.startswith(
         f"{name} [key=value ...]\n\n{module.__doc__.splitlines()[0]}"
     )
@@ -125,8 +125,7 @@ def test_help_names_a_file_that_cannot_be_read_as_other_commands_do(
         return str(error.value)
 
     def both_messages():
-        name, folders = "python -m pipeline.train", Flags().folders
-        given = name, "", TrainConfig, folders
+        given = "python -m pipeline.train", "", TrainConfig, Flags()
         return {message(help_text, *given), message(read, file)}
 
     missing = "conf/config.yaml cannot be read: No such file or directory"
@@ -140,7 +139,7 @@ def test_a_folder_of_settings_that_cannot_be_read_is_reported(other_user, monkey
         monkeypatch.setattr(paths, name, Path())
     for folder, mode in {"conf": 0o755, "mine": 0o300}.items():
         Path(folder).mkdir(mode)
-    for find in (lambda x: x.folders.groups, lambda x: x.folders.paths):
+    for find in (lambda x: x.groups, lambda x: x.paths):
         with pytest.raises(UserError, match=r"^mine cannot be read: Perm"):
             find(Flags(folder=Path("mine")))
 
