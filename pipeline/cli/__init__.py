@@ -53,5 +53,5 @@ from pipeline.cli.schema import (
     TrainConfig,
     UiConfig,
 )
-from pipeline.cli.stages import documented, from_python, stage, sweep_from_python
+from pipeline.cli.stages import documented, from_python, stage
 from pipeline.cli.validation import validate

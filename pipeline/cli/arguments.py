@@ -6,8 +6,6 @@ The docstring of `pipeline.cli` lists the steps.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipeline import ConfigError
-from pipeline.base.paths import displayed
 from pipeline.cli.combinations import (
     Composition,
     invalid_values,
@@ -26,7 +24,7 @@ from pipeline.cli.default_values import defaults
 from pipeline.cli.flags import Flags, read_flags
 from pipeline.cli.overrides import read_arguments, read_keywords
 from pipeline.cli.problems import as_text, collected, reject
-from pipeline.cli.reserved_names import ARGUMENTS, COLUMNS, TAGS
+from pipeline.cli.reserved_names import check_groups
 from pipeline.cli.rules import broken_rules
 from pipeline.cli.schema import KEYS, ConfigT
 from pipeline.cli.validation import explain_unknown_key
@@ -65,7 +63,7 @@ def _make_command(
     Raises:
         ConfigError: If settings or files are invalid, with the problems of all steps.
     """
-    _check_groups(flags)
+    check_groups(flags)
     problems, compositions = [*given.problems], list[Composition]()
     with collected(problems):
         compositions = [*compose_all(given, schema, flags)]
@@ -91,21 +89,6 @@ def _make_command(
         intervals=compositions[0].intervals,
         prints=flags.prints,
     )
-
-
-def _check_groups(flags: Flags) -> None:
-    """Check the names of groups, which become keys, tags of runs, and columns."""
-    reserved = {
-        "setting": KEYS,
-        "tag of this project": TAGS,
-        "column of the results of a sweep": COLUMNS,
-        "keyword of the function of a stage": ARGUMENTS,
-    }
-    for what, names in reserved.items():
-        for name in sorted({*flags.groups} & names):
-            rule = f"a group must not have the name of a {what}: rename the folder"
-            folder = next(x for x in flags.folders if (x / name).is_dir())
-            raise ConfigError(f"{rule} {name} in {displayed(folder)}")
 
 
 def _varied_groups(compositions: Sequence[Composition]) -> list[str]:

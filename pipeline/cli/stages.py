@@ -118,47 +118,25 @@ def settings_help(keys: Iterable[str], required: Container[str]) -> str:
 
 
 def from_python(
-    schema: type[ConfigT], settings: Mapping[str, Any], folder: Folder = None
+    schema: type[ConfigT],
+    settings: Mapping[str, Any],
+    folder: Folder = None,
+    *,
+    is_sweep: bool = False,
 ) -> Command[ConfigT]:
     """Return the command for settings that were passed as keywords.
 
     All other settings have their defaults. The values can be paths, and NumPy or
     PyTorch numbers. `folder` gets the results.
 
+    In a sweep, a list, tuple, range or array has several values. As on a command line,
+    text such as "4,5" or "interval(4,128)" has several values too. The keyword of a
+    group, such as experiment, has one option or several options.
+
     Raises:
         ConfigError: If settings are invalid, with one line per problem, or if the call
             cannot write to `folder`; see `check_folder`.
     """
-    command = _command(schema, settings, folder, is_sweep=False)
-    if command.is_sweep:
-        chosen = (f"{k}={x}" for k, x in settings.items() if k not in KEYS)
-        starts = " ".join(chosen) or "conf/hydra.yaml"
-        raise ConfigError(f"{starts} starts a sweep: call sweep()")
-    return command
-
-
-def sweep_from_python(
-    schema: type[ConfigT], settings: Mapping[str, Any], folder: Folder = None
-) -> Command[ConfigT]:
-    """Return the command of a sweep for settings that were passed as keywords.
-
-    A list, tuple, range or array has several values. As on a command line, text such as
-    "4,5" or "interval(4,128)" has several values too. The keyword of a group, such as
-    experiment, has one option or several options.
-
-    Raises:
-        ConfigError: As in `from_python`.
-    """
-    return _command(schema, settings, folder, is_sweep=True)
-
-
-def _command(
-    schema: type[ConfigT],
-    settings: Mapping[str, Any],
-    folder: Folder,
-    *,
-    is_sweep: bool,
-) -> Command[ConfigT]:
     from pipeline.cli.arguments import parse_keywords  # Hydra, as above
 
     path, command, problems = None, None, list[str]()
@@ -168,6 +146,10 @@ def _command(
         path = None if folder is None else check_folder(folder)
     reject(problems)
     assert command
+    if command.is_sweep and not is_sweep:
+        chosen = (f"{k}={x}" for k, x in settings.items() if k not in KEYS)
+        starts = " ".join(chosen) or "conf/hydra.yaml"
+        raise ConfigError(f"{starts} starts a sweep: call sweep()")
     return replace(command, folder=path)
 
 

@@ -25,10 +25,9 @@ from pipeline.model.storage import RESTORE, Metadata, load_network
 from pipeline.model.text_files import read_run_file
 from pipeline.tracking import RecordedRun
 
-# If a file records nothing, its network is assumed to be that of the Keras course. The
-# settings `dataset` and `split` have their own defaults.
-EXERCISE_DATASET = "mnist"
-EXERCISE_SPLIT: SplitName = "exercise"
+# If a file records nothing, its network is assumed to be that of the Keras course.
+KERAS_DATASET = "mnist"
+KERAS_SPLIT: SplitName = "exercise"
 
 
 @dataclass(frozen=True, eq=False)  # networks cannot be compared as a whole
@@ -54,7 +53,7 @@ class TrainedNetwork:
     @property
     def dataset(self) -> str:
         """The name of the data set; if it is not recorded, that of the exercise."""
-        return self.metadata.dataset if self.metadata else EXERCISE_DATASET
+        return self.metadata.dataset if self.metadata else KERAS_DATASET
 
     @property
     def data_sha256(self) -> str | None:
@@ -73,7 +72,7 @@ class TrainedNetwork:
     @property
     def split(self) -> SplitName:
         """The split of the data set; if it is not recorded, that of the exercise."""
-        return self.metadata.hyperparameters.split if self.metadata else EXERCISE_SPLIT
+        return self.metadata.hyperparameters.split if self.metadata else KERAS_SPLIT
 
     @property
     def epochs(self) -> int | None:

@@ -25,7 +25,7 @@ from pipeline.cli.flags import Flags, read_flags
 from pipeline.cli.overrides import read_arguments
 from pipeline.cli.reserved_names import ARGUMENTS, COLUMNS, TAGS
 from pipeline.cli.schema import KEYS
-from pipeline.cli.stages import from_python, help_text, sweep_from_python
+from pipeline.cli.stages import from_python, help_text
 from pipeline.core.dataset import DataFile
 from pipeline.deploy import sizes
 from pipeline.sweeps.jobs import Outcome
@@ -236,9 +236,11 @@ def test_null_selects_no_option_of_a_group_and_glob_all_that_match(conf):
 def test_a_group_has_the_same_options_in_python(conf):
     assert from_python(cli.TrainConfig, {"team": "small"}).config.hidden == 10
     settings = {"team": ["small", "wide", None], "server": None, "epochs": 3}
-    swept = jobs_of(sweep_from_python(cli.TrainConfig, settings))
+    swept = jobs_of(from_python(cli.TrainConfig, settings, is_sweep=True))
     assert [job.values["hidden"] for job in swept] == [10, 100, 20]
-    saved = jobs_of(sweep_from_python(cli.TrainConfig, {"experiment": "hidden_sizes"}))
+    saved = jobs_of(
+        from_python(cli.TrainConfig, {"experiment": "hidden_sizes"}, is_sweep=True)
+    )
     assert saved == jobs_of(read("experiment=hidden_sizes"))
     for settings, message in {
         "file": ({"team": "tiny"}, "team must be empty, large"),
