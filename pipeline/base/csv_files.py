@@ -48,7 +48,7 @@ def read_csv(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
                 reader = csv.reader(stream, delimiter=separator)
                 titles = ["".join(x.lower().split()) for x in next(reader, [])]
                 limited = itertools.islice(reader, MAX_TABLE_ROWS + 1)
-                before = 1 if named else 0  # lines before those of `reader`
+                before = 1 if named else 0  # lines that `reader` does not read
                 lines = [(before + reader.line_num, cells) for cells in limited]
     except UnicodeError:
         raise UserError(f"{name} is not UTF-8: save it as CSV in UTF-8") from None

@@ -63,7 +63,7 @@ class Setting(NamedTuple):
 
 
 class Given(NamedTuple):
-    """The arguments of a user, or those of a saved sweep."""
+    """The arguments of a user or of a saved sweep."""
 
     settings: dict[str, Setting]  # by key
     # For Hydra, an override for each option, such as team=a or ~team, or "" for none.

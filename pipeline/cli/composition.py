@@ -31,8 +31,8 @@ def compose_all(given: Given, schema: Schema, flags: Flags) -> Iterator[Composit
     first, hidden has the given values, and all other keys have the values of
     team/small.yaml or, if it does not contain them, of config.yaml.
 
-    As in Hydra, a saved sweep in one of the files has arguments like those of a command
-    line. They do not replace given ones. If they select options of groups, as in
+    As in Hydra, a saved sweep in one of the files has arguments like a command line.
+    They do not replace given ones. If they select options of groups, as in
     `team: small,large`, the files are composed again with each option.
 
     Args:

@@ -25,7 +25,7 @@ from pipeline.model.storage import RESTORE, Metadata, load_network
 from pipeline.model.text_files import read_run_file
 from pipeline.tracking import RecordedRun
 
-# If a file records nothing, its network is assumed to be that of the Keras course.
+# If a file records nothing, it is assumed to contain the network of the Keras course.
 KERAS_DATASET = "mnist"
 KERAS_SPLIT: SplitName = "exercise"
 
@@ -52,7 +52,7 @@ class TrainedNetwork:
 
     @property
     def dataset(self) -> str:
-        """The name of the data set; if it is not recorded, that of the exercise."""
+        """The name of the data set; if it is not recorded, `KERAS_DATASET`."""
         return self.metadata.dataset if self.metadata else KERAS_DATASET
 
     @property
@@ -71,7 +71,7 @@ class TrainedNetwork:
 
     @property
     def split(self) -> SplitName:
-        """The split of the data set; if it is not recorded, that of the exercise."""
+        """The split of the data set; if it is not recorded, `KERAS_SPLIT`."""
         return self.metadata.hyperparameters.split if self.metadata else KERAS_SPLIT
 
     @property

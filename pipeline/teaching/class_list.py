@@ -77,7 +77,7 @@ def read_students(
 ) -> tuple[dict[str, ListedStudent], list[str]]:
     """Return the students in a CSV file by id, and messages about unused parts.
 
-    Lines without an id, such as those of teachers in Moodle's list, are ignored. If a
+    Lines without an id, such as teachers in Moodle's list, are ignored. If a
     line has several ids, the id that is in `submitted`, the ids of all submissions, is
     used. Leading zeros that a spreadsheet program removed are restored. Without a
     column in `ID_COLUMNS`, the column with most of these ids is used.

@@ -62,7 +62,7 @@ NEURON_BYTES = 900_000
 def grade(cfg: GradeConfig, folder: Path | None) -> ClassGrades:
     """Read the submissions, grade them, and write the points and the pages.
 
-    `folder` is that of a call from Python; see `Command.folder`.
+    `folder` is the argument `folder` of a call from Python; see `Command.folder`.
     """
     assert cfg.submissions and cfg.course  # `required` in its schema
     listed, notices = dict[str, ListedStudent](), list[str]()
@@ -133,12 +133,12 @@ def grade(cfg: GradeConfig, folder: Path | None) -> ClassGrades:
         first = grades.problems[0]
         rule = (
             "submissions must name a folder that contains a folder or a zip file for "
-            "each student; "
+            "each student"
         )
         raise UserError(
             f"0 of {counted(len(entries), 'submission')} can be graded, so nothing was "
-            f"written: {'' if readable else rule}the first problem is "
-            f"{first.place}: {first.problem}"
+            f"written{'' if readable else f': {rule}'}. For example, {first.place}: "
+            f"{first.problem}"
         )
     with busy("writing the pages"):
         _write(grades, dataset, cfg)

@@ -294,7 +294,7 @@ def test_bars_and_colors_have_one_scale(page, trained, mnist):
     assert f"{limit:.2f}" in legends.first.inner_text() and legends.count() == 2
 
 
-def test_before_training_an_ordinary_digit_is_not_called_out_of_distribution(page):
+def test_before_training_an_ordinary_digit_is_not_out_of_distribution(page):
     conclusions = page.evaluate(
         """() => {
           change({ networkIndex: 0 });

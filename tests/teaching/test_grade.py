@@ -512,7 +512,7 @@ def test_a_network_is_compared_with_assigned_networks_that_nobody_submits_now(
     assert "all weights are identical to those of <b>ana.ruiz</b>" in page(outputs)
 
 
-def test_students_who_handed_in_something_unreadable_are_found_by_name(
+def test_a_student_with_an_unreadable_submission_is_found_by_name(
     course, grade_all, outputs, place, tmp_path
 ):
     def moodle(name, number):
@@ -717,7 +717,7 @@ def test_an_error_in_a_question_names_the_question_and_not_the_submissions(
     with pytest.raises(UserError) as error:
         grade(submissions=place, **course.keys)
     assert str(error.value) == (
-        "0 of 1 submission can be graded, so nothing was written: the first problem is "
+        "0 of 1 submission can be graded, so nothing was written. For example, "
         "ana: RuntimeError: the question weight_of_pixel cannot be graded: "
         "AttributeError: 'AnswerInputs' object has no attribute 'pixl': correct the "
         "question"
@@ -1400,7 +1400,7 @@ def test_another_version_of_pytorch_is_reported_as_a_possible_reason(
     for name, is_named, is_reason in (
         ("cem", True, True),
         ("dora", False, False),
-        ("eva", True, False),  # another training run keeps no weights
+        ("eva", True, False),  # no weight is equal in a different training run
     ):
         assert (file in lines[name]) == is_named
         assert ("which may be the reason" in lines[name]) == is_reason
