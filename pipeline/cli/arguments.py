@@ -58,7 +58,8 @@ def _make_command(
 
     For `train hiden=3 hidden=0`, the error has two problems: `hiden` is not a setting,
     and hidden must be at least 1. The rules about several settings need all settings,
-    so they are checked only if all arguments and files can be read.
+    so they are checked only if all arguments and files can be read. If there are too
+    many combinations, their values are not checked.
 
     Raises:
         ConfigError: If settings or files are invalid, with the problems of all steps.
@@ -67,10 +68,12 @@ def _make_command(
     problems, compositions = [*given.problems], list[Composition]()
     with collected(problems):
         compositions = [*compose_all(given, schema, flags)]
-    for each in compositions:
-        unknown = {k: x.path for k, x in each.settings.items() if k not in KEYS}
-        for key, path in unknown.items():
-            problems.append(explain_unknown_key(key, schema, flags.groups, path))
+    problems += (
+        explain_unknown_key(key, schema, flags.groups, setting.path)
+        for each in compositions
+        for key, setting in each.settings.items()
+        if key not in KEYS
+    )
     if not compositions:  # the given settings are checked with all other defaults
         others = {key: Setting(x, is_chosen=False) for key, x in defaults().items()}
         settings = {**others, **given.settings}

@@ -68,16 +68,17 @@ class Composition:
 
         A search sets only the keys that have an interval, so no key may refer to them.
         """
-        highs = self._checked(high=True) if self.intervals else []
-        for low, high in zip(self.combinations, highs, strict=False):
+        if not self.intervals:
+            return
+        others = [key for key in self.settings if key not in self.intervals]
+        rule = "must not refer to a setting with an interval: give it a value"
+        for low, high in zip(self.combinations, self._checked(high=True), strict=True):
             if high.error:
                 yield from high.error.problems
-            for key in [] if low.error or high.error else self.settings:
-                if low.values.get(key) != high.values.get(key) and (
-                    key not in self.intervals
-                ):
-                    rule = "must not refer to a setting with an interval: give it a"
-                    yield located(f"{key} {rule} value", self.files.get(key))
+            elif not low.error:
+                for key in others:
+                    if low.values.get(key) != high.values.get(key):
+                        yield located(f"{key} {rule}", self.files.get(key))
 
     def _checked(self, *, high: bool) -> Iterator[Combination]:
         """Yield each combination, with one bound of each interval."""
@@ -93,8 +94,8 @@ class Composition:
             return Combination(dict(valid), self.options)
         except ConfigError as error:
             keys = [key for key in self.schema.model_fields if key in values]
-            known = {key: values[key] for key in keys}
-            known |= valid_values(self.schema, values)
+            as_given = {key: values[key] for key in keys}
+            known = as_given | valid_values(self.schema, values)
             return Combination(known, self.options, error)
 
 
