@@ -56,7 +56,7 @@ def _make_command(
 ) -> Command[ConfigT]:
     """Return the command that a user has given.
 
-    For `train hiden=3 hidden=0`, the error has two problems: `hiden` is not a setting,
+    For `train hiden=3 hidden=0`, the error has two problems: hiden is not a setting,
     and hidden must be at least 1. The rules about several settings need all settings,
     so they are checked only if all arguments and files can be read. If there are too
     many combinations, their values are not checked.
