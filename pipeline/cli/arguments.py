@@ -9,15 +9,17 @@ from typing import Any
 from pipeline.cli.combinations import (
     Composition,
     invalid_values,
-    options_by_group,
     too_many,
+    varied_groups,
 )
 from pipeline.cli.command import (
     SAVED_SWEEPS,
     Combination,
     Command,
     Given,
+    Interval,
     Setting,
+    Several,
 )
 from pipeline.cli.composition import compose_all
 from pipeline.cli.default_values import defaults
@@ -84,24 +86,16 @@ def _make_command(
         problems += broken_rules(compositions, flags)
     problems += invalid_values(compositions, is_rejected=bool(problems))
     reject(problems)
+    # The group of saved sweeps only lists combinations.
+    groups = [x for x in varied_groups(compositions) if x != SAVED_SWEEPS]
     return Command(
         schema,
         [x for each in compositions for x in each.combinations],
         is_sweep=any(each.is_sweep for each in compositions),
-        varied=[*_varied_groups(compositions), *_varied_keys(compositions)],
+        varied=[*groups, *_varied_keys(compositions)],
         intervals=compositions[0].intervals,
         prints=flags.prints,
     )
-
-
-def _varied_groups(compositions: Sequence[Composition]) -> list[str]:
-    """Return the groups of which a sweep has several options.
-
-    The group of saved sweeps is not included, because they only list combinations.
-    """
-    options = options_by_group(compositions)
-    varied = [group for group, names in options.items() if len(names) > 1]
-    return [group for group in varied if group != SAVED_SWEEPS]
 
 
 def _varied_keys(compositions: Sequence[Composition]) -> list[str]:
@@ -114,7 +108,7 @@ def _varied_keys(compositions: Sequence[Composition]) -> list[str]:
         ConfigError: If a key varies that must have one value in a sweep.
     """
     settings = (item for each in compositions for item in each.settings.items())
-    varied = {key for key, setting in settings if setting.is_varied}
+    varied = {k for k, x in settings if isinstance(x.value, Several | Interval)}
     combinations = [x for each in compositions for x in each.combinations]
     first, *others = (each.values for each in combinations)
     for other in others:

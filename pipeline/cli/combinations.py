@@ -124,13 +124,14 @@ def _resolve(values: Mapping[str, Any], files: Mapping[str, Path]) -> dict[str, 
     return {**values, **{str(key): value for key, value in resolved.items()}}
 
 
-def options_by_group(compositions: Sequence[Composition]) -> dict[str, list[str]]:
-    """Return the different options of each group; some can be `NO_OPTION`."""
+def varied_groups(compositions: Sequence[Composition]) -> dict[str, list[str]]:
+    """Return the options of each group that has several; one can be `NO_OPTION`."""
     groups = dict.fromkeys(group for each in compositions for group in each.options)
-    return {
+    options = {
         group: [*dict.fromkeys(x.options.get(group, NO_OPTION) for x in compositions)]
         for group in groups
     }
+    return {group: names for group, names in options.items() if len(names) > 1}
 
 
 def too_many(compositions: Sequence[Composition]) -> list[str]:
@@ -139,9 +140,7 @@ def too_many(compositions: Sequence[Composition]) -> list[str]:
         return []
     settings = [item for each in compositions for item in each.settings.items()]
     keys = [key for key, each in settings if isinstance(each.value, Several)]
-    groups = options_by_group(compositions).items()
-    keys += [group for group, options in groups if len(options) > 1]
-    names = ", ".join(dict.fromkeys(keys))
+    names = ", ".join(dict.fromkeys([*keys, *varied_groups(compositions)]))
     rule = f"a sweep must have at most {MAX_VALUES:,} combinations"
     remedies = [f"fewer values of {names}"] if names else []
     if any(each.intervals for each in compositions):

@@ -50,11 +50,6 @@ class Setting(NamedTuple):
     # Whether the user gave the value, or chose the file with a group.
     is_chosen: bool = True
 
-    @property
-    def is_varied(self) -> bool:
-        """Whether a sweep or a search varies the key."""
-        return isinstance(self.value, Several | Interval)
-
     def values(self, *, high: bool = False) -> Sequence[Any]:
         """Return all values; of an interval, return one bound."""
         if isinstance(self.value, Interval):

@@ -7,7 +7,7 @@ from typing import Any
 from pipeline.base.params import TRAINING_KEYS
 from pipeline.base.paths import displayed
 from pipeline.base.text import shortened
-from pipeline.cli.combinations import Composition, options_by_group
+from pipeline.cli.combinations import Composition, varied_groups
 from pipeline.cli.command import SAVED_SWEEPS, Interval, Setting, Several
 from pipeline.cli.default_values import defaults
 from pipeline.cli.flags import Flags
@@ -202,9 +202,8 @@ def _rules_of_sweep(compositions: Sequence[Composition], flags: Flags) -> Iterat
     A search cannot be combined with a grid or another search.
     """
     if not all(each.is_sweep for each in compositions):
-        for group, options in options_by_group(compositions).items():
-            if len(options) > 1:
-                yield _has_several(group, options, compositions[0].schema, flags)
+        for group, options in varied_groups(compositions).items():
+            yield _has_several(group, options, compositions[0].schema, flags)
     sweeps = [each for each in compositions if each.is_sweep]
     for each in sweeps:
         trials = each.settings.get("trials", Setting(None))
