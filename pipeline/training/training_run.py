@@ -11,13 +11,13 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from pipeline.base.metric_names import FINAL_ACCURACY, VAL_ACCURACY, ordered
+from pipeline.base.run_files import History
 from pipeline.base.tensors import tensors_sha256
 from pipeline.base.text import counted
 from pipeline.core.epoch import Epoch
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.network import Network, network_from
 from pipeline.model import Metadata
-from pipeline.model.text_files import History
 from pipeline.model.trained_network import describe_layers
 
 
