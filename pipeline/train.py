@@ -100,8 +100,9 @@ def sweep(
     Raises:
         ConfigError: If settings or all combinations are invalid, so that there is no
             result; the message has one line per problem.
-        PartlyFailed: If training runs failed. All other networks are trained and
-            recorded first, and `error.result` has all outcomes.
+        PartlyFailed: If training runs failed, or files of the best network are damaged.
+            All other networks are trained and recorded first, and `error.result` has
+            all outcomes.
     """
     with output(quiet=quiet):
         _check_callback("on_result", on_result)

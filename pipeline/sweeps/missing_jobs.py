@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pipeline import PartlyFailed
+from pipeline import PartlyFailed, UserError
 from pipeline.base.errors import AGAIN, RESUME
 from pipeline.base.progress import busy
 from pipeline.base.tags import KIND_TAG, SWEEP_TAG, SWEPT_TAG, Kind
@@ -23,8 +23,8 @@ from pipeline.sweeps.plan import Sweep
 from pipeline.sweeps.progress import ProgressLines, show_progress
 from pipeline.sweeps.recorded import Processors, RecordedSweep
 from pipeline.sweeps.report import Report
-from pipeline.sweeps.report_text import print_report
-from pipeline.sweeps.result import SweepResult, failure_message, give_to_caller
+from pipeline.sweeps.report_text import show_result
+from pipeline.sweeps.result import SweepResult, failure_message
 from pipeline.training.computation import compute_training_run
 
 
@@ -32,7 +32,8 @@ def train_missing(sweep: Sweep, executor: Executor) -> SweepResult:
     """Train and record all missing jobs, then record and print the report.
 
     Raises:
-        PartlyFailed: If jobs failed; the run of the sweep is then FAILED.
+        PartlyFailed: If jobs failed, or files of the best network are damaged; the run
+            of the sweep is then FAILED.
         KeyboardInterrupt: After Ctrl-C. All results that had arrived are recorded.
     """
     plan, recorded, call = sweep.plan, sweep.recorded, sweep.call
@@ -49,8 +50,8 @@ def train_missing(sweep: Sweep, executor: Executor) -> SweepResult:
         report = Report(run, sweep.folder, plan, title=sweep.name)
         with report.written_on_error():
             _train(sweep, executor, children, report)
-        result = _finish(sweep, children, report)
-        if failure := failure_message(result.outcomes):
+        result, failure = _finish(sweep, children, report)
+        if failure:
             run.fail(failure)
     result = replace(result, copied=run.copied)
     if failure:
@@ -167,23 +168,30 @@ class _Recorder:
         self.sweep.call.on_result(outcome)
 
 
-def _finish(sweep: Sweep, children: Children, report: Report) -> SweepResult:
+def _finish(
+    sweep: Sweep, children: Children, report: Report
+) -> tuple[SweepResult, str]:
     """Record the report and the best network of a sweep, and print the report.
 
     The first traceback is printed. Only an error in the program has a traceback.
+
+    Returns:
+        The result, and why the sweep failed; "" if it succeeded.
     """
     outcomes, run, tracker = sweep.plan.outcomes, children.run, sweep.call.tracker
     result = SweepResult(outcomes, sweep.folder, run.run_id, store=tracker.store)
     with busy("writing and recording the report"):
         report.finish()
+    failures = [failure_message(outcomes)]
     try:
         if tracker.is_recorded and (best := result.best):
             with busy("recording the images and the model of the best network"):
                 children.record_best(best)
-        result = replace(result, folder=give_to_caller(sweep))
+    except UserError as error:
+        failures.append(str(error))
     finally:
-        print_report(result, run.viewing_hint())
+        result = show_result(result, sweep, run.viewing_hint())
     tracebacks = (each.traceback for each in outcomes if each.traceback)
     if first := next(tracebacks, None):
         say(first, file=sys.stderr)
-    return result
+    return result, "\n".join(filter(None, failures))

@@ -151,11 +151,11 @@ def give_to_caller(sweep: Sweep) -> Path:
     return results.path
 
 
-def failure_message(outcomes: Sequence[Outcome]) -> str | None:
-    """Return the first errors of training runs; None if no training run failed."""
+def failure_message(outcomes: Sequence[Outcome]) -> str:
+    """Return the first errors of training runs; "" if no training run failed."""
     failed = failed_jobs(outcomes)
     if not failed:
-        return None
+        return ""
     count = sum(map(len, failed.values()))
     lines = [f"{count} of {len(outcomes)} training runs failed"]
     for error, (first, *others) in [*failed.items()][:MAX_REASONS]:

@@ -8,6 +8,7 @@ import math
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from decimal import Decimal
 from statistics import fmean
 from typing import Any
 
@@ -167,10 +168,26 @@ def _new_study() -> optuna.Study:
 
 
 def _count(interval: Interval) -> int:
-    """Return the number of integers in an interval; floats are not counted."""
+    """Return the number of values that `_round` returns for an interval."""
     low, high = interval.low, interval.high
-    both = isinstance(low, int) and isinstance(high, int)
-    return int(high - low) + 1 if both else sys.maxsize
+    if isinstance(low, int) and isinstance(high, int):
+        return high - low + 1
+    if low <= 0:  # the numbers near 0 cannot be counted
+        return sys.maxsize
+    inside = math.floor(_position(high)) - math.ceil(_position(low)) + 1
+    # A bound with more digits is returned instead of a number outside the interval.
+    bounds = [x for x in {low, high} if _round(x, interval) == x and _position(x) % 1]
+    return inside + len(bounds)
+
+
+def _position(value: float) -> Decimal:
+    """Return the position of a number among the positive numbers with `DIGITS` digits.
+
+    The position of any other number is between those of its neighbors.
+    """
+    number = Decimal(str(value))
+    exponent = number.adjusted() + 1 - DIGITS  # of the last of the digits
+    return number.scaleb(-exponent) + exponent * 9 * Decimal(10) ** (DIGITS - 1)
 
 
 def _distribution(interval: Interval) -> BaseDistribution:

@@ -30,8 +30,8 @@ from pipeline.sweeps.listing import list_jobs
 from pipeline.sweeps.naming import sweep_id, sweep_name
 from pipeline.sweeps.plan import Plan, Sweep, SweepCall
 from pipeline.sweeps.recorded import RecordedSweep, ReusableRuns
-from pipeline.sweeps.report_text import print_report
-from pipeline.sweeps.result import SweepResult, give_to_caller, written_files
+from pipeline.sweeps.report_text import show_result
+from pipeline.sweeps.result import SweepResult, written_files
 from pipeline.tracking import (
     Tracker,
     announce_kept_name,
@@ -186,9 +186,8 @@ def _show_finished(sweep: Sweep) -> SweepResult:
         from pipeline.sweeps.report import write_files  # Matplotlib takes 0.4 s
 
         write_files(folder, group_by_configuration(outcomes), title=run.name)
-    result = SweepResult(outcomes, give_to_caller(sweep), run.run_id, copied, store)
-    print_report(result, viewing_hint(run.label))
-    return result
+    result = SweepResult(outcomes, folder, run.run_id, copied, store)
+    return show_result(result, sweep, viewing_hint(run.label))
 
 
 def _start_workers(sweep: Sweep) -> SweepResult:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import UserError, train
+from pipeline import PartlyFailed, UserError, train
 from pipeline.base.files import file_sha256
 from pipeline.cli import defaults, names
 from pipeline.execution import local, workers
@@ -367,6 +367,26 @@ def test_a_best_network_that_is_damaged_fails_and_is_trained_again(sweep):
     damaged = sweep.workspace.client.get_run(child.info.run_id)
     assert "cannot be read" in damaged.data.tags["error"]
     assert damaged.info.end_time == child.info.end_time
+
+
+def test_a_damaged_best_network_does_not_lose_the_outcomes(sweep, tmp_path):
+    settings = {"dataset": "digits", "epochs": 1, "batch_size": [32, 1501]}
+    with sweep.workspace.captured(), pytest.raises(PartlyFailed):
+        train.sweep(**settings)
+    (child,) = (x for x in sweep.runs()[1] if x.info.status == "FINISHED")
+    sweep.workspace.artifact(child, "train/history.csv").write_text("epoch\n")
+    with sweep.workspace.captured(), pytest.raises(PartlyFailed) as error:
+        train.sweep(**settings, folder=tmp_path / "own")
+    first, _, last = str(error.value).split("\n", 2)
+    assert first == "1 of 2 training runs failed"
+    assert last.startswith(f"run {child.info.run_id} cannot be read")
+    result = error.value.result
+    assert [each.run_id == child.info.run_id for each in result.outcomes] == [
+        True,
+        False,
+    ]
+    assert {path.name for path in result.folder.iterdir()} == {"sweep.csv", "sweep.png"}
+    assert result.folder == tmp_path / "own"
 
 
 def test_a_damaged_network_that_another_sweep_finds_is_trained_again_in_both(sweep):
