@@ -19,16 +19,15 @@ from pipeline.execution.executor import Executor, LostAttempt, Task, TaskResult
 from pipeline.execution.interrupt import delayed_interrupt
 from pipeline.sweeps.children import Children
 from pipeline.sweeps.jobs import Job, Outcome, all_options
-from pipeline.sweeps.plan import Sweep
+from pipeline.sweeps.open_sweep import OpenSweep
 from pipeline.sweeps.progress import ProgressLines, show_progress
 from pipeline.sweeps.recorded import Processors, RecordedSweep
 from pipeline.sweeps.report import Report
-from pipeline.sweeps.report_text import show_result
 from pipeline.sweeps.result import SweepResult, failure_message
 from pipeline.training.computation import compute_training_run
 
 
-def train_missing(sweep: Sweep, executor: Executor) -> SweepResult:
+def train_missing(sweep: OpenSweep, executor: Executor) -> SweepResult:
     """Train and record all missing jobs, then record and print the report.
 
     Raises:
@@ -36,11 +35,10 @@ def train_missing(sweep: Sweep, executor: Executor) -> SweepResult:
             of the sweep is then FAILED.
         KeyboardInterrupt: After Ctrl-C. All results that had arrived are recorded.
     """
-    plan, recorded, call = sweep.plan, sweep.recorded, sweep.call
-    jobs = [*plan.jobs, *plan.examples()]
-    tracker = call.tracker
-    tracker.open_store()
-    with tracker.start_run(
+    plan, recorded = sweep.plan, sweep.recorded
+    jobs = [*plan.jobs, *plan.upcoming]
+    sweep.tracker.open_store()
+    with sweep.tracker.start_run(
         name=sweep.name,
         params=_common_params(jobs),
         tags=_tags(jobs, recorded),
@@ -82,12 +80,11 @@ def _common_params(jobs: Sequence[Job]) -> Mapping[str, Any]:
 
 
 def _train(
-    sweep: Sweep, executor: Executor, children: Children, report: Report
+    sweep: OpenSweep, executor: Executor, children: Children, report: Report
 ) -> None:
     """Train the missing jobs, or reuse runs of the store, and record each outcome."""
     plan, processors = sweep.plan, executor.processors
-    to_train = len(sweep.reusable.without_run(plan.trainable, processors))
-    to_train += plan.remaining
+    to_train = len(sweep.to_train(processors))
     _announce(sweep, to_train, workers=executor.workers)
     stopping = "stopping and recording the results that have arrived"
     with (
@@ -95,9 +92,12 @@ def _train(
         delayed_interrupt(stopping, executor.stop) as interrupt,
     ):
         recorder = _Recorder(sweep, children, progress, report)
+        for job in plan.jobs:
+            if job.error and not interrupt.requested:
+                recorder.add(children.record_failure(job, job.error))
 
         def tasks() -> Iterator[Task]:
-            """Yield a task for each job to train; all other jobs are recorded at once.
+            """Yield a task for each job to train; reuse runs for all other jobs.
 
             The executor asks for a task when a worker is free. A search suggests the
             next job then, which depends on all outcomes that were recorded before.
@@ -105,24 +105,24 @@ def _train(
             for job in itertools.chain(plan.missing, plan.suggest()):
                 if interrupt.requested:
                     return
-                if not recorder.record_untrained(job, processors):
+                if not recorder.reuse(job, processors):
                     arguments = {"hyperparameters": job.hyperparameters}
                     yield Task(job, job.data_file, arguments)
 
         for result in executor.run(compute_training_run, tasks()):
             recorder.record(result)
     done = f"{plan.ended:,} of {plan.size:,} training runs"
-    remedy = RESUME if sweep.call.tracker.is_recorded else AGAIN
+    remedy = RESUME if sweep.tracker.is_recorded else AGAIN
     interrupt.check(f"stopped after {done}: {remedy}")
 
 
-def _announce(sweep: Sweep, to_train: int, *, workers: int) -> None:
+def _announce(sweep: OpenSweep, to_train: int, *, workers: int) -> None:
     """Print how many jobs are trained, if any, and the disk space that they need."""
     if not to_train:
         return
     runs = counted(to_train, "training run")
     at_a_time = f", {workers} at a time" if workers > 1 else ""
-    reused = len(sweep.plan.trainable) + sweep.plan.remaining - to_train
+    reused = len(sweep.plan.missing) + len(sweep.plan.upcoming) - to_train
     others = f" (including {counted(reused, 'reused run')})" if reused else ""
     space = format_bytes(sweep.disk_space)
     say(f"{runs}{at_a_time}: {space} of disk space{others}")
@@ -136,7 +136,7 @@ class _Recorder:
     in the report.
     """
 
-    sweep: Sweep
+    sweep: OpenSweep
     children: Children
     progress: ProgressLines
     report: Report
@@ -147,29 +147,26 @@ class _Recorder:
             self.children.fail_attempt(result.job, result.error)
             self.progress.add_attempt(result.job, result.error)
         else:
-            self._add(self.children.record(result))
+            self.add(self.children.record(result))
 
-    def record_untrained(self, job: Job, processors: Processors) -> bool:
-        """Record a job that is invalid or reuses a run; return False for other jobs."""
-        outcome: Outcome | None
-        if job.error:
-            outcome = self.children.record_failure(job, job.error)
-        else:
-            runs = self.sweep.reusable.runs(job, processors)
-            outcome = self.children.reuse(job, runs)
+    def reuse(self, job: Job, processors: Processors) -> bool:
+        """Record a job with the results of a run; return whether there is one."""
+        runs = self.sweep.reusable.runs(job, processors)
+        outcome = self.children.reuse(job, runs)
         if outcome:
-            self._add(outcome)
+            self.add(outcome)
         return outcome is not None
 
-    def _add(self, outcome: Outcome) -> None:
+    def add(self, outcome: Outcome) -> None:
+        """Add an outcome that is in the store."""
         self.sweep.plan.add(outcome)
         self.progress.add(outcome)
         self.report.update()
-        self.sweep.call.on_result(outcome)
+        self.sweep.on_result(outcome)
 
 
 def _finish(
-    sweep: Sweep, children: Children, report: Report
+    sweep: OpenSweep, children: Children, report: Report
 ) -> tuple[SweepResult, str]:
     """Record the report and the best network of a sweep, and print the report.
 
@@ -178,7 +175,7 @@ def _finish(
     Returns:
         The result, and why the sweep failed; "" if it succeeded.
     """
-    outcomes, run, tracker = sweep.plan.outcomes, children.run, sweep.call.tracker
+    outcomes, run, tracker = sweep.plan.outcomes, children.run, sweep.tracker
     result = SweepResult(outcomes, sweep.folder, run.run_id, store=tracker.store)
     with busy("writing and recording the report"):
         report.finish()
@@ -190,7 +187,7 @@ def _finish(
     except UserError as error:
         failures.append(str(error))
     finally:
-        result = show_result(result, sweep, run.viewing_hint())
+        result = sweep.show(result, run.viewing_hint())
     tracebacks = (each.traceback for each in outcomes if each.traceback)
     if first := next(tracebacks, None):
         say(first, file=sys.stderr)

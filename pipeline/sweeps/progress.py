@@ -53,7 +53,7 @@ class ProgressLines:
     ) -> None:
         """Start with the jobs that have not ended; see `show_progress`."""
         self._bar, self._plan, self._workers = bar, plan, workers
-        names = [job.short_name for job in (*plan.missing, *plan.examples())]
+        names = [job.short_name for job in (*plan.jobs, *plan.upcoming)]
         self._width = min(MAX_NAME, max(map(len, names), default=0))
         self._failed, self._to_train = 0, to_train
         self._time_left = TimeLeft(workers)
@@ -115,8 +115,8 @@ def show_progress(
 
     Args:
         plan: The jobs and their outcomes.
-        to_train: The number of missing jobs that are trained. All other missing jobs
-            are invalid or reuse a run, which takes little time.
+        to_train: The number of jobs that are trained. All other jobs are invalid or
+            reuse a run, which takes little time.
         workers: The number of jobs that are trained at the same time.
     """
     console = new_console(file=sys.stdout, highlight=False, soft_wrap=True)

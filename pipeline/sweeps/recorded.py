@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeline import UserError
-from pipeline.base.paths import METRICS_FILE, RUN_FILE
+from pipeline.base.paths import METRICS_FILE, RUN_FILE, TRAINING_FILES
 from pipeline.base.run_files import read_metrics, read_run_file
 from pipeline.base.tags import (
     FINGERPRINT_TAG,
@@ -136,10 +136,6 @@ class ReusableRuns:
         found = self._runs[job.fingerprint]
         return [run for run in found if run.tags.get(PROCESSOR_TAG) in processors]
 
-    def without_run(self, jobs: Iterable[Job], processors: Processors) -> list[Job]:
-        """Return the jobs without a run."""
-        return [job for job in jobs if not self.runs(job, processors)]
-
 
 def find_sweep(
     text: str, *, store: Path, server: str | None = None
@@ -192,9 +188,10 @@ def complete_runs(runs: Iterable[RecordedRun]) -> Iterator[CompleteRun]:
     caller that finds them damaged later trains the job again.
     """
     for run in runs:
-        if not run.has_all_files:
-            continue
         folder = run.network_path.parent
+        is_whole = all((folder / name).is_file() for name in TRAINING_FILES)
+        if run.status != Status.FINISHED or not is_whole:
+            continue
         try:
             metrics = read_metrics(folder / METRICS_FILE)
             seconds = sum(read_run_file(folder / RUN_FILE).seconds)

@@ -5,7 +5,6 @@ The text is computed only from the outcomes, which `configurations.py` groups an
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import replace
 
 from pipeline.base.paths import displayed
 from pipeline.base.tables import table
@@ -20,24 +19,11 @@ from pipeline.base.text import (
 )
 from pipeline.sweeps.configurations import Configuration, why_no_best
 from pipeline.sweeps.jobs import Outcome
-from pipeline.sweeps.plan import Sweep
-from pipeline.sweeps.result import SweepResult, give_to_caller, written_files
+from pipeline.sweeps.result import SweepResult, written_files
 
 MAX_DESCRIPTION = 7300  # characters; MLflow accepts 8,000, including the links
 MAX_ROWS = 20  # rows of the table in the terminal
 HEADINGS = ("trained", "val accuracy", "parameters", "seconds", "")
-
-
-def show_result(result: SweepResult, sweep: Sweep, hint: str) -> SweepResult:
-    """Give the files of the report to the caller, and print the report.
-
-    The report is printed even if the caller's folder cannot be written.
-    """
-    try:
-        result = replace(result, folder=give_to_caller(sweep))
-    finally:
-        print_report(result, hint)
-    return result
 
 
 def print_report(result: SweepResult, hint: str) -> None:

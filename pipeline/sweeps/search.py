@@ -77,12 +77,8 @@ class Search(Plan):
         self._samplers = TPESampler(seed=seed, constant_liar=True), RandomSampler(seed)
 
     @property
-    def remaining(self) -> int:
-        """The number of jobs that `suggest` will yield."""
-        return len(self._grid) * (self._trials - len(self._suggestions))
-
-    def examples(self) -> Sequence[Job]:
-        """Return jobs with the bounds of the intervals.
+    def upcoming(self) -> Sequence[Job]:
+        """Jobs with the bounds of the intervals, as many as `suggest` will yield.
 
         Estimates from these jobs are a rough mean and the exact maximum.
         """

@@ -89,8 +89,8 @@ def test_a_search_continues_with_the_trials_that_are_open():
         *("COMPLETE", "COMPLETE", "RUNNING")
     ]
     # Two trials with two seeds.
-    assert search.remaining == len(search.examples()) == 4
-    assert len(search.trainable) == 1
+    assert len(search.upcoming) == 4
+    assert len(search.missing) == 1
     search.add(outcome(search.jobs[5], error="its worker was killed"))
     assert [state for state, _ in states(search).values()][2] == "RUNNING"
     for job in [search.jobs[5], *search.suggest()]:
@@ -102,7 +102,7 @@ def test_a_search_continues_with_the_trials_that_are_open():
 
     recorded = search.jobs
     again = open_search(4, recorded)
-    assert not [*again.suggest()] and not open_search(5, recorded).remaining
+    assert not [*again.suggest()] and not open_search(5, recorded).upcoming
     search = open_search(6, recorded)
     assert len(search.jobs) == 10 and len([*search.suggest()]) == 2
 
@@ -132,7 +132,7 @@ def test_a_search_ends_when_all_values_were_suggested_without_repetitions(
     key, low, high, values
 ):
     search = Search(jobs_with(1), {key: Interval(low, high, log=False)}, 9)
-    assert search.remaining == len(values)
+    assert len(search.upcoming) == len(values)
     for job in search.suggest():
         search.add(outcome(job))
     assert sorted(job.values[key] for job in search.jobs) == values
@@ -142,7 +142,7 @@ def test_a_search_ends_when_all_values_were_suggested_without_repetitions(
 def test_a_search_ends_when_it_finds_no_other_values(capsys):
     low = 0.10004999999  # is suggested instead of 0.1, in one of 25 million cases
     search = Search(jobs_with(1), {"lr": Interval(low, 0.1003, log=False)}, 9)
-    assert search.remaining == 4
+    assert len(search.upcoming) == 4
     for job in search.suggest():
         search.add(outcome(job))
     values = sorted(job.values["lr"] for job in search.jobs)
@@ -154,7 +154,7 @@ def test_a_search_ends_when_it_finds_no_other_values(capsys):
 @pytest.mark.parametrize("low", [0.0, 0.01])
 def test_a_search_over_an_interval_with_many_numbers_has_all_its_trials(low):
     search = Search(jobs_with(1), {"lr": Interval(low, 0.9, log=False)}, 40)
-    assert search.remaining == 40
+    assert len(search.upcoming) == 40
     values = {job.values["lr"] for job in search.suggest()}
     assert len(values) == 40 and low <= min(values) and max(values) <= 0.9
 

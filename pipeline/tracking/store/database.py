@@ -19,7 +19,7 @@ from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.base.paths import NETWORK_PATH, TRAINING_FILES
+from pipeline.base.paths import NETWORK_PATH
 from pipeline.base.tags import OPEN, PARENT_TAG, SWEEP_TAG, Status
 from pipeline.base.urls import database_path
 from pipeline.tracking.store.sqlite import (
@@ -100,13 +100,6 @@ class RecordedRun:
     def network_path(self) -> Path:
         """A training run's network file; see `write_training_run`."""
         return self.artifacts / NETWORK_PATH
-
-    @property
-    def has_all_files(self) -> bool:
-        """Whether the run is FINISHED with all files of a training run."""
-        folder = self.network_path.parent
-        is_whole = all((folder / name).is_file() for name in TRAINING_FILES)
-        return self.status == Status.FINISHED and is_whole
 
 
 class MetricPoint(NamedTuple):
