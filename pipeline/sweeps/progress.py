@@ -5,14 +5,16 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-
-from rich.progress import BarColumn, Progress, TextColumn
+from typing import TYPE_CHECKING
 
 from pipeline.base.metric_names import VAL_ACCURACY
-from pipeline.base.progress import is_live, new_console
+from pipeline.base.progress import new_console, text_bar
 from pipeline.base.text import WIDTH, printable, wrap
 from pipeline.sweeps.jobs import Job, Outcome
 from pipeline.sweeps.plan import Plan
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 MAX_NAME = 36  # characters of a name, so that a result fits in 80 columns
 
@@ -49,7 +51,7 @@ class ProgressLines:
     """Prints the outcomes of a plan; `str` is the text of the bar."""
 
     def __init__(
-        self, bar: Progress, plan: Plan, *, to_train: int, workers: int
+        self, bar: "Progress", plan: Plan, *, to_train: int, workers: int
     ) -> None:
         """Start with the jobs that have not ended; see `show_progress`."""
         self._bar, self._plan, self._workers = bar, plan, workers
@@ -57,9 +59,7 @@ class ProgressLines:
         self._width = min(MAX_NAME, max(map(len, names), default=0))
         self._failed, self._to_train = 0, to_train
         self._time_left = TimeLeft(workers)
-        self._task = bar.add_task(
-            "", total=plan.size, completed=plan.ended, progress=self
-        )
+        self._task = bar.add_task("", total=plan.size, completed=plan.ended, text=self)
 
     def add(self, outcome: Outcome) -> None:
         """Print a line for a training run that finished or failed.
@@ -120,14 +120,5 @@ def show_progress(
         workers: The number of jobs that are trained at the same time.
     """
     console = new_console(file=sys.stdout, highlight=False, soft_wrap=True)
-    bar = Progress(
-        BarColumn(None),
-        TextColumn("{task.fields[progress]}", markup=False),  # calls `str`
-        console=console,
-        disable=not is_live(console),
-        expand=True,
-        transient=True,
-        refresh_per_second=4,
-    )
-    with bar:
+    with text_bar(console) as bar:
         yield ProgressLines(bar, plan, to_train=to_train, workers=workers)
