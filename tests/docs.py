@@ -38,7 +38,7 @@ COMMANDS = {
     "train": "python -m pipeline.train hidden=20 epochs=20",
     "evaluate": "python -m pipeline.evaluate",
     "sets": 'python -m pipeline.evaluate "sets=[mnist,digits]"',
-    "unprepared": 'python -m pipeline.evaluate "sets=[digits]" prepare=false',
+    "not_preprocessed": 'python -m pipeline.evaluate "sets=[digits]" prepare=false',
     "predict": "python -m pipeline.predict images=0",
     "inspect": "python -m pipeline.inspect",
     "worksheet": "python -m pipeline.inspect neuron=N28 image=0",
@@ -55,7 +55,7 @@ OPTIONAL = {"sweep": "--long", "seeds": "--long", "images": "--long"}
 OPTIONAL |= {"speed": "--keras", "sweeps": "--sweeps", "exports": "--export"}
 VALUES = {  # JSON files of a command whose values are stored together with its output
     "train": "train/metrics.json",
-    "unprepared": "evaluate/metrics.json",
+    "not_preprocessed": "evaluate/metrics.json",
     "inspect": "inspect/summary.json",
     "seeds": "sweeps/*/seed=*/train/metrics.json",
 }

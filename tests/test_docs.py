@@ -303,12 +303,12 @@ def test_the_python_lines_train_the_same_network_as_the_command(histories):
         np.testing.assert_array_equal(tensor, histories.weights[name][1])
 
 
-def test_the_python_lines_write_a_photograph_as_predict_prepares_it(
+def test_the_python_lines_write_a_photograph_as_predict_preprocesses_it(
     mnist, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
     photo = Image.fromarray(255 - mnist.test.images[0]).resize((280, 280))
     photo.save("photo.jpg")
     exec(python_code("pipeline/deploy/README.md"), {})
-    prepared = preprocess_images(find_image("photo.jpg", mnist), as_mnist=True)
-    assert Path("photo.bin").read_bytes() == prepared.images[0].tobytes()
+    preprocessed = preprocess_images(find_image("photo.jpg", mnist), as_mnist=True)
+    assert Path("photo.bin").read_bytes() == preprocessed.images[0].tobytes()

@@ -4,7 +4,7 @@ to print, show progress     terminal, progress
 to make text                text, tables, templates (Jinja)
 to find and write files     paths, files, csv_files, tensors, results_folder, resources
 to run a command            process, locking, errors, git
-to compare code             fingerprint, source_code
+to compare code             source_code, software, fingerprint
 names of what runs record   tags, params, metric_names
 to check settings           dataset_names, student_ids, urls
 """

@@ -110,8 +110,8 @@ def folder_lock(path: Path) -> Iterator[None]:
 def _temporary(path: Path) -> Path:
     """Return a new path next to `path`; create the folder of both if necessary.
 
-    The module tempfile is not used: it ignores the umask, so only the user could
-    read the results.
+    The module tempfile is not used: it ignores the umask, and creates files that only
+    the user can read.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     return path.with_name(f".{path.name}.{TEMPORARY}{secrets.token_hex(4)}")

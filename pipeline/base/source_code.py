@@ -7,8 +7,9 @@ differently.
 import hashlib
 import re
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from functools import cached_property
 from io import StringIO
 from pathlib import Path
 
@@ -16,14 +17,42 @@ FORMATTED = re.compile("[a-z]*f", re.IGNORECASE)  # the start of f"..." and rf".
 STARTS = {tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT}  # before a statement
 
 
-def modules_sha256(*paths: Path | str) -> str:
-    """Return a hash of modules, which changes if the code of a module changes.
+class ImportedCode:
+    """The code of modules as this process has imported them, without later edits.
 
-    Callers keep the hash in a constant, which is computed when the module of the caller
-    is imported, because a process does not see later edits of its modules.
+    Each object is a constant, so that it reads its modules during the import.
     """
-    hashes = "".join(code_sha256(Path(path).read_bytes()) for path in paths)
-    return hashlib.sha256(hashes.encode()).hexdigest()
+
+    def __init__(self, *paths: Path | str) -> None:
+        """Read modules of different names; a folder stands for its modules."""
+        self._paths = [*map(Path, paths)]
+        self._sources = self._read()
+
+    def _read(self) -> dict[str, bytes]:
+        modules: list[Path] = []
+        for path in self._paths:  # editors create hidden files
+            modules += sorted(path.glob("[!.]*.py")) if path.is_dir() else [path]
+        return {module.name: module.read_bytes() for module in modules}
+
+    @cached_property
+    def hashes(self) -> dict[str, str]:
+        """The `code_sha256` of each module, by file name."""
+        return _hashes(self._sources)
+
+    @cached_property
+    def sha256(self) -> str:
+        """A hash of all modules, which changes if the code of a module changes."""
+        hashes = "".join(self.hashes.values())
+        return hashlib.sha256(hashes.encode()).hexdigest()
+
+    def was_edited(self) -> bool:
+        """Return whether the files now contain other code."""
+        sources = self._read()
+        return sources != self._sources and _hashes(sources) != self.hashes
+
+
+def _hashes(sources: Mapping[str, bytes]) -> dict[str, str]:
+    return {name: code_sha256(source) for name, source in sources.items()}
 
 
 def code_sha256(source: bytes) -> str:

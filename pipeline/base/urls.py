@@ -15,7 +15,7 @@ class WholeMessage(ValueError):
 
 
 def is_server(uri: str) -> bool:
-    """Return whether a URI is that of a server, and not of a store."""
+    """Return whether a URI belongs to a server, and not to a store."""
     return bool(re.match("https?://", uri, re.IGNORECASE))
 
 

@@ -79,7 +79,7 @@ class Options(NamedTuple):
 
 
 class Given(NamedTuple):
-    """The arguments of a user, or those of a saved sweep."""
+    """The arguments of a user or of a saved sweep."""
 
     settings: dict[str, Setting]  # by key
     groups: dict[str, Options]  # by group, perhaps with a package: team@_global_

@@ -52,7 +52,7 @@ def _compose(
 ) -> Iterator[Composition]:
     """Compose the primary config with the overrides of groups, and add given values.
 
-    A saved sweep in one of the files has arguments like those of a command line, which
+    A saved sweep in one of the files has arguments like a command line, which
     do not replace given ones. If they select options of other groups, the files are
     composed again with each of them: two times for `team: small,large`.
     """

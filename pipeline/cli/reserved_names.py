@@ -1,4 +1,4 @@
-"""Reserved names: those of tags, columns and arguments.
+"""Reserved names: the names of tags, columns and arguments.
 
 The option of a config group becomes a tag and a column, so a group must not have one of
 these names.

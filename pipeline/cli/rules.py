@@ -60,7 +60,7 @@ def _unusual_settings(
     return {
         key: setting
         for key, setting in composition.settings.items()
-        # A value can differ after validation: the server null is that of a variable.
+        # A value can differ after validation: the server null becomes a variable's.
         if key in values and default_values[key] not in (setting.value, values[key])
     }
 

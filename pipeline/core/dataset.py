@@ -49,10 +49,7 @@ class Split:
 
 @dataclass(frozen=True)
 class DataFile:
-    """The file of a data set, whose hash this command has verified.
-
-    `RecordedFile` has a hash that must still be compared.
-    """
+    """The file of a data set, and the hash that it must have, which `read` checks."""
 
     path: Path
     sha256: str

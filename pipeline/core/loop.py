@@ -146,7 +146,7 @@ def train_network(
 ) -> Iterator[Epoch]:
     """Train a new network without checkpoints and without recording anything.
 
-    In a block of `one_thread`, the weights are identical to those of the command.
+    In a block of `one_thread`, the weights are identical to the command's.
 
     Args:
         dataset: The images, before they are divided by `Dataset.training_split`.

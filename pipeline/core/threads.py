@@ -25,7 +25,7 @@ def one_thread() -> Iterator[None]:
 
     Blocks in several Python threads can overlap. Each Python thread has its own number
     of threads of PyTorch, and its own mode for denormal numbers, such as 1e-39. Each
-    block restores those. The precision is that of the process, so the block that ends
+    block restores both. The precision belongs to the process, so the block that ends
     last restores it.
     """
     global _blocks, _precision

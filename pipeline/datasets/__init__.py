@@ -1,11 +1,7 @@
 """Data sets of 28x28 images: download, IDX files, components, and a file for each."""
 
 from pipeline.datasets.components import ClassComponents
-from pipeline.datasets.data_files import (
-    files_beside,
-    read_source_record,
-    read_summary,
-)
+from pipeline.datasets.data_files import files_beside, read_manifest, read_summary
 from pipeline.datasets.idx import image_label_pairs, read_idx, read_pair
 from pipeline.datasets.loading import has_images_of, load, load_components
 from pipeline.datasets.prepare import prepare

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int8, Integer, UInt8
 
 from pipeline import UserError
-from pipeline.base.source_code import modules_sha256
+from pipeline.base.source_code import ImportedCode
 from pipeline.base.tensors import read_tensors, tensors_sha256, write_tensors
 from pipeline.core import CLASSES, PIXELS, WHITE
 from pipeline.core import dataset as dataset_module
@@ -29,7 +29,7 @@ COMPONENTS = 50  # per class; with 30, some images of Fashion-MNIST are accepted
 OOD_QUANTILE, RATIO_QUANTILE = 0.05, 0.01
 EXACT_BATCH = 256  # images; float32 adds their products exactly: 256 * WHITE**2 < 2**24
 # The hash of this module, with its constants, and of the module that selects images.
-FITTING_SHA256 = modules_sha256(__file__, dataset_module.__file__)
+FITTING_SHA256 = ImportedCode(__file__, dataset_module.__file__).sha256
 
 
 @dataclass(frozen=True, eq=False)  # arrays cannot be compared as a whole

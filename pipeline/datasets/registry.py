@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.base.dataset_names import NAMES
-from pipeline.base.source_code import modules_sha256
+from pipeline.base.source_code import ImportedCode
 from pipeline.core import CLASSES
 from pipeline.core.dataset import LabeledImages
 from pipeline.datasets import scikit_learn, upright
@@ -33,9 +33,9 @@ class DatasetSpec:
     # Returns the training and the test images, and keeps downloads in the given folder.
     # None if the images were imported from a user's folder.
     read: Callable[[Path], tuple[LabeledImages, LabeledImages]] | None = None
-    # The `modules_sha256` of the modules that `read` calls to compute the images. If a
-    # module is changed, the images are computed again. None if the images are in files
-    # with a known SHA-256 hash.
+    # The hash of the modules that `read` calls to compute the images (`ImportedCode`).
+    # If a module is changed, the images are computed again. None if the images are in
+    # files with a known SHA-256 hash.
     reader_sha256: str | None = None
     class_names: tuple[str, ...] = tuple("0123456789")
     noun: str = "digit"  # what one image shows
@@ -89,7 +89,7 @@ REGISTRY = {
         DatasetSpec(
             "mnist_upright",
             read=upright.reader(MNIST_FILES.read),
-            reader_sha256=modules_sha256(upright.__file__),
+            reader_sha256=ImportedCode(upright.__file__).sha256,
             is_upright=True,
         ),
         DatasetSpec(
@@ -114,7 +114,7 @@ REGISTRY = {
         DatasetSpec(
             "digits",
             read=scikit_learn.read_enlarged,
-            reader_sha256=modules_sha256(scikit_learn.__file__),
+            reader_sha256=ImportedCode(scikit_learn.__file__).sha256,
             originals=scikit_learn.load_originals,
         ),
     )

@@ -40,7 +40,6 @@ def summarize(dataset: Dataset, origin: Mapping[str, str]) -> Summary:
     std = float(fractions @ (values - mean) ** 2) ** 0.5
     zero = float(fractions[0])
     return Summary(
-        name=dataset.name,
         sha256=dataset.file.sha256,
         train=_count(dataset.train),
         test=_count(dataset.test),

@@ -42,8 +42,8 @@ def export(
 ) -> ExportResult:
     """Convert networks to integers with each bit width; check, write and record them.
 
-    `bits` are the bit widths, or "all", and replace `cfg.bits`. `folder` is that of a
-    call from Python; see `Command.folder`.
+    `bits` are the bit widths, or "all", and replace `cfg.bits`. `folder` is the
+    argument `folder` of a call from Python; see `Command.folder`.
     """
     with busy("loading the network"):
         networks, run_id, sha256 = _select_networks(cfg)

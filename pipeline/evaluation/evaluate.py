@@ -68,7 +68,7 @@ class Evaluation:
 def evaluate(cfg: EvaluateConfig, folder: Path | None) -> Evaluation:
     """Load the network and the test sets, evaluate, write and record the results.
 
-    `folder` is that of a call from Python; see `Command.folder`.
+    `folder` is the argument `folder` of a call from Python; see `Command.folder`.
     """
     own, store = ResultsFolder("evaluate", folder), store_dir()
     with busy("loading the network"):
@@ -125,7 +125,7 @@ def _evaluate_sets(
         try:
             source = find_test_set(name, dataset=dataset, split=trained.split)
             source = _unique(source, results)
-            prepared = preprocess_for(trained.spec, source, as_mnist=cfg.prepare)
+            preprocessed = preprocess_for(trained.spec, source, as_mnist=cfg.prepare)
         except (UserError, OSError) as error:
             if len(names) == 1 or isinstance(error, ConfigError):
                 raise
@@ -133,10 +133,10 @@ def _evaluate_sets(
                 raise
             problems.append(str(error))
             continue
-        problems += prepared.source.problems
-        say(wrap(f"{prepared.source.name}: {prepared.description}"))
-        with busy(f"evaluating {prepared.source.name}"):
-            results.append(classify(prepared, trained, detector))
+        problems += preprocessed.source.problems
+        say(wrap(f"{preprocessed.source.name}: {preprocessed.description}"))
+        with busy(f"evaluating {preprocessed.source.name}"):
+            results.append(classify(preprocessed, trained, detector))
     if not results:
         raise UserError("\n  ".join(["no test set could be evaluated", *problems]))
     return results, problems
@@ -193,11 +193,11 @@ def _log_result(
     logged = {f"{section}/{key}": metrics[key] for key in ("accuracy", "loss")}
     run.log_metrics(logged, step=0)
     labels = np.array(result.source.labels, np.uint8)  # every image has a label
-    content = result.prepared.images.tobytes() + labels.tobytes()
+    content = result.preprocessed.images.tobytes() + labels.tobytes()
     run.log_dataset(
         result.source.name,
         sha256=hashlib.sha256(content).hexdigest(),
-        source=result.prepared.description,
+        source=result.preprocessed.description,
         counts={"images": len(result)},
         use="evaluation",
     )

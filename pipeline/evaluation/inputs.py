@@ -78,18 +78,20 @@ def preprocess_for(
     """
     if as_mnist is None:
         as_mnist = spec.preprocessed_as_mnist and source.kind == "raw"
-    prepared = images.preprocess_images(
+    preprocessed = images.preprocess_images(
         source, as_mnist=as_mnist, keep_steps=keep_steps
     )
     if source.kind == "own" or not spec.is_upright:
-        return prepared
-    straightened = straighten(prepared.images)
-    pairs = zip(prepared.steps, straightened[: len(prepared.steps)], strict=True)
+        return preprocessed
+    straightened = straighten(preprocessed.images)
+    pairs = zip(
+        preprocessed.steps, straightened[: len(preprocessed.steps)], strict=True
+    )
     return replace(
-        prepared,
+        preprocessed,
         images=straightened,
         steps=[{**steps, "upright": image} for steps, image in pairs],
-        how=f"{prepared.how}, straightened",
+        how=f"{preprocessed.how}, straightened",
     )
 
 

@@ -48,7 +48,7 @@ write the digit upright and in its usual form."""
 ADVICE: dict[Reason, str] = {
     "cut off": "If a digit is cut off, use an image with paper all around it.",
     "several": "If there is more than one digit or object, crop the image to a digit.",
-    "not drawn": USUAL_FORM,
+    "unusual": USUAL_FORM,
     "unlike": USUAL_FORM,
     "close": USUAL_FORM,
 }
@@ -85,11 +85,11 @@ def predict(
     if detector.missing:
         effect = "so predict cannot determine which predictions are unsure"
         say(wrap(f"{detector.missing}, {effect}") + "\n")
-    prepared = preprocess_for(trained.spec, source, keep_steps=MAX_PLOTTED_IMAGES)
+    preprocessed = preprocess_for(trained.spec, source, keep_steps=MAX_PLOTTED_IMAGES)
     if source.has_files and source.labels != [None]:
         number = counted(len(source.images), "file")
         say(wrap(f"{number}: {source.description}") + "\n")
-    predictions = classify(prepared, trained, detector, alone=True)
+    predictions = classify(preprocessed, trained, detector, alone=True)
     for row, file in enumerate(predictions.source.files):
         say(wrap(f"{printable(file)}: {describe_prediction(predictions, row)}"))
     with busy("writing the results"), own.new() as partial:
@@ -103,7 +103,7 @@ def predict(
     say(f"files  {displayed(own.path)}")
     say(_next_step(cfg, is_file=source.has_files))
     result = PredictResult(predictions, own.path)
-    if problems := prepared.source.problems:
+    if problems := preprocessed.source.problems:
         verb = "was" if len(problems) == 1 else "were"
         number = counted(len(problems), "image")
         message = "\n  ".join([f"{number} {verb} not read", *problems])
@@ -180,8 +180,10 @@ def _plot(
     if total > MAX_PLOTTED_IMAGES:  # the steps of some images were not kept
         title += f" ({MAX_PLOTTED_IMAGES} of {total:,} images)"
         source = predictions.source.pick(rows[:MAX_PLOTTED_IMAGES], problems=())
-        prepared = preprocess_for(trained.spec, source, keep_steps=MAX_PLOTTED_IMAGES)
-        predictions = classify(prepared, trained, detector, alone=True)
+        preprocessed = preprocess_for(
+            trained.spec, source, keep_steps=MAX_PLOTTED_IMAGES
+        )
+        predictions = classify(preprocessed, trained, detector, alone=True)
         rows = [*range(len(predictions))]
     aligned = plots.align([_plotted_row(predictions, row, detector) for row in rows])
     starts, names = range(0, len(aligned), MAX_ROWS), list[str]()
@@ -197,8 +199,8 @@ def _plotted_row(
     predictions: Predictions, row: int, detector: Detector
 ) -> plots.ImageRow:
     """Return the steps of an image, and the probabilities of its prediction."""
-    prepared, source = predictions.prepared, predictions.source
-    steps = [*prepared.steps[row].items()]
+    preprocessed, source = predictions.preprocessed, predictions.source
+    steps = [*preprocessed.steps[row].items()]
     name = shortened(printable(source.files[row]), MAX_NAME_CHARACTERS)
     title = f"{name}: {describe_prediction(predictions, row)}"
     if isinstance(detector, OodDetector):

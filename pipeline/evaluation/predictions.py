@@ -22,7 +22,7 @@ from pipeline.model import Detector, TrainedNetwork
 class Predictions:
     """Predictions: the output of a network for each image of a set."""
 
-    prepared: PreprocessedImages
+    preprocessed: PreprocessedImages
     spec: DatasetSpec  # the network's data set
     logits: Float[Tensor, "n 10"]
     reasons: Sequence[Reason | None]  # why each is unsure; "" if not; None if unknown
@@ -77,7 +77,7 @@ class Predictions:
     @property
     def source(self) -> ImageSet:
         """The images, with their names and labels."""
-        return self.prepared.source
+        return self.preprocessed.source
 
     @property
     def label_names(self) -> Sequence[str]:
@@ -115,7 +115,7 @@ class Predictions:
 
 
 def classify(
-    prepared: PreprocessedImages,
+    preprocessed: PreprocessedImages,
     trained: TrainedNetwork,
     detector: Detector,
     *,
@@ -126,16 +126,16 @@ def classify(
     If the detector is missing, only the reasons that preprocessing found are known.
 
     Args:
-        prepared: The images.
+        preprocessed: The images.
         trained: The network.
         detector: The detector of the network; see `load_detector`.
         alone: Whether to classify each image alone, so that the last digits of its
             probabilities do not depend on the other images. For many images, this takes
             more time.
     """
-    images = prepared.images
+    images = preprocessed.images
     parts = [images[row : row + 1] for row in range(len(images))] if alone else [images]
     logits = torch.cat([trained.network.logits(part) for part in parts])
-    pairs = zip(prepared.findings, detector.reasons(images, logits), strict=True)
+    pairs = zip(preprocessed.findings, detector.reasons(images, logits), strict=True)
     reasons: list[Reason | None] = [finding or reason for finding, reason in pairs]
-    return Predictions(prepared, trained.spec, logits, reasons, detector.missing)
+    return Predictions(preprocessed, trained.spec, logits, reasons, detector.missing)

@@ -81,5 +81,5 @@ def mistakes(result: Predictions) -> list[plots.Captioned]:
             file = shortened(printable(result.source.files[row]), MAX_NAME_CHARACTERS)
         confidence = f"confidence: {result.confidence[row]:.1%}"
         caption = f"predicted: {name}\n{confidence}\nlabel: {label}\n{file}"
-        images.append((caption, result.prepared.images[row]))
+        images.append((caption, result.preprocessed.images[row]))
     return images

@@ -20,18 +20,15 @@ def describe_prediction(predictions: Predictions, row: int) -> str:
     The text begins with a small letter, because it follows the name of the image.
     """
     names, predicted = predictions.spec.class_names, predictions.classes[row]
-    reason, doubt = predictions.reasons[row], predictions.doubt(row)
-    prediction = f"{names[predicted]} ({predictions.confidence[row]:.1%})"
-    text = f"the network predicts {prediction}"
-    if reason in WITHOUT_INK:
-        text = f"{doubt}. For a blank image, the network predicts {prediction}"
-    elif reason:
-        text += f", but {doubt}"
+    confidence = f"{predictions.confidence[row]:.1%}"
+    text = f"the network predicts {names[predicted]} ({confidence})"
+    if is_unsure := bool(predictions.reasons[row]):
+        text += f", marked unsure because {predictions.doubt(row)}"
     label, is_correct = predictions.source.labels[row], predictions.is_correct[row]
     if label is None:
         return f"{text}."
     wrong = f"the label is {predictions.label_names[label]}"
-    if reason and reason not in WITHOUT_INK:  # the sentence already has a "but"
+    if is_unsure:  # the sentence already has a reason
         verdict = "correct" if is_correct else f"wrong: {wrong}"
         return f"{text}. The prediction is {verdict}."
     return f"{text}, which is correct." if is_correct else f"{text}, but {wrong}."
@@ -41,7 +38,7 @@ def describe_result(result: Predictions) -> list[str]:
     """Return the number of correct predictions, the worst classes and confusions.
 
     The worst classes have the lowest accuracy. If the classes of the set differ from
-    those of the network, a line says when a prediction counts as correct.
+    the network's classes, a line says when a prediction counts as correct.
     """
     lines = [f"{result.source.name}: {count_correct(result.is_correct)}"]
     labels, names = result.label_names, result.spec.class_names

@@ -8,6 +8,6 @@ yields its `TaskResult`. It also yields each `LostAttempt`, whose task is repeat
 `interrupt` handles Ctrl-C.
 
 All modules run in the main process. Only the functions at the end of three modules run
-elsewhere: those of `helper_process` in each helper process, those of `local` in the
-workers, and those of `cluster` on the nodes.
+elsewhere: in each helper process (`helper_process`), in the workers (`local`), and on
+the nodes (`cluster`).
 """

@@ -24,15 +24,15 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from pipeline import UserError
 from pipeline.base.errors import AGAIN
-from pipeline.base.fingerprint import (
+from pipeline.base.process import ONE_THREAD
+from pipeline.base.progress import busy
+from pipeline.base.software import (
     OtherSoftware,
     Software,
     check_code,
     processor,
     torch_version,
 )
-from pipeline.base.process import ONE_THREAD
-from pipeline.base.progress import busy
 from pipeline.base.tags import HOST_TAG, PROCESSOR_TAG
 from pipeline.base.terminal import say
 from pipeline.base.text import wrap

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.base.errors import is_user_error
-from pipeline.base.fingerprint import OtherSoftware
+from pipeline.base.software import OtherSoftware
 from pipeline.core.dataset import DataFile
 
 MAX_TRIES = 3  # attempts to run a task whose worker is lost

@@ -6,7 +6,7 @@ helper process.
 The helper process imports libraries that take seconds to import, while this process
 works. The helper process is started as a command, because `multiprocessing` would need
 a `__main__` guard in the script of the user. Unlike a worker of loky, the helper
-process can answer several calls at a time. If its parent is killed, the helper process
+process can run several calls at a time. If its parent is killed, the helper process
 ends, and so do the processes that it has started.
 """
 
@@ -38,7 +38,7 @@ Value = TypeVar("Value")
 
 
 class HelperKilled(UserError):
-    """A helper process ended before it answered."""
+    """A helper process ended before it responded."""
 
 
 class Channel:
@@ -47,7 +47,7 @@ class Channel:
     def __init__(
         self, name: str, connection: Connection, end: Callable[[], None]
     ) -> None:
-        """Start a thread that sends requests and receives answers.
+        """Start a thread that sends requests and receives responses.
 
         Args:
             name: The name of the process.
@@ -73,9 +73,9 @@ class Channel:
 
         The arguments are copied now, so the caller may change them. A thread exchanges
         the messages, so an interrupt of the caller cannot separate a request from its
-        answer. If the function raises an error, the future raises the same error, whose
-        last note is the traceback of the process. If the process ends in the meantime,
-        the future raises `HelperKilled`.
+        response. If the function raises an error, the future raises the same error,
+        whose last note is the traceback of the process. If the process ends in the
+        meantime, the future raises `HelperKilled`.
 
         Raises:
             HelperKilled: After `close`.
@@ -83,14 +83,14 @@ class Channel:
         """
         request = pickle.dumps((function, arguments, keywords))
         future: Future[Value] = Future()
-        with self._closing:  # a call after the None of `close` would get no answer
+        with self._closing:  # a call after the None of `close` would get no response
             if self._is_closed:
                 raise HelperKilled(f"{self._name} has ended")
             self._calls.put((future, request))
         return future
 
     def close(self) -> None:
-        """Accept no more calls; calls without an answer raise `HelperKilled`.
+        """Accept no more calls; calls without a response raise `HelperKilled`.
 
         The process must have ended.
         """
@@ -100,14 +100,14 @@ class Channel:
         self._thread.join()
 
     def _exchange(self) -> None:
-        """Send each request and receive its answer, until the channel is closed."""
+        """Send each request and receive its response, until the channel is closed."""
         with self._connection:
             while item := self._calls.get():
                 future, request = item
                 if not future.set_running_or_notify_cancel():
                     continue
                 try:
-                    result, error = self._answer(request)
+                    result, error = self._response(request)
                 # The caller gets it: a result that cannot be unpickled, for example.
                 except Exception as failed:  # noqa: BLE001
                     failed.add_note(_traceback(failed))
@@ -117,14 +117,14 @@ class Channel:
                 else:
                     future.set_result(result)
 
-    def _answer(self, request: bytes) -> tuple[Any, BaseException | None]:
+    def _response(self, request: bytes) -> tuple[Any, BaseException | None]:
         try:
             self._connection.send_bytes(request)
-            answer = self._connection.recv_bytes()
+            response = self._connection.recv_bytes()
         except (EOFError, OSError):
             self._end()
             return None, HelperKilled(f"{self._name} was killed: {AGAIN}")
-        result, error, text = pickle.loads(answer)
+        result, error, text = pickle.loads(response)
         if error:
             error.add_note(text)
         return result, error
@@ -206,7 +206,7 @@ class HelperProcess:
         return self.channels[0].submit(function, *arguments, **keywords)
 
     def check_running(self) -> bool:
-        """Return whether the process can still answer; `close` it if it has ended."""
+        """Return whether the process can still respond; `close` it if it has ended."""
         with self._ending:
             is_running = not self._ended and self._process.poll() is None
         if not is_running:
@@ -214,7 +214,7 @@ class HelperProcess:
         return is_running
 
     def close(self) -> None:
-        """End the process immediately; unanswered calls raise `HelperKilled`."""
+        """End the process now; calls without a response raise `HelperKilled`."""
         self._end()
         for channel in self.channels:
             channel.close()
@@ -239,7 +239,7 @@ def _traceback(error: BaseException) -> str:
 
 
 def _serve(first: Connection, others: Sequence[Connection], folder: Path) -> None:
-    """Answer requests until the process that sends them ends."""
+    """Respond to requests until the process that sends them ends."""
     for connection in (first, *others):  # not inherited by other programs
         os.set_inheritable(connection.fileno(), False)
     limit_garbage_collection()
@@ -257,13 +257,13 @@ def _serve(first: Connection, others: Sequence[Connection], folder: Path) -> Non
     for connection in others:
         threading.Thread(target=_serve_channel, args=(connection,), daemon=True).start()
     while True:
-        answer = _respond(requests.get())
+        response = _respond(requests.get())
         with suppress(ConnectionError):  # `receive` notices the end too
-            first.send_bytes(answer)
+            first.send_bytes(response)
 
 
 def _serve_channel(connection: Connection) -> None:
-    """Answer requests of another channel; `receive` notices when the parent ends."""
+    """Respond on another channel; `receive` notices when the parent ends."""
     with suppress(EOFError, OSError):
         while True:
             connection.send_bytes(_respond(connection.recv_bytes()))
@@ -277,11 +277,11 @@ def _respond(request: bytes) -> bytes:
     except BaseException as error:  # noqa: BLE001 - raised in the other process
         text = _traceback(error)
         try:
-            pickle.loads(answer := pickle.dumps((None, error, text)))
+            pickle.loads(response := pickle.dumps((None, error, text)))
         except Exception:  # noqa: BLE001 - pickle runs the code of any error
             name = f"{type(error).__name__}: {error}"
             return pickle.dumps((None, RuntimeError(name), text))
-        return answer
+        return response
 
 
 if __name__ == "__main__":

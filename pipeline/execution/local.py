@@ -9,7 +9,7 @@ from functools import lru_cache
 from importlib import import_module
 from typing import Any
 
-from pipeline.base.fingerprint import Software, processor
+from pipeline.base.software import Software, processor
 from pipeline.base.terminal import is_quiet
 from pipeline.core.dataset import DataFile, Dataset
 from pipeline.execution.executor import (
@@ -101,7 +101,6 @@ class LocalExecutor(Executor):
 
 
 def _import(modules: Sequence[str]) -> None:
-    Software.here()  # before somebody edits the code
     for module in modules:
         import_module(module)
 

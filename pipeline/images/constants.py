@@ -182,7 +182,7 @@ SIDE_TO_DIGIT = 50
 # The same ratio, for a digit inside a photograph that has blobs at the border. Lower:
 # an edge can count as the digit; higher: specks can replace a digit that is cut off.
 SIDE_TO_INNER_DIGIT = 5
-# The next three constants are for images like those of USPS ("stretched to 16x16").
+# The next three constants are for images like USPS's ("stretched to 16x16").
 # Fraction of the maximum ink above which a pixel of the digit can touch the border.
 # Higher: fewer digits count as stretched.
 TOUCHING_INK = 0.1

@@ -334,13 +334,13 @@ def finding_of(mask: Mask, box: Bool[np.ndarray, "rows columns"]) -> unsure.Find
     outline = sum((part[1:] != part[:-1]).sum() for part in (padded, padded.T))
     depth = ndimage.distance_transform_edt(np.pad(box, 1))
     height, width = box.shape
-    is_drawn = unsure.is_drawn(
+    is_usual = unsure.has_usual_strokes(
         side=longer_side(mask),
         outline=int(outline),
         thickness=float(depth.max()) / constants.FINE,
         aspect=width / height,
     )
-    return "" if is_drawn else "not drawn"
+    return "" if is_usual else "unusual"
 
 
 def bounding_box(mask: Mask) -> tuple[slice, slice]:

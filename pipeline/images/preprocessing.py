@@ -95,7 +95,7 @@ def _search_small_image(levels: Levels) -> Found:
     finding, formed = _put_in_form(strokes, stretched=is_stretched(ink))
     pieces = ndimage.label(shapes, EIGHT_NEIGHBORS)[1]
     if unsure.is_noise(pieces=pieces, side=longer_side(strokes.digit)):
-        finding = finding or "not drawn"
+        finding = finding or "unusual"
     return Found(finding, searched, ink, formed)
 
 

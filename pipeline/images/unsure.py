@@ -1,8 +1,8 @@
 """The rules that make a prediction unsure, and their thresholds.
 
-The network assigns a class to every image, even a digit to a shoe, usually with a high
-probability. Therefore, a prediction is unsure if one of these rules applies. The first
-rule that applies is the reason:
+The network assigns a class to every image, usually with a high probability. It
+classifies even a shoe as a digit. Therefore, a prediction is unsure if one of these
+rules applies. The first rule that applies is the reason:
 
 - blank: all pixels of the image are the same.
 - no ink: the image is not blank, but nothing in it stands out from the noise.
@@ -13,7 +13,8 @@ rule that applies is the reason:
 - cut off: the strokes reach the border of a photograph in another way.
 - several: the image shows several digits, side by side or one above the other, or a
   photograph shows many shapes, or another large shape apart from the digit.
-- not drawn: a pen could not have drawn the shapes in the image.
+- unusual: the outline, the number of pieces, the thickness or the aspect ratio is
+  unusual for a digit.
 - unlike: the image does not look like the training images of the predicted class, or it
   looks far more like the training images of another class.
 - close: another class is almost as probable as the predicted class.
@@ -22,16 +23,17 @@ The rules *shadow*, *edge* and *cut off* do not apply to an image with a uniform
 such as a drawing; see `Scene`.
 
 `preprocess` finds the first seven reasons: *blank* and *no ink* itself, *shadow*,
-*edge*, *cut off* and many shapes with `finding_of_photo`, and several digits and *not
-drawn* with `finding_of`. If `preprocess` finds no reason, `classify` uses the reason
+*edge*, *cut off* and many shapes with `finding_of_photo`, and several digits and
+*unusual* with `finding_of`. If `preprocess` finds no reason, `classify` uses the reason
 that `OodDetector.reasons` returns, which is *unlike* or *close*.
 
-The thresholds of these two rules are quantiles of training images. Those of *unlike*
-belong to the data set: `OOD_QUANTILE` and `RATIO_QUANTILE` in `datasets/components.py`.
-That of *close* belongs to the network: `MIN_MARGIN_QUANTILE` and `LOWEST_MIN_MARGIN` in
-`core/margin.py`. The thresholds of all other rules are below, and were chosen by hand.
-`python tests/benchmarks/images.py` measures the effect of all thresholds: how many
-predictions are unsure for digits, for clothes and for noise.
+The thresholds of these two rules are quantiles of training images. The thresholds of
+*unlike* belong to the data set: `OOD_QUANTILE` and `RATIO_QUANTILE` in
+`datasets/components.py`. The threshold of *close* belongs to the network:
+`MIN_MARGIN_QUANTILE` and `LOWEST_MIN_MARGIN` in `core/margin.py`. The thresholds of all
+other rules are below, and were chosen by hand. `python tests/benchmarks/images.py`
+measures the effect of all thresholds: how many predictions are unsure for digits, for
+clothes and for noise.
 """
 
 from typing import Literal
@@ -43,14 +45,14 @@ from pipeline.images import constants
 
 # The findings of preprocessing; "" if the image shows one digit.
 Finding = Literal[
-    "", "blank", "no ink", "shadow", "edge", "cut off", "several", "not drawn"
+    "", "blank", "no ink", "shadow", "edge", "cut off", "several", "unusual"
 ]
 Reason = Literal[Finding, "unlike", "close"]
 
 # Groups of findings. A new finding belongs to each group whose description it fits.
 WITHOUT_INK: frozenset[Reason] = frozenset({"blank", "no ink"})  # there are no strokes
 ONE_OR_NONE: frozenset[Reason] = WITHOUT_INK | {""}  # no digit, or exactly one
-# A pen drew the strokes, even if they are several digits or only a part of a digit.
+# The strokes belong to a digit, to a part of a digit, or to several digits.
 DIGITS: frozenset[Reason] = frozenset({"", "shadow", "cut off", "several"})
 
 # The text of predict, inspect and the interactive page for each reason.
@@ -62,7 +64,7 @@ TEXTS: dict[Reason, str] = {
     "edge": "the image shows the edge of the paper: crop it to the {noun}",
     "cut off": "the {noun} reaches the border of the image and may be cut off",
     "several": "there is more than one {noun} or object",
-    "not drawn": "the strokes are unusual for a {noun}",
+    "unusual": "the strokes are unusual for a {noun}",
     "unlike": "the image does not look like the {images} in the training data",
     "close": "{name} is a close second ({percent})",
 }
@@ -78,15 +80,15 @@ MAX_SIMILAR = 6
 # line of text is lower, and the parts of a digit are closer.
 MIN_SECOND_HEIGHT, MIN_SECOND_DISTANCE = 1 / 3, 0.15
 # A part of the strokes between empty columns, or between empty rows, is a digit if its
-# height and its area are at least these fractions of those of the largest part. Pieces
-# of a broken stroke are smaller, or the gap between them is at most MAX_BREAK times the
-# longer side.
+# height and its area are at least these fractions of the largest part's height and
+# area. Pieces of a broken stroke are smaller, or the gap between them is at most
+# MAX_BREAK times the longer side.
 MIN_DIGIT_HEIGHT, MIN_DIGIT_AREA, MAX_BREAK = 0.6, 0.25, 0.05
-# not drawn: noise has many pieces and long outlines, clothes have thick shapes, and a
+# unusual: noise has many pieces and long outlines, clothes have thick shapes, and a
 # horizontal line is too wide.
 MIN_SIDE_PER_PIECE = 8  # pixels of the digit's longer side, for each separate stroke
 MAX_OUTLINE = 8  # maximum length of the outline, in sides of the digit
-# A thin pen draws a longer outline, in particular that of an 8, which has two holes
+# A thin pen draws a longer outline, in particular for an 8, which has two holes
 # (test_the_8s_of_a_thin_pen_are_digits). Strokes up to THIN pixels of the box thick
 # have the second limit. Clothes with such outlines are thicker.
 MAX_THIN_OUTLINE, THIN = 9.5, 1.1
@@ -154,8 +156,10 @@ def is_noise(*, pieces: int, side: int) -> bool:
     return pieces > side / MIN_SIDE_PER_PIECE
 
 
-def is_drawn(*, side: int, outline: int, thickness: float, aspect: float) -> bool:
-    """Return whether a pen could have drawn a digit.
+def has_usual_strokes(
+    *, side: int, outline: int, thickness: float, aspect: float
+) -> bool:
+    """Return whether the strokes have the form of a digit.
 
     Args:
         side: The longer side of the digit, in pixels of the image.

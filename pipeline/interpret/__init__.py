@@ -1,14 +1,13 @@
 """The inside of a network: its neurons, their sums, and comparisons of networks.
 
-`inspect` is the command. For each result, the modules before the semicolon compute, and
-the modules after the semicolon print the result and write its files:
+`inspect` is the command. These modules compute, print and write its results:
 
-- the whole network: `analysis` with `measurements`; `tutorial`, `analysis_files`, and
-  `page`, which renders the interactive page
-- `neuron=`: `neuron_sum` with `integer_sum`; `worksheet` with `integer_worksheet`,
-  `worksheet_files`
-- `weight=`: `names`; `weight_history`
-- `against=`: `alignment`; `comparison`
+result    computed by                    printed by           written by
+network   `analysis`, `measurements`     `tutorial`           `analysis_files`, `page`
+neuron=   `neuron_sum`, `integer_sum`    `worksheet`,         `worksheet_files`
+                                         `integer_worksheet`
+weight=   `weight_history`, `names`      `weight_history`     `weight_history`
+against=  `alignment`                    `comparison`         `comparison`
 
 `rounding` rounds what is displayed, and `templates` fills in the text files next to
 these modules.

@@ -52,13 +52,15 @@ from pipeline.model import (
 if TYPE_CHECKING:  # importing MLflow takes a second
     from pipeline.tracking.mlflow_run import Run
 
-OPEN_PAGE = "       open it in a browser to see every sum, every weight and every epoch"
+OPEN_PAGE = (
+    "       open it in a browser to see every weight, every sum, and how they changed"
+)
 LOGGED = ("frozen_weights", "dead_neurons")  # counts that MLflow compares
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """The explanation of a network, or the answer to one question."""
+    """The explanation of a network, or of a part of it."""
 
     text: str = field(repr=False)  # what the command prints
     folder: Path | None  # the folder of the files, if there are any
@@ -70,7 +72,7 @@ class Inspection:
 def inspect(cfg: InspectConfig, folder: Path | None) -> Inspection:
     """Load a network and its data, then analyze it or explain one part of it.
 
-    `folder` is that of a call from Python; see `Command.folder`.
+    `folder` is the argument `folder` of a call from Python; see `Command.folder`.
     """
     with busy("loading the network"):
         # Invalid names are rejected before the network is loaded.
@@ -193,12 +195,14 @@ def _explain_neurons(
 ) -> Inspection:
     """Explain how neurons compute their sums for an image, and write all terms."""
     source = find_image(str(cfg.image or 0), dataset)
-    prepared = preprocess_for(trained.spec, source)
-    pixels = prepared.images[0]
+    preprocessed = preprocess_for(trained.spec, source)
+    pixels = preprocessed.images[0]
     name = printable(source.files[0])
     if source.has_files:
-        name += f", {prepared.how}"
-    predicted = classify(prepared, trained, load_detector(trained, folder=data_dir()))
+        name += f", {preprocessed.how}"
+    predicted = classify(
+        preprocessed, trained, load_detector(trained, folder=data_dir())
+    )
     about = wrap(f"{name}: {describe_prediction(predicted, 0)}")
     integers = None
     if cfg.integers:

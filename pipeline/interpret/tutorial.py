@@ -1,4 +1,4 @@
-"""The tutorial that `inspect` prints: prepares the values for tutorial.txt."""
+"""The tutorial that `inspect` prints: computes the values of tutorial.txt."""
 
 from typing import Any
 

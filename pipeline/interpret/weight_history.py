@@ -58,10 +58,12 @@ def write_weight_history(values: Float[np.ndarray, " epochs"], folder: Path) -> 
 def describe_pixel(pixel: int, images: UInt8[np.ndarray, "n 28 28"]) -> str:
     """Return how often a pixel is above 0 in training images, and the pixel's mean."""
     levels = images.reshape(-1, PIXELS)[:, pixel]
-    count = np.count_nonzero(levels)
-    return wrap(
-        f"Pixel {pixel} is above 0 in {count:,} of {len(images):,} training images "
-        f"({count / len(images):.1%}); its mean is {levels.mean() / WHITE:.4f} (0 is "
-        "black, 1 is white).",
-        indent=0,
-    )
+    total = f"{len(images):,} training images"
+    text = f"Pixel {pixel} is an always-zero pixel: it is 0 in all {total}."
+    if count := np.count_nonzero(levels):
+        text = (
+            f"Pixel {pixel} is above 0 in {count:,} of {total} "
+            f"({count / len(images):.1%}); its mean is {levels.mean() / WHITE:.4f} (0 "
+            "is black, 1 is white)."
+        )
+    return wrap(text, indent=0)

@@ -127,7 +127,7 @@ def load_network(
 
 
 def _check_tensors(tensors: Mapping[str, np.ndarray], path: Path) -> None:
-    """Raise a UserError if the tensors are not those of a network."""
+    """Raise a UserError if the tensors do not form a network."""
     hidden = tensors["layer_1.bias"].size if "layer_1.bias" in tensors else 0
     expected = tensor_shapes(hidden)
     shapes = {name: tensor.shape for name, tensor in tensors.items()}

@@ -25,8 +25,8 @@ from pipeline.core.network import Dense, Network, snapshot
 from pipeline.model.storage import Metadata, load_network
 from pipeline.tracking import RecordedRun
 
-# If a file records nothing, its network is assumed to be that of the Keras course. The
-# settings `dataset` and `split` have their own defaults.
+# If a file records nothing, it is assumed to contain the network of the Keras course.
+# The settings `dataset` and `split` have their own defaults.
 EXERCISE_DATASET = "mnist"
 EXERCISE_SPLIT: SplitName = "exercise"
 
@@ -53,7 +53,7 @@ class TrainedNetwork:
 
     @property
     def dataset(self) -> str:
-        """The name of the data set; if it is not recorded, that of the exercise."""
+        """The name of the data set; if it is not recorded, `EXERCISE_DATASET`."""
         return self.metadata.dataset if self.metadata else EXERCISE_DATASET
 
     @property
@@ -72,7 +72,7 @@ class TrainedNetwork:
 
     @property
     def split(self) -> SplitName:
-        """The split of the data set; if it is not recorded, that of the exercise."""
+        """The split of the data set; if it is not recorded, `EXERCISE_SPLIT`."""
         return self.metadata.hyperparameters.split if self.metadata else EXERCISE_SPLIT
 
     @property

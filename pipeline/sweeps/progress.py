@@ -22,9 +22,9 @@ MAX_NAME = 36  # characters of a name, so that a result fits in 80 columns
 class TimeLeft:
     """Estimates the time that is left from the times at which results have arrived.
 
-    The results of all workers can arrive at the same time, so the rate is that of as
-    many whole rounds as possible, with a result of each worker. For equal jobs, the
-    estimate is then exact after each round.
+    The results of all workers can arrive at the same time, so the rate is measured over
+    whole rounds, with a result of each worker. For equal jobs, the estimate is then
+    exact after each round.
     """
 
     def __init__(self, workers: int) -> None:

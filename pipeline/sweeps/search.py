@@ -71,7 +71,7 @@ class Search(Plan):
             )
         # A command can ask for fewer trials than are recorded.
         self._trials = max(self._trials, len(self._suggestions))
-        # With a fixed seed, each process would repeat the suggestions of the previous.
+        # With a fixed seed, each process would repeat earlier suggestions.
         seed = (self._grid[0].values["seed"] + len(self._suggestions)) % SEEDS
         # The random sampler rarely repeats values.
         self._samplers = TPESampler(seed=seed, constant_liar=True), RandomSampler(seed)
@@ -80,7 +80,8 @@ class Search(Plan):
     def upcoming(self) -> Sequence[Job]:
         """Jobs with the bounds of the intervals, as many as `suggest` will yield.
 
-        Estimates from these jobs are a rough mean and the exact maximum.
+        From these jobs, the mean time and size can be estimated roughly, and the
+        maximum exactly.
         """
         ends = [
             self._combine({k: x.bound(high=high) for k, x in self._intervals.items()})

@@ -53,7 +53,7 @@ def train_sweep(
 ) -> SweepResult:
     """Train the missing jobs of a sweep, then write, record and print its report.
 
-    `on_result` is called with each outcome, including those of earlier processes.
+    `on_result` is called with each outcome, including outcomes of earlier processes.
 
     Raises:
         PartlyFailed: If jobs are invalid or failed. All other jobs are trained first.

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline import datasets
-from pipeline.base.fingerprint import torch_version
 from pipeline.base.params import differing_params, params_of
+from pipeline.base.software import torch_version
 from pipeline.base.text import distinct_file_name
 from pipeline.core.dataset import Dataset
 from pipeline.core.hyperparameters import Hyperparameters

@@ -17,7 +17,7 @@ from pydantic import TypeAdapter
 
 from pipeline import UserError
 from pipeline.base import files
-from pipeline.base.source_code import modules_sha256
+from pipeline.base.source_code import ImportedCode
 from pipeline.base.tensors import read_tensors, tensors_sha256, write_tensors
 from pipeline.core.dataset import Dataset
 from pipeline.core.epoch import Snapshot
@@ -67,7 +67,7 @@ ALONE = (
 # The hash of the code that grades, which each grade records. After a change, a grade
 # that has an answer to each question is kept, with a notice.
 CODE = ("question.py", "questions.py", "answer_inputs.py", "variant.py", "grading.py")
-QUESTIONS_SHA256 = modules_sha256(*map(Path(__file__).with_name, CODE))
+QUESTIONS_SHA256 = ImportedCode(*map(Path(__file__).with_name, CODE)).sha256
 
 
 class Training(StrEnum):
@@ -81,7 +81,7 @@ class Training(StrEnum):
 
     @property
     def is_assigned(self) -> bool:
-        """Whether the weights are those of the assigned training run.
+        """Whether the weights are from the assigned training run.
 
         Measured differences between processors do not count.
         """
@@ -109,7 +109,7 @@ class Comparison:
     """A submitted network, compared with the assigned one."""
 
     training: Training
-    largest: float  # difference of a weight or bias
+    largest: float  # difference between corresponding weights or biases
     median: float  # of the differences that are not 0; 0 if there are none
     kept: float  # the fraction of the weights that count for `MIN_KEPT`
 
@@ -379,10 +379,10 @@ def without_loss(found: Comparison, accuracy: float, expected: float) -> Compari
 def copied_from(
     network: Snapshot, others: Iterable[tuple[str, Snapshot]]
 ) -> tuple[str, float] | None:
-    """Return the first student whose network has most of the same weights.
+    """Return the first student whose network shares most of its weights with this one.
 
-    The largest difference of a weight is also returned. The result is None if there is
-    no such student.
+    The largest difference between corresponding weights is also returned. The result is
+    None if there is no such student.
     """
     for student, other in others:
         if is_mostly_equal(found := _differences(network, other)):

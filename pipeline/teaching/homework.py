@@ -57,7 +57,7 @@ class Homework:
 def homework(cfg: HomeworkConfig, folder: Path | None) -> Homework:
     """Write the homework of a student, or check its files.
 
-    `folder` is that of a call from Python; see `Command.folder`.
+    `folder` is the argument `folder` of a call from Python; see `Command.folder`.
     """
     assert cfg.student and cfg.course  # `required` in its schema
     assignment = Assignment(cfg.course, cfg.dataset, cfg.assigned())

@@ -15,7 +15,7 @@ import numpy as np
 from mlflow.models import Model, ModelSignature
 from mlflow.types import Schema, TensorSpec
 
-from pipeline.base.fingerprint import torch_version
+from pipeline.base.software import torch_version
 from pipeline.core import CLASSES, SIDE
 from pipeline.tracking.provenance import requirement
 from pipeline.tracking.run_data import ModelData

@@ -18,9 +18,9 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import NamedTuple
 
-from pipeline.base.fingerprint import check_code, processor, torch_version
 from pipeline.base.git import git
 from pipeline.base.paths import ROOT
+from pipeline.base.software import check_code, processor, torch_version
 from pipeline.base.tags import (
     COMMAND_TAG,
     COMMIT_TAG,

@@ -71,7 +71,7 @@ def serve_ui(store: Path, *, run: str | None) -> Iterator[str]:
 def newest_list(client: StoreClient) -> str:
     """Return the URL of the list of the runs of one experiment.
 
-    The experiment is MLFLOW_EXPERIMENT_NAME or, by default, that of the newest run. The
+    The experiment is MLFLOW_EXPERIMENT_NAME or, by default, the newest run's. The
     default of new runs, `RecordedConfig.recorded_in`, is not used here, because the
     newest run can be in an experiment that `experiment_name` has named.
 

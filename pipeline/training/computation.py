@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterable, Sequence
 
-from pipeline.base.fingerprint import check_code
 from pipeline.base.metric_names import FINAL_TRAIN
+from pipeline.base.software import check_code
 from pipeline.core.dataset import Dataset, LabeledImages
 from pipeline.core.epoch import Epoch
 from pipeline.core.hyperparameters import Hyperparameters
@@ -44,7 +44,7 @@ def finished_training_run(
 def compute_training_run(
     dataset: Dataset, *, hyperparameters: Hyperparameters, track: Track | None = None
 ) -> TrainingRun:
-    """Train on one thread, with weights that are byte-identical to those of `train`.
+    """Train on one thread, with the same weights as `train`, byte for byte.
 
     This function uses neither the configuration nor MLflow, and writes no file.
     Everything that trains without recording calls it: the workers of a sweep, the

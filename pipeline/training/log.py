@@ -19,10 +19,10 @@ from jaxtyping import Float
 
 from pipeline import datasets
 from pipeline.base import files
-from pipeline.base.fingerprint import code_hashes
 from pipeline.base.metric_names import SECONDS, ordered
 from pipeline.base.params import params_of
 from pipeline.base.paths import DIFF_FILE, HISTORY_FILE, TRAINING_FOLDER
+from pipeline.base.software import CORE
 from pipeline.base.tags import (
     DATA_TAG,
     FINGERPRINT_TAG,
@@ -88,8 +88,14 @@ def submit_inputs(
 ) -> None:
     """Submit the data, the settings and the code of a training run."""
     settings = files.as_yaml(inputs.values)
-    code = code_hashes()
-    run.submit(log_inputs, inputs.data_file, settings, code, plots=plots, reused=reused)
+    run.submit(
+        log_inputs,
+        inputs.data_file,
+        settings,
+        CORE.hashes,
+        plots=plots,
+        reused=reused,
+    )
 
 
 def log_inputs(
@@ -108,7 +114,7 @@ def log_inputs(
         data_file: The file of the data set, with the hash that the file had when it
             was read.
         settings: The settings as YAML.
-        code: The `code_hashes` of the process that trains.
+        code: The hash of each module of `core`, in the process that trains.
         plots: Whether to log the plots of the data set, which take 100 KB.
         reused: The recorded run whose results are reused, with its packages and code.
 

@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 
-from pipeline.base.fingerprint import fingerprint, processor
+from pipeline.base.fingerprint import fingerprint
 from pipeline.base.paths import MODEL_FILE, TRAINING_FOLDER, displayed
 from pipeline.base.progress import busy
 from pipeline.base.results_folder import ResultsFolder
+from pipeline.base.software import processor
 from pipeline.base.tags import CHECKPOINT_TAG, REPRODUCES_TAG
 from pipeline.base.terminal import say
 from pipeline.base.text import wrap

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import ConfigError, PartlyFailed, UserError, datasets
-from pipeline.base.fingerprint import code_hashes
 from pipeline.base.metric_names import FINAL_ACCURACY, VAL_ACCURACY
 from pipeline.base.progress import busy
+from pipeline.base.software import CORE
 from pipeline.base.tags import (
     COMMIT_TAG,
     DIFF_TAG,
@@ -93,14 +93,14 @@ def load_data(original: Original, folder: Path) -> Dataset:
     """
     recorded = original.training.metadata
     path = original.run.artifacts / DATA_FOLDER / f"{recorded.dataset}.json"
-    record = datasets.read_source_record(path)
-    if record is None and path.exists():
+    manifest = datasets.read_manifest(path)
+    if manifest is None and path.exists():
         raise UserError(f"{path} is damaged: choose another run")
     return datasets.load(
         recorded.dataset,
         folder=folder,
         sha256=recorded.data_sha256,
-        origin=record.origin if record else None,
+        origin=manifest.origin if manifest else None,
     )
 
 
@@ -154,7 +154,7 @@ def _code_differences(run: RecordedRun) -> Iterator[str]:
         yield "code: not recorded in the original run"
         return
     try:
-        recorded, now = dict(json.loads(path.read_text("utf-8"))), code_hashes()
+        recorded, now = dict(json.loads(path.read_text("utf-8"))), CORE.hashes
     except (ValueError, TypeError):
         yield f"code: {path} is damaged"
         return

@@ -43,7 +43,7 @@ def read_training_run(run: RecordedRun) -> TrainingRun:
 
     Raises:
         UserError: If a file is missing, damaged or from another training run.
-            `load_recorded_network` checks that the network is that of the run.
+            `load_recorded_network` checks that the network belongs to the run.
     """
     folder = run.network_path.parent
     files = [folder / name for name in paths.TRAINING_FILES]

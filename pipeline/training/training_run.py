@@ -51,7 +51,7 @@ class TrainingRun:
         return tensors_sha256(self.last.tensors)
 
     def has_weights_of(self, other: "TrainingRun") -> bool:
-        """Return whether the weights are those of `other`, byte for byte."""
+        """Return whether the weights equal the weights of `other`, byte for byte."""
         return self.weights_sha256 == other.weights_sha256
 
     @property

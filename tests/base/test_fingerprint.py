@@ -5,7 +5,9 @@ import pytest
 from beartype import beartype
 from jaxtyping import TypeCheckError, jaxtyped
 
-from pipeline.base import fingerprint as fingerprints
+from pipeline.base import software
+from pipeline.base.fingerprint import fingerprint
+from pipeline.base.source_code import ImportedCode
 from pipeline.cli import HomeworkConfig, TrainConfig, defaults, validate
 from pipeline.core.hyperparameters import Hyperparameters
 
@@ -15,17 +17,17 @@ def hyperparameters(**changed):
 
 
 def test_a_fingerprint_depends_on_hyperparameters_not_on_all_settings():
-    fingerprint = jaxtyped(fingerprints.fingerprint, typechecker=beartype)
+    checked = jaxtyped(fingerprint, typechecker=beartype)
     for schema in (TrainConfig, HomeworkConfig):
         cfg = validate(schema, defaults())
         with pytest.raises(TypeCheckError):
-            fingerprint(cfg, "0" * 64)
+            checked(cfg, "0" * 64)
 
 
 def test_the_processor_includes_the_variant_of_matrix_products_that_mkl_is_set_to(
     monkeypatch,
 ):
-    processor = fingerprints.processor.__wrapped__  # the result is cached
+    processor = software.processor.__wrapped__  # the result is cached
     monkeypatch.delenv("MKL_CBWR", raising=False)
     unset = processor()
     monkeypatch.setenv("MKL_CBWR", "COMPATIBLE")
@@ -35,40 +37,34 @@ def test_the_processor_includes_the_variant_of_matrix_products_that_mkl_is_set_t
 def test_a_fingerprint_depends_on_all_that_determines_the_results(
     tmp_path, monkeypatch
 ):
-    def code():
-        for cached in (fingerprints._imported, fingerprints.code_hashes):
-            cached.cache_clear()  # as in a new process
-        return fingerprints.Software.here().code
-
-    first = fingerprints.fingerprint(hyperparameters(), "0" * 64)
-    assert fingerprints.fingerprint(hyperparameters(), "0" * 64) == first
+    first = fingerprint(hyperparameters(), "0" * 64)
+    assert fingerprint(hyperparameters(), "0" * 64) == first
     others = [{"split": "holdout"}, {"hidden": 21}, {"seed": 2}, {"epochs": 6}]
     others += [{"batch_size": 33}, {"lr": 0.002}]
     different = [
-        *(fingerprints.fingerprint(hyperparameters(**x), "0" * 64) for x in others),
-        fingerprints.fingerprint(hyperparameters(), "1" * 64),
+        *(fingerprint(hyperparameters(**x), "0" * 64) for x in others),
+        fingerprint(hyperparameters(), "1" * 64),
     ]
     with monkeypatch.context() as patch:
-        patch.setattr(fingerprints, "torch_version", lambda: "2.0.0")
-        different.append(fingerprints.fingerprint(hyperparameters(), "0" * 64))
+        patch.setattr(software, "torch_version", lambda: "2.0.0")
+        different.append(fingerprint(hyperparameters(), "0" * 64))
     assert {*hyperparameters().model_dump()} == {key for each in others for key in each}
-    folder = shutil.copytree(fingerprints.FOLDER, tmp_path / "core")
-    monkeypatch.setattr(fingerprints, "FOLDER", folder)
-    unchanged = code()
+    folder = shutil.copytree(software.FOLDER, tmp_path / "core")
     for name in ("loop.py", "new.py"):
         with (folder / name).open("a") as module:
             module.write("changed = 1\n")
-        different.append(code())
-    assert code() != unchanged and len({first, *different}) == 1 + len(different)
-    monkeypatch.undo()
-    assert code() == unchanged
+        with monkeypatch.context() as patch:  # as in a new process
+            patch.setattr(software, "CORE", ImportedCode(folder))
+            different.append(fingerprint(hyperparameters(), "0" * 64))
+    assert len({first, *different}) == 1 + len(different)
+    assert fingerprint(hyperparameters(), "0" * 64) == first
 
 
 def test_core_uses_only_functions_of_numpy_whose_results_are_exact_or_rounded():
     exact = {"asarray", "flatnonzero", "require", "sort", "sqrt", "unique", "zeros"}
     used = {
         node.attr
-        for path in fingerprints.FOLDER.glob("*.py")
+        for path in software.FOLDER.glob("*.py")
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Attribute) and getattr(node.value, "id", "") == "np"
     }

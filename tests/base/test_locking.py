@@ -69,7 +69,7 @@ def calls_in(node, name):
     }
 
 
-def test_only_the_lock_of_a_run_is_waited_for_in_spite_of_the_order():
+def test_a_thread_may_wait_for_the_lock_of_a_run_out_of_order():
     """The docstring of `locking` says why these locks cause no deadlock."""
     waits = {}
     for path in PACKAGE.rglob("*.py"):

@@ -1,8 +1,9 @@
 import hashlib
+import shutil
 
 import pytest
 
-from pipeline.base.source_code import code_sha256, modules_sha256
+from pipeline.base.source_code import ImportedCode, code_sha256
 
 SOURCE = '''"""Describe a module."""
 
@@ -57,9 +58,29 @@ def test_a_change_of_the_code_changes_the_hash(tmp_path):
     path, hashes = tmp_path / "module.py", set()
     for code in (CODE, CODE.replace("2", "3"), CODE.replace("not a", "no"), "def", ""):
         path.write_text(code)
-        hashes |= {code_sha256(code.encode()), modules_sha256(path)}
+        hashes |= {code_sha256(code.encode()), ImportedCode(path).sha256}
     assert len(hashes) == 10
-    assert modules_sha256(path, path) not in hashes
+    other = shutil.copy(path, tmp_path / "other.py")
+    assert ImportedCode(path, other).sha256 not in hashes
+
+
+def test_imported_code_has_no_later_edits_and_says_whether_there_are_any(tmp_path):
+    path = tmp_path / "module.py"
+    path.write_text(SOURCE)
+    code, folder = ImportedCode(path), ImportedCode(tmp_path)
+    assert code.sha256 == folder.sha256  # before the edits; `hashes` is read after them
+    path.write_text(f"{SOURCE}# a comment\n")
+    for each in (code, folder, ImportedCode(path)):
+        assert each.hashes == {"module.py": code_sha256(SOURCE.encode())}
+        assert not each.was_edited()
+    path.write_text(f"{SOURCE}EDITED = 1\n")
+    later = ImportedCode(path)
+    assert code.was_edited() and folder.was_edited() and not later.was_edited()
+    assert code.sha256 == folder.sha256 != later.sha256
+    path.write_text(SOURCE)
+    assert not code.was_edited()
+    (tmp_path / "new.py").touch()
+    assert folder.was_edited() and not code.was_edited()
 
 
 @pytest.mark.parametrize("end", ["\r\n", "\r"])

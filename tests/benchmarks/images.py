@@ -71,8 +71,8 @@ def predict_all(models, images):
 
     A prediction is a class, and the reason why it is unsure.
     """
-    prepared, findings, _ = zip(*map(preprocess, images), strict=True)
-    ready, predictions = np.array(prepared), []
+    preprocessed, findings, _ = zip(*map(preprocess, images), strict=True)
+    ready, predictions = np.array(preprocessed), []
     for network, detector in models:
         logits = network.logits(ready)
         unsure = detector.reasons(ready, logits)
@@ -85,7 +85,7 @@ def shares(predictions, labels):
     """Return the accuracy, and the ood and unsure fractions of correct predictions."""
     pairs = zip(predictions, labels, strict=True)
     reasons = [reason for (prediction, reason), label in pairs if prediction == label]
-    outside = [reason in ("not drawn", "unlike") for reason in reasons]
+    outside = [reason in ("unusual", "unlike") for reason in reasons]
     return len(reasons) / len(labels), np.mean(outside), np.mean([*map(bool, reasons)])
 
 
@@ -116,7 +116,7 @@ def main():
     print(f"{values}; ood, unsure: of the correct predictions")
     row("", "images", "accuracy", "ood", "unsure", "blank", "several")
     accuracy = percent([~wrong for wrong in errors])
-    row("MNIST test, unprocessed", len(test), accuracy)
+    row("MNIST test, not preprocessed", len(test), accuracy)
     for name, images, labels in sets(test.images, test.labels, number):
         findings, predicted = predict_all(models, images)
         measured = zip(*(shares(each, labels) for each in predicted), strict=True)

@@ -144,7 +144,7 @@ def differences(one, other):
     """
     difference = np.abs(one - other)
     network, assigned = {"weights": one}, {"weights": other}
-    # What the last epoch changed matters for different training runs only.
+    # The changes of the last epoch are compared only for different training runs.
     found = compare(network, Assigned(assigned, before=assigned))
     is_same = found.training.is_assigned
     return float(difference.max()), float(np.median(difference)), is_same

@@ -103,7 +103,7 @@ def record(folder, count):
     """Record children as fast as possible; return the executor and the bytes of all."""
     os.environ["PIPELINE_OUTPUTS"] = str(folder)
     from pipeline import datasets
-    from pipeline.base.fingerprint import processor
+    from pipeline.base.software import processor
     from pipeline.cli import TrainConfig, defaults
     from pipeline.cli.arguments import parse
     from pipeline.core.hyperparameters import Hyperparameters

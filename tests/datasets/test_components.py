@@ -37,7 +37,9 @@ def digits(prepared_digits, tmp_path):
     return tuple(tmp_path / name for name in files)
 
 
-def test_few_images_are_rejected_as_their_own_digit_and_many_as_another(known, split):
+def test_few_test_images_are_unlike_their_own_digit_and_most_are_unlike_another(
+    known, split
+):
     rows = [np.flatnonzero(split.train.labels == digit)[1::2] for digit in range(10)]
     fitted = split.train.pick(np.concatenate(rows))  # to which the threshold was fitted
     fraction = known.is_unlike(fitted.images, fitted.labels).mean()

@@ -142,6 +142,41 @@ def test_a_bad_response_of_a_mirror_is_rejected(raw, serve, capfd, answer, reaso
     assert message.count("ubyte") == 1
 
 
+def test_each_file_is_downloaded_and_hashed_once_if_the_first_mirror_lacks_one(
+    raw, serve, labels, monkeypatch
+):
+    import torchvision
+
+    other = "train-labels-idx1-ubyte"
+    contents = {NAME: labels, other: (raw / other).read_bytes()}
+    (raw / other).unlink()
+    requested, hashed = [], []
+
+    def answer(handler):
+        requested.append(handler.path)
+        _, mirror, file = handler.path.split("/")
+        name = file.removesuffix(".gz")
+        lacking = mirror == "first" and name == NAME
+        handler.wfile.write(
+            NOT_FOUND if lacking else OK + gzip.compress(contents[name])
+        )
+
+    def verify(name, content, expected):
+        hashed.append(name)
+        return original(name, content, expected)
+
+    serve(answer)
+    (address,) = torchvision.datasets.MNIST.mirrors
+    mirrors = [f"{address}first/", f"{address}second/"]
+    monkeypatch.setattr(torchvision.datasets.MNIST, "mirrors", mirrors)
+    original = download.verify
+    monkeypatch.setattr(download, "verify", verify)
+    fetch(raw)
+    paths = [f"/first/{other}.gz", f"/first/{NAME}.gz", f"/second/{NAME}.gz"]
+    assert requested == paths and hashed == [other, NAME]
+    assert {name: (raw / name).read_bytes() for name in contents} == contents
+
+
 @pytest.mark.parametrize("slow_part", ["everything", "headers", "content"])
 def test_a_silent_or_slow_server_times_out(raw, serve, capfd, slow_part, monkeypatch):
     reads_are_slow = slow_part != "everything"

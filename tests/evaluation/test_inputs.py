@@ -21,8 +21,8 @@ def test_indices_select_test_images_or_are_rejected_with_the_key(mnist):
     assert listed.files == [f"mnist test image {row}" for row in rows]
     assert single.files == listed.files[:1] and single.labels == listed.labels[:1]
     np.testing.assert_array_equal(listed.labels, mnist.test.labels[rows])
-    prepared = preprocess_images(listed, as_mnist=False)
-    np.testing.assert_array_equal(prepared.images, mnist.test.images[rows])
+    preprocessed = preprocess_images(listed, as_mnist=False)
+    np.testing.assert_array_equal(preprocessed.images, mnist.test.images[rows])
     for index in ("-1", "10000", "1000000000"):
         with pytest.raises(ValueError, match=r"^image must be 0 to 9999, .* or a file"):
             find_image(index, mnist)
@@ -41,12 +41,15 @@ def test_an_unknown_user_is_rejected_with_the_key(mnist):
 @pytest.mark.parametrize("shape", [(28, 28), (1, 28, 28), (5, 28, 28)])
 def test_an_array_is_one_image_or_several_in_the_form_of_mnist(mnist, shape):
     pixels = mnist.test.images[:5][::-1][: shape[0] if len(shape) == 3 else 1]
-    prepared = preprocess_images(
+    preprocessed = preprocess_images(
         images_from_array(pixels.reshape(shape)), as_mnist=False
     )
-    np.testing.assert_array_equal(prepared.images, pixels)
-    assert prepared.source.files[0] == "image 0" and prepared.source.labels[0] is None
-    prepared.images[0] = 0  # a copy
+    np.testing.assert_array_equal(preprocessed.images, pixels)
+    assert (
+        preprocessed.source.files[0] == "image 0"
+        and preprocessed.source.labels[0] is None
+    )
+    preprocessed.images[0] = 0  # a copy
     assert pixels[0].any()
 
 
@@ -92,11 +95,11 @@ def test_a_file_is_preprocessed_or_only_resized(mnist, tmp_path, network, steps)
         pixels[8:48, 26:32] = level
         Image.fromarray(pixels).save(path)
         source = find_image(str(path), mnist)
-        prepared = preprocess_images(
+        preprocessed = preprocess_images(
             source, as_mnist=spec.preprocessed_as_mnist, keep_steps=1
         )
-        assert (prepared.findings[0] == "blank") == is_blank
-    assert len(prepared.steps[0]) == steps
+        assert (preprocessed.findings[0] == "blank") == is_blank
+    assert len(preprocessed.steps[0]) == steps
 
 
 @pytest.mark.parametrize("level", [0, 128, 255])

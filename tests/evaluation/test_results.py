@@ -54,11 +54,11 @@ def test_the_worst_classes_confusions_and_mistakes_are_described():
     source = ImageSet(
         "few", "", names, labels.tolist(), paths, "raw", class_names="0123456789"
     )
-    prepared = PreprocessedImages(source, images, [""] * 11, (), how="")
+    preprocessed = PreprocessedImages(source, images, [""] * 11, (), how="")
     for row, probability in enumerate(confidence):
         logits[row, predicted[row]] = math.log(9 * probability / (1 - probability))
     spec = datasets.spec("fashion_mnist")
-    result = Predictions(prepared, spec, logits, [None] * 11)
+    result = Predictions(preprocessed, spec, logits, [None] * 11)
     text, note, *details = describe_result(result)
     assert text == "few: 6 of 11 images are classified correctly"
     assert note.startswith("the classes of this set differ from the classes of ")
@@ -75,8 +75,8 @@ def test_the_worst_classes_confusions_and_mistakes_are_described():
     bag = "predicted: bag\nconfidence: 90.0%\nlabel: 1\n"  # named by both data sets
     assert first == f"{bag}few 4\ufffd.png" and len(others) == 3
     assert second.startswith("predicted: pullover\nconfidence: 80.0%\nlabel: 3\n")
-    stored = replace(prepared, source=replace(source, images=images))
-    caption, _ = mistakes(replace(result, prepared=stored))[0]
+    stored = replace(preprocessed, source=replace(source, images=images))
+    caption, _ = mistakes(replace(result, preprocessed=stored))[0]
     assert caption == f"{bag}image 4"
     right = replace(result, logits=torch.eye(10)[labels.tolist()])
     assert len(describe_result(right)) == 2
@@ -86,9 +86,9 @@ def test_the_worst_classes_confusions_and_mistakes_are_described():
 def test_a_set_in_which_an_image_has_no_label_is_not_scored():
     images = np.zeros((3, 28, 28), np.uint8)
     source = ImageSet("few", "", ["a", "b", "c"], [1, None, None], images, "ready")
-    prepared = PreprocessedImages(source, images, [""] * 3, (), how="")
+    preprocessed = PreprocessedImages(source, images, [""] * 3, (), how="")
     spec = datasets.spec("mnist")
-    result = Predictions(prepared, spec, torch.zeros(3, 10), [None] * 3)
+    result = Predictions(preprocessed, spec, torch.zeros(3, 10), [None] * 3)
     for function in (scores.score, scores.confusion, mistakes, describe_result):
         with pytest.raises(ValueError, match="few cannot be scored: 2 images without"):
             function(result)
@@ -101,13 +101,17 @@ def test_without_a_detector_only_preprocessing_makes_a_prediction_unsure(
     trained = load_trained_network(tmp_path / "model.safetensors")
     images = few.val.images[:3]
     source = ImageSet("few", "", ["a", "b", "c"], [None] * 3, images, "ready")
-    prepared = PreprocessedImages(source, images, ["", "several", "blank"], (), how="")
-    predictions = classify(prepared, trained, load_detector(trained, folder=tmp_path))
+    preprocessed = PreprocessedImages(
+        source, images, ["", "several", "blank"], (), how=""
+    )
+    predictions = classify(
+        preprocessed, trained, load_detector(trained, folder=tmp_path)
+    )
     assert predictions.reasons == [None, "several", "blank"]
     assert predictions.sure == [None, False, False]
     assert predictions.doubt(1) == "there is more than one digit or object"
-    text = "the image is blank. For a blank image, the network predicts "
-    assert describe_prediction(predictions, 2).startswith(text)
+    text = ", marked unsure because the image is blank."
+    assert text in describe_prediction(predictions, 2)
     assert scores.per_image(predictions)[1]["text"] == predictions.doubt(1)
 
 
@@ -115,16 +119,19 @@ def test_unsure_predictions_are_counted_even_among_the_wrong_ones():
     labels = [0, 1, 2, 3, None]
     images = np.zeros((5, 28, 28), np.uint8)
     source = ImageSet("few", "", [*"abcde"], labels, images, "raw")
-    prepared = PreprocessedImages(source, images, [""] * 5, (), how="")
+    preprocessed = PreprocessedImages(source, images, [""] * 5, (), how="")
     reasons = ["", "close", "unlike", "", "several"]  # classes 0 0 0 0 0
-    result = Predictions(prepared, datasets.spec("mnist"), torch.zeros(5, 10), reasons)
+    result = Predictions(
+        preprocessed, datasets.spec("mnist"), torch.zeros(5, 10), reasons
+    )
     text = "3 predictions are marked unsure, including 2 of 3 wrong predictions"
     assert count_unsure(result) == text
-    right = replace(prepared, source=replace(source, labels=[0, 0, 0, 0, None]))
+    right = replace(preprocessed, source=replace(source, labels=[0, 0, 0, 0, None]))
     text = "3 predictions are marked unsure"
-    assert count_unsure(replace(result, prepared=right)) == text
-    text = describe_prediction(replace(result, prepared=right), 1)
-    assert text.endswith("is a close second (10.0%). The prediction is correct.")
+    assert count_unsure(replace(result, preprocessed=right)) == text
+    text = describe_prediction(replace(result, preprocessed=right), 1)
+    reason = "marked unsure because 1 is a close second (10.0%)"
+    assert text.endswith(f", {reason}. The prediction is correct.")
 
 
 def test_without_a_detector_a_set_is_judged_if_all_its_images_are_blank(
@@ -136,8 +143,8 @@ def test_without_a_detector_a_set_is_judged_if_all_its_images_are_blank(
     source = ImageSet("blank", "", ["a", "b", "c"], [0, 1, 2], images, "ready")
     detector = load_detector(trained, folder=tmp_path)
     for findings, unsure in (["blank"] * 3, 1.0), (["blank", "blank", ""], None):
-        prepared = PreprocessedImages(source, images, findings, (), how="")
-        predictions = classify(prepared, trained, detector)
+        preprocessed = PreprocessedImages(source, images, findings, (), how="")
+        predictions = classify(preprocessed, trained, detector)
         assert predictions.sure[:2] == [False] * 2
         assert scores.score(predictions).get("unsure") == unsure
 
@@ -152,15 +159,16 @@ def test_training_evaluation_and_the_page_count_blank_images_alike(
     dataset = replace(mnist, train=few.train, test=test)
     _, page = select_data(ModelAnalysis(trained, dataset, histories))
     source = find_test_set(None, dataset=dataset, split="exercise")
-    prepared = preprocess_for(datasets.spec("mnist"), source)
-    result = classify(prepared, trained, detector)
+    preprocessed = preprocess_for(datasets.spec("mnist"), source)
+    result = classify(preprocessed, trained, detector)
     expected = (trained.network.classify(blank) == test.labels).mean()
     assert result.is_correct[:30].any() and not result.is_correct[:30].all()
     assert scores.score(result)["accuracy"] == page.float_accuracy == expected
     assert scores.confusion_matrix(result).sum() == 60
     named = ", ".join(result.source.files[:3])
     assert f"no ink was found in 30 images: {named}, \u2026" in describe_result(result)
-    assert describe_prediction(result, 0).startswith("the image is blank. ")
+    text = "marked unsure because the image is blank. The prediction is "
+    assert text in describe_prediction(result, 0)
     rows = scores.per_image(result)
     assert (rows[0]["reason"], rows[0]["text"]) == ("blank", "the image is blank")
     assert all(bool(row["reason"]) != row["sure"] for row in rows)
@@ -171,8 +179,8 @@ def test_precision_recall_and_f1_are_those_of_scikit_learn(trained, detector, fe
 
     source = ImageSet("few", "", [""] * 200, [], few.val.images[:200], "ready")
     labels = (few.val.labels[:200] % 9).tolist()  # 9 is never a label
-    prepared = preprocess_images(replace(source, labels=labels), as_mnist=False)
-    predictions = classify(prepared, trained, detector)
+    preprocessed = preprocess_images(replace(source, labels=labels), as_mnist=False)
+    predictions = classify(preprocessed, trained, detector)
     expected = sklearn.precision_recall_fscore_support(
         labels, predictions.classes, labels=[*range(10)], zero_division=0
     )

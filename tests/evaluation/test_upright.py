@@ -28,28 +28,28 @@ def upright(mnist):
 @pytest.mark.parametrize("name", [None, "mnist_upright"])
 def test_the_networks_own_test_images_do_not_change(upright, name):
     source = find_test_set(name, dataset=upright, split="exercise")
-    prepared = preprocess_for(UPRIGHT, source)
-    np.testing.assert_array_equal(prepared.images, upright.test.images)
-    assert prepared.how == "not preprocessed"
+    preprocessed = preprocess_for(UPRIGHT, source)
+    np.testing.assert_array_equal(preprocessed.images, upright.test.images)
+    assert preprocessed.how == "not preprocessed"
 
 
 def test_the_networks_own_image_selected_by_index_does_not_change(upright):
     for source in (find_image("3", upright), find_images("3", lambda: upright)):
-        prepared = preprocess_for(UPRIGHT, source)
-        np.testing.assert_array_equal(prepared.images, upright.test.images[3:4])
+        preprocessed = preprocess_for(UPRIGHT, source)
+        np.testing.assert_array_equal(preprocessed.images, upright.test.images[3:4])
 
 
 def test_the_test_images_of_another_data_set_are_straightened(upright):
     source = find_test_set("mnist", dataset=upright, split="exercise")
-    prepared = preprocess_for(UPRIGHT, source.pick(range(1000), problems=()))
-    np.testing.assert_array_equal(prepared.images, upright.test.images)
-    assert prepared.how == "not preprocessed, straightened"
+    preprocessed = preprocess_for(UPRIGHT, source.pick(range(1000), problems=()))
+    np.testing.assert_array_equal(preprocessed.images, upright.test.images)
+    assert preprocessed.how == "not preprocessed, straightened"
 
 
 def test_an_array_is_straightened(mnist, upright):
     source = images_from_array(mnist.test.images[:5])
-    prepared = preprocess_for(UPRIGHT, source)
-    np.testing.assert_array_equal(prepared.images, upright.test.images[:5])
+    preprocessed = preprocess_for(UPRIGHT, source)
+    np.testing.assert_array_equal(preprocessed.images, upright.test.images[:5])
 
 
 @pytest.mark.parametrize("as_mnist", [None, True, False])
@@ -59,14 +59,16 @@ def test_a_file_is_straightened_after_all_other_steps(mnist, tmp_path, as_mnist)
     source = find_image(str(path), mnist)
     options = {"as_mnist": as_mnist, "keep_steps": 1}
     plain = preprocess_for(MNIST, source, **options)
-    prepared = preprocess_for(UPRIGHT, source, **options)
-    np.testing.assert_array_equal(prepared.images, straighten(plain.images))
-    assert (prepared.images != plain.images).any()
-    assert [*prepared.steps[0]] == [*plain.steps[0], "upright"]
-    np.testing.assert_array_equal(prepared.steps[0]["upright"], prepared.images[0])
+    preprocessed = preprocess_for(UPRIGHT, source, **options)
+    np.testing.assert_array_equal(preprocessed.images, straighten(plain.images))
+    assert (preprocessed.images != plain.images).any()
+    assert [*preprocessed.steps[0]] == [*plain.steps[0], "upright"]
+    np.testing.assert_array_equal(
+        preprocessed.steps[0]["upright"], preprocessed.images[0]
+    )
 
 
 def test_an_ordinary_network_gets_upright_images_as_they_are_stored(upright):
     source = find_test_set("mnist_upright", dataset=upright, split="exercise")
-    prepared = preprocess_for(MNIST, replace(source, kind="ready"))
-    np.testing.assert_array_equal(prepared.images, upright.test.images)
+    preprocessed = preprocess_for(MNIST, replace(source, kind="ready"))
+    np.testing.assert_array_equal(preprocessed.images, upright.test.images)

@@ -182,7 +182,7 @@ def test_a_script_ends_without_waiting_for_its_helper_process(functions):
     assert script.returncode == 0 and time.monotonic() < start + 60
 
 
-def test_an_interrupt_does_not_separate_a_request_from_its_answer(helper, functions):
+def test_an_interrupt_does_not_separate_a_request_from_its_response(helper, functions):
     helper.submit(functions.call, 1).result()
     ctrl_c = threading.get_ident(), signal.SIGINT
     timer = threading.Timer(0.1, signal.pthread_kill, ctrl_c)
@@ -192,7 +192,9 @@ def test_an_interrupt_does_not_separate_a_request_from_its_answer(helper, functi
     assert helper.submit(functions.call, 2).result() == [1, 2]
 
 
-def test_each_call_is_answered_or_rejected_while_another_thread_closes(functions):
+def test_each_call_gets_a_response_or_is_rejected_while_another_thread_closes(
+    functions,
+):
     helper, calls = HelperProcess("the other process"), []
 
     def submit():

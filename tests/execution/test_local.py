@@ -15,7 +15,7 @@ import pytest
 
 from pipeline import UserError, datasets
 from pipeline.base import paths
-from pipeline.base.fingerprint import OtherSoftware, Software
+from pipeline.base.software import OtherSoftware, Software
 from pipeline.cli import defaults
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.execution import local

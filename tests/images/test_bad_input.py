@@ -83,8 +83,8 @@ def test_the_prediction_for_an_image_without_exactly_one_digit_is_always_unsure(
 ):
     rng = np.random.default_rng(1)
     images = [kind(digit, rng) for digit in mnist.test.images[:3]]
-    prepared, findings, _ = zip(*map(preprocess, images), strict=True)
-    ready = np.array(prepared)
+    preprocessed, findings, _ = zip(*map(preprocess, images), strict=True)
+    ready = np.array(preprocessed)
     unsure = detector.reasons(ready, trained.network.logits(ready))
     assert all(map(any, zip(findings, unsure, strict=True)))
 
@@ -132,7 +132,7 @@ def test_strokes_far_along_a_border_from_a_corner_are_an_edge_and_others_are_cut
 
 
 @pytest.mark.parametrize(("width", "finding"), [(110, "edge"), (30, "cut off")])
-def test_a_shadow_is_the_reason_before_the_border_and_this_before_several_shapes(
+def test_the_reasons_shadow_border_and_several_are_checked_in_this_order(
     width, finding
 ):
     shapes, at_border = np.zeros((2, *SHAPE), bool)
@@ -154,7 +154,7 @@ def test_several_digits_are_the_reason_before_shapes_that_no_pen_can_draw():
     square = np.ones((40, 40), bool)  # too thick
     gap = np.zeros((40, 10), bool)
     for mask, finding in (
-        (square, "not drawn"),
+        (square, "unusual"),
         (np.hstack([square, gap, square]), "several"),
     ):
         assert finding_of(mask, np.ones((80, 80), bool)) == finding

@@ -50,7 +50,7 @@ def sha256(levels):
 
 
 @pytest.mark.parametrize(
-    ("draw", "ink", "prepared"),
+    ("draw", "ink", "preprocessed"),
     [
         (thin_pen, "ea0d0e2db29cd36c", "4d9379b402cd7210"),
         (photo_with_a_gradient, "031e998f00ac92ba", "b0b814682ed2633c"),
@@ -59,7 +59,7 @@ def sha256(levels):
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
-def test_the_ink_of_a_drawing_has_these_bytes(draw, ink, prepared):
+def test_the_ink_of_a_drawing_has_these_bytes(draw, ink, preprocessed):
     levels = draw().clip(0, 255).round().astype(np.uint8)
     scene, widest = Scene(levels), constants.WINDOWS_PER_SIDE[0]
     found = ink_of_photo(
@@ -70,7 +70,7 @@ def test_the_ink_of_a_drawing_has_these_bytes(draw, ink, prepared):
     found = (31 * found).round().astype(np.uint8)
     image, finding, _ = preprocess(levels)
     assert finding == ""
-    assert (sha256(found), sha256(image)) == (ink, prepared)
+    assert (sha256(found), sha256(image)) == (ink, preprocessed)
 
 
 def seven(lines, tilt=4.5):

@@ -53,9 +53,9 @@ def test_the_table_around_a_tilted_sheet_is_ignored(mnist, tilt, table):
         photo = photographed(paper, rng, tilt=tilt, table=table)
         rotated = Image.fromarray(np.pad(ink, 80).astype(np.float32)).rotate(tilt)
         expected = preprocess(np.uint8(255 * np.asarray(rotated))).image
-        prepared, finding, steps = preprocess(photo)
+        preprocessed, finding, steps = preprocess(photo)
         assert "sheet" in steps and finding == ""
-        assert similarity(prepared, expected) > 0.9
+        assert similarity(preprocessed, expected) > 0.9
 
 
 @pytest.mark.parametrize("table", [0.3, 0.7])
@@ -78,9 +78,9 @@ def test_a_digit_across_the_hard_edge_of_a_shadow_is_found(mnist, tilt, table):
         paper[80 : 80 + rows, 100 : 100 + columns] -= 0.7 * ink
         expected = preprocess(photographed(paper, rng, tilt=tilt, table=table)).image
         photo = photographed(paper, rng, tilt=tilt, table=table, is_hard=True)
-        prepared, finding, steps = preprocess(photo)
+        preprocessed, finding, steps = preprocess(photo)
         assert "sheet" in steps and finding == ""
-        assert similarity(prepared, expected) > 0.9
+        assert similarity(preprocessed, expected) > 0.9
 
 
 @pytest.mark.parametrize("table", [0.3, 0.7])
@@ -117,9 +117,9 @@ def test_a_board_in_uneven_light_is_not_a_sheet(across, down):
     y, x = np.mgrid[:300, :400] / 400
     levels = (75 + 105 * chalk) * (0.9 + across + down / 4 - across * x - down * y)
     levels += np.random.default_rng(1).normal(0, 3, levels.shape)
-    prepared, finding, steps = preprocess(levels.clip(0, 255).astype(np.uint8))
+    preprocessed, finding, steps = preprocess(levels.clip(0, 255).astype(np.uint8))
     assert finding == "" and "sheet" not in steps
-    assert similarity(prepared, preprocess(np.uint8(255 * chalk)).image) > 0.9
+    assert similarity(preprocessed, preprocess(np.uint8(255 * chalk)).image) > 0.9
 
 
 def test_a_bold_white_shape_on_black_is_not_a_sheet():

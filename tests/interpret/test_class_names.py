@@ -87,7 +87,7 @@ def test_names_of_garments_fit_in_the_table_of_the_page(page, width):
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_clothes_are_chosen_and_not_drawn(page):
+def test_for_clothes_the_user_can_only_choose_test_images(page):
     assert page.locator(".text").first.inner_text().startswith("Choose a test image.")
     assert page.locator("#gallery").is_visible() and page.locator("#clear").is_hidden()
     page.evaluate("useTestImage(0)")

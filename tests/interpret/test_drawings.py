@@ -74,7 +74,7 @@ SIZES = {
 # Returns the page's preprocessing and prediction of a drawing, and the board as a PNG.
 DRAW = """(strokes) => {
   paintBoard(strokes);
-  const { image, finding } = prepareDrawing(strokes);
+  const { image, finding } = preprocessDrawing(strokes);
   const result = model.trained.classify(image);
   return { image: [...image], finding, label: result.first,
     reason: finding || model.detector.reason(image, result),
@@ -150,8 +150,8 @@ def test_98_percent_of_120_drawings_get_the_same_prediction_as_from_predict(
 ):
     differing = []
     for digit, kind, strokes in drawings(120, seed=2):
-        result, prepared = draw(page, strokes)
-        (predicted,) = classify(prepared, trained, detector).classes
+        result, preprocessed = draw(page, strokes)
+        (predicted,) = classify(preprocessed, trained, detector).classes
         if predicted != result["label"]:
             differing.append((digit, kind, result["label"], predicted))
     assert len(differing) <= 0.02 * 120, differing
@@ -164,9 +164,9 @@ def test_digits_drawn_with_the_mouse_are_recognized(
     for digit, strokes in islice(DIGITS.items(), 0, None, 2):
         draw_on_page(page, strokes)
         drawn = page.evaluate("state.shown.strokes")
-        result, prepared = draw(page, drawn)
+        result, preprocessed = draw(page, drawn)
         assert page.evaluate("[...state.shown.image]") == result["image"]
-        (predicted,) = classify(prepared, trained, detector).classes
+        (predicted,) = classify(preprocessed, trained, detector).classes
         text = page.inner_text("#prediction")
         assert text.startswith(f"The network predicts {predicted} (")
         correct += predicted == digit
@@ -198,17 +198,17 @@ def test_a_stray_tap_is_left_out(page, draw_on_page):
     for place in ((0.95, 0.05), (0.05, 0.95), (0.5, 0.95)):
         assert draw(page, [*strokes, [place]])[0]["image"] == alone["image"]
     draw_on_page(page, [*strokes, [(0.95, 0.05)]])
-    assert "1 stray stroke is ignored" in page.inner_text("#prepared")
+    assert "1 stray stroke is ignored" in page.inner_text("#preprocessed")
     draw_on_page(page, strokes)
-    assert page.inner_text("#prepared").startswith("The network sees")
+    assert page.inner_text("#preprocessed").startswith("The network sees")
 
 
 def test_two_digits_one_above_the_other_are_reported_as_several(page):
     for gap, finding in ((0.03, ""), (0.2, "several")):  # a broken stroke, two ones
         upper, lower = 0.5 - 1 / 32 - gap / 2, 0.5 + 1 / 32 + gap / 2  # with the pen
         strokes = [[(0.5, 0.15), (0.5, upper)], [(0.52, lower), (0.52, 0.85)]]
-        drawn, prepared = draw(page, strokes)
-        assert prepared.findings == [drawn["finding"]] == [finding]
+        drawn, preprocessed = draw(page, strokes)
+        assert preprocessed.findings == [drawn["finding"]] == [finding]
 
 
 @pytest.mark.parametrize("has_detector", [True, False])
@@ -219,8 +219,8 @@ def test_two_digits_side_by_side_are_reported_as_several(
         page = open_page(render_page(untrained(3), name="without a detector"))
     left = [[(0.2, 0.2), (0.2, 0.8)]]
     right = [[(0.7, 0.2), (0.7, 0.5)], [(0.7, 0.5), (0.75, 0.8)]]
-    both, prepared = draw(page, left + right)
-    assert prepared.findings == [both["finding"]] == ["several"]
+    both, preprocessed = draw(page, left + right)
+    assert preprocessed.findings == [both["finding"]] == ["several"]
     draw_on_page(page, left + right)
     assert "more than one digit or object in the drawing" in page.inner_text(
         "#prediction"
@@ -230,8 +230,8 @@ def test_two_digits_side_by_side_are_reported_as_several(
 def test_the_gap_between_two_strokes_contains_no_ink(page):
     line = [[(0.2, 0.2), (0.2, 0.8)]]
     dots = [[(0.4, 0.2), (0.4, 0.22)], [(0.4, 0.78), (0.4, 0.8)]]  # as high as the line
-    drawn, prepared = draw(page, line + dots)
-    assert "several" not in (drawn["finding"], *prepared.findings)
+    drawn, preprocessed = draw(page, line + dots)
+    assert "several" not in (drawn["finding"], *preprocessed.findings)
 
 
 ZIGZAG = [[(0.2 + 0.6 * (i % 2), 0.2 + 0.1 * i) for i in range(7)]]
@@ -245,9 +245,9 @@ ZIGZAG = [[(0.2 + 0.6 * (i % 2), 0.2 + 0.1 * i) for i in range(7)]]
 def test_drawings_that_are_not_digits_are_unsure_on_the_page(
     page, trained, detector, strokes
 ):
-    result, prepared = draw(page, strokes)
-    assert all(classify(prepared, trained, detector).reasons)
-    assert prepared.findings == [result["reason"]] == ["not drawn"]
+    result, preprocessed = draw(page, strokes)
+    assert all(classify(preprocessed, trained, detector).reasons)
+    assert preprocessed.findings == [result["reason"]] == ["unusual"]
 
 
 def test_a_tap_is_not_classified(page, draw_on_page):
@@ -286,18 +286,18 @@ def test_the_pen_stays_on_the_board(page, draw_on_page):
 
 
 @pytest.mark.parametrize("size", [(1366, 768), (390, 844)])
-def test_the_prepared_drawing_follows_its_prediction_and_nothing_below_it_moves(
+def test_the_preprocessed_drawing_follows_its_prediction_and_nothing_below_it_moves(
     page, draw_on_page, size
 ):
     before, places = page.viewport_size, []
     page.set_viewport_size({"width": size[0], "height": size[1]})
     for strokes in (DIGITS[1], ZIGZAG):  # a short text, and a longer one
         draw_on_page(page, strokes)
-        prediction, prepared, below = (
+        prediction, preprocessed, below = (
             page.locator(part).bounding_box()
-            for part in ("#prediction", "#prepared", "#choose")
+            for part in ("#prediction", "#preprocessed", "#choose")
         )
-        assert 0 < prepared["y"] - prediction["y"] - prediction["height"] < 20
+        assert 0 < preprocessed["y"] - prediction["y"] - prediction["height"] < 20
         places.append(below["y"])
     page.set_viewport_size(before)
     assert places[0] == places[1]

@@ -193,7 +193,7 @@ def test_switching_a_neuron_off_has_the_effect_of_zero_weights(page, models):
     assert toggle.get_attribute("aria-checked") == "true"
 
 
-def test_networks_in_integers_have_all_that_those_in_floats_have(page):
+def test_integer_networks_have_the_interface_of_float_networks(page):
     missing = page.evaluate(
         """[...Object.keys(model.trained),
           ...Object.getOwnPropertyNames(FloatNetwork.prototype)]

@@ -87,7 +87,7 @@ def guess(page, value):
 
 def board(page):
     """Return the pixels of the board, and the texts about image and network."""
-    ids = "#source, #prepared, #prediction, #epoch-text, #effect, #t-sum"
+    ids = "#source, #preprocessed, #prediction, #epoch-text, #effect, #t-sum"
     texts = page.locator(ids)
     return page.evaluate('$("board").toDataURL()'), texts.all_inner_texts()
 
@@ -98,7 +98,7 @@ def test_after_the_tour_the_drawing_the_epoch_and_the_switches_are_as_before(
     draw_on_page(page, [[(0.3, 0.2), (0.7, 0.2), (0.4, 0.8)], [(0.9, 0.9)]])
     page.evaluate("change({ networkIndex: 3, off: new Set([3]) }); select(1, 5)")
     before = board(page)
-    assert "1 stray stroke is ignored" in page.inner_text("#prepared")
+    assert "1 stray stroke is ignored" in page.inner_text("#preprocessed")
     page.locator("#start-tour").click()
     assert page.evaluate("state.off.size") == 0
     assert page.inner_text("#epoch-text").startswith("After epoch 20")
@@ -121,9 +121,9 @@ def test_the_board_shows_the_image_of_the_state(page, draw_on_page):
     draw_on_page(page, [[(0.3, 0.2), (0.7, 0.2), (0.4, 0.8)]])
     drawn = board(page)
     page.evaluate("window.earlier = state.shown; useTestImage(1)")
-    assert board(page) != drawn and page.locator("#prepared").is_hidden()
+    assert board(page) != drawn and page.locator("#preprocessed").is_hidden()
     page.evaluate("change({ shown: earlier })")
-    assert board(page) == drawn and page.locator("#prepared").is_visible()
+    assert board(page) == drawn and page.locator("#preprocessed").is_visible()
     # A new stroke is added to it.
     page.locator("#board").click(position={"x": 20, "y": 20})
     page.evaluate("new Promise(requestAnimationFrame)")
@@ -319,7 +319,7 @@ def test_the_card_never_covers_what_it_points_at(page, size):
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-@pytest.mark.parametrize("hidden", [1, 10])  # 10: some typical mistakes are correct
+@pytest.mark.parametrize("hidden", [1, 10])  # with 10, some mistakes are correct
 def test_the_numbers_are_those_of_the_network(open_page, untrained, hidden):
     page = open_page(render_page(untrained(hidden), name="without history"))
     right = {"neuron": 785, "sizes": 784 * hidden, "classes": hidden}

@@ -48,7 +48,7 @@ def test_a_drawing_is_straightened_once_and_a_test_image_is_not(page, draw_on_pa
         """() => {
           const { straightening } = model;
           model.straightening = null;
-          const { image } = prepareDrawing(state.shown.strokes);
+          const { image } = preprocessDrawing(state.shown.strokes);
           model.straightening = straightening;
           return [...image];
         }"""
@@ -56,7 +56,7 @@ def test_a_drawing_is_straightened_once_and_a_test_image_is_not(page, draw_on_pa
     ordinary = np.reshape(ordinary, (1, 28, 28)).astype(np.uint8)
     assert (drawn != ordinary).sum() > 50
     np.testing.assert_array_equal(drawn, straighten(ordinary))
-    assert "sheared to the mean slant" in page.inner_text("#prepared")
+    assert "sheared to the mean slant" in page.inner_text("#preprocessed")
     page.evaluate("useTestImage(0)")
     stored = page.evaluate("[...model.tensors.images.slice(0, 784)]")
     assert page.evaluate("[...state.shown.image]") == stored

@@ -45,18 +45,18 @@ def test_an_unsure_prediction_has_its_reason(detector, few):
     seven = few.val.images[0]
     noise = np.random.default_rng(1).integers(0, 256, (28, 28), dtype=np.uint8)
     images = np.stack([seven, seven, seven, noise, 0 * seven, seven])
-    findings = ["", "", "several", "", "blank", "not drawn"]
+    findings = ["", "", "several", "", "blank", "unusual"]
     probabilities = torch.full((6, 10), 1e-9)
     probabilities[:, 7] = 1
     probabilities[1, [4, 7, 9]] = torch.tensor([0.4, 0.5, 0.1])
     logits = probabilities.log()
     unsure = detector.reasons(images, logits)
     reasons = [found or why for found, why in zip(findings, unsure, strict=True)]
-    assert reasons == ["", "close", "several", "unlike", "blank", "not drawn"]
+    assert reasons == ["", "close", "several", "unlike", "blank", "unusual"]
     source = ImageSet("six", "", [""] * 6, [None] * 6, images, "ready")
-    prepared = PreprocessedImages(source, images, findings, (), how="")
+    preprocessed = PreprocessedImages(source, images, findings, (), how="")
     spec = datasets.spec("fashion_mnist")
-    predictions = Predictions(prepared, spec, logits, [*reasons, None])
+    predictions = Predictions(preprocessed, spec, logits, [*reasons, None])
     unlike = "the image does not look like the sneaker images in the training data"
     assert [predictions.doubt(row) for row in range(6)] == [
         "",

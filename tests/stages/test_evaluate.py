@@ -31,17 +31,17 @@ def table(workspace, name):
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory, draw):
-    """A folder with one image, because preparing ten takes a second."""
+    """A folder with one image, because preprocessing ten takes a second."""
     folder = tmp_path_factory.mktemp("images") / "drawn"
     draw(0, folder / "7.png")
     return folder
 
 
-def test_each_set_is_prepared_as_needed_and_the_tables_agree(
+def test_each_set_is_preprocessed_as_needed_and_the_tables_agree(
     workspace, digit_folder, monkeypatch
 ):
     spec = REGISTRY["digits"]
-    images, labels = spec.originals()  # preparing all of them would take seconds
+    images, labels = spec.originals()  # preprocessing all of them would take seconds
     few = replace(spec, originals=lambda: (images[:300], labels[:300]))
     monkeypatch.setitem(REGISTRY, "digits", few)
     results, printed = evaluate(workspace, "digits", digit_folder)

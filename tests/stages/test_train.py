@@ -21,8 +21,9 @@ from safetensors.numpy import load_file
 
 from pipeline import cli
 from pipeline.base import paths
-from pipeline.base.fingerprint import code_hashes, fingerprint
+from pipeline.base.fingerprint import fingerprint
 from pipeline.base.params import TRAINING_KEYS
+from pipeline.base.software import CORE
 from pipeline.model import load_trained_network, save_network
 from pipeline.tracking import find_training_run
 from pipeline.train import train
@@ -344,7 +345,7 @@ def test_a_module_that_is_edited_after_its_import_does_not_change_the_fingerprin
     clone, _ = edited
     (run,) = clone.runs()
     recorded = json.loads(clone.artifact(run, "code.json").read_text())
-    assert recorded == code_hashes()  # of the code before the edit
+    assert recorded == CORE.hashes  # of the code before the edit
     recorded = find_training_run(run.info.run_id, store=clone.outputs)
     training = read_training_run(recorded)
     expected = fingerprint(training.hyperparameters, training.metadata.data_sha256)

@@ -88,7 +88,7 @@ def settle(entries, listed):
             [graded("Ben Oz_2", "a1")],
             [("Ben Oz_2", "b2", OTHERS)],
         ),
-        # An unreadable second attempt takes no points.
+        # An unreadable second attempt does not cost the student any points.
         (
             [other("Ana Ruiz_1", "a1"), rejected("Ruiz Ana.zip", "b2")],
             [("Ana Ruiz_1", "a1", ""), ("Ruiz Ana.zip", "", USED)],

@@ -409,7 +409,7 @@ def test_rounding_on_top_of_another_mistake_gets_a_hint_if_other_answers_show_bo
         assert graded_by_name({"logit": guess}, inputs)["logit"].hint is None
 
 
-def test_one_digit_of_a_rounded_mistake_gets_half_a_point_with_an_answer_to_support_it(
+def test_a_rounded_mistake_with_one_digit_gets_half_a_point_if_an_answer_supports_it(
     new_inputs,
 ):
     found = {question.name: question for question in QUESTIONS}

@@ -6,7 +6,7 @@ import pytest
 
 from pipeline import PartlyFailed
 from pipeline.base.files import file_sha256
-from pipeline.base.fingerprint import code_hashes
+from pipeline.base.software import CORE
 from pipeline.cli import TrainConfig, from_python
 from pipeline.core import optimizer
 from pipeline.model import load_trained_network
@@ -114,7 +114,7 @@ def test_ctrl_c_in_the_last_epoch_has_no_effect_because_training_has_finished(
 
 
 def test_different_code_gives_a_different_network_and_a_report(own_copy, monkeypatch):
-    changed = code_hashes() | {"optimizer.py": "another hash"}
+    changed = CORE.hashes | {"optimizer.py": "another hash"}
     recorded = find_training_run(own_copy.run_id(), store=own_copy.outputs)
     (recorded.artifacts / "code.json").write_text(json.dumps(changed))
     monkeypatch.setattr(optimizer, "EPSILON", 1e-3)

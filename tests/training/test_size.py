@@ -90,7 +90,7 @@ for epochs in (1, {epochs}):
 """
 
 
-def test_a_training_run_has_as_many_copies_of_the_weight_history_as_it_checks(project):
+def test_the_check_of_memory_counts_all_copies_of_the_weight_history(project):
     runs = [Hyperparameters(**OTHERS, hidden=500, epochs=each) for each in (1, 26)]
     done = subprocess.check_output(
         [sys.executable, "-c", MEASURE.format(epochs=26)],

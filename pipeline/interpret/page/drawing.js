@@ -44,7 +44,7 @@ function withoutStray(all) {
 
 // Count the digits that stand side by side (from "left" to "right") or one above the
 // other, with more than a gap between them, as predict does. A part is a digit if its
-// height and area are not much smaller than those of the largest part.
+// height and area are not much smaller than the largest part's.
 function countDigits(kept, start, end, gap) {
   const parts = [], { constants } = model; // a part is a list of strokes
   const extents = () => parts.map((part) => extent(part.flat()));
@@ -63,8 +63,8 @@ function countDigits(kept, start, end, gap) {
 // aspect ratio and the outline, which is about twice as long as the lines if they do
 // not overlap. The thickness is half the width of the pen. Instead of its maximum, the
 // function checks the size of a dot.
-// `is_drawn` in unsure.py defines the limits. As in predict, the number of pieces does not
-// count in an image of the size of the board.
+// `has_usual_strokes` in unsure.py defines the limits. As in predict, the number of
+// pieces does not count in an image of the size of the board.
 function findingOf(lines) {
   const { left, right, top, bottom, side } = extent(lines.flat());
   const { max_aspect: aspect, max_break: gap, box, thin } = model.constants;
@@ -76,7 +76,7 @@ function findingOf(lines) {
   const along = sum(lines.flatMap((line) => line.slice(1).map(([x, y], i) =>
     Math.abs(x - line[i][0]) + Math.abs(y - line[i][1]))));
   return isDot(lines) || right - left > aspect * (bottom - top) ||
-    2 * along > outline * side ? "not drawn" : "";
+    2 * along > outline * side ? "unusual" : "";
 }
 
 // The finding of a test image: "blank" if all pixels are the same.
@@ -148,7 +148,7 @@ export function straighten(image, shear = shearOf(image)) {
 // Preprocess a drawing like MNIST's images. The result is 28x28 gray levels, the number
 // of strokes that were ignored, the finding, and the transform: pixel = offset + scale *
 // fraction, after which `shear(row)` moves a row to the left.
-export function prepareDrawing(drawn) {
+export function preprocessDrawing(drawn) {
   if (!drawn.length) return { image: new Uint8Array(PIXELS), stray: 0,
     finding: "blank", transform: null };
   const lines = withoutStray(drawn), { box, pen } = model.constants;

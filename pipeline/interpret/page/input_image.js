@@ -5,7 +5,7 @@
 import {
   $, element, gray, imageCanvas, paintPixels, plural, positionOn,
 } from "display.js";
-import { BOARD_PEN, findingOfImage, paintBoard, prepareDrawing } from "drawing.js";
+import { BOARD_PEN, findingOfImage, paintBoard, preprocessDrawing } from "drawing.js";
 import { change, className, model, network, state, testImage } from "model.js";
 
 export function useTestImage(index) {
@@ -19,7 +19,7 @@ export function useTestImage(index) {
 let pending = null;
 
 const useDrawing = (strokes) =>
-  change({ shown: { ...prepareDrawing(strokes), strokes, index: null } });
+  change({ shown: { ...preprocessDrawing(strokes), strokes, index: null } });
 
 // Return the strokes on the board, which the caller changes before the next frame.
 function strokesToChange() {
@@ -78,10 +78,10 @@ function showImage({ image, index, strokes, stray }) {
   context.imageSmoothingEnabled = false;
   if (index === null) paintBoard(strokes);
   else context.drawImage(imageCanvas(image), 0, 0, board.width, board.height);
-  $("prepared").hidden = !strokes.length;
+  $("preprocessed").hidden = !strokes.length;
   $("stray-text").textContent = !stray ? ""
     : `${plural(stray, "stray stroke")} ${stray === 1 ? "is" : "are"} ignored. `;
-  paintPixels($("prepared-image"), (pixel) => gray(image[pixel]));
+  paintPixels($("preprocessed-image"), (pixel) => gray(image[pixel]));
 }
 
 function markMistakes() {
