@@ -58,6 +58,7 @@ LIBRARIES = {
     "matplotlib": "plots",
     "mlflow": "tracking",
     "optuna": "sweeps",
+    "rich": "base",
 }
 MODULES = sorted(PIPELINE.rglob("*.py"))
 

@@ -5,16 +5,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 from pipeline.base.metric_names import VAL_ACCURACY
 from pipeline.base.progress import new_console, text_bar
 from pipeline.base.text import WIDTH, printable, wrap
 from pipeline.sweeps.jobs import Job, Outcome
 from pipeline.sweeps.plan import Plan
-
-if TYPE_CHECKING:
-    from rich.progress import Progress
 
 MAX_NAME = 36  # characters of a name, so that a result fits in 80 columns
 
@@ -50,16 +46,17 @@ class TimeLeft:
 class ProgressLines:
     """Prints the outcomes of a plan; `str` is the text of the bar."""
 
-    def __init__(
-        self, bar: "Progress", plan: Plan, *, to_train: int, workers: int
-    ) -> None:
+    def __init__(self, plan: Plan, *, to_train: int, workers: int) -> None:
         """Start with the jobs that have not ended; see `show_progress`."""
-        self._bar, self._plan, self._workers = bar, plan, workers
+        console = new_console(file=sys.stdout, highlight=False, soft_wrap=True)
+        self.bar, self._plan, self._workers = text_bar(console), plan, workers
         names = [job.short_name for job in (*plan.jobs, *plan.upcoming)]
         self._width = min(MAX_NAME, max(map(len, names), default=0))
         self._failed, self._to_train = 0, to_train
         self._time_left = TimeLeft(workers)
-        self._task = bar.add_task("", total=plan.size, completed=plan.ended, text=self)
+        self._task = self.bar.add_task(
+            "", total=plan.size, completed=plan.ended, text=self
+        )
 
     def add(self, outcome: Outcome) -> None:
         """Print a line for a training run that finished or failed.
@@ -76,7 +73,7 @@ class ProgressLines:
             if not outcome.reused:
                 self._time_left.add(time.monotonic())
         self._print(outcome.job, f"{text}  ({self._count})")
-        self._bar.update(self._task, completed=self._plan.ended)
+        self.bar.update(self._task, completed=self._plan.ended)
 
     @property
     def _count(self) -> str:
@@ -92,7 +89,7 @@ class ProgressLines:
         start = f"{name:{self._width}}" + ("  " if len(name) <= MAX_NAME else "\n  ")
         fits = len(start.split("\n")[-1]) + len(text) <= WIDTH
         line = start + text if fits else wrap(text, start=start)
-        self._bar.console.print(line, markup=False)
+        self.bar.console.print(line, markup=False)
 
     def __str__(self) -> str:
         """Return the counts and, after the first results, the time left."""
@@ -119,6 +116,6 @@ def show_progress(
             reuse a run, which takes little time.
         workers: The number of jobs that are trained at the same time.
     """
-    console = new_console(file=sys.stdout, highlight=False, soft_wrap=True)
-    with text_bar(console) as bar:
-        yield ProgressLines(bar, plan, to_train=to_train, workers=workers)
+    progress = ProgressLines(plan, to_train=to_train, workers=workers)
+    with progress.bar:
+        yield progress
