@@ -49,6 +49,7 @@ def homework(
     Raises:
         ConfigError: If settings are invalid; the message has one line per problem.
         UserError, OSError: If a file or the data set cannot be used.
+        FloatingPointError: If the loss or a weight becomes non-finite.
     """
     with output(quiet=quiet):
         return run_homework(from_python(HomeworkConfig, settings, folder))

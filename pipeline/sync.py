@@ -37,7 +37,7 @@ def sync(*, quiet: bool = False, **settings: Unpack[SyncKeywords]) -> dict[str, 
         ConfigError: If settings are invalid, or the server is missing.
         PartlyFailed: If the server rejected some runs. All other runs are copied first,
             and `error.result` has the URLs of their copies.
-        UserError: If the server does not respond.
+        UserError, OSError: If the store cannot be used, or the server does not respond.
     """
     with output(quiet=quiet):
         return run_sync(from_python(SyncConfig, settings))

@@ -56,11 +56,13 @@ def train(
 
     Returns:
         The training run. If no `folder` was given, the `folder` of the result is in the
-        store, because outputs/train/ contains only the last network.
+        store, because outputs/train/ contains only the last network. With
+        tracking="none", it is outputs/train/.
 
     Raises:
         ConfigError: If settings are invalid; the message has one line per problem.
         UserError, OSError: If the data or the store cannot be used.
+        PartlyFailed: If a reproduction differs. `error.result` is the training run.
         FloatingPointError: If the loss or a weight becomes non-finite.
     """
     with output(quiet=quiet):
@@ -100,7 +102,8 @@ def sweep(
     Raises:
         ConfigError: If settings or all combinations are invalid, so that there is no
             result; the message has one line per problem.
-        PartlyFailed: If training runs failed, or files of the best network are damaged.
+        UserError, OSError: If the data or the store cannot be used.
+        PartlyFailed: If training runs failed, or a file of the best network is damaged.
             All other networks are trained and recorded first, and `error.result` has
             all outcomes.
     """
@@ -117,12 +120,6 @@ def _check_callback(name: str, function: object) -> None:
         raise ConfigError(f"{name} must be a function, got {function!r:.40}")
 
 
-def run_train_or_sweep(command: Command[TrainConfig]) -> None:
-    """Run the training run or the sweep of a command line."""
-    run = run_sweep if command.is_sweep else run_train
-    run(command)
-
-
 def run_train(
     command: Command[TrainConfig],
     on_epoch: "Callable[[Epoch], object] | None" = None,
@@ -135,8 +132,8 @@ def run_train(
         store_dir(), server=cfg.server, experiment=cfg.recorded_in
     ) as tracker:
         with busy("loading PyTorch"):  # while another process imports MLflow
-            from pipeline.training.train import train_or_reproduce
-        return train_or_reproduce(command, tracker, on_epoch)
+            from pipeline.training.train import train
+        return train(command, tracker, on_epoch)
 
 
 def run_sweep(
@@ -150,4 +147,7 @@ def run_sweep(
 
 
 if __name__ == "__main__":
-    stage(run_train_or_sweep, TrainConfig)
+    stage(
+        lambda command: (run_sweep if command.is_sweep else run_train)(command),
+        TrainConfig,
+    )

@@ -31,6 +31,9 @@ def ui(**settings: Unpack[UiKeywords]) -> None:
 
 def run_ui(command: Command[UiConfig]) -> None:
     """Start the server, open the browser, and wait for Ctrl-C."""
+    from pipeline.tracking import import_mlflow
+
+    import_mlflow()
     from pipeline.tracking.ui import ui
 
     ui(run=command.config.run, browser=command.config.browser)

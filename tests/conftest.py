@@ -315,7 +315,7 @@ def trained_on_few(small_dataset, metadata_of):
     """Return a function that trains a network on 600 images, in 0.1 s."""
     from pipeline.core.loop import train_network
     from pipeline.core.network import network_from
-    from pipeline.model import TrainedNetwork
+    from pipeline.model import NetworkFile
 
     @lru_cache
     def make(hidden=20, seed=1):
@@ -323,7 +323,7 @@ def trained_on_few(small_dataset, metadata_of):
         metadata = metadata_of(**options)
         *_, last = train_network(small_dataset, metadata.hyperparameters)
         network, path = network_from(last.tensors), Path("model.safetensors")
-        return TrainedNetwork(network, metadata, path, run_id=None)
+        return NetworkFile(network, metadata, path, run_id=None)
 
     return make
 

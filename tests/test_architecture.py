@@ -63,19 +63,22 @@ LIBRARIES = {
 MODULES = sorted(PIPELINE.rglob("*.py"))
 
 
+def names_imported_by(node):
+    """Return the modules, and the names in modules, that a statement imports."""
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom):
+        assert not node.level, "imports are absolute"
+        assert node.names[0].name != "*", "names are imported by name"
+        return [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return []
+
+
 @cache
 def imports(path):
     """Return every module that a file imports, at its top or inside a function."""
-    modules = []
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            modules += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            assert not node.level, "imports are absolute"
-            assert node.names[0].name != "*", "names are imported by name"
-            names = [f"{node.module}.{alias.name}" for alias in node.names]
-            modules += [node.module, *names]
-    return modules
+    nodes = ast.walk(ast.parse(path.read_text()))
+    return [name for node in nodes for name in names_imported_by(node)]
 
 
 def place_of(path):
@@ -208,7 +211,7 @@ def test_the_implementations_of_the_stages_close_no_cycle_of_packages():
         # results_folder decides where results go, errors explains errors, and selection
         # finds the last network.
         (
-            {"base.paths.outputs_dir"},
+            {"base.paths.results_dir"},
             {"base/results_folder.py", "base/errors.py", "model/selection.py"},
         ),
     ],
@@ -452,15 +455,56 @@ def test_the_names_in_backticks_in_docstrings_and_comments_exist():
     assert not wrong
 
 
-def test_the_modules_that_import_mlflow_are_those_that_the_package_lists():
-    package = ast.get_docstring(
-        ast.parse((PIPELINE / "tracking/__init__.py").read_text())
-    )
-    listed = package.partition("These modules import MLflow:")[2]
-    named = {*re.findall(r"`(?:\w+/)?(\w+\.py)`", listed)}
-    importing = {
-        path.name
-        for path in PIPELINE.glob("tracking/**/*.py")
-        if "mlflow" in {name.split(".")[0] for name in imports(path)}
+def nodes_at_the_top(node):
+    """Yield the nodes that run when a module is imported."""
+    for child in ast.iter_child_nodes(node):
+        is_for_types = isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child)
+        if not isinstance(child, ast.FunctionDef) and not is_for_types:
+            yield child
+            yield from nodes_at_the_top(child)
+
+
+def imports_of_mlflow(nodes, modules):
+    """Return the nodes that import MLflow or one of the modules."""
+    imported = [(node, name) for node in nodes for name in names_imported_by(node)]
+    return [
+        node
+        for node, name in imported
+        if name.split(".")[0] == "mlflow" or name in modules
+    ]
+
+
+def test_mlflow_is_imported_only_after_its_telemetry_is_turned_off():
+    trees = {path: ast.parse(path.read_text()) for path in MODULES}
+    names = {
+        path: f"pipeline.{place_of(path)[:-3]}".replace("/", ".") for path in MODULES
     }
-    assert named == importing | {"ui.py", "pages.py"}
+    at_top = set()  # the modules whose import imports MLflow
+    while (
+        more := {
+            names[path]
+            for path, tree in trees.items()
+            if imports_of_mlflow(nodes_at_the_top(tree), at_top)
+        }
+        - at_top
+    ):
+        at_top |= more
+    package = ast.get_docstring(trees[PIPELINE / "tracking" / "__init__.py"])
+    listed = re.split(r"These\s+modules import MLflow:", package)[1]
+    files = {f"{name.split('.')[-1]}.py" for name in at_top}
+    assert {*re.findall(r"`(?:\w+/)?(\w+\.py)`", listed)} == files
+    inside = {"import_mlflow", "_client"}  # `_client` of recorder is called by others
+    checked = set()
+    for path in [path for path in MODULES if names[path] not in at_top]:
+        nodes = [x for x in ast.walk(trees[path]) if isinstance(x, ast.FunctionDef)]
+        for function in [node for node in nodes if node.name not in inside]:
+            calls = [x for x in ast.walk(function) if isinstance(x, ast.Call)]
+            entrances = [
+                call.lineno
+                for call in calls
+                if ast.unparse(call.func) in {"import_mlflow", "using_mlflow"}
+            ]
+            for node in imports_of_mlflow(ast.walk(function), at_top):
+                assert min(entrances, default=node.lineno) < node.lineno, path
+                checked.add(path.name)
+    assert {"ui.py", "recorder.py", "copier.py", "server_request.py"} <= checked

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 from pipeline import UserError
-from pipeline.base.paths import outputs_dir, store_dir
+from pipeline.base.paths import results_dir, store_dir
 
 # Errors of a system without enough disk space, open files, memory or processes, or with
 # a disk that is read-only.
@@ -37,7 +37,7 @@ def is_user_error(error: BaseException) -> bool:
     if not names:  # tempfile found no disk to which it can write
         return isinstance(error, FileNotFoundError) and error.errno is not None
     for path in map(Path, map(os.fsdecode, names)):
-        for folder in (outputs_dir(), store_dir()):
+        for folder in (results_dir(), store_dir()):
             for form in (Path.absolute, Path.resolve):
                 named, ours = form(path), form(folder)
                 if named.is_relative_to(ours) or ours.is_relative_to(named):

@@ -1,23 +1,27 @@
 """Locks between processes, and why there is no deadlock.
 
 A lock is a file. The operating system releases the lock when its process ends, even if
-the process is killed. The lock files of runs, checkpoints and results are deleted after
-use. `FileLock` opens a file before it locks the file. In between, another process can
-delete the file, and a third process can create and lock a new file. Since version 3.21,
-filelock detects a deleted file and opens the new file.
+the process is killed. "Test:" gives the name of a test that fails if this changes.
+
+The lock files of runs, checkpoints and results are deleted after use. `FileLock` opens
+a file before it locks the file. In between, another process can delete the file, and a
+third process can create a new file. Since version 3.21, filelock detects a deleted file
+and opens the new file. Test: "a lock file that is removed before it is locked".
 
 A thread that holds locks waits only for a lock of a later `Level`, so processes cannot
-wait for each other in a cycle. This rule ignores the locks of runs and checkpoints that
-a thread holds, because `on_epoch` may call a stage, which acquires the lock of the
-store. The locks of runs and checkpoints cause no deadlock for these reasons:
+wait for each other in a cycle. Test: "a thread cannot acquire a lock that comes".
+This rule ignores the locks of runs and checkpoints that a thread holds, because
+`on_epoch` may call a stage, which acquires the lock of the store. Test: "the lock of a
+run does not count". These locks, which a process claims, cause no deadlock:
 
 - No process waits for the lock of a checkpoint, because a locked checkpoint belongs to
-  another training run.
-- Only `run_lifecycle.start_run` waits for the lock of a run, while it holds the lock
-  of the store. `start_run` resumes a run only if its caller holds the lock of the
-  checkpoint or sweep, so the process that trained the run has ended. The process that
-  recorded the run may still be closing it, which needs the lock of the store.
-  Therefore, `run_lifecycle.close` releases the lock of the run first.
+  another training run. Test: "a thread may wait for the lock of a run".
+- Only `recorder.create_or_resume` waits for the lock of a run, while it holds the lock
+  of the store. Its caller holds the lock of the checkpoint or sweep of a run that is
+  resumed, so the process that trained the run has ended. The process that recorded the
+  run may still be closing it, which needs the lock of the store. Therefore,
+  `recorder.end` releases the lock of the run first.
+  Test: "a run that ends releases its lock before".
 """
 
 import sys
@@ -70,45 +74,41 @@ def lock(
         UserError: If the lock is not released in `seconds`. With None, the thread waits
             as long as necessary.
     """
-    check_order(level)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    file_lock = FileLock(path)
     try:
-        acquired = file_lock.acquire(timeout=0.2)
-    except Timeout:
+        file_lock = _acquire(path, level, seconds=0.2)
+    except UserError:
         say(waiting, file=sys.stderr)
-        try:
-            acquired = file_lock.acquire(timeout=-1 if seconds is None else seconds)
-        except Timeout:
-            raise _held_by_another(path) from None
-    with acquired:
-        _held.levels.append(level)
-        try:
-            yield
-        finally:
-            _held.levels.pop()
+        file_lock = _acquire(path, level, seconds=-1 if seconds is None else seconds)
+    _held.levels.append(level)
+    try:
+        yield
+    finally:
+        _held.levels.pop()
+        file_lock.release()
 
 
-def acquire(path: Path, *, seconds: float = 0.0) -> FileLock:
-    """Acquire the lock file at `path`, of a run or checkpoint; the caller releases it.
+def claim(path: Path, *, seconds: float = 0.0) -> FileLock:
+    """Lock the file at `path`, of a run or checkpoint; the caller releases the lock.
 
-    Unlike `lock`, this function does not record the level of the lock.
+    Other processes can see that this process is alive. Unlike a `lock`, this lock does
+    not count while the thread holds it.
 
     Raises:
         UserError: If another process does not release the lock in `seconds`.
     """
-    check_order(Level.RUN)
+    return _acquire(path, Level.RUN, seconds=seconds)
+
+
+def _acquire(path: Path, level: Level, *, seconds: float) -> FileLock:
+    check_order(level)
     path.parent.mkdir(parents=True, exist_ok=True)
     file_lock = FileLock(path)
     try:
         file_lock.acquire(timeout=seconds)
     except Timeout:
-        raise _held_by_another(path) from None
+        message = f"another process holds {path}: wait until it ends"
+        raise UserError(message) from None
     return file_lock
-
-
-def _held_by_another(path: Path) -> UserError:
-    return UserError(f"another process holds {path}: wait until it ends")
 
 
 def is_locked(path: Path) -> bool:

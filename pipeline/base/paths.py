@@ -1,7 +1,4 @@
-"""The folders of settings and results, and the names of the files of a network.
-
-No file is read or created here.
-"""
+"""The folders of settings and results, and the names of the files of a network."""
 
 import os
 from pathlib import Path
@@ -49,14 +46,27 @@ def project_dir() -> Path:
     return root if this_file.exists() else ROOT
 
 
-def outputs_dir() -> Path:
-    """Return the folder that all stages write to: outputs/, or `PIPELINE_OUTPUTS`."""
+def results_dir() -> Path:
+    """Return the folder of the results of all stages: outputs/, or `PIPELINE_OUTPUTS`.
+
+    In a temporary copy that DVC makes, it is outputs/ of the copy, from which DVC
+    takes the results.
+    """
     return _outputs_of(Path.cwd() if installed() else ROOT)
+
+
+def store_dir() -> Path:
+    """Return the folder of the store, the checkpoints and the sweeps.
+
+    This is also outputs/ or `PIPELINE_OUTPUTS`. In a temporary copy that DVC makes, it
+    is outputs/ of the clone, so that the files remain when DVC removes the copy.
+    """
+    return _outputs_of(project_dir())
 
 
 def data_dir() -> Path:
     """Return the folder with the files of all data sets."""
-    return outputs_dir() / "data"
+    return results_dir() / "data"
 
 
 def search_path() -> str:
@@ -69,15 +79,6 @@ def displayed(path: Path) -> Path:
     """Return a path as commands print it: relative if in the working directory."""
     cwd = Path.cwd()
     return path.relative_to(cwd) if path.is_relative_to(cwd) else path
-
-
-def store_dir() -> Path:
-    """Return the folder of the store, the checkpoints and the sweeps.
-
-    This is `outputs_dir()`. In a temporary copy that DVC makes, it is outputs/ of the
-    clone, so that the files remain when DVC removes the copy.
-    """
-    return _outputs_of(project_dir())
 
 
 def existing_folder(path: Path) -> Path:

@@ -70,18 +70,8 @@ def _set_up() -> None:
     os.environ.update(ONE_THREAD)
     # No command unpickles a file, because a pickle can run code.
     os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
-    disable_telemetry()
     limit_garbage_collection()
     signal.signal(signal.SIGTERM, _terminate)
-
-
-def disable_telemetry() -> None:
-    """Turn MLflow's telemetry off before MLflow is imported; keep a user's value.
-
-    Other processes inherit the variable. The variable stays set: if it were removed
-    later, another thread that copies the environment could fail.
-    """
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 
 def limit_garbage_collection() -> None:

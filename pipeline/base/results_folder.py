@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline import ConfigError
 from pipeline.base.files import atomic_folder
-from pipeline.base.paths import existing_folder, outputs_dir, user_path
+from pipeline.base.paths import existing_folder, results_dir, user_path
 
 
 def check_folder(folder: str | os.PathLike[str]) -> Path:
@@ -43,7 +43,7 @@ def _check_place(path: Path) -> None:
         raise ConfigError(f"folder must not be a file or be inside a file, got {path}")
     kept = {
         "the working directory": Path.cwd(),
-        "the folder of all results": outputs_dir(),
+        "the folder of all results": results_dir(),
     }
     for name, each in kept.items():
         if Path(os.path.realpath(each)).is_relative_to(path):
@@ -73,7 +73,7 @@ class ResultsFolder:
     @property
     def path(self) -> Path:
         """The folder that was given to the call, by default outputs/<name>."""
-        return self.given or outputs_dir() / self.name
+        return self.given or results_dir() / self.name
 
     def new(self) -> AbstractContextManager[Path]:
         """Yield a temporary folder for the results; see `atomic_folder`.

@@ -5,13 +5,17 @@ starts a second earlier.
 """
 
 from dataclasses import dataclass, field
+from time import time_ns
 
 import numpy as np
 from jaxtyping import Float
 
-from pipeline.core.clock import now
-
 Snapshot = dict[str, Float[np.ndarray, "..."]]  # the tensors of a network, by name
+
+
+def now() -> int:
+    """Return the time in milliseconds since 1970, as MLflow stores it."""
+    return time_ns() // 1_000_000
 
 
 @dataclass(frozen=True, eq=False)  # arrays cannot be compared as a whole

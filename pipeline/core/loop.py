@@ -21,11 +21,11 @@ from pipeline.core.dataset import Dataset, LabeledImages, Split, sample_rows
 from pipeline.core.epoch import Epoch
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.margin import min_margin
-from pipeline.core.metrics import agreement, cross_entropy
+from pipeline.core.metrics import agreement, cross_entropy, predicted
 from pipeline.core.network import Network, snapshot
 from pipeline.core.optimizer import Optimizer, new_optimizer
 
-# The gray levels and the one-hot labels of a batch.
+# The `levels` and the one-hot labels of a batch; see `Network.columns`.
 Batch = tuple[Float[Tensor, "batch 784"], Float[Tensor, "10 batch"]]
 
 
@@ -65,7 +65,7 @@ def shuffled_batches(
     Yields:
         For each epoch, its batches, and all labels in the same order. The last batch of
         an epoch can be smaller. A batch is valid until the next batch is requested,
-        because both use the same memory. New tensors would take 8% more time.
+        because both use the same memory, which is faster than new tensors.
     """
     images = torch.from_numpy(train.images).flatten(start_dim=1)  # (n, 784), in bytes
     labels = torch.from_numpy(train.labels).long()  # (n,)
@@ -101,8 +101,9 @@ def fit(
         state: The network, its optimizer, and the generator that shuffles the images.
         split: The training images, which are shuffled in every epoch, and the
             validation images.
-        hyperparameters: The batch size. `TrainingState.initial` and `Dataset.split`
-            use other fields. A new hyperparameter of the loop needs no new argument.
+        hyperparameters: The batch size. `TrainingState.initial` and
+            `Dataset.training_split` use other fields. A new hyperparameter of the loop
+            needs no new argument.
         epochs: The numbers of the epochs, such as range(1, 21).
 
     Yields:
@@ -122,15 +123,15 @@ def fit(
     gradient = torch.zeros_like(network.vector)  # (p,), filled again in each step
     out = network.views(gradient)
     # The logits of each step of an epoch, (10, batch). If the logits of all steps were
-    # columns of one tensor, a step would take 3% longer.
+    # columns of one tensor, a step would be slower.
     parts = torch.from_numpy(split.train.labels).split(batch_size)
     outputs = [network.vector.new_empty(CLASSES, len(part)) for part in parts]
     for number in epochs:
         start = perf_counter()
         batches, labels = next(shuffled)
-        with torch.inference_mode():  # autograd records nothing: 10% faster
-            for (images, targets), output in zip(batches, outputs, strict=True):
-                network.gradients(images, targets, out=out, logits=output)
+        with torch.inference_mode():  # faster, because autograd records nothing
+            for (levels, targets), output in zip(batches, outputs, strict=True):
+                network.gradients(levels, targets, out=out, logits=output)
                 optimizer.step(gradient)
         train = _score(torch.cat(outputs, dim=1).T, labels)
         val = score(network, split.val)
@@ -186,10 +187,9 @@ def score(network: Network, images: LabeledImages) -> dict[str, float]:
 def _score(
     logits: Float[Tensor, "n 10"], labels: Int[Tensor, " n"]
 ) -> dict[str, float]:
-    classes = logits.max(dim=1).indices
     return {
         "loss": cross_entropy(logits, labels).item(),
-        "accuracy": agreement(classes.numpy(), labels.numpy()),
+        "accuracy": agreement(predicted(logits), labels.numpy()),
     }
 
 

@@ -27,6 +27,11 @@ def cross_entropy(
     return -log_probabilities.gather(0, labels[None]).mean()
 
 
+def predicted(logits: Float[Tensor, "n classes"]) -> Int[np.ndarray, " n"]:
+    """Return the class with the highest logit of each row; in a tie, the first."""
+    return np.asarray(logits.max(dim=1).indices)
+
+
 def agreement(
     classes: Integer[np.ndarray, " n"], others: Integer[np.ndarray, " n"]
 ) -> float:

@@ -3,6 +3,9 @@
 The two dense layers, `layer_1` and `layer_2`, are initialized as in Keras and return
 their weights in Keras's layout. The network computes its gradients without autograd.
 Tests compare the gradients with autograd and with finite differences.
+
+Arguments named `images` and `levels` are gray levels, 0 to 255: `images` is an array
+(n, 28, 28), and `levels` is a tensor (batch, 784). `pixels` are in [0, 1].
 """
 
 from collections.abc import Callable, Mapping
@@ -17,6 +20,7 @@ from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from pipeline.core import CLASSES, PIXELS, SIDE, WHITE, UserError
 from pipeline.core.epoch import Snapshot
+from pipeline.core.metrics import predicted
 from pipeline.core.shapes import parameter_count
 
 BLOCK = 250  # images; see `blocks`
@@ -38,8 +42,10 @@ def check_images(images: object) -> UInt8[np.ndarray, "n 28 28"]:
         if array.dtype == np.uint8 and array.shape[1:] == (SIDE, SIDE):
             return np.require(array, requirements=["C", "W"])  # PyTorch needs both
         got = f"{array.dtype} with {array.shape}"
-    rule = "images must be gray levels, 0 to 255, as uint8 with the shape (n, 28, 28)"
-    raise UserError(f"{rule}, got {got}")
+    raise UserError(
+        "images must be gray levels, 0 to 255, as uint8 with the shape (n, 28, 28), "
+        f"got {got}"
+    )
 
 
 def blocks(
@@ -47,7 +53,7 @@ def blocks(
 ) -> list[Real[np.ndarray, "block 28 28"]]:
     """Divide images into blocks whose pixels fit in the processor's cache.
 
-    For 60,000 images, the network is then five times as fast as with one block.
+    For all images of a data set, this is faster than one block.
     """
     starts = range(0, max(1, len(images)), BLOCK)  # without images, one empty block
     return [images[row : row + BLOCK] for row in starts]
@@ -155,7 +161,7 @@ class Network(nn.Module):
 
     def columns(
         self,
-        images: Float[Tensor, "batch 784"],
+        levels: Float[Tensor, "batch 784"],
         *,
         logits: Float[Tensor, "10 batch"] | None = None,
     ) -> tuple[Float[Tensor, "hidden batch"], Float[Tensor, "10 batch"]]:
@@ -165,19 +171,19 @@ class Network(nn.Module):
         training, than in `forward`.
 
         Args:
-            images: The gray levels, 0 to 255. In this argument, each image is a row.
+            levels: The gray levels, 0 to 255. In this argument, each image is a row.
             logits: The tensor that receives the logits; by default, a new tensor.
         """
         # (hidden, 784), (hidden, 1), (10, hidden), (10, 1)
         w_1, b_1, w_2, b_2 = self.tensors
         # addmm(b, w, x, alpha=a) is b + a (w x). With a = 1/255, the product turns gray
         # levels into pixels. A method with a final _ works in place.
-        hidden = torch.addmm(b_1, w_1, images.T, alpha=1 / WHITE).relu_()
+        hidden = torch.addmm(b_1, w_1, levels.T, alpha=1 / WHITE).relu_()
         return hidden, torch.addmm(b_2, w_2, hidden, out=logits)
 
     def gradients(
         self,
-        images: Float[Tensor, "batch 784"],
+        levels: Float[Tensor, "batch 784"],
         targets: Float[Tensor, "10 batch"],
         *,
         out: list[Float[Tensor, "_ _"]],
@@ -186,7 +192,7 @@ class Network(nn.Module):
         """Compute the gradient of the mean cross-entropy of a batch.
 
         Args:
-            images: The gray levels of the images, 0 to 255.
+            levels: The gray levels of the images, 0 to 255.
             targets: The labels, one-hot: 1 in the row of the class, else 0.
             out: The tensors that receive the gradients of `self.tensors`. If `out` are
                 the `views` of a vector, the vector then contains the whole gradient.
@@ -199,17 +205,17 @@ class Network(nn.Module):
         _, _, w_2, _ = self.tensors
         d_w_1, d_b_1, d_w_2, d_b_2 = out  # d_x is the gradient of x
         # Forward pass: from the pixels to the logits.
-        hidden, logits = self.columns(images, logits=logits)
+        hidden, logits = self.columns(levels, logits=logits)
         # Backward pass: the chain rule, from the loss back to each layer's weights.
         # The loss is a mean over the batch: the derivative is (p - y) / batch.
-        count = _as_tensor(images.shape[0])  # len() of a tensor takes 2 µs
+        count = _as_tensor(levels.shape[0])  # len() of a tensor is slower
         d_logits = logits.softmax(dim=0).sub_(targets).div_(count)  # (10, batch)
         torch.mm(d_logits, hidden.T, out=d_w_2)  # (10, hidden)
         torch.sum(d_logits, dim=1, keepdim=True, out=d_b_2)  # (10, 1)
         # The slope of ReLU is 1 where its output is positive, else 0.
         d_hidden = torch.mm(w_2.T, d_logits).mul_(hidden.sign())  # (hidden, batch)
         # (hidden, 784); with beta=0, the first argument is ignored.
-        torch.addmm(d_w_1, d_hidden, images, beta=0, alpha=1 / WHITE, out=d_w_1)
+        torch.addmm(d_w_1, d_hidden, levels, beta=0, alpha=1 / WHITE, out=d_w_1)
         torch.sum(d_hidden, dim=1, keepdim=True, out=d_b_1)  # (hidden, 1)
 
     @torch.no_grad()
@@ -226,13 +232,16 @@ class Network(nn.Module):
 
         Raises:
             UserError: If the images are not uint8 with the shape (n, 28, 28).
-                `classify` raises this error too.
         """
         return np.asarray(self.logits(check_images(images)).softmax(dim=1))
 
     def classify(self, images: GrayLevels) -> Int[np.ndarray, " n"]:
-        """Return the most probable class of gray-level images."""
-        return np.asarray(self.logits(check_images(images)).argmax(dim=1))
+        """Return the most probable class of gray-level images.
+
+        Raises:
+            UserError: See `predict`.
+        """
+        return predicted(self.logits(check_images(images)))
 
     @property
     def hidden(self) -> int:
@@ -247,7 +256,7 @@ class Network(nn.Module):
 
 @cache
 def _as_tensor(number: int) -> Float[Tensor, ""]:
-    """Convert a number once: converting it in each step would take 10% more time."""
+    """Convert a number once, because converting it in each step is slower."""
     return torch.tensor(number, dtype=torch.float32)
 
 

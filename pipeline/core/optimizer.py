@@ -34,7 +34,7 @@ class Adam:
         self.square = torch.zeros_like(parameters)  # moving average of their squares
         self.root = torch.zeros_like(parameters)  # buffer for the roots of `square`
         # Arrays that share the memory of `square` and `root`, and constants as tensors.
-        # If each step made these conversions, a step would take a third longer.
+        # If each step made these conversions, a step would be slower.
         self.arrays = self.square.numpy(), self.root.numpy()
         self.beta_2, self.epsilon = parameters.new_tensor([BETA_2, EPSILON])
 

@@ -6,13 +6,13 @@ belong to this project, such as commands and workers, also set
 `base.process.ONE_THREAD`, which the libraries read when they are imported.
 """
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Lock, Thread
 
 import torch
 
-_lock = threading.Lock()
+_lock = Lock()
 _blocks = 0  # open blocks, in all Python threads
 _precision = "highest"  # of matrix products, before the first block
 
@@ -35,15 +35,32 @@ def one_thread() -> Iterator[None]:
         if _blocks == 0:
             _precision = torch.get_float32_matmul_precision()
         _blocks += 1
-        torch.set_float32_matmul_precision("highest")
-    torch.set_num_threads(1)
-    torch.set_flush_denormal(True)  # 10% faster, with identical weights
     try:
+        torch.set_float32_matmul_precision("highest")
+        torch.set_flush_denormal(True)  # faster, with identical weights
+        _set_threads(1)
         yield
     finally:
         torch.set_flush_denormal(flushes_denormal)
-        torch.set_num_threads(threads)
         with _lock:
             _blocks -= 1
             if _blocks == 0:
                 torch.set_float32_matmul_precision(_precision)
+        _set_threads(threads)
+
+
+def _set_threads(number: int) -> None:
+    """Set the number of threads of PyTorch for this Python thread only.
+
+    `torch.set_num_threads` also sets the number with which other Python threads start
+    to use PyTorch. Two new threads read this number and restore it.
+    """
+    others: list[int] = []
+    read = Thread(target=lambda: others.append(torch.get_num_threads()))
+    restore = Thread(target=lambda: torch.set_num_threads(*others))
+    with _lock:
+        read.start()
+        read.join()
+        torch.set_num_threads(number)
+        restore.start()
+        restore.join()

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from pipeline.base.csv_files import to_rows
 from pipeline.base.text import short_repr
+from pipeline.core.metrics import predicted
 from pipeline.datasets import DatasetSpec
 from pipeline.images import ImageSet, PreprocessedImages
 from pipeline.images.unsure import TEXTS, Reason, images_of
@@ -44,8 +45,8 @@ class Predictions:
 
     @cached_property
     def classes(self) -> Int[np.ndarray, " n"]:
-        """The class of each image with the highest logit; in a tie, the first."""
-        return np.asarray(self.logits.argmax(dim=1))
+        """The predicted class of each image."""
+        return predicted(self.logits)
 
     @cached_property
     def confidence(self) -> Float[np.ndarray, " n"]:

@@ -34,6 +34,7 @@ class Interrupt:
             if epoch == epochs[-1]:
                 self.message = "not stopping, because this is the last epoch"
             yield epoch
+        self.message = "not stopping, because all epochs are trained"
 
     def check(self, message: str) -> None:
         """Raise a KeyboardInterrupt if Ctrl-C was pressed."""

@@ -39,7 +39,6 @@ class LocalExecutor(Executor):
 
         Without modules, a process starts when it gets its first task.
         """
-        # The hash must be taken before somebody edits the code.
         self._software = Software.here()
         self._modules = modules
         self._processes: list[HelperProcess | None] = [None] * workers

@@ -39,14 +39,14 @@ def finetune(
     steps = epochs * math.ceil(len(train) / BATCH_SIZE)
     for _ in range(epochs):
         batches, _ = next(shuffled)
-        with torch.inference_mode():  # autograd records nothing: 10% faster
-            for images, targets in batches:
+        with torch.inference_mode():  # faster, because autograd records nothing
+            for levels, targets in batches:
                 cosine = math.cos(math.pi * adam.steps / steps)
                 adam.lr = LEARNING_RATE * (1 + cosine) / 2
                 rounded.vector.copy_(network.vector)
                 w_1 = rounded.tensors[0]
                 w_1.copy_(_rounded(w_1, bits=bits))
-                rounded.gradients(images, targets, out=out)
+                rounded.gradients(levels, targets, out=out)
                 adam.step(gradient)
         yield network_from(snapshot(network))
 

@@ -13,7 +13,7 @@ from pipeline.core import CLASSES, PIXELS
 from pipeline.integers.bit_widths import BIT_WIDTHS
 from pipeline.integers.integer_network import IntegerNetwork
 from pipeline.integers.quantized_model import QuantizedModel
-from pipeline.model import TrainedNetwork
+from pipeline.model import NetworkFile
 
 INTEGERS_FILE = "integers.safetensors"  # the name of the file in outputs/export/
 
@@ -85,7 +85,7 @@ def load_integers(path: Path) -> StoredIntegers:
     )
 
 
-def find_integers(trained: TrainedNetwork, last: Path) -> StoredIntegers:
+def find_integers(trained: NetworkFile, last: Path) -> StoredIntegers:
     """Return the integers of a network.
 
     The last export takes precedence over exports in the network's run. If there are

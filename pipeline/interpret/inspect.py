@@ -11,7 +11,7 @@ from pipeline.base.paths import (
     WEIGHT_HISTORY_FILE,
     data_dir,
     displayed,
-    outputs_dir,
+    results_dir,
     store_dir,
     user_path,
 )
@@ -40,7 +40,7 @@ from pipeline.interpret.names import BIAS
 from pipeline.interpret.page import PAGE_FILE, record_page
 from pipeline.model import (
     Histories,
-    TrainedNetwork,
+    NetworkFile,
     load_detector,
     load_histories,
     load_trained_network,
@@ -107,13 +107,12 @@ def inspect(cfg: InspectConfig, folder: Path | None) -> Inspection:
             result = _compare(trained, other, both, dataset, own)
         else:
             own = ResultsFolder("inspect", folder)
-            analysis = ModelAnalysis(trained, dataset, histories)
-            result = _analyze(cfg, analysis, own)
+            result = _analyze(cfg, trained, histories, dataset, own)
     say(result.text)
     return result
 
 
-def _describe_arrays(trained: TrainedNetwork) -> str:
+def _describe_arrays(trained: NetworkFile) -> str:
     """Return the arrays in NumPy's abbreviated form."""
     parts = []
     for name in ("layer_1", "layer_2"):
@@ -123,7 +122,7 @@ def _describe_arrays(trained: TrainedNetwork) -> str:
     return "\n".join([*parts, f"all values  {displayed(trained.path)}"])
 
 
-def _other_network(against: str, server: str | None) -> TrainedNetwork:
+def _other_network(against: str, server: str | None) -> NetworkFile:
     """Read the network of against=: a file or a run."""
     path = user_path(against, key="against")
     with busy("loading the other network"):
@@ -137,17 +136,21 @@ def _other_network(against: str, server: str | None) -> TrainedNetwork:
 
 
 def _analyze(
-    cfg: InspectConfig, analysis: ModelAnalysis, own: ResultsFolder
+    cfg: InspectConfig,
+    trained: NetworkFile,
+    histories: Histories,
+    dataset: Dataset,
+    own: ResultsFolder,
 ) -> Inspection:
     """Write and log all results; the text is the tutorial."""
-    trained = analysis.trained
+    analysis = ModelAnalysis(trained, dataset, histories)
     tracker = tracking.new_tracker(
         store_dir(), server=cfg.server, experiment=cfg.recorded_in
     )
     with busy("analyzing the network"):
         tutorial = interpret.render_tutorial(analysis)
         name = network_name(
-            trained.params, dataset=analysis.dataset.name, sha256=trained.weights_sha256
+            trained.params, dataset=dataset.name, sha256=trained.weights_sha256
         )
     with (
         tracker.reopen_run(
@@ -188,7 +191,7 @@ def _log_analysis(run: "Run", paths: Sequence[Path], counts: Mapping[str, int]) 
 def _explain_neurons(
     cfg: InspectConfig,
     neurons: list[str],
-    trained: TrainedNetwork,
+    trained: NetworkFile,
     histories: Histories,
     dataset: Dataset,
     own: ResultsFolder,
@@ -222,10 +225,10 @@ def _explain_neurons(
 
 
 def _find_integers(
-    cfg: InspectConfig, trained: TrainedNetwork
+    cfg: InspectConfig, trained: NetworkFile
 ) -> tuple[IntegerNetwork, str]:
     """Return the quantized network, and a paragraph that says where it comes from."""
-    last = outputs_dir() / "export"
+    last = results_dir() / "export"
     try:
         stored = find_integers(trained, last)
     except UserError as error:
@@ -245,7 +248,7 @@ def _find_integers(
 
 def _show_weight(
     location: ParameterLocation,
-    trained: TrainedNetwork,
+    trained: NetworkFile,
     histories: Histories,
     dataset: Dataset,
     own: ResultsFolder,
@@ -272,8 +275,8 @@ def _show_weight(
 
 
 def _compare(
-    a: TrainedNetwork,
-    b: TrainedNetwork,
+    a: NetworkFile,
+    b: NetworkFile,
     histories: Sequence[Histories],
     dataset: Dataset,
     own: ResultsFolder,

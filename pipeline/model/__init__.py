@@ -17,6 +17,7 @@ from pipeline.model.storage import (
     save_weight_history,
 )
 from pipeline.model.trained_network import (
+    NetworkFile,
     TrainedNetwork,
     load_recorded_network,
     load_trained_network,

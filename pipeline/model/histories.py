@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pipeline.base.paths import HISTORY_FILE, WEIGHT_HISTORY_FILE
 from pipeline.base.run_files import History, belongs_elsewhere, read_history
 from pipeline.model.storage import WeightHistory, load_weight_history
-from pipeline.model.trained_network import TrainedNetwork
+from pipeline.model.trained_network import NetworkFile
 
 
 @dataclass(frozen=True, eq=False)  # arrays cannot be compared as a whole
@@ -19,14 +19,14 @@ class Histories:
     metrics: History | None = None  # the content of history.csv
 
 
-def load_histories(trained: TrainedNetwork) -> Histories:
+def load_histories(trained: NetworkFile) -> Histories:
     """Read the histories in the folder of a trained network.
 
     Raises:
         UserError: If a file is damaged, or has the weights or the number of epochs of
             another training run.
     """
-    weights, metrics, epochs = None, None, trained.epochs
+    weights, metrics, epochs = None, None, trained.params.get("epochs")
     path = trained.path.with_name(WEIGHT_HISTORY_FILE)
     if path.exists():
         weights = load_weight_history(path, network=trained.network)

@@ -11,6 +11,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from pipeline.core.margin import margin
+from pipeline.core.metrics import predicted
 from pipeline.datasets import ClassComponents
 
 
@@ -31,10 +32,9 @@ class OodDetector:
             images: The input of the network.
             logits: The output of the network.
         """
-        classes = logits.argmax(dim=1).numpy()
         probabilities = logits.softmax(dim=1).numpy()
         rules = {  # the first rule that applies is the reason
-            "unlike": self.components.is_unlike(images, classes),
+            "unlike": self.components.is_unlike(images, predicted(logits)),
             "close": margin(probabilities) < self.min_margin,
         }
         reasons: list[Literal["", "unlike", "close"]]

@@ -12,11 +12,12 @@ from typing import Any, Required, TypedDict, Unpack
 from pipeline import UserError, datasets
 from pipeline.base import files
 from pipeline.base.params import differing_params
-from pipeline.base.paths import NETWORK_PATH, outputs_dir, user_path
+from pipeline.base.paths import NETWORK_PATH, results_dir, user_path
 from pipeline.core.dataset import Dataset
 from pipeline.model.histories import Histories, load_histories
 from pipeline.model.ood import Detector, MissingDetector, OodDetector
 from pipeline.model.trained_network import (
+    NetworkFile,
     TrainedNetwork,
     load_recorded_network,
     load_trained_network,
@@ -35,7 +36,7 @@ class Selection(TypedDict, total=False):
     expected: Mapping[str, Any]
 
 
-def select_trained_network(**selection: Unpack[Selection]) -> TrainedNetwork:
+def select_trained_network(**selection: Unpack[Selection]) -> NetworkFile:
     """Read the network that a command selects.
 
     Raises:
@@ -49,7 +50,7 @@ def select_trained_network(**selection: Unpack[Selection]) -> TrainedNetwork:
 
 def select_with_histories(
     **selection: Unpack[Selection],
-) -> tuple[TrainedNetwork, Histories]:
+) -> tuple[NetworkFile, Histories]:
     """Read the network that a command selects, and its histories.
 
     Raises:
@@ -67,7 +68,7 @@ def _selected(
     store: Path,
     server: str | None = None,
     expected: Mapping[str, Any] | None = None,
-) -> Iterator[TrainedNetwork]:
+) -> Iterator[NetworkFile]:
     """Yield a network whose folder no training run replaces in the block."""
     if model:
         yield load_trained_network(user_path(model, key="model"))
@@ -75,7 +76,7 @@ def _selected(
     if run is not None:
         yield select_recorded_network(run, store=store, server=server)
         return
-    last = outputs_dir() / NETWORK_PATH
+    last = results_dir() / NETWORK_PATH
     with files.folder_lock(last.parent):
         if not os.path.lexists(last):
             raise UserError(f"{last} is missing: run python -m pipeline.train")
@@ -86,7 +87,7 @@ def _selected(
 
 def select_recorded_network(
     run: str, *, store: Path, server: str | None
-) -> TrainedNetwork:
+) -> NetworkFile:
     """Find a run and read its network.
 
     Raises:
@@ -95,7 +96,7 @@ def select_recorded_network(
     return load_recorded_network(find_training_run(run, store=store, server=server))
 
 
-def _check_params(trained: TrainedNetwork, expected: Mapping[str, Any]) -> None:
+def _check_params(trained: NetworkFile, expected: Mapping[str, Any]) -> None:
     """Raise a UserError if the params of a network differ from the settings."""
     found = trained.params  # {} if the file records none
     actual, wanted = differing_params(found, expected if found else {})

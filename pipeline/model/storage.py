@@ -40,7 +40,8 @@ class Metadata(BaseModel):
     """
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-    # The name of the data set, which may not be available on this machine.
+    # The name of the data set where the network was trained. On this machine, the same
+    # images can have another name (`DataFile.name`) or be missing.
     dataset: str = Field(
         pattern=re.compile(rf"^[{NAME_CHARACTERS}]+\Z"), max_length=255
     )

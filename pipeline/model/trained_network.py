@@ -1,4 +1,4 @@
-"""The file of a trained network, from the folder of a training run or from elsewhere.
+"""A trained network, and its file in the folder of a training run or elsewhere.
 
 `histories` reads the histories in the same folder. `training/training_files.py` writes
 and reads the whole folder of a training run.
@@ -33,18 +33,10 @@ EXERCISE_SPLIT: SplitName = "exercise"
 
 @dataclass(frozen=True, eq=False)  # networks cannot be compared as a whole
 class TrainedNetwork:
-    """The file of a trained network."""
+    """A network and its metadata: a `NetworkFile`, or part of a `TrainingRun`."""
 
     network: Network
     metadata: Metadata | None  # None if another program wrote the file
-    path: Path  # the network's file
-    # The id in run.json. `reopen_run` uses this run if it has the same weights.
-    run_id: str | None
-
-    def __repr__(self) -> str:
-        """Return a short description, for a notebook."""
-        known = {"dataset": self.dataset, "run_id": self.run_id, "path": self.path}
-        return short_repr(self, network=describe_layers(self.network), **known)
 
     @cached_property
     def weights_sha256(self) -> str:
@@ -76,11 +68,6 @@ class TrainedNetwork:
         return self.metadata.hyperparameters.split if self.metadata else EXERCISE_SPLIT
 
     @property
-    def epochs(self) -> int | None:
-        """The number of epochs of the training run; None if it is not recorded."""
-        return self.metadata.hyperparameters.epochs if self.metadata else None
-
-    @property
     def params(self) -> dict[str, Any]:
         """The params of the training run; {} if they are not recorded."""
         return self.metadata.params if self.metadata else {}
@@ -100,7 +87,21 @@ class TrainedNetwork:
         """Return which pixels are 0 in all images of the training run."""
         return np.asarray(self.images_with_ink(dataset) == 0)
 
-    def require_two_layers(self) -> "TrainedNetwork":
+
+@dataclass(frozen=True, eq=False)
+class NetworkFile(TrainedNetwork):
+    """The file of a trained network."""
+
+    path: Path
+    # The id in run.json. `reopen_run` uses this run if it has the same weights.
+    run_id: str | None
+
+    def __repr__(self) -> str:
+        """Return a short description, for a notebook."""
+        known = {"dataset": self.dataset, "run_id": self.run_id, "path": self.path}
+        return short_repr(self, network=describe_layers(self.network), **known)
+
+    def require_two_layers(self) -> "NetworkFile":
         """Return this object, for explanations and exports that assume two layers.
 
         Raises:
@@ -125,7 +126,7 @@ def _dense_layers(network: Network) -> list[Dense]:
     return [layer for layer in network.children() if isinstance(layer, Dense)]
 
 
-def load_trained_network(path: Path) -> TrainedNetwork:
+def load_trained_network(path: Path) -> NetworkFile:
     """Read a network, and the id of its run from `run.json` in the same folder.
 
     Raises:
@@ -134,10 +135,10 @@ def load_trained_network(path: Path) -> TrainedNetwork:
     network, metadata = load_network(path)
     beside = path.with_name(RUN_FILE)
     run_id = read_run_file(beside).run_id if beside.is_file() else None
-    return TrainedNetwork(network, metadata, path, run_id)
+    return NetworkFile(network, metadata, path, run_id)
 
 
-def load_recorded_network(run: RecordedRun) -> TrainedNetwork:
+def load_recorded_network(run: RecordedRun) -> NetworkFile:
     """Read the network of a recorded training run.
 
     Raises:

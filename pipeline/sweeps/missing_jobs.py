@@ -1,6 +1,6 @@
 """Trains the missing jobs of a sweep in its run, and completes the run.
 
-`_Recorder` records all outcomes. Only `compute_training_run` runs in the workers.
+`_Recorder` records all outcomes. Only `train_unrecorded` runs in the workers.
 """
 
 import itertools
@@ -24,7 +24,7 @@ from pipeline.sweeps.progress import ProgressLines, show_progress
 from pipeline.sweeps.recorded import Processors, RecordedSweep
 from pipeline.sweeps.report import Report
 from pipeline.sweeps.result import SweepResult, failure_message
-from pipeline.training.computation import compute_training_run
+from pipeline.training.unrecorded_training import train_unrecorded
 
 
 def train_missing(sweep: OpenSweep, executor: Executor) -> SweepResult:
@@ -37,7 +37,7 @@ def train_missing(sweep: OpenSweep, executor: Executor) -> SweepResult:
     """
     plan, recorded = sweep.plan, sweep.recorded
     jobs = [*plan.jobs, *plan.upcoming]
-    sweep.tracker.open_store()
+    sweep.tracker.prepare()
     with sweep.tracker.start_run(
         name=sweep.name,
         params=_common_params(jobs),
@@ -109,7 +109,7 @@ def _train(
                     arguments = {"hyperparameters": job.hyperparameters}
                     yield Task(job, job.data_file, arguments)
 
-        for result in executor.run(compute_training_run, tasks()):
+        for result in executor.run(train_unrecorded, tasks()):
             recorder.record(result)
     done = f"{plan.ended:,} of {plan.size:,} training runs"
     remedy = RESUME if sweep.tracker.is_recorded else AGAIN

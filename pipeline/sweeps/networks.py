@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from pipeline import UserError
 from pipeline.base.params import TRAINING_KEYS
 from pipeline.base.tags import SWEPT_TAG
-from pipeline.model import TrainedNetwork, load_recorded_network
+from pipeline.model import NetworkFile, load_recorded_network
 from pipeline.sweeps.configurations import sort_key
 from pipeline.sweeps.recorded import find_sweep
 from pipeline.tracking import RecordedRun, recorded_params
@@ -17,7 +17,7 @@ class SweptNetwork(NamedTuple):
     """A network, and the options and values that its sweep varies, if any."""
 
     varied_values: Mapping[str, Any]
-    trained: TrainedNetwork
+    trained: NetworkFile
     run_id: str | None = None  # the child of a sweep that trained the network, if any
 
 

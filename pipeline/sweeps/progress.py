@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 
@@ -15,32 +15,26 @@ from pipeline.sweeps.plan import Plan
 MAX_NAME = 36  # characters of a name, so that a result fits in 80 columns
 
 
-class TimeLeft:
-    """Estimates the time that is left from the times at which results have arrived.
+def time_left(
+    times: Sequence[float], now: float, *, missing: int, workers: int
+) -> float | None:
+    """Return the seconds until the missing results have arrived, None if unknown.
 
-    The results of all workers can arrive at the same time, so the rate is measured over
-    whole rounds, with a result of each worker. For equal jobs, the estimate is then
-    exact after each round.
+    The results of all workers can arrive at the same time, so the pace is that of as
+    many whole rounds as possible, with a result of each worker. For equal jobs, the
+    estimate is then exact after each round.
+
+    Args:
+        times: When results have arrived, in seconds.
+        now: The present time.
+        missing: The number of results that have not arrived.
+        workers: The number of results that are computed at a time.
     """
-
-    def __init__(self, workers: int) -> None:
-        """Start without results; `workers` results are computed at a time."""
-        self._workers = workers
-        self._times = list[float]()  # of all results
-
-    def add(self, now: float) -> None:
-        """Count a result that has arrived at the time `now`, in seconds."""
-        self._times.append(now)
-
-    def seconds(self, missing: int, now: float) -> float | None:
-        """Return the time for the missing results; None until the rate is known."""
-        later = len(self._times) - 1  # the results after the first one
-        if later < self._workers:
-            return None
-        whole = later - later % self._workers  # the results of whole rounds
-        last = self._times[-1]
-        pace = (last - self._times[-1 - whole]) / whole
-        return max(0.0, last + pace * missing - now)
+    rounds = times[::-workers]  # the last result, and the results whole rounds earlier
+    if len(rounds) < 2:
+        return None
+    pace = (rounds[0] - rounds[-1]) / (len(rounds) - 1) / workers
+    return max(0.0, rounds[0] + pace * missing - now)
 
 
 class ProgressLines:
@@ -53,7 +47,7 @@ class ProgressLines:
         names = [job.short_name for job in (*plan.jobs, *plan.upcoming)]
         self._width = min(MAX_NAME, max(map(len, names), default=0))
         self._failed, self._to_train = 0, to_train
-        self._time_left = TimeLeft(workers)
+        self._times = list[float]()  # when the results of training have arrived
         self._task = self.bar.add_task(
             "", total=plan.size, completed=plan.ended, text=self
         )
@@ -71,7 +65,7 @@ class ProgressLines:
             effort = "reused" if outcome.reused else f"{outcome.seconds:5.1f} s"
             text = f"{VAL_ACCURACY} {outcome.accuracy:6.2%} {effort:>7}"
             if not outcome.reused:
-                self._time_left.add(time.monotonic())
+                self._times.append(time.monotonic())
         self._print(outcome.job, f"{text}  ({self._count})")
         self.bar.update(self._task, completed=self._plan.ended)
 
@@ -98,7 +92,8 @@ class ProgressLines:
         parts = [self._count, f"{min(self._workers, left)} running"]
         if self._failed:
             parts.append(f"{self._failed:,} failed")
-        seconds = self._time_left.seconds(left, time.monotonic())
+        now, workers = time.monotonic(), self._workers
+        seconds = time_left(self._times, now, missing=left, workers=workers)
         if seconds is not None:
             parts.append(f"about {timedelta(seconds=round(seconds))} left")
         return ", ".join(parts)

@@ -20,7 +20,7 @@ from pipeline.sweeps.jobs import Outcome, failed_jobs
 from pipeline.tracking import find_training_run
 
 if TYPE_CHECKING:
-    from pipeline.model import TrainedNetwork
+    from pipeline.model import NetworkFile
 
 MAX_REASONS = 3  # the number of different errors in an error message
 
@@ -101,7 +101,7 @@ class SweepResult:
         types = dict.fromkeys([*self._metric_names, "seconds"], "float64")
         return DataFrame(self.rows()).astype(types | {"parameters": "Int64"})
 
-    def load_best(self) -> "TrainedNetwork":
+    def load_best(self) -> "NetworkFile":
         """Return the network of the `best` training run.
 
         `load_best().network.predict(images)` maps images (n, 28, 28) of uint8 to

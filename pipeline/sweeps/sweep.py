@@ -35,13 +35,14 @@ from pipeline.sweeps.result import SweepResult, written_files
 from pipeline.tracking import (
     Tracker,
     announce_kept_name,
-    copy_to_server,
     recorded_params,
     viewing_hint,
 )
 from pipeline.training.size import training_bytes
 
-TRAINING = "pipeline.training.computation"  # the module that workers import first
+TRAINING = (
+    "pipeline.training.unrecorded_training"  # the module that workers import first
+)
 UNTRACKED = (
     "With tracking=none, no results are recorded: if this sweep is "
     "interrupted, the same command starts from the beginning."
@@ -180,14 +181,14 @@ def _show_finished(sweep: OpenSweep) -> SweepResult:
     """
     say("this sweep is finished: again=true trains it again")
     folder, outcomes = sweep.folder, sweep.plan.outcomes
-    run, store, server = sweep.recorded.run, sweep.tracker.store, sweep.tracker.server
+    run, tracker = sweep.recorded.run, sweep.tracker
     assert run
-    copied = copy_to_server(store, server, run.run_id) if server else None
+    copied = tracker.copy(run.run_id)
     if len(written_files(folder)) < 2:
         from pipeline.sweeps.report import write_files  # Matplotlib takes 0.4 s
 
         write_files(folder, group_by_configuration(outcomes), title=run.name)
-    result = SweepResult(outcomes, folder, run.run_id, copied, store)
+    result = SweepResult(outcomes, folder, run.run_id, copied, tracker.store)
     return sweep.show(result, viewing_hint(run.label))
 
 

@@ -12,8 +12,8 @@ from pipeline.core.dataset import Dataset
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.teaching.answer_inputs import QuestionValues
 from pipeline.teaching.variant import Variant
-from pipeline.training.computation import Track, compute_training_run
 from pipeline.training.training_run import TrainingRun
+from pipeline.training.unrecorded_training import Track, train_unrecorded
 
 
 def pytorch() -> str:
@@ -60,11 +60,9 @@ class Assignment:
     def train(
         self, student: str, dataset: Dataset, *, track: Track | None = None
     ) -> TrainingRun:
-        """Train the network of a student; see `compute_training_run`."""
+        """Train the network of a student; see `train_unrecorded`."""
         hyperparameters = self.hyperparameters(student)
-        return compute_training_run(
-            dataset, hyperparameters=hyperparameters, track=track
-        )
+        return train_unrecorded(dataset, hyperparameters=hyperparameters, track=track)
 
     def question_values(self, student: str, dataset: Dataset) -> QuestionValues:
         """Return the numbers and names in the questions of a student."""

@@ -12,7 +12,7 @@ from zipfile import ZipFile
 from pipeline import UserError, datasets
 from pipeline.base import csv_files, files
 from pipeline.base.fingerprint import fingerprint
-from pipeline.base.paths import data_dir, displayed, outputs_dir, user_path
+from pipeline.base.paths import data_dir, displayed, results_dir, user_path
 from pipeline.base.progress import busy, new_console, progress_bar
 from pipeline.base.results_folder import ResultsFolder
 from pipeline.base.terminal import say
@@ -84,7 +84,7 @@ def grade(cfg: GradeConfig, folder: Path | None) -> ClassGrades:
         )
     check_course(found)
     # No other user can read the grades. The mode of an existing folder does not change.
-    (outputs_dir() / "grades").mkdir(mode=0o700, parents=True, exist_ok=True)
+    (results_dir() / "grades").mkdir(mode=0o700, parents=True, exist_ok=True)
     dataset = datasets.load(cfg.dataset, folder=data_dir())
     # This raises an error if the settings are invalid.
     dataset.training_split(assignment.hyperparameters("any"))
@@ -199,7 +199,7 @@ def _reference(student: str, assignment: Assignment, dataset: Dataset) -> Path:
     because this folder must be empty.
     """
     name = fingerprint(assignment.hyperparameters(student), dataset.file.sha256)
-    return outputs_dir() / "grades" / ".cache" / f"{name}-epochs.safetensors"
+    return results_dir() / "grades" / ".cache" / f"{name}-epochs.safetensors"
 
 
 def _finish(result: TaskResult, selected: Mapping[str, Any]) -> GradedOrRejected:

@@ -21,5 +21,5 @@ class HomeworkMetadata(Metadata):
     @classmethod
     def of(cls, training: TrainingRun) -> "HomeworkMetadata":
         """Return the metadata of a network that was trained now."""
-        sha256 = training.weights_sha256
+        sha256 = training.trained.weights_sha256
         return cls(**dict(training.metadata), torch=pytorch(), weights_sha256=sha256)

@@ -4,9 +4,9 @@ The store is MLflow's database and artifacts, in `outputs/`. Only this package u
 MLflow. Importing MLflow takes a second, so processes share the work:
 
     process                modules                     objects
-    main process           tracker, sync               Tracker, OpenRun, Copier
-    process that records   run_lifecycle, mlflow_run   Run
-    copying process        copies/                     Copies, Sender
+    main process           tracker, sync               Tracker, OpenRun, CopyingProcess
+    process that records   recorder, mlflow_run        Run
+    copying process        copies/                     Server, Sender
 
 A `Tracker` opens a run as an `OpenRun`. This object passes functions to the `Run` in
 the process that records: the recording process for `train`, and otherwise the main
@@ -14,15 +14,13 @@ process. The recording process is also the copying process of its run, in a seco
 thread. A run that was read from the store is a `RecordedRun`, in any process. The
 docstring of each module says in which process it runs.
 
-These modules import MLflow: `run_lifecycle.py`, `mlflow_run.py`, `logged_model.py`,
-`classifier.py` and `mlflow_server.py`; in `copies/`, `server_copies.py` and
-`sender.py`; in `store/`, `client.py` and `mlflow_internals.py`. `ui.py` and
-`store/pages.py` import it through these modules. `server_request.py` imports it in a
-further process.
+Processes import MLflow with `store/entrance.py`, which turns its telemetry off. These
+modules import MLflow: `mlflow_run.py`, `logged_model.py`, `classifier.py`, `ui.py` and
+`mlflow_server.py`; in `copies/`, `server.py` and `sender.py`; in `store/`,
+`client.py`, `mlflow_internals.py` and `pages.py`.
 """
 
 from pipeline.tracking import provenance
-from pipeline.tracking.copier import copy_to_server
 from pipeline.tracking.messages import announce_kept_name, viewing_hint
 from pipeline.tracking.open_run import OpenRun
 from pipeline.tracking.run_data import EpochPoint, ModelData, RunStart
@@ -33,6 +31,7 @@ from pipeline.tracking.store.database import (
     recorded_params,
     tagged_runs,
 )
+from pipeline.tracking.store.entrance import import_mlflow
 from pipeline.tracking.store.locks import store_lock
 from pipeline.tracking.tracker import (
     Tracker,

@@ -1,4 +1,4 @@
-"""Writes the folder of an MLflow model: the file of a network, and code that runs it.
+"""Records a network as an MLflow model: the network's file, and code that runs it.
 
 Runs in the process that records.
 
@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+from mlflow import entities
 from mlflow.models import Model, ModelSignature
 from mlflow.types import Schema, TensorSpec
 
@@ -19,13 +20,32 @@ from pipeline.base.software import torch_version
 from pipeline.core import CLASSES, SIDE
 from pipeline.tracking.provenance import requirement
 from pipeline.tracking.run_data import ModelData
+from pipeline.tracking.store.client import StoreClient, model_outputs
+from pipeline.tracking.store.sqlite import path_from_uri
 
 CLASSIFIER = Path(__file__).with_name("classifier.py")
 REQUIREMENTS = ("mlflow", "numpy", "safetensors", "torch")
 
 
-def write_model(folder: Path, data: ModelData, *, run_id: str, model_id: str) -> None:
-    """Write the files of a model, or replace them; see `Run.log_model`."""
+def record_model(client: StoreClient, run: entities.Run, data: ModelData) -> str:
+    """Record the model of a run, or replace its files; return the id of the model."""
+    run_id, experiment_id = run.info.run_id, run.info.experiment_id
+    # A model of an earlier process may be incomplete. Users can log other models.
+    condition = f"source_run_id = '{run_id}' AND name = 'model'"
+    models = client.search_logged_models([experiment_id], condition)
+    logged = next(iter(models), None) or client.create_logged_model(
+        experiment_id, name="model", source_run_id=run_id, params=run.data.params
+    )
+    model_id = str(logged.model_id)
+    folder = path_from_uri(logged.artifact_location)
+    _write_files(folder, data, run_id=run_id, model_id=model_id)
+    if model_id not in {output.model_id for output in model_outputs(run)}:
+        client.log_outputs(run_id, [entities.LoggedModelOutput(model_id, step=0)])
+    client.finalize_logged_model(model_id, entities.LoggedModelStatus.READY)
+    return model_id
+
+
+def _write_files(folder: Path, data: ModelData, *, run_id: str, model_id: str) -> None:
     dtype = np.dtype(np.float32)
     signature = ModelSignature(
         inputs=Schema([TensorSpec(dtype, (-1, SIDE, SIDE))]),

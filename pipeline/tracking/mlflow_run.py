@@ -3,7 +3,7 @@
 Runs in the process that records. Other packages import `Run` only for type checking;
 they pass functions with a `Run` as first argument to `OpenRun.submit`.
 
-`run_lifecycle` opens and closes runs.
+`recorder` opens and closes runs.
 """
 
 import json
@@ -21,22 +21,15 @@ from PIL import Image
 
 from pipeline.base import files
 from pipeline.base.paths import DIFF_FILE
-from pipeline.base.tags import ERROR_TAG, PARENT_TAG, PROJECT_TAG, Status
+from pipeline.base.tags import ERROR_TAG, Status
 from pipeline.core import SIDE
-from pipeline.tracking import description, provenance
-from pipeline.tracking.logged_model import write_model
-from pipeline.tracking.run_data import (
-    EpochPoint,
-    Metrics,
-    ModelData,
-    Params,
-    RunStart,
-    Tags,
-    now,
-)
+from pipeline.core.epoch import now
+from pipeline.tracking import description
+from pipeline.tracking.logged_model import record_model
+from pipeline.tracking.run_data import EpochPoint, Metrics, ModelData, Params, Tags
 from pipeline.tracking.store import pages
-from pipeline.tracking.store.client import StoreClient, model_outputs
-from pipeline.tracking.store.database import children_of, run_label
+from pipeline.tracking.store.client import StoreClient
+from pipeline.tracking.store.database import run_label
 from pipeline.tracking.store.locks import write_lock
 from pipeline.tracking.store.mlflow_internals import image_files
 from pipeline.tracking.store.sqlite import path_from_uri
@@ -55,13 +48,14 @@ class _Batch(NamedTuple):
 class Run:
     """A run in the store; each method returns when the data is stored.
 
-    The run can be a sweep, whose training runs are its children. A child that was
-    started by `start_child` keeps its metrics, params and tags until it is complete.
-    All are then recorded in one transaction, because each transaction takes 10 ms.
+    The run can be a sweep, whose training runs are its children. A new child keeps its
+    metrics, params and tags until it is complete. They are then recorded together,
+    because each transaction takes 10 ms.
 
     Attributes:
         client: The client of the store.
-        lock: The lock of the run, if `run_lifecycle.close` sets its status.
+        experiment_id: The id of the run's experiment in MLflow.
+        lock: The lock of the run, if `recorder.end` sets its status.
     """
 
     def __init__(
@@ -74,7 +68,7 @@ class Run:
     ) -> None:
         """Wrap a run of the store."""
         self.client, self.lock, self._info = client, lock, run.info
-        self._experiment_id: str = run.info.experiment_id
+        self.experiment_id: str = run.info.experiment_id
         self._kept = _Batch([], [], []) if is_new_child else None
 
     @property
@@ -181,28 +175,15 @@ class Run:
 
         The model maps pixels (n, 28, 28) in [0, 1] to probabilities (n, 10).
         """
-        client, run = self.client, self.client.get_run(self.run_id)
-        # A model of an earlier process may be incomplete. Users can log other models.
-        condition = f"source_run_id = '{self.run_id}' AND name = 'model'"
-        models = client.search_logged_models([self._experiment_id], condition)
-        logged = next(iter(models), None) or client.create_logged_model(
-            self._experiment_id,
-            name="model",
-            source_run_id=self.run_id,
-            params=run.data.params,
-        )
-        folder = path_from_uri(logged.artifact_location)
-        ids = {"run_id": self.run_id, "model_id": logged.model_id}
-        write_model(folder, model, **ids)
-        if logged.model_id not in {output.model_id for output in model_outputs(run)}:
-            output = entities.LoggedModelOutput(logged.model_id, step=0)
-            client.log_outputs(self.run_id, [output])
-        client.finalize_logged_model(logged.model_id, entities.LoggedModelStatus.READY)
-        measured_with = {
+        run = self.client.get_run(self.run_id)
+        model_id = record_model(self.client, run, model)
+        origin = {
+            "run_id": self.run_id,
+            "model_id": model_id,
             "dataset_name": model.dataset,
             "dataset_digest": digest(model.data_sha256),
         }
-        self._log(metrics=_metrics(model.points, **ids, **measured_with))
+        self._log(metrics=_metrics(model.points, **origin))
 
     def log_dataset(
         self, name: str, sha256: str, source: str, counts: Mapping[str, int], use: str
@@ -244,13 +225,13 @@ class Run:
 
     def add_links(self, links: Mapping[str, str]) -> None:
         """Add links to the description, or replace the links with the same keys."""
-        self._add("links", links)
+        self._extend_description("links", links)
 
     def add_results(self, results: Mapping[str, str]) -> None:
         """Add results to the description, or replace results with the same titles."""
-        self._add("results", results)
+        self._extend_description("results", results)
 
-    def _add(self, kind: str, new: Mapping[str, str]) -> None:
+    def _extend_description(self, kind: str, new: Mapping[str, str]) -> None:
         """Add entries to the links or results of the description."""
         with write_lock(self.client.store):  # evaluate and inspect may run together
             self.set_tags(description.extended(self._tags(), kind, new))
@@ -267,19 +248,7 @@ class Run:
 
         `page` is "model-metrics", or "artifacts/" and the name of an artifact.
         """
-        return f"[{text}]({pages.run_page(self._experiment_id, self.run_id, page)})"
-
-    def start_child(self, start: RunStart) -> "Run":
-        """Create a child; see `OpenRun.child`."""
-        project = {PROJECT_TAG: provenance.project_version()}
-        tags = {**project, **start.tags, PARENT_TAG: self.run_id}
-        run = self.client.create_named_run(
-            self._experiment_id, start.name, tags, start.time
-        )
-        child = Run(self.client, run, is_new_child=True)
-        child.log_params(start.params)
-        child.log_diff(start.diff)
-        return child
+        return f"[{text}]({pages.run_page(self.experiment_id, self.run_id, page)})"
 
     def complete(self, failure: str | None, end: int | None) -> None:
         """Record everything that this child has kept, and close it."""
@@ -300,29 +269,14 @@ class Run:
         end = self.client.get_run(run_id).info.end_time
         self.client.set_terminated(run_id, Status.FAILED, end)
 
-    def delete_incomplete_children(self) -> None:
-        """Delete the incomplete children; keep the failed children."""
-        for recorded in children_of(self.client.store, self.run_id):
-            if not recorded.is_final:
-                self.client.delete_run(recorded.run_id)
-
     def compare_children(self, params: Sequence[str]) -> dict[str, str]:
-        """Return Markdown links, by name, to pages with the children, best first.
+        """Return Markdown links, by name, to pages that compare the children.
 
-        The pages are a list with columns for the varied `params`, and two charts. One
-        chart plots the validation accuracy against the first of `params`. The other
-        chart shows all `params` as parallel coordinates.
+        `pages.children_tag` describes these pages, which depend on the varied `params`.
         """
         tag = pages.children_tag(self.run_id, params)
-        self.client.set_experiment_tag(self._experiment_id, *tag)
-        table, chart = (
-            pages.children_page(self._experiment_id, self.run_id, mode=mode)
-            for mode in ("TABLE", "CHART")
-        )
-        return {
-            "children": f"[training runs, best first]({table})",
-            "charts": f"[charts]({chart})",
-        }
+        self.client.set_experiment_tag(self.experiment_id, *tag)
+        return pages.children_links(self.experiment_id, self.run_id)
 
 
 def _metrics(points: Iterable[EpochPoint], **keywords: str) -> list[Metric]:

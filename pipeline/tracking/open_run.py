@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 from pipeline.base.tags import Status
 from pipeline.base.terminal import print_error
 from pipeline.execution.helper_process import HelperKilled, HelperProcess
-from pipeline.tracking import recorder_calls
+from pipeline.tracking import recorder
 from pipeline.tracking.messages import viewing_hint
-from pipeline.tracking.recorder_calls import RunInfo
+from pipeline.tracking.recorder import RunInfo
 from pipeline.tracking.run_data import RunStart
 
 if TYPE_CHECKING:  # importing MLflow takes a second
@@ -46,7 +46,8 @@ class ThisProcess:
 class OpenRun:
     """An open run, which stands for a `Run` in the process that records.
 
-    With tracking=none, there is no such process, and all data is dropped.
+    With tracking=none, there is no such process, and all data is dropped; see
+    `Tracker.is_recorded`.
     """
 
     # Whether the server has a complete copy, when the run is closed; None: no server.
@@ -65,7 +66,7 @@ class OpenRun:
         *arguments: Arguments.args,
         **keywords: Arguments.kwargs,
     ) -> None:
-        """Call a function of `recorder_calls` that opens the run, perhaps later.
+        """Call a function of `recorder` that opens the run, perhaps later.
 
         If the run cannot be opened, the first call that waits raises the error.
         """
@@ -115,7 +116,7 @@ class OpenRun:
         if self._process:
             self._check(wait=False)
             call = self._process.submit(
-                recorder_calls.record, self._key, function, *arguments, **keywords
+                recorder.record, self._key, function, *arguments, **keywords
             )
             self._calls.append(call)
 
@@ -136,7 +137,7 @@ class OpenRun:
         process is killed in it, the child is deleted when the sweep is resumed.
         """
         child = OpenRun(self._process)
-        child.open(recorder_calls.start_child, self._key, start)
+        child.open(recorder.create_child, self._key, start)
         if self._process is None:
             yield child
             return
@@ -144,10 +145,10 @@ class OpenRun:
             yield child
             child.wait()
             self._process.submit(
-                recorder_calls.complete_child, child._key, child.failure, end
+                recorder.complete_child, child._key, child.failure, end
             ).result()
         finally:  # the child may be incomplete
-            self._process.submit(recorder_calls.forget, child._key)
+            self._process.submit(recorder.forget, child._key)
 
     def close(self, status: Status, error: str | None) -> str | None:
         """Close the run, record its error, if any, and return its id, if any.
@@ -161,7 +162,7 @@ class OpenRun:
             return None
         try:
             # This waits until the run is open, unless there is a further interrupt.
-            call = self._process.submit(recorder_calls.close, self._key, status, error)
+            call = self._process.submit(recorder.end, self._key, status, error)
             return call.result()
         except HelperKilled:
             if status == Status.FINISHED:
@@ -173,6 +174,6 @@ class OpenRun:
 
     def viewing_hint(self) -> str:
         """Return lines with the run, and the command that shows it."""
-        if self.run_id is None:
+        if self._process is None:
             return "run    not recorded (tracking=none)\n"
         return viewing_hint(self.label)

@@ -130,7 +130,8 @@ def code_diff() -> str:
     changed or there is no repository. After `MAX_DIFF` characters, it is truncated. If
     git fails, it only says that the changes are unknown.
     """
-    diff = _diff(SETTINGS) + _modules_diff()
+    parts = (_diff(SETTINGS), _modules_diff())
+    diff = "".join(dict.fromkeys(parts))  # equal if both are unknown
     if len(diff) > MAX_DIFF:
         diff = f"{diff[:MAX_DIFF]}\n(truncated: {len(diff):,} characters)\n"
     return diff
@@ -143,18 +144,21 @@ def _modules_diff() -> str:
 
 
 def _diff(names: Sequence[str]) -> str:
-    paths = [name for name in names if (ROOT / name).exists()]
     # HEAD can be another commit, if a user commits while this process runs.
-    if (commit := _commit()) is None or not paths:
+    if (commit := _commit()) is None:
         return ""
+    existing = [name for name in names if (ROOT / name).exists()]
     with tempfile.TemporaryDirectory() as folder:
         # New files are added to a temporary index; the user's index does not change.
         index = {"GIT_INDEX_FILE": f"{folder}/index"}
         read = git(ROOT, "read-tree", commit, **index)
-        selected = ("--", *paths, NOTEBOOKS)
-        # An error does not end `add`; `ls-files` lists what could not be added.
-        git(ROOT, "add", "--ignore-errors", "--intent-to-add", *selected, **index)
-        options: tuple[str, ...] = ("--others", "--exclude-standard")
+        selected = ("--", *names, NOTEBOOKS)
+        # An error does not end `add`, except for a path that does not exist;
+        # `ls-files` lists what could not be added.
+        options: tuple[str, ...] = ("--ignore-errors", "--intent-to-add", "--")
+        if existing:
+            git(ROOT, "add", *options, *existing, NOTEBOOKS, **index)
+        options = ("--others", "--exclude-standard")
         left_out = git(ROOT, "ls-files", *options, *selected, **index)
         # Unlike `git diff`, `git diff-index` ignores settings of the user such as
         # diff.noprefix, with which `git apply` would not find the files.

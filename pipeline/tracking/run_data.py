@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline.base.tags import Status
-from pipeline.core.clock import now
+from pipeline.core.epoch import now
 
 Params = Mapping[str, Any]  # see `base.params`; MLflow stores them as text
 Tags = Mapping[str, str]

@@ -15,7 +15,7 @@ from contextlib import closing, suppress
 from pipeline import UserError
 from pipeline.base.urls import is_server
 from pipeline.execution.helper_process import HelperProcess
-from pipeline.tracking.copies.copying import import_mlflow
+from pipeline.tracking.store.entrance import import_mlflow
 
 ASKING_PROCESS = "the process that asks the server"  # the name in messages
 SERVER_SECONDS = 3  # maximum wait for a server, without the import of MLflow
@@ -35,6 +35,7 @@ def tags_on(server: str, run_id: str) -> dict[str, str] | None:
 
 
 def _read_tags(server: str, run_id: str) -> dict[str, str] | None:
+    import_mlflow()
     from mlflow import MlflowClient
 
     os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"

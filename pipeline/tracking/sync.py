@@ -15,17 +15,17 @@ from pipeline.base.progress import progress
 from pipeline.base.terminal import say
 from pipeline.base.text import wrap
 from pipeline.execution.helper_process import HelperProcess
-from pipeline.tracking.copies.copying import (
+from pipeline.tracking.copies.copier import (
     COPYING_PROCESS,
     CopyStatus,
     copy_run,
     describe_failed,
-    import_mlflow,
     mark_killed_runs,
     runs_in_order,
 )
 from pipeline.tracking.runs import MAX_LISTED, find_run
 from pipeline.tracking.store.database import RecordedRun, runs_to_copy
+from pipeline.tracking.store.entrance import import_mlflow
 from pipeline.tracking.store.locks import store_lock, wait_for_copies
 from pipeline.tracking.store.sqlite import require_store
 

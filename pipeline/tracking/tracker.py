@@ -8,30 +8,30 @@ Runs in the main process.
 1. `read_code` reads the commit and the uncommitted changes. A command that trains calls
    it when it starts, because files can change later.
    Test: "an edit after a training run has started".
-2. `run_lifecycle.start_run` creates a run, or resumes a run. It acquires the lock of
+2. `recorder.create_or_resume` creates a run, or resumes a run. It acquires the lock of
    the run before it releases the lock of the store. Otherwise, another process would
    mark the run as KILLED (`store/locks.py`). Test: "a running run whose lock is free".
    If the run is resumed, the status and the error of its earlier end are removed.
    Test: "a run that ended early". The incomplete children of a sweep are deleted.
    Test: "a child is complete or removed".
-   If `start_run` fails after this, no caller has the run, so it closes the run.
+   If the function fails after this, no caller has the run, so it closes the run.
    Test: "a run that cannot be opened has failed".
-3. `Copier.follow` copies the open run to the server, if there is one.
+3. `CopyingProcess.follow` copies the open run to the server, if there is one.
 4. The caller's `with` block calls `run.submit`, which records data, perhaps later.
 5. `run.wait` waits for the calls of `run.submit`, which can fail when the block has
    ended. Test: "a call that fails when the block has ended".
 6. After an interrupt, the frames of a transaction are cleared, because the frames keep
    the database locked. Test: "an interrupt inside a transaction".
-7. `run_lifecycle.close` sets the status and the error, then releases the run's lock.
+7. `recorder.end` sets the status and the error, then releases the run's lock.
    After an error or an interrupt, it then marks killed runs as KILLED, such as the
    incomplete children of this run. Test: "a child is complete or removed".
    This order prevents the deadlock that `base/locking.py` describes.
    If an error ended the run and the run cannot be closed, the first error is raised.
    Test: "a run that cannot be closed is never reported as finished".
-8. `Copier.finish` completes the copy, even after an error. This step is the last step,
-   because the copy gets the status. Test: "results that an error ended".
+8. `CopyingProcess.finish` completes the copy, even after an error. This is the last
+   step, because the copy gets the status. Test: "results that an error ended".
 
-`reopen_run` adds results to a run that is closed, which `run_lifecycle.reopen_run`
+`reopen_run` adds results to a run that is closed, which `recorder.find_or_create`
 finds. Step 3 is skipped, and so is step 7, because the status and the end time of the
 run do not change.
 
@@ -45,6 +45,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import (
     AbstractContextManager,
+    ExitStack,
     closing,
     contextmanager,
     nullcontext,
@@ -52,17 +53,16 @@ from contextlib import (
 from pathlib import Path
 from typing import Concatenate, ParamSpec
 
-from pipeline.base.process import disable_telemetry
 from pipeline.base.tags import Status
 from pipeline.base.terminal import is_quiet, say
 from pipeline.base.text import wrap
 from pipeline.base.urls import database_path, names_another_store
 from pipeline.execution.helper_process import HelperProcess
-from pipeline.tracking import provenance, recorder_calls
-from pipeline.tracking.copier import Copier
+from pipeline.tracking import provenance, recorder
+from pipeline.tracking.copying_process import CopyingProcess
 from pipeline.tracking.open_run import RECORDER, OpenRun, ThisProcess
 from pipeline.tracking.provenance import CodeState
-from pipeline.tracking.recorder_calls import RunInfo
+from pipeline.tracking.recorder import RunInfo
 from pipeline.tracking.run_data import Params, RunStart, Tags, final_status
 from pipeline.tracking.store.sqlite import require_store
 
@@ -85,7 +85,6 @@ class Tracker:
 
     Attributes:
         store: The folder of the store.
-        server: The URL of the server that receives copies; None if there is none.
         experiment: The experiment of new runs; None if runs are not recorded.
     """
 
@@ -103,7 +102,8 @@ class Tracker:
         `helper`, runs are recorded in this process.
         """
         self.store, self.experiment, self._helper = store, experiment, helper
-        self.server = server if experiment else None
+        self._process = helper or ThisProcess()
+        self._server = server if experiment else None
         self._code: CodeState | None = None
 
     @property
@@ -116,7 +116,7 @@ class Tracker:
         self._code = self._code or provenance.code_state()
         return self._code
 
-    def open_store(self) -> None:
+    def prepare(self) -> None:
         """Import MLflow and open the store, to reject an unusable store before work.
 
         If there is no store, the first run creates it.
@@ -124,9 +124,15 @@ class Tracker:
         Raises:
             UserError, OSError: If the store cannot be used.
         """
-        if self.is_recorded:
-            check_store(self.store)
-            recorder_calls.open_store(self.store)
+        if not self.is_recorded:
+            return
+        database = database_path(self.store)
+        if database.exists():
+            require_store(self.store)
+        if names_another_store(self.store):
+            other = "the store of MLFLOW_TRACKING_URI or mlflow.set_tracking_uri"
+            say(wrap(f"runs are recorded in {database}, not in {other}"))
+        self._process.submit(recorder.warm_up, self.store)  # a helper does it later
 
     @contextmanager
     def start_run(
@@ -140,14 +146,14 @@ class Tracker:
         Raises:
             UserError, OSError: If data cannot be written to the store.
         """
-        with self._copier() as copier:
+        with self._copying() as copying:
             code = self.read_code()
             all_tags = dict(tags) | provenance.tags(code)
             start = RunStart(name, params, all_tags, code.diff, resume=resume)
-            run = self._open(recorder_calls.start_run, start)  # step 2
-            if copier:  # step 3
-                copier.follow(lambda: run.run_id)
-            with self._recorded(run, copier):
+            run = self._open(recorder.create_or_resume, start)  # step 2
+            if copying:  # step 3
+                copying.follow(lambda: run.run_id)
+            with self._recorded(run, copying):
                 yield run
 
     @contextmanager
@@ -162,12 +168,17 @@ class Tracker:
         as in a fresh clone, a run is created and a message is printed. A sweep has no
         weights, so it is found by its id. A server gets a copy when the block ends.
         """
-        with self._copier() as copier:
-            if copier:
-                copier.import_mlflow()  # during the block
-            run = self._open(recorder_calls.reopen_run, run_id, weights_sha256)
-            with self._recorded(run, copier):
+        with self._copying() as copying:
+            if copying:
+                copying.warm_up()  # during the block
+            run = self._open(recorder.find_or_create, run_id, weights_sha256)
+            with self._recorded(run, copying):
                 yield run
+
+    def copy(self, run_id: str) -> bool | None:
+        """Copy a closed run and its children to the server; see `OpenRun.copied`."""
+        with self._copying() as copying:
+            return copying.finish(run_id) if copying else None
 
     def _open(
         self,
@@ -178,20 +189,20 @@ class Tracker:
         """Open a run in the process that records it."""
         if self.experiment is None:
             return OpenRun()
-        run = OpenRun(self._helper or ThisProcess())
+        run = OpenRun(self._process)
         run.open(opening, self.store, self.experiment, *arguments, **keywords)
         return run
 
-    def _copier(self) -> AbstractContextManager[Copier | None]:
-        """Return a context with a run's `Copier`, or with None without a server."""
-        if self.server is None:
+    def _copying(self) -> AbstractContextManager[CopyingProcess | None]:
+        """Return a context with a `CopyingProcess`, or with None without a server."""
+        if self._server is None:
             return nullcontext()
         # The recording process copies the run too, because it imports MLflow.
         channel = self._helper.channels[1] if self._helper else None
-        return closing(Copier(self.store, self.server, channel))
+        return closing(CopyingProcess(self.store, self._server, channel))
 
     @contextmanager
-    def _recorded(self, run: OpenRun, copier: Copier | None) -> Iterator[None]:
+    def _recorded(self, run: OpenRun, copying: CopyingProcess | None) -> Iterator[None]:
         """Record a run in the block, then close and copy the run: steps 4 to 8."""
         try:
             yield
@@ -205,18 +216,9 @@ class Tracker:
             raise
         finally:
             closed_id = run.close(status, error)  # step 7
-            if copier and closed_id:  # step 8
+            if copying and closed_id:  # step 8
                 is_killed = status == Status.KILLED
-                run.copied = copier.finish(closed_id, is_killed=is_killed)
-
-
-def check_store(store: Path) -> None:
-    """Reject an unusable store; print a message if a variable selects another store."""
-    if database_path(store).exists():
-        require_store(store)
-    if names_another_store(store):
-        other = "the store of MLFLOW_TRACKING_URI or mlflow.set_tracking_uri"
-        say(wrap(f"runs are recorded in {database_path(store)}, not in {other}"))
+                run.copied = copying.finish(closed_id, is_killed=is_killed)
 
 
 def new_tracker(store: Path, *, server: str | None, experiment: str | None) -> Tracker:
@@ -230,7 +232,7 @@ def new_tracker(store: Path, *, server: str | None, experiment: str | None) -> T
         UserError, OSError: If the store cannot be used.
     """
     tracker = Tracker(store, server=server, experiment=experiment)
-    tracker.open_store()
+    tracker.prepare()
     return tracker
 
 
@@ -245,17 +247,15 @@ def start_tracker(
     lock. If this process has already imported MLflow, another process would save no
     time and is not started. `new_tracker` describes the arguments.
     """
-    if experiment is None or "mlflow" in sys.modules:
-        tracker = new_tracker(store, server=server, experiment=experiment)
-        tracker.read_code()
-        yield tracker
-        return
-    check_store(store)
-    disable_telemetry()
-    niceness = COPYING_NICENESS if server else 0
-    helper = HelperProcess(RECORDER, channels=2, niceness=niceness, quiet=is_quiet())
-    with closing(helper):
-        helper.submit(recorder_calls.import_mlflow)
+    with ExitStack() as stack:
+        helper = None
+        if experiment is not None and "mlflow" not in sys.modules:
+            niceness = COPYING_NICENESS if server else 0
+            helper = HelperProcess(
+                RECORDER, channels=2, niceness=niceness, quiet=is_quiet()
+            )
+            stack.callback(helper.close)
         tracker = Tracker(store, server=server, experiment=experiment, helper=helper)
+        tracker.prepare()
         tracker.read_code()  # while the process imports MLflow
         yield tracker

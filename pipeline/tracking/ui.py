@@ -20,6 +20,7 @@ from pipeline.tracking import mlflow_server
 from pipeline.tracking.runs import find_run
 from pipeline.tracking.store import mlflow_internals, pages
 from pipeline.tracking.store.client import StoreClient, open_store
+from pipeline.tracking.store.entrance import using_mlflow
 from pipeline.tracking.store.sqlite import artifact_root, require_store
 
 PORT = 5000  # unless another program uses this port
@@ -54,13 +55,14 @@ def serve_ui(store: Path, *, run: str | None) -> Iterator[str]:
             database cannot be read, or if the server does not start.
     """
     require_store(store)
-    client = open_store(store)
-    if run is None:
-        page = newest_list(client)
-    else:
-        run_id = find_run(run, store=store).run_id
-        info = client.get_run(run_id).info
-        page = pages.run_page(info.experiment_id, info.run_id)
+    with using_mlflow(store, "read"):
+        client = open_store(store)
+        if run is None:
+            page = newest_list(client)
+        else:
+            run_id = find_run(run, store=store).run_id
+            info = client.get_run(run_id).info
+            page = pages.run_page(info.experiment_id, info.run_id)
     with _listen() as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/{page}"
         database = sqlite_uri(database_path(store))

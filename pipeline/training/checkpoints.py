@@ -209,7 +209,7 @@ def open_checkpoint(
         while killed and not resume:
             _remove(killed.pop())
         folder = killed[0] if killed else key.parent / uuid4().hex
-        lock = locking.acquire(folder / "lock")
+        lock = locking.claim(folder / "lock")
     try:
         files.write_atomic(folder / CONTEXT_FILE, key.content)
         yield Checkpoint.resume_or_start(folder, state)

@@ -216,7 +216,7 @@ def submit_result(run: OpenRun, training: "TrainingRun") -> None:
         training.description,
         training.final_metrics,
         time=training.last.time,
-        sha256=training.weights_sha256,
+        sha256=training.trained.weights_sha256,
     )
 
 
@@ -235,7 +235,7 @@ def log_result(
         description: The text of the description, without links.
         final_metrics: See `TrainingRun.final_metrics`.
         time: The end of the last epoch, in milliseconds since 1970.
-        sha256: See `TrainingRun.weights_sha256`.
+        sha256: See `TrainedNetwork.weights_sha256`.
     """
     run.log_metrics(final_metrics, step=FINAL_STEP, time=time)
     run.set_tags({WEIGHTS_TAG: sha256})

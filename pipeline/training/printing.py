@@ -9,7 +9,6 @@ from pipeline.base.terminal import say
 from pipeline.base.text import wrap
 from pipeline.core.dataset import LabeledImages
 from pipeline.core.epoch import Epoch
-from pipeline.datasets import spec
 from pipeline.training.training_run import TrainingRun
 
 
@@ -48,10 +47,11 @@ def print_summary(training: TrainingRun, images: LabeledImages) -> None:
         )
     ]
     say(f"\n{table(['images', 'loss', 'accuracy', ''], rows, left=['images', ''])}")
-    probabilities = training.network.predict(images.images[:1])[0]
-    predicted, label = int(probabilities.argmax()), images.labels[0]
-    kind = "test" if training.hyperparameters.split == "exercise" else "validation"
-    names = spec(training.metadata.dataset).class_names
+    first, label = images.images[:1], images.labels[0]
+    (probabilities,) = training.network.predict(first)
+    (predicted,) = training.network.classify(first)
+    kind = "test" if training.trained.split == "exercise" else "validation"
+    names = training.trained.spec.class_names
     text = (
         f"{kind} image 0 is classified as {names[predicted]} with a probability of "
         f"{probabilities[predicted]:.1%}; its label is {names[label]}"

@@ -1,6 +1,6 @@
 """A recorded training run: trains a network with checkpoints, and records every epoch.
 
-`record_training` lists all steps in their order. The other functions are in the order
+`train_recorded` lists all steps in their order. The other functions are in the order
 in which it calls them.
 """
 
@@ -25,7 +25,6 @@ from pipeline.execution.interrupt import delayed_interrupt
 from pipeline.model.trained_network import describe_layers
 from pipeline.tracking import OpenRun, Tracker, announce_kept_name, tagged_runs
 from pipeline.training.checkpoints import Checkpoint, CheckpointKey, open_checkpoint
-from pipeline.training.computation import finished_training_run
 from pipeline.training.log import (
     TrainingInputs,
     log_comparison,
@@ -45,7 +44,7 @@ from pipeline.training.training_run import TrainingRun
 OnEpoch = Callable[[Epoch], object]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays cannot be compared as a whole
 class TrainCall:
     """What a training run is called with."""
 
@@ -54,15 +53,11 @@ class TrainCall:
     tracker: Tracker
     on_epoch: OnEpoch | None  # is called after each epoch
     results: ResultsFolder
+    reproduces: TrainingRun | None = None  # the recorded training run, if any
 
 
-def record_training(
-    call: TrainCall, dataset: Dataset, original: TrainingRun | None = None
-) -> TrainResult:
-    """Train a network in a run, and write and print the results.
-
-    `original` is the training run that is reproduced, if any.
-    """
+def train_recorded(call: TrainCall, dataset: Dataset) -> TrainResult:
+    """Train a network in a run, with checkpoints; write and print the results."""
     cfg, hyperparameters = call.cfg, call.cfg.hyperparameters
     split = dataset.training_split(hyperparameters)
     inputs = TrainingInputs(
@@ -96,14 +91,12 @@ def record_training(
         submit_inputs(run, inputs, plots=True)
         numbers = interrupt.between(range(len(checkpoint.epochs), cfg.epochs + 1))
         trained = fit(state, split, hyperparameters, epochs=numbers)
-        _train_epochs(trained, call, checkpoint, run)
+        _save_and_log(trained, call, checkpoint, run)
         # Nothing is left to stop, so Ctrl-C in the last epoch has no effect.
-        training = finished_training_run(
-            dataset, split.train, hyperparameters, checkpoint.epochs
-        )
-        _write(call, training, run, original)
+        training = TrainingRun.of(dataset, hyperparameters, checkpoint.epochs)
+        _write(call, training, run)
     print_summary(training, split.val)
-    say(f"weights.sha256 {training.weights_sha256}")
+    say(f"weights.sha256 {training.trained.weights_sha256}")
     say(f"files  {displayed(call.results.path)}")
     say(run.viewing_hint(), end="")
     return TrainResult(
@@ -154,10 +147,10 @@ def _open_run(
         yield run
 
 
-def _train_epochs(
+def _save_and_log(
     epochs: Iterator[Epoch], call: TrainCall, checkpoint: Checkpoint, run: OpenRun
 ) -> None:
-    """Train epoch by epoch: save, record and print each epoch."""
+    """Save, log and print each epoch, as soon as it is trained."""
     total = call.cfg.epochs
     # A killed process may not have logged the epochs of the checkpoint.
     unlogged = [*checkpoint.epochs]
@@ -171,12 +164,7 @@ def _train_epochs(
         submit_epochs(run, unlogged, total)
 
 
-def _write(
-    call: TrainCall,
-    training: TrainingRun,
-    run: OpenRun,
-    original: TrainingRun | None,
-) -> None:
+def _write(call: TrainCall, training: TrainingRun, run: OpenRun) -> None:
     """Write and record the results, for a reproduction with the tag `reproduced`."""
     message = "writing and recording the trained network"
     with busy(message), call.results.new() as temporary:
@@ -185,7 +173,9 @@ def _write(
         run.submit(log_files, sorted(temporary.iterdir()))
         if call.tracker.is_recorded:
             submit_model(run, training, temporary / MODEL_FILE)
-        if original:
-            run.submit(log_comparison, training.has_weights_of(original))
+        if call.reproduces:
+            recorded, now = call.reproduces.trained, training.trained
+            is_equal = now.weights_sha256 == recorded.weights_sha256
+            run.submit(log_comparison, is_equal)
         # The recording process reads the files of `temporary` before they are moved.
         run.wait()

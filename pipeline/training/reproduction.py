@@ -6,7 +6,7 @@ code, versions and processor.
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,9 +26,10 @@ from pipeline.base.terminal import say
 from pipeline.base.text import command_line, next_steps, short_id
 from pipeline.cli import TrainConfig, validate
 from pipeline.core.dataset import Dataset
+from pipeline.model import Metadata
 from pipeline.tracking import RecordedRun, find_training_run, provenance
 from pipeline.training.log import CODE_FILE, DATA_FOLDER
-from pipeline.training.recorded_training import TrainCall, record_training
+from pipeline.training.recorded_training import TrainCall, train_recorded
 from pipeline.training.result import TrainResult
 from pipeline.training.training_files import read_training_run
 from pipeline.training.training_run import TrainingRun
@@ -40,14 +41,6 @@ ENVIRONMENT_TAGS = {  # tags of a run that can explain different bytes
     PYTHON_TAG: "Python",
     PROCESSOR_TAG: "processor",
 }
-
-
-@dataclass(frozen=True, eq=False)
-class Original:
-    """A recorded training run that is trained again."""
-
-    run: RecordedRun
-    training: TrainingRun
 
 
 def reproduce(call: TrainCall, *, data_folder: Path) -> TrainResult:
@@ -64,48 +57,52 @@ def reproduce(call: TrainCall, *, data_folder: Path) -> TrainResult:
     with busy("reading the recorded run"):
         text = str(cfg.reproduce)
         run = find_training_run(text, store=tracker.store, server=cfg.server)
-        original = Original(run, read_training_run(run))
-    dataset = load_data(original, data_folder)
+        recorded = read_training_run(run)
+    dataset = load_data(run, recorded.metadata, data_folder)
     settings = {
         **dict(cfg),
-        **dict(original.training.hyperparameters),
+        **dict(recorded.hyperparameters),
         "dataset": dataset.name,  # the same images can have a different name here
         "reproduce": run.run_id,
         "run_name": cfg.run_name or f"{run.name} again",
     }
     try:
-        call = replace(call, cfg=validate(TrainConfig, settings))
+        cfg = validate(TrainConfig, settings)
     except ConfigError as error:
         message = f"run {run.run_id} cannot be reproduced: {error}"
         raise UserError(message) from None
-    training = record_training(call, dataset, original.training)
-    say(f"\n{compare(original, training, tags)}")
+    again = train_recorded(replace(call, cfg=cfg, reproduces=recorded), dataset)
+    say(f"\n{compare(run, recorded, again, tags)}")
     explaining = command_line("inspect", run=short_id(run.run_id))
     say(next_steps({explaining: "explains the network"}))
-    return training
+    return again
 
 
-def load_data(original: Original, folder: Path) -> Dataset:
+def load_data(run: RecordedRun, metadata: Metadata, folder: Path) -> Dataset:
     """Load the data set of a recorded run from the folder of all data sets.
 
     Raises:
         UserError: If the recorded summary is damaged; and see `datasets.load`.
     """
-    recorded = original.training.metadata
-    path = original.run.artifacts / DATA_FOLDER / f"{recorded.dataset}.json"
+    path = run.artifacts / DATA_FOLDER / f"{metadata.dataset}.json"
     manifest = datasets.read_manifest(path)
     if manifest is None and path.exists():
         raise UserError(f"{path} is damaged: choose another run")
     return datasets.load(
-        recorded.dataset,
+        metadata.dataset,
         folder=folder,
-        sha256=recorded.data_sha256,
+        sha256=metadata.data_sha256,
         origin=manifest.origin if manifest else None,
     )
 
 
-def compare(original: Original, again: TrainingRun, tags: Mapping[str, str]) -> str:
-    """Compare a recorded run with its reproduction, and return a report.
+def compare(
+    run: RecordedRun,
+    recorded: TrainingRun,
+    again: TrainingRun,
+    tags: Mapping[str, str],
+) -> str:
+    """Compare the training run of a run with its reproduction, and return a report.
 
     `tags` are the tags of the process that reproduced the run.
 
@@ -113,21 +110,21 @@ def compare(original: Original, again: TrainingRun, tags: Mapping[str, str]) -> 
         PartlyFailed: If the hashes differ, with the report and `again` as the result.
     """
     differences = [
-        *_weight_differences(original.training, again),
-        *_environment_differences(original.run.tags, tags),
-        *_code_differences(original.run),
+        *_weight_differences(recorded, again),
+        *_environment_differences(run.tags, tags),
+        *_code_differences(run),
     ]
-    recorded = original.training.weights_sha256
-    hashes = f"\n  recorded {recorded}\n  now      {again.weights_sha256}"
+    before, now = (each.trained.weights_sha256 for each in (recorded, again))
+    hashes = f"\n  recorded {before}\n  now      {now}"
     lines = "".join(f"\n  {line}" for line in differences)
-    if not again.has_weights_of(original.training):
+    if now != before:
         raise PartlyFailed(f"not reproduced:{hashes}{lines}", again)
     note = f"\ndespite these differences:{lines}" if lines else ""
     return f"reproduced byte for byte:{hashes}{note}"
 
 
-def _weight_differences(original: TrainingRun, again: TrainingRun) -> Iterator[str]:
-    before, now = (each.network.vector.numpy() for each in (original, again))
+def _weight_differences(recorded: TrainingRun, again: TrainingRun) -> Iterator[str]:
+    before, now = (each.network.vector.numpy() for each in (recorded, again))
     difference = np.abs(now - before)
     if difference.any():
         yield (
@@ -137,7 +134,7 @@ def _weight_differences(original: TrainingRun, again: TrainingRun) -> Iterator[s
             f"{np.abs(before).mean():.2g}"
         )
         for name in (FINAL_ACCURACY, VAL_ACCURACY):
-            yield f"{name}: {original.metrics[name]:.4%}, now {again.metrics[name]:.4%}"
+            yield f"{name}: {recorded.metrics[name]:.4%}, now {again.metrics[name]:.4%}"
 
 
 def _environment_differences(

@@ -1,5 +1,6 @@
 """The command train: trains a network, or reproduces a run."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline import datasets
@@ -10,17 +11,17 @@ from pipeline.base.text import command_line, next_steps
 from pipeline.cli import Command, TrainConfig
 from pipeline.core.threads import one_thread
 from pipeline.tracking import Tracker
-from pipeline.training.recorded_training import OnEpoch, TrainCall, record_training
+from pipeline.training.recorded_training import OnEpoch, TrainCall, train_recorded
 from pipeline.training.reproduction import reproduce
 from pipeline.training.result import TrainResult
 
 
-def train_or_reproduce(
+def train(
     command: Command[TrainConfig],
     tracker: Tracker,
     on_epoch: OnEpoch | None = None,
 ) -> TrainResult:
-    """Train a network, or reproduce a run; call `on_epoch` after each epoch.
+    """Train a network on one thread, or reproduce a run.
 
     The run has the options of config groups, such as small for team, as params and
     tags.
@@ -28,14 +29,13 @@ def train_or_reproduce(
     cfg = command.config
     name = "reproduce" if cfg.reproduce else TRAINING_FOLDER
     results = ResultsFolder(name, command.folder)
+    call = TrainCall(cfg, command.options, tracker, on_epoch, results)
     with one_thread():
         if cfg.reproduce:
-            call = TrainCall(cfg, command.options, tracker, on_epoch, results)
             return reproduce(call, data_folder=data_dir())
         dataset = datasets.load(cfg.dataset, folder=data_dir())
         cfg = cfg.model_copy(update={"dataset": dataset.name})  # cfg may name a folder
-        call = TrainCall(cfg, command.options, tracker, on_epoch, results)
-        training = record_training(call, dataset)
+        training = train_recorded(replace(call, cfg=cfg), dataset)
     say(_next_steps(command.folder))
     return training
 

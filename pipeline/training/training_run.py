@@ -1,7 +1,7 @@
 """A training run that has ended: its metadata, epochs and scores.
 
-A single training run and the worker of a sweep make the same object with the functions
-of `computation`; `training_files` writes and reads it. The fields of a `TrainingRun`
+A single training run and the worker of a sweep make the same object with
+`TrainingRun.of`; `training_files` writes and reads it. The fields of a `TrainingRun`
 contain no PyTorch objects, so a worker can send it to another machine. It does not
 depend on where it was trained or is recorded.
 """
@@ -10,15 +10,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from pipeline.base.metric_names import FINAL_ACCURACY, VAL_ACCURACY, ordered
+from pipeline.base.metric_names import (
+    FINAL_ACCURACY,
+    FINAL_TRAIN,
+    VAL_ACCURACY,
+    ordered,
+)
 from pipeline.base.run_files import History
-from pipeline.base.tensors import tensors_sha256
+from pipeline.base.software import check_code
 from pipeline.base.text import counted
+from pipeline.core.dataset import Dataset
 from pipeline.core.epoch import Epoch
 from pipeline.core.hyperparameters import Hyperparameters
+from pipeline.core.loop import measure
 from pipeline.core.network import Network, network_from
 from pipeline.model import Metadata
-from pipeline.model.trained_network import describe_layers
+from pipeline.model.trained_network import TrainedNetwork, describe_layers
+
+# PyTorch, and with it most modules of core, is imported late, perhaps long after core
+# was hashed. Later edits do not affect this process.
+check_code()
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +40,26 @@ class TrainingRun:
     epochs: Sequence[Epoch] = field(repr=False)  # epoch 0 is before training
     # The result of `measure`, with names such as with_final_weights/train_loss.
     final_metrics: Mapping[str, float]
+
+    @staticmethod
+    def of(
+        dataset: Dataset, hyperparameters: Hyperparameters, epochs: Sequence[Epoch]
+    ) -> "TrainingRun":
+        """Measure the trained network on its training images."""
+        assert epochs[-1].number == hyperparameters.epochs, "all epochs are trained"
+        network = network_from(epochs[-1].tensors)
+        train = dataset.split(hyperparameters.split).train
+        score, min_margin = measure(network, train)
+        return TrainingRun(
+            Metadata(
+                dataset=dataset.name,
+                data_sha256=dataset.file.sha256,
+                hyperparameters=hyperparameters,
+                min_margin=min_margin,
+            ),
+            epochs,
+            final_metrics={f"{FINAL_TRAIN}{name}": x for name, x in score.items()},
+        )
 
     @property
     def hyperparameters(self) -> Hyperparameters:
@@ -41,18 +72,14 @@ class TrainingRun:
         return self.epochs[-1]
 
     @cached_property
+    def trained(self) -> TrainedNetwork:
+        """The trained network, with the metadata."""
+        return TrainedNetwork(network_from(self.last.tensors), self.metadata)
+
+    @property
     def network(self) -> Network:
-        """The trained network."""
-        return network_from(self.last.tensors)
-
-    @cached_property
-    def weights_sha256(self) -> str:
-        """The `tensors_sha256` of the trained network."""
-        return tensors_sha256(self.last.tensors)
-
-    def has_weights_of(self, other: "TrainingRun") -> bool:
-        """Return whether the weights equal the weights of `other`, byte for byte."""
-        return self.weights_sha256 == other.weights_sha256
+        """The network after the last epoch."""
+        return self.trained.network
 
     @property
     def seconds(self) -> float:

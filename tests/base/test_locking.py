@@ -53,7 +53,7 @@ def test_a_thread_cannot_acquire_a_lock_that_comes_before_one_that_it_holds(
 
 def test_the_lock_of_a_run_does_not_count_while_it_is_held(tmp_path):
     with locking.lock(tmp_path / "store", Level.STORE, waiting=""):
-        run = locking.acquire(tmp_path / "run")
+        run = locking.claim(tmp_path / "run")
     with locking.lock(tmp_path / "sweep", Level.SWEEP, waiting=""):
         assert locking.is_locked(tmp_path / "run")
     run.release()
@@ -76,8 +76,8 @@ def test_a_thread_may_wait_for_the_lock_of_a_run_out_of_order():
         tree = ast.parse(path.read_text())
         blocks = [each for each in ast.walk(tree) if isinstance(each, ast.With)]
         held = [x for x in blocks if "store_lock(" in ast.unparse(x.items[0])]
-        under_store = {call for block in held for call in calls_in(block, "acquire")}
-        for call, arguments in calls_in(tree, "acquire").items():
+        under_store = {call for block in held for call in calls_in(block, "claim")}
+        for call, arguments in calls_in(tree, "claim").items():
             if call.startswith("locking."):
                 assert call in under_store, path
                 package = path.relative_to(PACKAGE).parts[0]
@@ -89,11 +89,11 @@ def test_a_process_that_waits_for_a_lock_file_that_is_removed_holds_a_new_one(tm
     path, results = tmp_path / "run", []
 
     def second():
-        lock = locking.acquire(path, seconds=60.0)
+        lock = locking.claim(path, seconds=60.0)
         results.append(locking.is_locked(path))
         lock.release()
 
-    first = locking.acquire(path)
+    first = locking.claim(path)
     thread = threading.Thread(target=second)
     thread.start()
     time.sleep(0.3)  # the thread waits
@@ -115,6 +115,6 @@ def test_a_lock_file_that_is_removed_before_it_is_locked_has_one_holder(
         flock(descriptor, operation)
 
     monkeypatch.setattr(fcntl, "flock", remove_first)
-    lock = locking.acquire(path, seconds=60.0)
+    lock = locking.claim(path, seconds=60.0)
     assert removed and locking.is_locked(path)
     lock.release()

@@ -148,8 +148,8 @@ def test_a_message_wraps_at_words_on_a_terminal():
 
 def test_outputs_of_an_unknown_user_are_rejected_in_one_message():
     code = "from pipeline.base.process import run_command\n"
-    code += "from pipeline.base.paths import outputs_dir\n"
-    code += "run_command(outputs_dir, name='python -m pipeline.train')"
+    code += "from pipeline.base.paths import results_dir\n"
+    code += "run_command(results_dir, name='python -m pipeline.train')"
     places = {"PYTHONPATH": str(paths.ROOT), "PIPELINE_OUTPUTS": "~nosuchuser/x"}
     command, environment = [sys.executable, "-c", code], os.environ | places
     done = subprocess.run(command, env=environment, capture_output=True, text=True)

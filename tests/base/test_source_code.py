@@ -83,6 +83,29 @@ def test_imported_code_has_no_later_edits_and_says_whether_there_are_any(tmp_pat
     assert folder.was_edited() and not code.was_edited()
 
 
+RAISING = """def check(count):
+    if count < 1:  # a rule
+        raise ValueError(
+            f"count must be at least 1, "  # the rule
+            "got {count}"
+        )
+    raised = count; return raised
+"""
+HASHED = """def check(count):
+    if count < 1:
+        raise
+    raised = count; return raised"""
+
+
+def test_the_texts_of_errors_are_not_hashed():
+    assert code_sha256(RAISING.encode()) == hashlib.sha256(HASHED.encode()).hexdigest()
+    changed = RAISING.replace("must be", "is not")
+    assert code_sha256(changed.encode()) == code_sha256(RAISING.encode())
+    for old, new in (("raise ValueError", "print"), ("< 1", "< 2"), ("= count", "= 1")):
+        changed = RAISING.replace(old, new)
+        assert code_sha256(changed.encode()) != code_sha256(RAISING.encode())
+
+
 @pytest.mark.parametrize("end", ["\r\n", "\r"])
 def test_the_ends_of_lines_do_not_change_the_hash(end):
     code = SOURCE.replace("\n", end).encode()

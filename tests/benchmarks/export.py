@@ -31,7 +31,7 @@ from pipeline.deploy.checks import Outputs
 from pipeline.deploy.exported_network import compared_images
 from pipeline.integers import BIT_WIDTHS, QuantizedModel
 from pipeline.model import load_trained_network, save_network
-from pipeline.training.computation import compute_training_run
+from pipeline.training.unrecorded_training import train_unrecorded
 
 TESTS = Path(__file__).resolve().parent.parent
 DATA = TESTS.parent / "outputs" / "data"
@@ -55,7 +55,7 @@ def measure(setting):
     mnist = datasets.load("mnist", folder=DATA)
     with one_thread(), tempfile.TemporaryDirectory() as name:
         hyperparameters = Hyperparameters(**defaults() | {"seed": seed})
-        trained = compute_training_run(mnist, hyperparameters=hyperparameters)
+        trained = train_unrecorded(mnist, hyperparameters=hyperparameters)
         path = Path(name) / "model.safetensors"
         save_network(path, trained.network, trained.metadata)
         model = QuantizedModel.of(load_trained_network(path), mnist, bits=bits)

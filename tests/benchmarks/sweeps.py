@@ -108,11 +108,11 @@ def record(folder, count):
     from pipeline.cli.arguments import parse
     from pipeline.core.hyperparameters import Hyperparameters
     from pipeline.sweeps import sweep
-    from pipeline.training.computation import compute_training_run
+    from pipeline.training.unrecorded_training import train_unrecorded
 
     chosen = Hyperparameters(**defaults())
     data = datasets.load("mnist", folder=folder / "data")
-    trained = compute_training_run(data, hyperparameters=chosen)
+    trained = train_unrecorded(data, hyperparameters=chosen)
     executor = Arrived(trained, processor())
     sweep._new_executor = lambda *_: nullcontext(executor)
     sizes = []

@@ -25,7 +25,7 @@ from pipeline.evaluation.test_sets import find_test_set
 from pipeline.integers import QuantizedModel
 from pipeline.model import load_trained_network, save_network
 from pipeline.plots.accuracy import AccuracyPoint, accuracy_plot
-from pipeline.training.computation import compute_training_run
+from pipeline.training.unrecorded_training import train_unrecorded
 
 TESTS = Path(__file__).resolve().parent.parent
 DATA = TESTS.parent / "outputs" / "data"
@@ -39,7 +39,7 @@ OTHER = "digits"  # not written by the writers of MNIST
 
 def measure(dataset, other, hyperparameters):
     """Train and export a network; return its accuracies and its flash in bytes."""
-    trained = compute_training_run(dataset, hyperparameters=hyperparameters)
+    trained = train_unrecorded(dataset, hyperparameters=hyperparameters)
     predicted = trained.network.classify(other.images)
     labels = np.array(other.source.labels)
     with tempfile.TemporaryDirectory() as folder:
@@ -63,7 +63,7 @@ def straightening_flash(images):
     with tempfile.TemporaryDirectory() as folder:
         dataset = datasets.load("mnist_upright", folder=DATA)
         hyperparameters = Hyperparameters(**defaults() | {"epochs": 1, "hidden": 1})
-        trained = compute_training_run(dataset, hyperparameters=hyperparameters)
+        trained = train_unrecorded(dataset, hyperparameters=hyperparameters)
         write_source(quantize(trained, dataset, Path(folder)), Path(folder))
         return straighten_on(CORTEX_M0_GCC, Path(folder), images)[1]["flash"]
 

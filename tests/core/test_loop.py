@@ -120,6 +120,14 @@ def test_the_settings_of_a_program_do_not_change_the_bits(small_dataset):
     assert all(torch.equal(expected[name], network[name]) for name in expected)
 
 
+def test_flushing_denormal_numbers_to_zero_does_not_change_the_bits(small_dataset):
+    with one_thread():
+        expected, _ = train(small_dataset)
+        torch.set_flush_denormal(False)
+        network, _ = train(small_dataset)
+    assert torch.equal(network.vector, expected.vector)
+
+
 def test_an_epoch_uses_every_image_once_and_averages_the_metrics_over_them(
     small_dataset,
 ):

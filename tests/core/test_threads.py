@@ -28,6 +28,31 @@ def test_the_last_of_several_training_runs_restores_the_settings(flushes):
     torch.set_num_threads(before)
 
 
+def test_a_block_does_not_change_python_threads_that_have_not_used_pytorch():
+    numbers, entered, ended = [], Event(), Event()
+
+    def overlapping():
+        with one_thread():  # the first use of PyTorch in this Python thread
+            numbers.append(torch.get_num_threads())
+            entered.set()
+            ended.wait()
+        numbers.append(torch.get_num_threads())
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    other = Thread(target=overlapping)
+    with one_thread():
+        other.start()
+        entered.wait()
+    ended.set()
+    other.join()
+    new = Thread(target=lambda: numbers.append(torch.get_num_threads()))
+    new.start()
+    new.join()
+    torch.set_num_threads(before)
+    assert numbers == [1, 3, 3]
+
+
 def test_overlapping_blocks_restore_the_settings_in_each_python_thread():
     before = torch.get_num_threads(), torch.get_float32_matmul_precision()
     seen, entered, ended = [], Event(), Event()

@@ -20,6 +20,15 @@ def test_ctrl_c_stops_after_the_epoch_and_a_second_one_at_once(capsys, stopped):
     assert stopped in (None, [True])
 
 
+@pytest.mark.parametrize("epochs", [range(1, 3), range(3, 3)])
+def test_ctrl_c_after_the_last_epoch_says_that_all_epochs_are_trained(capsys, epochs):
+    with delayed_interrupt("stopping after this epoch") as interrupt:
+        assert [*interrupt.between(epochs)] == [*epochs]
+        signal.raise_signal(signal.SIGINT)
+    text = "not stopping, because all epochs are trained (press Ctrl-C again"
+    assert capsys.readouterr().err.startswith(text)
+
+
 def test_an_ignored_ctrl_c_stays_ignored():
     previous = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as with nohup
     try:

@@ -22,7 +22,7 @@ from pipeline.execution import local
 from pipeline.execution.executor import MAX_TRIES, LostAttempt, Task, TaskResult
 from pipeline.execution.helper_process import HelperProcess
 from pipeline.execution.local import KILLED, LocalExecutor
-from pipeline.training.computation import compute_training_run
+from pipeline.training.unrecorded_training import train_unrecorded
 
 SETTINGS = defaults() | {"hidden": 5, "epochs": 1}
 # It has no `__main__` guard: the workers must not run it again.
@@ -90,9 +90,9 @@ def test_results_are_equal_to_those_of_a_training_run_in_this_process(
         }
         for seed in (1, 2, 3)
     }
-    results = executor.run(compute_training_run, tasks(data, settings))
+    results = executor.run(train_unrecorded, tasks(data, settings))
     for result in results:
-        alone = compute_training_run(digits, **settings.pop(result.job))
+        alone = train_unrecorded(digits, **settings.pop(result.job))
         for epoch, expected in zip(result.value.epochs, alone.epochs, strict=True):
             assert epoch.metrics == expected.metrics
             for name, tensor in expected.tensors.items():

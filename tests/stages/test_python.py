@@ -294,6 +294,19 @@ def test_the_help_of_a_function_has_the_settings_that_its_keywords_have(function
         assert text.startswith(listed.get(key, ""))
 
 
+def test_the_help_of_each_function_lists_all_errors():
+    partly = {train, sweep, evaluate, predict, export, sync}  # see pipeline/README.md
+    trains = {train, homework}  # a sweep raises a PartlyFailed
+    for function in (*FUNCTIONS, homework, grade):
+        expected = {"ConfigError", "UserError", "OSError"}
+        expected |= {"PartlyFailed"} if function in partly else set()
+        expected |= {"FloatingPointError"} if function in trains else set()
+        _, _, errors = function.__doc__.partition("\nRaises:\n")
+        errors, _, _ = errors.partition("\n\n")
+        titles = re.findall(r"^    (\w.*?): ", errors, re.MULTILINE)
+        assert {*", ".join(titles).split(", ")} == expected, function
+
+
 def test_predict_accepts_pixels_as_an_array_or_a_tensor(project):
     pixels = datasets.load("digits", folder=project.outputs / "data").test.images[:3]
     inputs = pixels, torch.from_numpy(pixels.copy()), np.arange(3), [0, 1, 2], pixels[0]

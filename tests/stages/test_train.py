@@ -248,7 +248,7 @@ def test_each_of_parallel_calls_returns_the_folder_of_its_own_network(
     for call in calls:
         training = call.result()
         stored = load_trained_network(training.folder / "model.safetensors")
-        assert stored.weights_sha256 == training.weights_sha256
+        assert stored.weights_sha256 == training.trained.weights_sha256
         assert stored.metadata.hyperparameters == training.hyperparameters
     assert len({call.result().folder for call in calls}) == 3
 

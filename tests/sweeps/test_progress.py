@@ -10,7 +10,7 @@ from pipeline.cli import defaults
 from pipeline.core.dataset import DataFile
 from pipeline.sweeps.jobs import Job, Outcome
 from pipeline.sweeps.plan import Plan
-from pipeline.sweeps.progress import TimeLeft, show_progress
+from pipeline.sweeps.progress import show_progress, time_left
 
 
 def estimates(jobs, seconds, *, workers, recording=0.0, start=0.0):
@@ -21,11 +21,11 @@ def estimates(jobs, seconds, *, workers, recording=0.0, start=0.0):
     the one before.
     """
     running = [start * worker + seconds for worker in range(workers)]
-    left, shown, free = TimeLeft(workers), [], 0.0
+    times, shown, free = [], [], 0.0
     for missing in reversed(range(jobs)):
         free = max(free, heapq.heappop(running)) + recording
-        left.add(free)
-        rest = left.seconds(missing, free)
+        times.append(free)
+        rest = time_left(times, free, missing=missing, workers=workers)
         shown.append(None if rest is None else free + rest)
         heapq.heappush(running, free + seconds)
     return shown, free

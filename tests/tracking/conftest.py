@@ -12,12 +12,12 @@ from pipeline.tracking import (
     OpenRun,
     RunStart,
     Tracker,
-    copier,
-    recorder_calls,
+    copying_process,
+    recorder,
     server_request,
     sync,
 )
-from pipeline.tracking.copies.server_copies import copies_on
+from pipeline.tracking.copies.server import connect
 from pipeline.tracking.store.client import open_store
 from pipeline.training.program import export_network
 
@@ -26,7 +26,7 @@ class DirectRun:
     """An open run of this process; tests call methods of its `Run` without `submit`."""
 
     def __init__(self, run):
-        self.opened, self.recorded = run, recorder_calls._runs[run._key]
+        self.opened, self.recorded = run, recorder._runs[run._key]
 
     def __getattr__(self, name):
         of_opened = hasattr(OpenRun, name)
@@ -76,10 +76,10 @@ def same_helper(lasting_helper, monkeypatch):
 
     def start(*_, **__):
         # A new process would not remember what was sent.
-        lasting_helper.submit(copies_on.cache_clear)
+        lasting_helper.submit(connect.cache_clear)
         return lasting_helper
 
-    for module in (copier, server_request, sync):
+    for module in (copying_process, server_request, sync):
         monkeypatch.setattr(module, "HelperProcess", start)
 
 

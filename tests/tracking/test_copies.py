@@ -25,14 +25,15 @@ from pipeline.sweeps.recorded import find_sweep
 from pipeline.sync import sync
 from pipeline.tracking import (
     RunStart,
-    copier,
+    Tracker,
+    copying_process,
     find_run,
     find_training_run,
     tagged_runs,
 )
-from pipeline.tracking.copier import Copier
-from pipeline.tracking.copies.copying import describe_failed, runs_in_order
-from pipeline.tracking.copies.server_copies import Copies
+from pipeline.tracking.copies.copier import describe_failed, runs_in_order
+from pipeline.tracking.copies.server import Server
+from pipeline.tracking.copying_process import CopyingProcess
 from pipeline.tracking.store.client import open_store
 from pipeline.tracking.store.mlflow_internals import VIEW_TAG
 from pipeline.tracking.store.pages import VIEW
@@ -62,9 +63,9 @@ def copy(server):
     """Return a function that copies runs in this process; it returns their URLs."""
 
     def copy(folder, run_id=None):
-        copies = Copies(open_store(folder), server.url)
+        copies = Server(open_store(folder), server.url)
         runs = runs_in_order(folder, run_id)
-        done = {run.run_id: s for run in runs if (s := copies.try_update(run))}
+        done = {run.run_id: s for run in runs if (s := copies.copy(run))}
         if failed := describe_failed(done, server.url):
             raise UserError(failed)
         return {run_id: copied.url for run_id, copied in done.items() if copied.url}
@@ -183,8 +184,8 @@ def test_a_copy_is_in_an_experiment_with_the_same_name(store, start_run, server,
 
 @pytest.fixture
 def no_timeout(monkeypatch):
-    """Disable the timeout, for slow machines; test_copier tests it."""
-    monkeypatch.setattr(copier, "FINISH_SECONDS", 600)
+    """Disable the timeout, for slow machines; test_copying_process tests it."""
+    monkeypatch.setattr(copying_process, "FINISH_SECONDS", 600)
 
 
 def test_a_training_run_and_its_evaluation_are_copied(
@@ -233,7 +234,7 @@ def test_a_sweep_is_copied_once_with_all_its_children(
 def test_an_open_run_and_its_closed_children_are_on_the_server(
     store, start_run, server, tmp_path, monkeypatch, no_timeout
 ):
-    monkeypatch.setattr(copier, "COPY_SECONDS", 0.1)
+    monkeypatch.setattr(copying_process, "COPY_SECONDS", 0.1)
     with start_run(store, tags={"kind": "sweep"}, server=server.url) as sweep:
         with sweep.child(RunStart("a", {"hidden": 5}, {})) as child:
             child.log_metrics({"val/accuracy": 0.5}, step=1, time=1000)
@@ -258,10 +259,12 @@ def test_an_open_run_and_its_closed_children_are_on_the_server(
 def test_the_first_copy_is_made_earlier_than_the_others(
     store, start_run, server, lasting_helper, monkeypatch
 ):
-    monkeypatch.setattr(copier, "COPY_SECONDS", 1000)
+    monkeypatch.setattr(copying_process, "COPY_SECONDS", 1000)
     with start_run(store) as run:
         run.log_metrics({"val/accuracy": 0.5}, step=1, time=1000)
-        with closing(Copier(store, server.url, lasting_helper.channels[1])) as copying:
+        with closing(
+            CopyingProcess(store, server.url, lasting_helper.channels[1])
+        ) as copying:
             copying.follow(lambda: run.run_id)
             while not any(copy.data.metrics for copy in copies_on(server).values()):
                 time.sleep(0.1)
@@ -270,7 +273,7 @@ def test_the_first_copy_is_made_earlier_than_the_others(
 def test_an_interrupted_run_is_killed_on_the_server_too(
     store, start_run, server, monkeypatch, no_timeout, capfd
 ):
-    monkeypatch.setattr(copier, "COPY_SECONDS", 0.1)
+    monkeypatch.setattr(copying_process, "COPY_SECONDS", 0.1)
     with suppress(KeyboardInterrupt), start_run(store, server=server.url) as run:
         while run.run_id not in copies_on(server):
             time.sleep(0.1)
@@ -279,14 +282,14 @@ def test_an_interrupted_run_is_killed_on_the_server_too(
     assert run.copied and "copy   " in capfd.readouterr().out
     copied = copies_on(server)[run.run_id]
     assert copied.info.status == "KILLED" and copied.info.end_time
-    monkeypatch.setattr(copier, "FIRST_SECONDS", 60)
+    monkeypatch.setattr(copying_process, "FIRST_SECONDS", 60)
     with suppress(KeyboardInterrupt), start_run(store, server=server.url) as run:
         raise KeyboardInterrupt  # before the process that copies it is started
     assert run.copied is False and run.run_id not in copies_on(server)
 
 
 def test_only_new_and_complete_data_is_sent(store, start_run, server):
-    copies, stored = Copies(open_store(store), server.url), {}
+    copies, stored = Server(open_store(store), server.url), {}
 
     def files():
         copies.update(find_run(run.run_id, store=store), is_open=True)
@@ -328,7 +331,7 @@ def test_a_run_without_params_is_copied_with_its_data_sets(
 def test_data_that_is_added_to_an_open_run_later_is_copied(
     store, start_run, server, tmp_path
 ):
-    copies = Copies(open_store(store), server.url)
+    copies = Server(open_store(store), server.url)
 
     def update(**options):
         copies.update(find_run(run.run_id, store=store), **options)
@@ -348,7 +351,7 @@ def test_data_that_is_added_to_an_open_run_later_is_copied(
 def test_data_that_is_added_to_a_closed_run_later_is_copied(
     store, start_run, server, tmp_path
 ):
-    copies = Copies(open_store(store), server.url)
+    copies = Server(open_store(store), server.url)
 
     def update():
         return copies.update(find_run(run.run_id, store=store)).state
@@ -372,7 +375,7 @@ def test_a_resumed_run_is_open_on_the_server_again(
     copy(store)
     complete = copies_on(server)[run.run_id].data.tags["copy.sha256"]
     with start_run(store, resume=run.run_id):
-        copies = Copies(open_store(store), server.url)
+        copies = Server(open_store(store), server.url)
         copies.update(find_run(run.run_id, store=store), is_open=True)
         (copied,) = copies_on(server).values()
         assert copied.info.status == "RUNNING"
@@ -385,6 +388,19 @@ def test_a_resumed_run_is_open_on_the_server_again(
     path = client.download_artifacts(copied.info.run_id, "code.diff", str(tmp_path))
     assert Path(path).read_text() == (run.artifacts / "code.diff").read_text()
     assert Path(path).read_text() != "a patch"
+
+
+def test_a_store_that_cannot_be_read_is_not_an_error_of_the_server(
+    store, start_run, server
+):
+    with start_run(store) as run:
+        pass
+    recorded = find_run(run.run_id, store=store)
+    with closing(sqlite3.connect(store / "mlflow.db")) as database:
+        database.execute("DROP TABLE latest_metrics")
+    copied = Server(open_store(store), server.url).copy(recorded)
+    assert copied.state == "failed"
+    assert f"{store}/mlflow.db cannot be read: (sqlite3.Op" in copied.reason
 
 
 def test_a_copy_without_its_final_status_is_completed(store, start_run, server, copy):
@@ -436,7 +452,7 @@ def test_a_copy_refers_to_the_copy_of_a_run_that_is_copied_later(store, server, 
 
     original = closed_run()
     reproduction = closed_run(reproduces=original)
-    copies = Copies(source, server.url)  # in the process that sent the first copy, too
+    copies = Server(source, server.url)  # in the process that sent the first copy, too
 
     def update(run_id):
         return copies.update(find_run(run_id, store=store)).state
@@ -480,7 +496,7 @@ def test_sync_says_what_was_copied_and_what_was_skipped_and_why(synced, server):
     lock = synced.outputs / ".locks" / running
     other = source.create_experiment("other")
     source.set_terminated(source.create_run(other).info.run_id)
-    with locking.acquire(lock, seconds=1.0):
+    with locking.claim(lock, seconds=1.0):
         text = synced.call("sync", server=server.url)
         assert text.splitlines() == [
             f"copies on {server.url}",
@@ -515,15 +531,17 @@ def test_a_run_that_a_server_rejects_does_not_hide_the_copies_of_others(
     assert lines[1] == "digits: 3 copied, 1 failed" and rejected in lines[2]
     copied = {run.run_id for run in runs} - {rejected}
     assert copied < failed.value.result.keys() and len(failed.value.result) == 3
-    assert not copier.copy_to_server(synced.outputs, server.url, rejected)
+    tracker = Tracker(synced.outputs, server=server.url, experiment="digits")
+    assert not tracker.copy(rejected)
     text = " ".join(capfd.readouterr().err.split())
     assert f"the copy of run {rejected} is incomplete: 1 of 1 runs were not" in text
 
 
 def test_the_copy_of_an_open_run_is_not_reported_as_deleted(synced, server, capfd):
     running = open_store(synced.outputs).create_run("1", run_name="open").info.run_id
-    with locking.acquire(synced.outputs / ".locks" / running):
-        assert not copier.copy_to_server(synced.outputs, server.url, running)
+    with locking.claim(synced.outputs / ".locks" / running):
+        tracker = Tracker(synced.outputs, server=server.url, experiment="digits")
+        assert not tracker.copy(running)
         with pytest.raises(UserError, match="was skipped: it is still running"):
             synced.call("sync", server=server.url, run=running)
     text = " ".join(capfd.readouterr().err.split())

@@ -89,7 +89,7 @@ def test_the_ui_contains_the_names_on_which_the_saved_view_and_the_pages_rely():
     view = pages.experiment_tags("1")[mlflow_internals.VIEW_TAG + pages.VIEW]
     compression = json.loads(view)["state"].partition(";")[0]
     _, charts = pages.children_tag("r", ["hidden"])
-    address = pages.children_page("1", "r", mode="CHART").partition("?")[2]
+    address = pages.children_links("1", "r")["charts"].partition("?")[2]
     for name in (
         *(f'key:"{key}",version:{version}', f"{compression};", "model-metrics"),
         *(mlflow_internals.VIEW_TAG, *re.findall(r"(\w+)=(?!r)", address)),

@@ -116,6 +116,11 @@ def test_a_patch_names_a_nested_repository_that_git_cannot_add(repository):
     assert new.read_text() == "x = 1\n"
 
 
+def test_a_patch_contains_the_deletion_of_all_code_or_settings(repository):
+    shutil.rmtree(repository / "pipeline")
+    assert "deleted file mode" in provenance.code_diff()
+
+
 def test_changes_that_git_cannot_read_are_recorded_as_unknown(repository):
     tree = subprocess.check_output(
         ["git", "rev-parse", "HEAD^{tree}"], cwd=repository, text=True

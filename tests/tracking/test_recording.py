@@ -13,9 +13,10 @@ import pytest
 
 from pipeline import UserError, tracking
 from pipeline.execution.helper_process import HelperKilled, HelperProcess
-from pipeline.tracking import EpochPoint, Tracker, provenance, recorder_calls
+from pipeline.tracking import EpochPoint, Tracker, provenance, recorder
 from pipeline.tracking import tracker as tracker_module
 from pipeline.tracking.open_run import RECORDER
+from pipeline.tracking.store.entrance import import_mlflow
 from pipeline.tracking.store.locks import run_lock_file
 from pipeline.tracking.store.mlflow_internals import quiet
 from pipeline.training.log import log_files
@@ -50,7 +51,7 @@ def tracker(store, monkeypatch):
     folder = str(Path(__file__).parent)
     monkeypatch.setenv("PYTHONPATH", folder)  # with the functions above
     with closing(HelperProcess(RECORDER, channels=2, quiet=True)) as helper:
-        helper.submit(recorder_calls.import_mlflow)
+        helper.submit(recorder.warm_up, store)
         yield Tracker(store, server=None, experiment="mine", helper=helper)
 
 
@@ -100,7 +101,7 @@ def test_the_process_that_records_does_not_import_pytorch(
     with shared_tracker.start_run(**RUN) as run:
         run.submit(log_files, [])
     modules = lasting_helper.submit(imported_modules).result()
-    assert {"pipeline.training.log", "pipeline.tracking.run_lifecycle"} <= modules
+    assert {"pipeline.training.log", "pipeline.tracking.recorder"} <= modules
     assert "torch" not in modules
 
 
@@ -236,33 +237,61 @@ def test_silencing_mlflow_leaves_the_environment_to_other_threads():
     assert dict(os.environ) == during
 
 
-def test_silencing_mlflow_keeps_a_value_of_the_user(monkeypatch):
-    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "false")
-    with quiet():
-        assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "false"
+# Each call imports MLflow in another process, except the last two.
+ENTRANCES = """
+import sys
+from contextlib import suppress
+from pathlib import Path
+from pipeline import UserError, tracking
+from pipeline.sync import sync
+from pipeline.ui import ui
 
+store, server = Path(sys.argv[1]), "http://127.0.0.1:1"
 
-IMPORTED_BY_THE_PROCESS_AND_BY_A_USER = """
-import os
-from pipeline.base.process import disable_telemetry
-disable_telemetry()
-from mlflow import telemetry
-assert telemetry.get_telemetry_client() is None
+def record():
+    with tracking.start_tracker(store, server=None, experiment="digits") as tracker:
+        with tracker.start_run(name="a name", params={}, tags={}):
+            pass
+
+for call in (
+    lambda: sync(server=server),
+    lambda: tracking.find_run("0" * 32, store=store, server=server),
+    record,
+    lambda: ui(browser=False, run="unknown"),
+    record,
+):
+    with suppress(UserError):
+        call()
+    assert not Path.home().joinpath(".config", "mlflow").exists()
+assert "mlflow" in sys.modules
+"""
+IMPORTED_BY_A_USER = """
+import sys
+from pathlib import Path
 from mlflow.telemetry.utils import is_telemetry_disabled
-from pipeline.tracking.store.mlflow_internals import quiet
-del os.environ["MLFLOW_DISABLE_TELEMETRY"]  # as if a user had imported MLflow before
+from pipeline import tracking
 assert not is_telemetry_disabled()
-with quiet():
-    assert is_telemetry_disabled()
+tracking.new_tracker(Path(sys.argv[1]), server=None, experiment="digits")
+assert is_telemetry_disabled()
 """
 
 
-def test_mlflow_sends_no_telemetry():
-    root = Path(tracking.__file__).parents[2]
+@pytest.mark.parametrize("code", [ENTRANCES, IMPORTED_BY_A_USER])
+def test_mlflow_sends_no_telemetry_and_writes_no_id_of_its_installation(
+    store, tmp_path_factory, code
+):
+    root, home = Path(tracking.__file__).parents[2], tmp_path_factory.mktemp("home")
     # The process lacks the variables of the tests, some of which disable telemetry too.
-    environment = {"PYTHONPATH": str(root)}
-    code = IMPORTED_BY_THE_PROCESS_AND_BY_A_USER
-    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    environment = {"PYTHONPATH": str(root), "HOME": str(home)}
+    environment["PIPELINE_OUTPUTS"] = str(store)
+    command = [sys.executable, "-c", code, store]
+    subprocess.run(command, env=environment, check=True)
+
+
+def test_telemetry_that_a_user_wants_stays_on(monkeypatch):
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "false")
+    import_mlflow.__wrapped__()  # as the first call in a process
+    assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "false"
 
 
 def test_a_call_that_fails_when_the_block_has_ended_marks_the_run_as_failed(

@@ -15,12 +15,10 @@ from pipeline import UserError, tracking
 from pipeline.base import locking
 from pipeline.base.locking import Level
 from pipeline.base.metric_names import REQUIRED
-from pipeline.tracking.store.client import (
-    StoreClient,
-    open_store,
-    translate_errors,
-)
+from pipeline.tracking.mlflow_run import Run
+from pipeline.tracking.store.client import open_store
 from pipeline.tracking.store.database import open_runs, runs_to_copy
+from pipeline.tracking.store.entrance import using_mlflow
 from pipeline.tracking.store.sqlite import path_from_uri, relocated
 from pipeline.tracking.ui import newest_list, serve_ui
 
@@ -98,24 +96,15 @@ def test_an_error_of_the_database_is_reported_in_one_line_with_its_name(
         start_run(store) as run,
     ):
         (store / "mlflow.db").write_bytes(b"not a database any more" * 1000)
-        run.log_metrics({"val/loss": 1.0}, step=1, time=1000)
+        run.opened.submit(Run.log_metrics, {"val/loss": 1.0}, step=1, time=1000)
     assert "\n" not in str(error.value)
     assert f"run {run.run_id} could not be marked FAILED" in capsys.readouterr().err
 
 
 def test_an_error_of_mlflow_without_a_text_is_reported_with_its_type(store):
     message = r"mlflow\.db cannot be written: MlflowException$"
-    with pytest.raises(UserError, match=message), translate_errors(store):
+    with pytest.raises(UserError, match=message), using_mlflow(store):
         raise MlflowException("")
-
-
-def test_a_method_that_mlflow_defines_in_another_class_translates_its_errors(store):
-    class Moved(StoreClient):
-        def moved(self):
-            raise MlflowException("no value")
-
-    with pytest.raises(UserError, match=r"mlflow\.db cannot be written: no value$"):
-        Moved(store).moved()
 
 
 def test_a_store_that_cannot_be_used_is_rejected_before_the_work(store, monkeypatch):

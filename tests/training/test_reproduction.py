@@ -11,8 +11,8 @@ from pipeline.cli import TrainConfig, from_python
 from pipeline.core import optimizer
 from pipeline.model import load_trained_network
 from pipeline.tracking import find_training_run, provenance, start_tracker
-from pipeline.training.reproduction import Original, compare, load_data
-from pipeline.training.train import train_or_reproduce
+from pipeline.training.reproduction import compare, load_data
+from pipeline.training.train import train
 from pipeline.training.training_files import read_training_run
 
 DIGITS = {"dataset": "digits", "epochs": 2, "hidden": 8}
@@ -72,16 +72,17 @@ def test_damaged_metrics_are_rejected_before_the_training_run(own_copy):
 
 def test_a_damaged_summary_of_the_data_names_a_remedy(own_copy):
     recorded = find_training_run(own_copy.run_id(), store=own_copy.outputs)
-    original = Original(recorded, read_training_run(recorded))
+    metadata = read_training_run(recorded).metadata
     path = recorded.artifacts / "data" / "digits.json"
     content = path.read_bytes()
     origin = {**json.loads(content), "origin": ["digits.csv"]}
     for damaged in (content[:50], b"[]", b"{}", json.dumps(origin).encode()):
         path.write_bytes(damaged)
         with pytest.raises(ValueError, match=r"digits\.json is damaged: choose anoth"):
-            load_data(original, own_copy.outputs / "data")
+            load_data(recorded, metadata, own_copy.outputs / "data")
     path.unlink()  # only the message about a missing data set needs the summary
-    assert load_data(original, own_copy.outputs / "data").name == "digits"
+    dataset = load_data(recorded, metadata, own_copy.outputs / "data")
+    assert dataset.name == "digits"
 
 
 def test_the_report_says_if_the_code_of_the_original_run_is_not_known(own_copy):
@@ -123,7 +124,7 @@ def test_different_code_gives_a_different_network_and_a_report(own_copy, monkeyp
     text = f"{report.value}\n"
     trained = load_trained_network(own_copy.trained("model.safetensors"))
     assert trained.weights_sha256 in text
-    assert f"now      {report.value.result.weights_sha256}" in text
+    assert f"now      {report.value.result.trained.weights_sha256}" in text
     assert "of 6,370 differ, " in text  # 784*8 + 8 + 8*10 + 10 weights
     assert "val/accuracy: " in text
     assert "code in pipeline/core: optimizer.py\n" in text
@@ -194,7 +195,7 @@ def test_the_report_compares_the_patch_of_the_run_that_was_trained(
                 recorded = find_training_run(run_id, store=project.outputs)
                 training = read_training_run(recorded)
                 now = provenance.tags(provenance.code_state())
-                report = compare(Original(recorded, training), training, now)
+                report = compare(recorded, training, training, now)
             assert ("uncommitted code" in report) == (comment != own)
 
 
@@ -214,7 +215,7 @@ def test_the_report_compares_the_code_with_which_the_command_started(
         start_tracker(project.outputs, **start) as tracker,
     ):
         settings.write_text(f"{settings.read_text()}# an edit\n")
-        train_or_reproduce(command, tracker)
+        train(command, tracker)
     assert "reproduced byte for byte" in printed.getvalue()
     assert "uncommitted code" not in printed.getvalue()
 
@@ -225,7 +226,7 @@ def test_the_report_names_another_processor_and_another_patch(own_copy):
     recorded = find_training_run(own_copy.run_id(), store=own_copy.outputs)
     training = read_training_run(recorded)
     now = provenance.tags(provenance.code_state())
-    report = compare(Original(recorded, training), training, now)
+    report = compare(recorded, training, training, now)
     assert report.startswith("reproduced byte for byte:\n  recorded ")
     assert "\ndespite these differences:\n  " in report
     assert f"\n  processor: Z80, now {now['processor']}" in report

@@ -14,8 +14,8 @@ from pipeline.core.loop import train_network
 from pipeline.model import load_histories, load_trained_network, save_network, storage
 from pipeline.sweeps.recorded import complete_runs
 from pipeline.tracking import RecordedRun
-from pipeline.training.computation import finished_training_run
 from pipeline.training.training_files import read_training_run, write_training_run
+from pipeline.training.training_run import TrainingRun
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def training(few, tmp_path):
     file = DataFile(tmp_path / "mnist.safetensors", "00ff")
     dataset = Dataset(file, few.train, few.val)
     epochs = [*train_network(dataset, hyperparameters)]
-    return finished_training_run(dataset, few.train, hyperparameters, epochs)
+    return TrainingRun.of(dataset, hyperparameters, epochs)
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def folder(training, tmp_path):
 @pytest.fixture
 def run(training, folder):
     """The recorded run of the training run."""
-    tags = {"weights.sha256": training.weights_sha256}
+    tags = {"weights.sha256": training.trained.weights_sha256}
     finished = Status.FINISHED
     return RecordedRun("1f", "short", "Default", finished, tags, folder.parent, 0)
 
@@ -49,7 +49,7 @@ def test_a_training_run_is_read_as_it_was_written(training, folder, run):
     assert {path.name for path in folder.iterdir()} == {*TRAINING_FILES}
 
     trained = load_trained_network(folder / MODEL_FILE)
-    assert trained.epochs == training.last.number == 2
+    assert trained.params["epochs"] == training.last.number == 2
     histories = load_histories(trained)
     assert histories.metrics == training.history
     assert len(histories.metrics["val/accuracy"]) == 2
@@ -62,7 +62,7 @@ def test_a_training_run_is_read_as_it_was_written(training, folder, run):
         again.history == training.history
         and again.metadata == training.metadata
         and again.metrics == training.metrics
-        and again.weights_sha256 == training.weights_sha256
+        and again.trained.weights_sha256 == training.trained.weights_sha256
     )
     assert len({training, again}) == 2  # compared by identity, so they can be in a set
 
@@ -95,7 +95,7 @@ def test_a_missing_file_is_reported_with_the_remedy(folder, run, name):
 
 def test_the_weights_of_another_run_are_reported_with_both_hashes(training, run):
     other = replace(run, tags={"weights.sha256": "of another network"})
-    hashes = f"weights.sha256 of another network, got {training.weights_sha256}"
+    hashes = f"weights.sha256 of another network, got {training.trained.weights_sha256}"
     with pytest.raises(UserError, match=f"model.safetensors must .*{hashes}: {REMEDY}"):
         read_training_run(other)
 

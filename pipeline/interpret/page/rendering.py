@@ -177,7 +177,7 @@ def _epochs(
     weight_history = analysis.histories.weights
     if weight_history is None:  # only weights of always-zero pixels are known as frozen
         frozen = np.tile(analysis.always_zero, (analysis.hidden, 1))
-        last = analysis.trained.epochs or 0
+        last = analysis.trained.params.get("epochs", 0)
         return [last], {"frozen.layer_1.weight": frozen.astype(np.uint8)}
     recorded = len(weight_history["layer_1.bias"])
     capacity = epoch_capacity(analysis.trained.network)

@@ -2,9 +2,13 @@
 
 Runs in the copying process.
 
-To copy a run is to send its new data to its copy, the run on the server. The command
-`sync` copies all runs, and the setting `server` one run that is in progress.
+To copy a run is to send its new data to its copy, the run on the server. The main
+process calls the functions of `copier` in the copying process: `CopyingProcess` calls
+`copy_with_children` for a run in progress, and the command `sync` calls `copy_run` for
+each run. These are the steps of a copy:
 
-`copying` determines the order of the runs and copies one by one. `server_copies` finds
-or creates the copy of a run. `sender` sends the data of the run.
+1. `copier.copy_with_children` determines the order of a run and its children.
+2. `copier.copy_run` copies a run while no other process copies runs of this store.
+3. `Server.copy` finds or creates the copy, and returns a `CopyStatus`.
+4. `Sender.send` sends the data of the run that this process has not sent.
 """

@@ -21,6 +21,7 @@ from mlflow import MlflowClient, entities
 from pipeline.base.tags import COPIED_TAG, COPY_TAG, ERROR_TAG, OPEN, Status
 from pipeline.tracking.store.client import StoreClient, model_outputs
 from pipeline.tracking.store.database import metric_points
+from pipeline.tracking.store.entrance import using_mlflow
 from pipeline.tracking.store.mlflow_internals import VIEW_TAG
 from pipeline.tracking.store.sqlite import path_from_uri
 
@@ -71,7 +72,7 @@ class Sender:
             Whether data was sent: False if the copy of a closed run was complete.
         """
         server, info = self._server, original.info
-        if is_running(original):
+        if info.status in OPEN:
             if copy.info.status != Status.RUNNING:  # the run was resumed
                 if COPIED_TAG in copy.data.tags:  # first: the copy is not complete
                     server.delete_tag(self.copy_id, COPIED_TAG)
@@ -85,7 +86,8 @@ class Sender:
                 models = thread.submit(self._send_models, original, copy)
                 self._send(original, copy, tags)
                 metrics = models.result()
-            views = self._source.get_experiment(info.experiment_id).tags
+            with using_mlflow(self._source.store, "read"):
+                views = self._source.get_experiment(info.experiment_id).tags
             if view := views.get(VIEW_TAG + info.run_id):  # view of a sweep's children
                 tag = VIEW_TAG + self.copy_id, view.replace(info.run_id, self.copy_id)
                 server.set_experiment_tag(self.experiment_id, *tag)
@@ -128,7 +130,7 @@ class Sender:
             server.log_inputs(self.copy_id, datasets=[*new_inputs.values()])
             self._inputs |= new_inputs.keys()
         folder = path_from_uri(original.info.artifact_uri)
-        self._send_files(folder, is_open=is_running(original))
+        self._send_files(folder, is_open=original.info.status in OPEN)
 
     def _send_files(self, artifacts: Path, *, is_open: bool) -> None:
         now = time.time_ns()
@@ -165,7 +167,8 @@ class Sender:
         models = server.search_logged_models([self.experiment_id], condition)
         copies = {model.tags.get(COPY_TAG): model for model in models}
         for output in model_outputs(original):
-            source = self._source.get_logged_model(output.model_id)
+            with using_mlflow(self._source.store, "read"):
+                source = self._source.get_logged_model(output.model_id)
             model = copies.get(source.model_id) or server.create_logged_model(
                 self.experiment_id,
                 name=source.name,
@@ -184,11 +187,6 @@ class Sender:
             values = [dict(metric) | ids for metric in source.metrics or ()]
             metrics += [entities.Metric(**each) for each in values]
         return metrics
-
-
-def is_running(run: entities.Run) -> bool:
-    """Return whether a run is open."""
-    return run.info.status in OPEN
 
 
 def _changed(

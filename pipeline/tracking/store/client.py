@@ -5,17 +5,12 @@ Runs in all processes of the table in `pipeline.tracking`.
 The store needs no server and no network. Several processes can write at the same time.
 """
 
-import errno
 import re
-import sqlite3
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 from mlflow import MlflowClient, entities
 from mlflow.entities import Experiment
-from mlflow.exceptions import MlflowException
-from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline import UserError
 from pipeline.base import files, locking
@@ -23,6 +18,7 @@ from pipeline.base.tags import OPEN, PARENT_TAG, PROJECT_TAG, Status
 from pipeline.base.urls import database_path, sqlite_uri
 from pipeline.tracking.store import mlflow_internals, pages
 from pipeline.tracking.store.database import new_name, open_runs
+from pipeline.tracking.store.entrance import using_mlflow
 from pipeline.tracking.store.locks import run_lock_file, write_lock
 from pipeline.tracking.store.sqlite import (
     artifact_root,
@@ -30,39 +26,14 @@ from pipeline.tracking.store.sqlite import (
     require_store,
 )
 
-STORE_ERRORS = (MlflowException, SQLAlchemyError, sqlite3.Error)
-
 
 class StoreClient(MlflowClient):
-    """MLflow's client for the store in a folder.
-
-    If a method of MLflow fails, it raises a `UserError` of one line, and does not print
-    a traceback.
-    """
+    """MLflow's client for the store in a folder; used in blocks of `using_mlflow`."""
 
     def __init__(self, store: Path) -> None:
         """Connect to the store."""
         self.store = store
         super().__init__(sqlite_uri(database_path(store)))
-
-    def __getattribute__(self, name: str) -> object:
-        """Return an attribute; the methods of MLflow's client translate their errors.
-
-        These are all public methods that this class does not define itself.
-        mypy checks the calls with the signatures of MLflow, because it uses the type
-        `object` only for names that the classes do not define.
-        """
-        value = super().__getattribute__(name)
-        if name[0] == "_" or name in vars(StoreClient) or not callable(value):
-            return value
-        method: Callable[..., object] = value
-        action = "read" if name.startswith(("get_", "search_")) else "written"
-
-        def call(*arguments: object, **keywords: object) -> object:
-            with translate_errors(self.store, action):
-                return method(*arguments, **keywords)
-
-        return call
 
     def newest_experiment(self) -> Experiment | None:
         """Return the experiment of the newest run; None if there is no run."""
@@ -122,21 +93,6 @@ class StoreClient(MlflowClient):
             run_lock_file(self.store, run_id).unlink(missing_ok=True)
 
 
-@contextmanager
-def translate_errors(store: Path, action: str = "written") -> Iterator[None]:
-    """Silence MLflow, and turn its errors into an error with one line."""
-    try:
-        with mlflow_internals.quiet():
-            yield
-    except STORE_ERRORS as error:
-        lines = str(error).splitlines() or [type(error).__name__]
-        reason = next((line for line in lines if "Error) " in line), lines[0])
-        message = f"{database_path(store)} cannot be {action}: {reason}"
-        if "disk is full" in str(error):
-            raise OSError(errno.ENOSPC, message) from error
-        raise UserError(message) from error
-
-
 def open_store(store: Path) -> StoreClient:
     """Open the store in the folder `store`.
 
@@ -146,7 +102,7 @@ def open_store(store: Path) -> StoreClient:
         UserError: If the artifacts are elsewhere, or the database cannot be opened.
     """
     database = database_path(store)
-    with translate_errors(store, "opened"):
+    with using_mlflow(store, "opened"):
         if not database.exists():
             _create(database)
         require_store(store)

@@ -19,7 +19,6 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.utils.logging_utils import suppress_logs_in_thread
 from sqlalchemy import Engine, event
 
-from pipeline.base.process import disable_telemetry
 from pipeline.base.urls import sqlite_uri
 
 VIEW_QUERY = "viewStateShareKey"  # the query of a list's URL that selects a view
@@ -29,7 +28,6 @@ VIEW_TAG = "mlflow.sharedViewState."  # followed by the key of a view: an experi
 @contextmanager
 def quiet() -> Iterator[None]:
     """Silence MLflow in this thread, because MLflow logs each error that it raises."""
-    disable_telemetry()  # again, because a user may have imported MLflow before
     with suppress_logs_in_thread():
         yield
 

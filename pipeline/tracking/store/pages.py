@@ -53,21 +53,25 @@ def run_page(experiment_id: str, run_id: str, page: str = "") -> str:
     return f"#/experiments/{experiment_id}/runs/{path}?{WORKFLOW}"
 
 
-def children_page(experiment_id: str, run_id: str, *, mode: str) -> str:
-    """Return the URL of the list of a sweep's children, best first.
+def children_links(experiment_id: str, run_id: str) -> dict[str, str]:
+    """Return Markdown links, by name, to the list and the charts of a sweep's children.
 
-    `mode` is TABLE or CHART. `children_tag` defines the view.
+    `children_tag` defines the view.
     """
-    view = f"{mlflow_internals.VIEW_QUERY}={run_id}"
-    query = f"{WORKFLOW}&compareRunsMode={mode}&{view}"
-    return f"#/experiments/{experiment_id}/runs?{query}"
+    page = f"#/experiments/{experiment_id}/runs?{WORKFLOW}&compareRunsMode="
+    view = f"&{mlflow_internals.VIEW_QUERY}={run_id}"
+    return {
+        "children": f"[training runs, best first]({page}TABLE{view})",
+        "charts": f"[charts]({page}CHART{view})",
+    }
 
 
 def children_tag(run_id: str, params: Sequence[str]) -> tuple[str, str]:
     """Return the tag of an experiment that defines the pages of a sweep's children.
 
-    The table has columns for the varied `params`. The first param is the x axis of the
-    first chart. The UI loads the 100 best children, and more on demand. The view has no
+    The table has columns for the varied `params`. The first chart plots the validation
+    accuracy against the first param, and the second shows all params as parallel
+    coordinates. The UI loads the 100 best children, and more on demand. The view has no
     name, so that it is not in the menu of views, which is limited to 40 views.
     """
     varied = {f"params.`{key}`": PARAM_WIDTH for key in params}

@@ -5,20 +5,19 @@ process.
 
 The copying process is a helper process. It can be the recording process, in a second
 thread. The main process imports this module, too. Therefore, functions import
-`server_copies`, which imports MLflow, only when they are called.
+`server`, which imports MLflow, only when they are called.
 """
 
 import time
 from collections.abc import Mapping
-from importlib import import_module
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from pipeline import UserError
-from pipeline.base.process import disable_telemetry
 from pipeline.base.tags import PARENT_TAG, REUSED_TAG
 from pipeline.base.terminal import output
 from pipeline.tracking.store.database import RecordedRun, runs_to_copy
+from pipeline.tracking.store.entrance import import_mlflow, using_mlflow
 from pipeline.tracking.store.locks import server_lock
 
 COPYING_PROCESS = "the process that copies runs"  # the name of the process in messages
@@ -59,12 +58,6 @@ def describe_failed(done: Mapping[str, CopyStatus], server: str) -> str:
     count = f"{len(failed)} of {len(done)} runs were not copied"
     example = f"for example, run {failed[0]}: {done[failed[0]].reason}"
     return f"{count} to {server}; {example}"
-
-
-def import_mlflow() -> None:
-    """Import MLflow early."""
-    disable_telemetry()
-    import_module("pipeline.tracking.copies.server_copies")
 
 
 def copy_with_children(
@@ -115,14 +108,16 @@ def copy_run(
         UserError: If another process does not release the lock in `seconds`, or if the
             server does not respond.
     """
-    from pipeline.tracking.copies.server_copies import copies_on
+    import_mlflow()
+    from pipeline.tracking.copies.server import connect
 
     with server_lock(store, seconds=seconds):
-        return copies_on(server, store).try_update(recorded, is_open=is_open)
+        return connect(store, server).copy(recorded, is_open=is_open)
 
 
 def mark_killed_runs(store: Path) -> None:
     """Mark killed runs for the command `sync`, which holds the lock of the store."""
-    from pipeline.tracking.store.client import open_store
+    with using_mlflow(store):
+        from pipeline.tracking.store.client import open_store
 
-    open_store(store).mark_killed_runs()
+        open_store(store).mark_killed_runs()

@@ -19,9 +19,9 @@ from filelock import FileLock
 from pipeline import UserError
 from pipeline.execution.helper_process import Channel, HelperKilled
 from pipeline.sync import sync
-from pipeline.tracking import copier, new_tracker, tagged_runs
+from pipeline.tracking import Tracker, copying_process, new_tracker, tagged_runs
 from pipeline.tracking import sync as sync_module
-from pipeline.tracking.copies.copying import copy_run, copy_with_children
+from pipeline.tracking.copies.copier import copy_run, copy_with_children
 
 UNREADABLE = (
     "{url} rejected the copy: ParseError: Failed to parse experiments field: "
@@ -69,7 +69,7 @@ def kill_copying_process():
         child
         for child in psutil.Process().children()
         if child.status() != psutil.STATUS_ZOMBIE
-        and child.nice() == os.nice(0) + copier.NICENESS
+        and child.nice() == os.nice(0) + copying_process.NICENESS
     )
     process.kill()
 
@@ -91,16 +91,16 @@ def test_a_copy_that_fails_takes_no_longer_than_the_timeout_and_names_the_remedy
 ):
     if fault.startswith("answers"):  # the others end the process that copies
         request.getfixturevalue("same_helper")
-    monkeypatch.setattr(copier, "FINISH_SECONDS", timeout)
+    monkeypatch.setattr(copying_process, "FINISH_SECONDS", timeout)
     (sweep,) = tagged_runs(recorded, "kind", ["sweep"])
     url, start = broken_server(fault), time.monotonic()
     if reason == "interrupted":  # by Ctrl-C
         ctrl_c = threading.main_thread().ident, signal.SIGINT
         threading.Timer(1, signal.pthread_kill, ctrl_c).start()
     if "killed" in reason:
-        monkeypatch.setattr(copier, "NICENESS", 9)  # of no other process
+        monkeypatch.setattr(copying_process, "NICENESS", 9)  # of no other process
         threading.Timer(1, kill_copying_process).start()
-    copier.copy_to_server(recorded, url, sweep.run_id)
+    Tracker(recorded, server=url, experiment="digits").copy(sweep.run_id)
     assert timeout == 600 or time.monotonic() - start < timeout + 5
     stdout, stderr = capfd.readouterr()
     *message, remedy = stderr.splitlines()
@@ -118,9 +118,9 @@ def test_any_error_of_a_copy_is_a_warning_because_the_run_is_complete(
     (sweep,) = tagged_runs(recorded, "kind", ["sweep"])
     with monkeypatch.context() as patch:
         patch.setattr(tempfile, "tempdir", str(tmp_path / "deleted"))
-        assert not copier.copy_to_server(
-            recorded, broken_server("refuses"), sweep.run_id
-        )
+        url = broken_server("refuses")
+        tracker = Tracker(recorded, server=url, experiment="digits")
+        assert not tracker.copy(sweep.run_id)
     text = " ".join(capfd.readouterr().err.split())
     assert f"the copy of run {sweep.run_id} is incomplete: FileNotFoundError: " in text
     assert text.endswith(f"run={sweep.run_id}")
@@ -141,7 +141,7 @@ def test_a_timeout_of_a_disk_is_not_blamed_on_the_server(
     monkeypatch.setattr(Channel, "submit", on_slow_disk)
     monkeypatch.setenv("PIPELINE_OUTPUTS", str(recorded))
     (sweep,) = tagged_runs(recorded, "kind", ["sweep"])
-    assert not copier.copy_to_server(recorded, url, sweep.run_id)
+    assert not Tracker(recorded, server=url, experiment="digits").copy(sweep.run_id)
     message = " ".join(capfd.readouterr().err.split())
     assert "incomplete: TimeoutError: " in message and "took more" not in message
     with pytest.raises(OSError, match="timed out: 'a file'"):
@@ -149,11 +149,11 @@ def test_a_timeout_of_a_disk_is_not_blamed_on_the_server(
 
 
 def test_a_closed_copy_starts_no_process(recorded):
-    copy = copier.Copier(recorded, broken_server("refuses"))
+    copy = copying_process.CopyingProcess(recorded, broken_server("refuses"))
     copy.follow(lambda: "0" * 32)  # its thread may notice the end late
     copy.close()
     with pytest.raises(HelperKilled, match="has ended"):
-        copy.import_mlflow()
+        copy.warm_up()
 
 
 def test_sync_stops_if_nothing_is_recorded_or_a_server_refuses(
@@ -229,11 +229,13 @@ def test_the_copying_process_holds_the_lock_because_it_can_outlive_sync(
 def test_a_copy_that_waits_for_another_process_does_not_blame_the_server(
     recorded, same_helper, capfd, monkeypatch
 ):
-    monkeypatch.setattr(copier, "FINISH_SECONDS", 60)
-    monkeypatch.setattr(copier, "ANSWER_SECONDS", 57)
+    monkeypatch.setattr(copying_process, "FINISH_SECONDS", 60)
+    monkeypatch.setattr(copying_process, "ANSWER_SECONDS", 57)
     (sweep,) = tagged_runs(recorded, "kind", ["sweep"])
     with FileLock(recorded / ".server.lock"):  # as a process that copies
-        assert not copier.copy_to_server(recorded, "http://127.0.0.1:1", sweep.run_id)
+        url = "http://127.0.0.1:1"
+        tracker = Tracker(recorded, server=url, experiment="digits")
+        assert not tracker.copy(sweep.run_id)
     message = " ".join(capfd.readouterr().err.split())
     assert f"another process holds {recorded / '.server.lock'}: wait" in message
     assert "127.0.0.1:1 took" not in message and "python -m pipeline.sync" in message

@@ -1,15 +1,13 @@
-"""Copies a run in progress to a server, through a channel to a helper process.
+"""The copying process of a run, which runs the functions of `copies.copier`.
 
 Runs in the main process.
-
-The helper process is the copying process, which runs the functions of `copies.copying`.
 """
 
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, wait
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from pipeline import UserError
@@ -17,11 +15,8 @@ from pipeline.base.progress import busy
 from pipeline.base.terminal import say, warn
 from pipeline.base.text import command_line, printable
 from pipeline.execution.helper_process import Channel, HelperKilled, HelperProcess
-from pipeline.tracking.copies.copying import (
-    COPYING_PROCESS,
-    copy_with_children,
-    import_mlflow,
-)
+from pipeline.tracking.copies.copier import COPYING_PROCESS, copy_with_children
+from pipeline.tracking.store.entrance import import_mlflow
 
 FINISH_SECONDS = 15  # maximum wait for the copy at the end of a command
 ANSWER_SECONDS = 1  # part of this wait, for the response of the copying process
@@ -32,13 +27,13 @@ WAIT_SECONDS = 2  # maximum wait for the lock, in each copy of an open run
 NICENESS = 5
 
 
-class Copier:
-    """Copies one run, and the children of a sweep, to a server."""
+class CopyingProcess:
+    """Copies one run, and the children of a sweep, to a server in another process."""
 
     def __init__(
         self, store: Path, server: str, channel: Channel | None = None
     ) -> None:
-        """Start the copying process, which does not import MLflow yet.
+        """Start the process, which does not import MLflow yet.
 
         Args:
             store: The folder of the store.
@@ -57,8 +52,8 @@ class Copier:
         self._helper = HelperProcess(COPYING_PROCESS, niceness=NICENESS, quiet=True)
         self._channel = self._helper.channels[0]
 
-    def import_mlflow(self) -> None:
-        """Import MLflow in the copying process, without waiting."""
+    def warm_up(self) -> None:
+        """Import MLflow in the process, without waiting."""
         self._is_idle = False
         if self._channel:
             self._channel.submit(import_mlflow)
@@ -136,9 +131,3 @@ class Copier:
         self._is_idle = False
         arguments = self._store, self._server, run_id, deadline
         return self._channel.submit(copy_with_children, *arguments, is_open=is_open)
-
-
-def copy_to_server(store: Path, server: str, run_id: str) -> bool:
-    """Copy a closed run and its children; see `Copier.finish`."""
-    with closing(Copier(store, server)) as copier:
-        return copier.finish(run_id)

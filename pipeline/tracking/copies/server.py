@@ -6,11 +6,11 @@ A copy is a run with its own id in the experiment with the same name. The tag `c
 of the copy is the id of the original. Nothing else identifies the copy, so two
 processes could create two copies. Therefore, `copy_run` holds `server_lock`. In tags
 and links of a copy, the ids of runs are replaced by the ids of their copies, so the
-runs that a run refers to are copied first (see `copying`). The id of a run without a
+runs that a run refers to are copied first (see `copier`). The id of a run without a
 copy is replaced as soon as the run has a copy.
 
 The copy of a closed run is complete if it has the status of the run, and if its tag
-`copy.sha256` is `Copies._sha256` of the run. A process that has completed the copy
+`copy.sha256` is `Server._sha256` of the run. A process that has completed the copy
 remembers the tag, so it needs no request to see that nothing has changed since.
 
 The helper process can be killed at any point. The next helper process continues, and
@@ -29,13 +29,14 @@ from mlflow.exceptions import MlflowException
 
 from pipeline import UserError
 from pipeline.base.files import json_sha256
-from pipeline.base.tags import COPY_TAG, ID_TAGS, PARENT_TAG, RUN_TAGS, Status
+from pipeline.base.tags import COPY_TAG, ID_TAGS, OPEN, PARENT_TAG, RUN_TAGS, Status
 from pipeline.base.text import printable
-from pipeline.tracking.copies.copying import DELETED, RUNNING, CopyStatus
-from pipeline.tracking.copies.sender import Sender, file_stats, is_running
+from pipeline.tracking.copies.copier import DELETED, RUNNING, CopyStatus
+from pipeline.tracking.copies.sender import Sender, file_stats
 from pipeline.tracking.store import pages
 from pipeline.tracking.store.client import StoreClient, complete_experiment, open_store
 from pipeline.tracking.store.database import RecordedRun, content_of, named_runs
+from pipeline.tracking.store.entrance import using_mlflow
 
 # Errors of a run or of the server with a clear text. If a server sends a response that
 # MLflow cannot read, any other error can be raised.
@@ -43,25 +44,25 @@ ERRORS = (MlflowException, OSError, UserError)
 
 
 @cache
-def copies_on(server: str, store: Path) -> "Copies":
-    """Return the `Copies` of a store, which remember what this process has sent."""
+def connect(store: Path, url: str) -> "Server":
+    """Return the server at a URL, which remembers what this process has sent."""
     # MLflow must not repeat requests, because this could create a run twice.
     os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
     os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
-    return Copies(open_store(store), server)
+    return Server(open_store(store), url)
 
 
-class Copies:
-    """The copies of the runs of a store on a server."""
+class Server:
+    """A server, with the copies of the runs of a store."""
 
     def __init__(self, source: StoreClient, url: str) -> None:
         """Connect to a server."""
         self._source, self.url = source, url
-        self._server = MlflowClient(url)
+        self._client = MlflowClient(url)
         self._senders: dict[str, Sender] = {}  # by the id of the run
         self._experiments: dict[str, str] = {}  # the id of the copy, by original id
 
-    def try_update(
+    def copy(
         self, recorded: RecordedRun, *, is_open: bool = False
     ) -> CopyStatus | None:
         """Bring the copy of a run up to date; see `update`.
@@ -76,7 +77,7 @@ class Copies:
         except Exception as error:  # noqa: BLE001 - the result has the reason
             reason = _describe(error)
         try:
-            self._server.search_experiments(max_results=1)
+            self._client.search_experiments(max_results=1)
         except Exception as error:
             reason = _describe(error)
             rule = "cannot be reached" if _system_error(error) else "rejected the copy"
@@ -97,16 +98,16 @@ class Copies:
         content = self._content(recorded)
         if sender and sender.sha256 == self._sha256(recorded, content):
             return CopyStatus("complete", self._url(sender))
-        run = self._source.get_run(recorded.run_id)
+        run = self._original(recorded.run_id)
         copy = self._find(run)
         if _is_deleted(run):
             # The run failed, and another attempt has replaced it.
             if copy and not _is_deleted(copy) and run.info.status != Status.FINISHED:
-                self._server.delete_run(copy.info.run_id)
+                self._client.delete_run(copy.info.run_id)
             return None
         if copy and _is_deleted(copy):
             return DELETED
-        if is_running(run) and not is_open:
+        if run.info.status in OPEN and not is_open:
             return RUNNING
         self._find_related(run)
         copy = copy or self._create(run)
@@ -124,14 +125,23 @@ class Copies:
         run_id = run.info.run_id
         known = self._senders.get(run_id)
         if known is None or known.copy_id != copy.info.run_id:
-            known = self._senders[run_id] = Sender(self._source, self._server, copy)
+            known = self._senders[run_id] = Sender(self._source, self._client, copy)
         return known
+
+    def _original(self, run_id: str) -> entities.Run:
+        """Return a run of the store in its current state."""
+        with using_mlflow(self._source.store, "read"):
+            return self._source.get_run(run_id)
+
+    def _experiment_name(self, run: entities.Run) -> str:
+        """Return the name of the experiment of a run of the store."""
+        with using_mlflow(self._source.store, "read"):
+            return str(self._source.get_experiment(run.info.experiment_id).name)
 
     def _experiment_of(self, run: entities.Run) -> str:
         """Return the experiment of a copy; create the experiment if necessary."""
         if self._find_experiment(run) is None:
-            name = self._source.get_experiment(run.info.experiment_id).name
-            self._server.create_experiment(name)
+            self._client.create_experiment(self._experiment_name(run))
         experiment_id = self._find_experiment(run)
         assert experiment_id
         return experiment_id
@@ -146,11 +156,11 @@ class Copies:
         """
         original_id = run.info.experiment_id
         if original_id not in self._experiments:
-            name = self._source.get_experiment(original_id).name
-            experiment = self._server.get_experiment_by_name(name)
+            name = self._experiment_name(run)
+            experiment = self._client.get_experiment_by_name(name)
             if experiment is None:
                 return None
-            complete_experiment(self._server, experiment)
+            complete_experiment(self._client, experiment)
             location = experiment.artifact_location
             if urlparse(location).scheme in ("", "file"):
                 raise UserError(
@@ -166,12 +176,12 @@ class Copies:
         experiment_id = self._find_experiment(run)
         if experiment_id is None:
             return None
-        runs = self._server.search_runs([experiment_id], condition, ViewType.ALL)
+        runs = self._client.search_runs([experiment_id], condition, ViewType.ALL)
         return next(iter(runs), None)
 
     def _create(self, run: entities.Run) -> entities.Run:
         """Create the copy of a run."""
-        return self._server.create_run(
+        return self._client.create_run(
             self._experiment_of(run),
             start_time=run.info.start_time,
             tags=self._tags_of_copy(run),
@@ -189,7 +199,7 @@ class Copies:
             if not run_id or run_id in self._senders:
                 continue
             if named_runs(self._source.store, run_id):  # not deleted
-                original = self._source.get_run(run_id)
+                original = self._original(run_id)
                 copy = self._find(original)
                 if copy is None and tag == PARENT_TAG:
                     copy = self._create(original)

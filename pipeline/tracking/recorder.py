@@ -1,0 +1,253 @@
+"""Opens, records and closes runs: the functions that an `OpenRun` calls.
+
+Runs in the process that records.
+
+An `OpenRun` and the `Run` that it stands for have the same key. The main process
+imports this module to pass the functions on. Therefore, only the functions import
+modules that import MLflow. Test: "mlflow is imported only after".
+
+`create_or_resume` and `end` perform steps 2 and 7 in the docstring of `tracker`, which
+also names tests. `find_or_create` closes a run that it creates before data is added.
+Test: "an unknown network gets one run". A child that ends without `complete_child` is
+deleted when its sweep is resumed. Test: "a child is complete or removed".
+If a run cannot be opened, its calls do nothing, and the error is reported once.
+Test: "a recording that fails in the other process".
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Concatenate, NamedTuple, ParamSpec
+
+from pipeline import UserError
+from pipeline.base import locking
+from pipeline.base.progress import busy
+from pipeline.base.tags import (
+    ERROR_TAG,
+    KIND_TAG,
+    PARENT_TAG,
+    PROJECT_TAG,
+    WEIGHTS_TAG,
+    Kind,
+    Status,
+)
+from pipeline.base.terminal import print_error, say
+from pipeline.base.text import short_id, wrap
+from pipeline.base.urls import database_path
+from pipeline.tracking import provenance
+from pipeline.tracking.run_data import RunStart, final_status
+from pipeline.tracking.store.database import children_of, tagged_runs
+from pipeline.tracking.store.entrance import using_mlflow
+from pipeline.tracking.store.locks import run_lock_file, store_lock
+
+if TYPE_CHECKING:  # importing MLflow takes a second
+    from mlflow import entities
+
+    from pipeline.tracking.mlflow_run import Run
+    from pipeline.tracking.store.client import StoreClient
+
+OPEN_SECONDS = 10.0  # maximum wait until a killed process releases a run; see `locks`
+Arguments = ParamSpec("Arguments")
+
+_runs: dict[int, "Run"] = {}  # the open runs of this process, by key
+
+
+class RunInfo(NamedTuple):
+    """What the main process knows of an open run."""
+
+    run_id: str
+    label: str  # name and id, for messages
+    artifacts: Path
+
+
+def warm_up(store: Path) -> None:
+    """Import MLflow, and open the store unless it is missing.
+
+    Raises:
+        UserError, OSError: If the store cannot be used.
+    """
+    with using_mlflow(store):
+        import pipeline.tracking.mlflow_run  # noqa: F401
+
+        if database_path(store).exists():
+            _client(store)
+
+
+def create_or_resume(
+    key: int, store: Path, experiment: str, start: RunStart
+) -> RunInfo:
+    """Create a run, or resume a run, whose incomplete children are deleted."""
+    with using_mlflow(store):
+        from pipeline.tracking.mlflow_run import Run
+
+        client = _client(store)
+        with store_lock(store):
+            client.mark_killed_runs()
+            resumed = start.resume and client.get_run(start.resume)
+            created = resumed or _create(client, experiment, start)
+            path = run_lock_file(store, created.info.run_id)
+            lock = locking.claim(path, seconds=OPEN_SECONDS)
+    run = Run(client, created, lock=lock)
+    try:
+        with using_mlflow(store):
+            if start.resume:
+                _reset(run, start, failed=ERROR_TAG in created.data.tags)
+            # A resumed run keeps its params, because MLflow rejects changed values.
+            known = created.data.params
+            run.log_params({k: v for k, v in start.params.items() if k not in known})
+            run.log_diff(start.diff)
+    except BaseException as error:
+        _end(run, *final_status(error))
+        raise
+    return _remember(key, run)
+
+
+def _reset(run: "Run", start: RunStart, *, failed: bool) -> None:
+    """Prepare a run that ended early for its next attempt."""
+    client = run.client
+    client.update_run(run.run_id, Status.RUNNING)
+    if failed:
+        client.delete_tag(run.run_id, ERROR_TAG)
+    run.set_tags(start.tags)
+    for child in children_of(client.store, run.run_id):
+        if not child.is_final:  # failed children are kept
+            client.delete_run(child.run_id)
+
+
+def find_or_create(
+    key: int,
+    store: Path,
+    experiment: str,
+    run_id: str | None,
+    weights_sha256: str | None,
+) -> RunInfo:
+    """Find the closed run of a network or sweep; see `Tracker.reopen_run`."""
+    with using_mlflow(store):
+        from pipeline.tracking.mlflow_run import Run
+
+        client = _client(store)
+        with store_lock(store):
+            client.mark_killed_runs()
+            if weights_sha256:
+                found = tagged_runs(store, WEIGHTS_TAG, [weights_sha256])
+                ids = [each.run_id for each in found]
+                run_id = run_id if run_id in ids else next(iter(ids), None)
+            if run_id:
+                recorded = client.get_run(run_id)
+                run = Run(client, recorded)
+            else:
+                assert weights_sha256
+                start = _start_of_network(weights_sha256)
+                recorded = _create(client, experiment, start)
+                run = Run(client, recorded)
+                run.log_diff(start.diff)
+                created = f"created {run.label}"
+                say(wrap(f"the store has no run of this network; {created}"))
+            # A run that was created for a network is closed before data is added, so
+            # that a killed process leaves no open run.
+            is_created = recorded.data.tags.get(KIND_TAG) == Kind.EVALUATION
+            if is_created and recorded.info.status != Status.FINISHED:
+                client.set_terminated(run.run_id)
+        return _remember(key, run)
+
+
+def _start_of_network(sha256: str) -> RunStart:
+    """Return the data of a new run for a network without a training run."""
+    code = provenance.code_state()
+    tags = {WEIGHTS_TAG: sha256, KIND_TAG: Kind.EVALUATION}
+    tags |= provenance.tags(code)
+    return RunStart(f"network {short_id(sha256)}", {}, tags, code.diff)
+
+
+def _client(store: Path) -> "StoreClient":
+    """Open a store; a missing store is created."""
+    from pipeline.tracking.store.client import open_store
+
+    with busy("opening the store"):
+        return open_store(store)
+
+
+def _create(client: "StoreClient", experiment: str, start: RunStart) -> "entities.Run":
+    found = client.find_or_create_experiment(experiment)
+    return client.create_named_run(
+        found.experiment_id, start.name, start.tags, start.time
+    )
+
+
+def create_child(key: int, parent: int, start: RunStart) -> RunInfo:
+    """Create a child of an open run; see `OpenRun.child`."""
+    run = _runs[parent]
+    with using_mlflow(run.client.store):
+        from pipeline.tracking.mlflow_run import Run
+
+        project = {PROJECT_TAG: provenance.project_version()}
+        tags = {**project, **start.tags, PARENT_TAG: run.run_id}
+        created = run.client.create_named_run(
+            run.experiment_id, start.name, tags, start.time
+        )
+        child = Run(run.client, created, is_new_child=True)
+        child.log_params(start.params)
+        child.log_diff(start.diff)
+        return _remember(key, child)
+
+
+def _remember(key: int, run: "Run") -> RunInfo:
+    _runs[key] = run
+    return RunInfo(run.run_id, run.label, run.artifacts)
+
+
+def record(
+    key: int,
+    function: "Callable[Concatenate[Run, Arguments], None]",
+    /,
+    *arguments: Arguments.args,
+    **keywords: Arguments.kwargs,
+) -> None:
+    """Call a function with a run; if it was not opened, its error was reported."""
+    if run := _runs.get(key):
+        with using_mlflow(run.client.store):
+            function(run, *arguments, **keywords)
+
+
+def complete_child(key: int, failure: str | None, end: int | None) -> None:
+    """Record the data of a child that has ended, and close it."""
+    with using_mlflow(_runs[key].client.store):
+        _runs[key].complete(failure, end)
+
+
+def forget(key: int) -> None:
+    """Remove a child from the open runs."""
+    _runs.pop(key, None)
+
+
+def end(key: int, status: Status, error: str | None) -> str | None:
+    """Close a run and return its id; return None if it was not opened."""
+    run = _runs.pop(key, None)
+    return _end(run, status, error) if run else None
+
+
+def _end(run: "Run", status: Status, error: str | None) -> str:
+    """Close a run and return its id; see `OpenRun.close`.
+
+    The status of a run that was opened to add results does not change.
+    """
+    client, failed = run.client, f"run {run.run_id} could not be marked {status}"
+    if run.lock is None:
+        return run.run_id
+    try:
+        with using_mlflow(client.store):
+            try:
+                client.set_terminated(run.run_id, status)
+                if error:
+                    client.set_tag(run.run_id, ERROR_TAG, error)
+            finally:  # before this process waits for the store's lock
+                Path(run.lock.lock_file).unlink(missing_ok=True)
+                run.lock.release()
+            if status != Status.FINISHED:  # its incomplete children were killed, too
+                failed = f"killed runs could not be marked {Status.KILLED}"
+                with store_lock(client.store):
+                    client.mark_killed_runs()
+    except (UserError, OSError) as problem:
+        if status == Status.FINISHED:
+            raise
+        print_error(f"{failed}: {problem}")
+    return run.run_id
