@@ -101,10 +101,10 @@ def sweep(
     Raises:
         ConfigError: If settings or all combinations are invalid, so that there is no
             result; the message has one line per problem.
-        UserError, OSError: If the data or the store cannot be used, or if a file of the
-            best network is damaged.
-        PartlyFailed: If training runs failed. All other networks are trained and
-            recorded first, and `error.result` has all outcomes.
+        UserError, OSError: If the data or the store cannot be used.
+        PartlyFailed: If training runs failed, or a file of the best network is damaged.
+            All other networks are trained and recorded first, and `error.result` has
+            all outcomes.
     """
     with output(quiet=quiet):
         _check_callback("on_result", on_result)

@@ -95,15 +95,23 @@ def progress_bar(console: "Console") -> "Progress":
     The bar is disabled if the console is not a terminal.
     """
     parts = _rich().progress
-    bar: Progress = parts.Progress(
-        *parts.Progress.get_default_columns()[:2],
-        parts.MofNCompleteColumn(),
-        parts.TimeRemainingColumn(),
-        console=console,
-        disable=not is_live(console),
-        transient=True,
+    default = parts.Progress.get_default_columns()[:2]
+    return _bar(
+        console, *default, parts.MofNCompleteColumn(), parts.TimeRemainingColumn()
     )
-    return bar
+
+
+def text_bar(console: "Console") -> "Progress":
+    """Return a wide `progress_bar`, with the text of the field `text` of its task."""
+    parts = _rich().progress
+    text = parts.TextColumn("{task.fields[text]}", markup=False)  # calls `str`
+    return _bar(console, parts.BarColumn(None), text, expand=True, refresh_per_second=4)
+
+
+def _bar(console: "Console", *columns: Any, **keywords: Any) -> "Progress":  # noqa: ANN401
+    new: type[Progress] = _rich().progress.Progress
+    is_off = not is_live(console)
+    return new(*columns, console=console, disable=is_off, transient=True, **keywords)
 
 
 def show_reading(response: HTTPResponse, size: int) -> AbstractContextManager[BinaryIO]:

@@ -65,12 +65,12 @@ def check_executor(kind: str) -> None:
         ray_address()
 
 
-def known_processors(kind: str) -> frozenset[str] | None:
+def known_processors(kind: str) -> frozenset[str]:
     """Return the `processors` of an executor before it is started.
 
-    The result is None for a cluster, whose nodes are not known before the connection.
+    The result is empty for a cluster, whose nodes are not known before the connection.
     """
-    return local_processors() if kind == "local" else None
+    return local_processors() if kind == "local" else frozenset()
 
 
 def choose_workers(

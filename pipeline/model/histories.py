@@ -6,12 +6,8 @@ They are in the folder of the trained network, which may be elsewhere without th
 from dataclasses import dataclass
 
 from pipeline.base.paths import HISTORY_FILE, WEIGHT_HISTORY_FILE
-from pipeline.model.storage import (
-    WeightHistory,
-    belongs_elsewhere,
-    load_weight_history,
-)
-from pipeline.model.text_files import History, read_history
+from pipeline.base.run_files import History, belongs_elsewhere, read_history
+from pipeline.model.storage import WeightHistory, load_weight_history
 from pipeline.model.trained_network import NetworkFile
 
 

@@ -1,7 +1,7 @@
 """The files of trained networks: the weights, and the weight history.
 
 These files are safetensors files, which cannot contain code. The hyperparameters are
-stored with the weights, so loading needs no configuration. `text_files` reads and
+stored with the weights, so loading needs no configuration. `base.run_files` reads and
 writes all other files of a training run.
 """
 
@@ -18,6 +18,7 @@ from pipeline import UserError
 from pipeline.base.errors import broken_rule
 from pipeline.base.files import reading
 from pipeline.base.params import params_of
+from pipeline.base.run_files import belongs_elsewhere
 from pipeline.base.tensors import read_tensors, write_tensors
 from pipeline.base.text import NAME_CHARACTERS
 from pipeline.core import PIXELS
@@ -28,7 +29,6 @@ from pipeline.core.shapes import parameter_count, tensor_shapes
 
 # The tensors of all epochs, from 0, by name.
 WeightHistory = dict[str, Float[np.ndarray, "epochs ..."]]
-RESTORE = "restore the files of its training run, or train the network again"
 MAX_METADATA_BYTES = 1_000_000
 MAX_NETWORK_BYTES = 4 * parameter_count(MAX_HIDDEN) + MAX_METADATA_BYTES
 
@@ -190,10 +190,3 @@ def load_weight_history(path: Path, *, network: Network) -> WeightHistory:
     ):
         raise belongs_elsewhere(path)
     return stacked
-
-
-def belongs_elsewhere(path: Path) -> UserError:
-    """Return the error for a file that another training run wrote."""
-    return UserError(
-        f"{path} does not belong to the network in the same folder: {RESTORE}"
-    )

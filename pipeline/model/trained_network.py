@@ -14,6 +14,7 @@ from jaxtyping import Bool, Int
 
 from pipeline import UserError, datasets
 from pipeline.base.paths import RUN_FILE
+from pipeline.base.run_files import RESTORE, read_run_file
 from pipeline.base.tags import WEIGHTS_TAG
 from pipeline.base.tensors import tensors_sha256
 from pipeline.base.text import short_repr
@@ -21,8 +22,7 @@ from pipeline.core import PIXELS
 from pipeline.core.dataset import Dataset
 from pipeline.core.hyperparameters import SplitName
 from pipeline.core.network import Dense, Network, snapshot
-from pipeline.model.storage import RESTORE, Metadata, load_network
-from pipeline.model.text_files import read_run_file
+from pipeline.model.storage import Metadata, load_network
 from pipeline.tracking import RecordedRun
 
 # If a file records nothing, it is assumed to contain the network of the Keras course.

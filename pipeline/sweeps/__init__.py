@@ -4,12 +4,11 @@ These are the types, in the order in which a sweep makes them:
 
 type             made in             used in                 what it is
 `Job`            listing, search     all modules             a combination of values
-`SweepCall`      sweep               missing_jobs, children  the arguments of the call
 `RecordedSweep`  sweep               missing_jobs, children  earlier results
 `ReusableRuns`   sweep               sweep, missing_jobs     results of other runs
 `Plan`           sweep               missing_jobs, progress  the jobs and their outcomes
 `Search`         sweep               as a `Plan`             the plan of a search
-`Sweep`          sweep               missing_jobs, children  all of the above
+`OpenSweep`      sweep               missing_jobs, children  the call and all of these
 `Task`           missing_jobs        executor, worker        a call that trains a job
 `TaskResult`     executor            children                a training run, or an error
 `LostAttempt`    executor            missing_jobs            a task that is repeated

@@ -20,7 +20,7 @@ from pipeline.base.text import wrap
 from pipeline.core.epoch import Epoch
 from pipeline.execution.executor import TaskResult
 from pipeline.sweeps.jobs import Job, Outcome, folder_name
-from pipeline.sweeps.plan import Sweep
+from pipeline.sweeps.open_sweep import OpenSweep
 from pipeline.tracking import (
     ModelData,
     OpenRun,
@@ -51,13 +51,13 @@ class Children:
     """The children of a sweep's run."""
 
     run: OpenRun
-    sweep: Sweep
+    sweep: OpenSweep
 
     def record(self, result: TaskResult) -> Outcome:
         """Record the result of a task: a `TrainingRun`, or an error."""
         if result.error:
             return self.record_failure(result.job, result.error, result.traceback)
-        code = self.sweep.call.tracker.read_code()
+        code = self.sweep.tracker.read_code()
         tags = provenance.tags(code) | dict(result.machine)
         return self._record(result.job, result.value, tags)
 
@@ -78,7 +78,7 @@ class Children:
             inputs.params,
             {**tags, **inputs.tags, **self._child_tags(job)},
             # For a reused run, `log_inputs` copies the diff.
-            diff="" if reused else self.sweep.call.tracker.read_code().diff,
+            diff="" if reused else self.sweep.tracker.read_code().diff,
             time=training.epochs[0].time,
         )
         with self.run.child(start, end=training.last.time) as child:
@@ -132,13 +132,15 @@ class Children:
     def record_best(self, best: Outcome) -> None:
         """Record the model and the images of the weights of the best network.
 
-        In a sweep, no other child has these.
+        Only a child that was the best at the end of a process has these. A child that
+        was the best earlier keeps them, because MLflow would keep the link of its run
+        to a model that was deleted, and a copy on a server keeps all files.
 
         Raises:
             UserError: If files of the network are damaged.
         """
         assert best.run_id
-        run = find_run(best.run_id, store=self.sweep.call.tracker.store)
+        run = find_run(best.run_id, store=self.sweep.tracker.store)
         try:
             training = read_training_run(run)
         except UserError as error:
@@ -162,7 +164,7 @@ class Children:
 
         The run has no tags for host and processor, because the worker is not known.
         """
-        code = self.sweep.call.tracker.read_code()
+        code = self.sweep.tracker.read_code()
         tags = provenance.tags(code)
         tags = {k: x for k, x in tags.items() if k not in (HOST_TAG, PROCESSOR_TAG)}
         tags |= self._child_tags(job)

@@ -23,7 +23,7 @@ class Configuration:
 
     varied_values: Mapping[str, Any]  # as in a `Job`, but without the seed
     outcomes: Sequence[Outcome]
-    missing: Sequence[Job]  # the jobs without an outcome
+    missing: Sequence[Job]  # see `Plan.missing`
 
     @cached_property
     def trained(self) -> list[Outcome]:
@@ -106,7 +106,7 @@ def comparable(configurations: Iterable[Configuration]) -> bool:
     jobs = list[Job]()
     for each in configurations:
         jobs += [outcome.job for outcome in each.trained]
-        jobs += [job for job in each.missing if not job.error]
+        jobs += each.missing
     return len({(job.data_file.sha256, job.values["split"]) for job in jobs}) <= 1
 
 
@@ -121,7 +121,7 @@ def group_by_configuration(
 
     Args:
         outcomes: The outcomes of the jobs that have ended.
-        missing: The jobs without an outcome, if the sweep has not ended.
+        missing: The valid jobs without an outcome, if the sweep has not ended.
     """
     varied: dict[str, Mapping[str, Any]] = {}
     ended: dict[str, list[Outcome]] = {}

@@ -109,7 +109,7 @@ class Outcome:
 
     job: Job
     error: str | None = None  # one line; None if the job succeeded
-    # The metrics in metrics.json and in the run; empty if the job failed.
+    # The content of metrics.json; empty if the job failed.
     metrics: Mapping[str, float] = field(default_factory=dict)
     seconds: float | None = None  # the time of all epochs; None if the job failed
     run_id: str | None = None  # the id of the MLflow run, even if the job failed

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pipeline import PartlyFailed
+from pipeline import PartlyFailed, UserError
 from pipeline.base.errors import AGAIN, RESUME
 from pipeline.base.progress import busy
 from pipeline.base.tags import KIND_TAG, SWEEP_TAG, SWEPT_TAG, Kind
@@ -19,27 +19,26 @@ from pipeline.execution.executor import Executor, LostAttempt, Task, TaskResult
 from pipeline.execution.interrupt import delayed_interrupt
 from pipeline.sweeps.children import Children
 from pipeline.sweeps.jobs import Job, Outcome, all_options
-from pipeline.sweeps.plan import Sweep
+from pipeline.sweeps.open_sweep import OpenSweep
 from pipeline.sweeps.progress import ProgressLines, show_progress
 from pipeline.sweeps.recorded import Processors, RecordedSweep
 from pipeline.sweeps.report import Report
-from pipeline.sweeps.report_text import print_report
-from pipeline.sweeps.result import SweepResult, failure_message, give_to_caller
+from pipeline.sweeps.result import SweepResult, failure_message
 from pipeline.training.unrecorded_training import train_unrecorded
 
 
-def train_missing(sweep: Sweep, executor: Executor) -> SweepResult:
+def train_missing(sweep: OpenSweep, executor: Executor) -> SweepResult:
     """Train and record all missing jobs, then record and print the report.
 
     Raises:
-        PartlyFailed: If jobs failed; the run of the sweep is then FAILED.
+        PartlyFailed: If jobs failed, or files of the best network are damaged; the run
+            of the sweep is then FAILED.
         KeyboardInterrupt: After Ctrl-C. All results that had arrived are recorded.
     """
-    plan, recorded, call = sweep.plan, sweep.recorded, sweep.call
-    jobs = [*plan.jobs, *plan.examples()]
-    tracker = call.tracker
-    tracker.prepare()
-    with tracker.start_run(
+    plan, recorded = sweep.plan, sweep.recorded
+    jobs = [*plan.jobs, *plan.upcoming]
+    sweep.tracker.prepare()
+    with sweep.tracker.start_run(
         name=sweep.name,
         params=_common_params(jobs),
         tags=_tags(jobs, recorded),
@@ -49,8 +48,8 @@ def train_missing(sweep: Sweep, executor: Executor) -> SweepResult:
         report = Report(run, sweep.folder, plan, title=sweep.name)
         with report.written_on_error():
             _train(sweep, executor, children, report)
-        result = _finish(sweep, children, report)
-        if failure := failure_message(result.outcomes):
+        result, failure = _finish(sweep, children, report)
+        if failure:
             run.fail(failure)
     result = replace(result, copied=run.copied)
     if failure:
@@ -81,12 +80,11 @@ def _common_params(jobs: Sequence[Job]) -> Mapping[str, Any]:
 
 
 def _train(
-    sweep: Sweep, executor: Executor, children: Children, report: Report
+    sweep: OpenSweep, executor: Executor, children: Children, report: Report
 ) -> None:
     """Train the missing jobs, or reuse runs of the store, and record each outcome."""
     plan, processors = sweep.plan, executor.processors
-    to_train = len(sweep.reusable.without_run(plan.trainable, processors))
-    to_train += plan.remaining
+    to_train = len(sweep.to_train(processors))
     _announce(sweep, to_train, workers=executor.workers)
     stopping = "stopping and recording the results that have arrived"
     with (
@@ -94,9 +92,12 @@ def _train(
         delayed_interrupt(stopping, executor.stop) as interrupt,
     ):
         recorder = _Recorder(sweep, children, progress, report)
+        for job in plan.jobs:
+            if job.error and not interrupt.requested:
+                recorder.add(children.record_failure(job, job.error))
 
         def tasks() -> Iterator[Task]:
-            """Yield a task for each job to train; all other jobs are recorded at once.
+            """Yield a task for each job to train; reuse runs for all other jobs.
 
             The executor asks for a task when a worker is free. A search suggests the
             next job then, which depends on all outcomes that were recorded before.
@@ -104,24 +105,24 @@ def _train(
             for job in itertools.chain(plan.missing, plan.suggest()):
                 if interrupt.requested:
                     return
-                if not recorder.record_untrained(job, processors):
+                if not recorder.reuse(job, processors):
                     arguments = {"hyperparameters": job.hyperparameters}
                     yield Task(job, job.data_file, arguments)
 
         for result in executor.run(train_unrecorded, tasks()):
             recorder.record(result)
     done = f"{plan.ended:,} of {plan.size:,} training runs"
-    remedy = RESUME if sweep.call.tracker.is_recorded else AGAIN
+    remedy = RESUME if sweep.tracker.is_recorded else AGAIN
     interrupt.check(f"stopped after {done}: {remedy}")
 
 
-def _announce(sweep: Sweep, to_train: int, *, workers: int) -> None:
+def _announce(sweep: OpenSweep, to_train: int, *, workers: int) -> None:
     """Print how many jobs are trained, if any, and the disk space that they need."""
     if not to_train:
         return
     runs = counted(to_train, "training run")
     at_a_time = f", {workers} at a time" if workers > 1 else ""
-    reused = len(sweep.plan.trainable) + sweep.plan.remaining - to_train
+    reused = len(sweep.plan.missing) + len(sweep.plan.upcoming) - to_train
     others = f" (including {counted(reused, 'reused run')})" if reused else ""
     space = format_bytes(sweep.disk_space)
     say(f"{runs}{at_a_time}: {space} of disk space{others}")
@@ -135,7 +136,7 @@ class _Recorder:
     in the report.
     """
 
-    sweep: Sweep
+    sweep: OpenSweep
     children: Children
     progress: ProgressLines
     report: Report
@@ -146,44 +147,48 @@ class _Recorder:
             self.children.fail_attempt(result.job, result.error)
             self.progress.add_attempt(result.job, result.error)
         else:
-            self._add(self.children.record(result))
+            self.add(self.children.record(result))
 
-    def record_untrained(self, job: Job, processors: Processors) -> bool:
-        """Record a job that is invalid or reuses a run; return False for other jobs."""
-        outcome: Outcome | None
-        if job.error:
-            outcome = self.children.record_failure(job, job.error)
-        else:
-            runs = self.sweep.reusable.runs(job, processors)
-            outcome = self.children.reuse(job, runs)
+    def reuse(self, job: Job, processors: Processors) -> bool:
+        """Record a job with the results of a run; return whether there is one."""
+        runs = self.sweep.reusable.runs(job, processors)
+        outcome = self.children.reuse(job, runs)
         if outcome:
-            self._add(outcome)
+            self.add(outcome)
         return outcome is not None
 
-    def _add(self, outcome: Outcome) -> None:
+    def add(self, outcome: Outcome) -> None:
+        """Add an outcome that is in the store."""
         self.sweep.plan.add(outcome)
         self.progress.add(outcome)
         self.report.update()
-        self.sweep.call.on_result(outcome)
+        self.sweep.on_result(outcome)
 
 
-def _finish(sweep: Sweep, children: Children, report: Report) -> SweepResult:
+def _finish(
+    sweep: OpenSweep, children: Children, report: Report
+) -> tuple[SweepResult, str]:
     """Record the report and the best network of a sweep, and print the report.
 
     The first traceback is printed. Only an error in the program has a traceback.
+
+    Returns:
+        The result, and why the sweep failed; "" if it succeeded.
     """
-    outcomes, run, tracker = sweep.plan.outcomes, children.run, sweep.call.tracker
+    outcomes, run, tracker = sweep.plan.outcomes, children.run, sweep.tracker
     result = SweepResult(outcomes, sweep.folder, run.run_id, store=tracker.store)
     with busy("writing and recording the report"):
         report.finish()
+    failures = [failure_message(outcomes)]
     try:
         if tracker.is_recorded and (best := result.best):
             with busy("recording the images and the model of the best network"):
                 children.record_best(best)
-        result = replace(result, folder=give_to_caller(sweep))
+    except UserError as error:
+        failures.append(str(error))
     finally:
-        print_report(result, run.viewing_hint())
+        result = sweep.show(result, run.viewing_hint())
     tracebacks = (each.traceback for each in outcomes if each.traceback)
     if first := next(tracebacks, None):
         say(first, file=sys.stderr)
-    return result
+    return result, "\n".join(filter(None, failures))

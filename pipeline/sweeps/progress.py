@@ -6,10 +6,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 
-from rich.progress import BarColumn, Progress, TextColumn
-
 from pipeline.base.metric_names import VAL_ACCURACY
-from pipeline.base.progress import is_live, new_console
+from pipeline.base.progress import new_console, text_bar
 from pipeline.base.text import WIDTH, printable, wrap
 from pipeline.sweeps.jobs import Job, Outcome
 from pipeline.sweeps.plan import Plan
@@ -42,17 +40,16 @@ def time_left(
 class ProgressLines:
     """Prints the outcomes of a plan; `str` is the text of the bar."""
 
-    def __init__(
-        self, bar: Progress, plan: Plan, *, to_train: int, workers: int
-    ) -> None:
+    def __init__(self, plan: Plan, *, to_train: int, workers: int) -> None:
         """Start with the jobs that have not ended; see `show_progress`."""
-        self._bar, self._plan, self._workers = bar, plan, workers
-        names = [job.short_name for job in (*plan.missing, *plan.examples())]
+        console = new_console(file=sys.stdout, highlight=False, soft_wrap=True)
+        self.bar, self._plan, self._workers = text_bar(console), plan, workers
+        names = [job.short_name for job in (*plan.jobs, *plan.upcoming)]
         self._width = min(MAX_NAME, max(map(len, names), default=0))
         self._failed, self._to_train = 0, to_train
         self._times = list[float]()  # when the results of training have arrived
-        self._task = bar.add_task(
-            "", total=plan.size, completed=plan.ended, progress=self
+        self._task = self.bar.add_task(
+            "", total=plan.size, completed=plan.ended, text=self
         )
 
     def add(self, outcome: Outcome) -> None:
@@ -70,7 +67,7 @@ class ProgressLines:
             if not outcome.reused:
                 self._times.append(time.monotonic())
         self._print(outcome.job, f"{text}  ({self._count})")
-        self._bar.update(self._task, completed=self._plan.ended)
+        self.bar.update(self._task, completed=self._plan.ended)
 
     @property
     def _count(self) -> str:
@@ -86,7 +83,7 @@ class ProgressLines:
         start = f"{name:{self._width}}" + ("  " if len(name) <= MAX_NAME else "\n  ")
         fits = len(start.split("\n")[-1]) + len(text) <= WIDTH
         line = start + text if fits else wrap(text, start=start)
-        self._bar.console.print(line, markup=False)
+        self.bar.console.print(line, markup=False)
 
     def __str__(self) -> str:
         """Return the counts and, after the first results, the time left."""
@@ -110,19 +107,10 @@ def show_progress(
 
     Args:
         plan: The jobs and their outcomes.
-        to_train: The number of missing jobs that are trained. All other missing jobs
-            are invalid or reuse a run, which takes little time.
+        to_train: The number of jobs that are trained. All other jobs are invalid or
+            reuse a run, which takes little time.
         workers: The number of jobs that are trained at the same time.
     """
-    console = new_console(file=sys.stdout, highlight=False, soft_wrap=True)
-    bar = Progress(
-        BarColumn(None),
-        TextColumn("{task.fields[progress]}", markup=False),  # calls `str`
-        console=console,
-        disable=not is_live(console),
-        expand=True,
-        transient=True,
-        refresh_per_second=4,
-    )
-    with bar:
-        yield ProgressLines(bar, plan, to_train=to_train, workers=workers)
+    progress = ProgressLines(plan, to_train=to_train, workers=workers)
+    with progress.bar:
+        yield progress

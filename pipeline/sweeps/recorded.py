@@ -9,23 +9,24 @@ records them.
 These are the questions about a recorded run. Each includes the previous question:
 
 - Has the run ended? `is_final`: it is FINISHED or FAILED.
-- Is it complete? `complete_runs`: it is FINISHED, its files exist, and the database has
-  its metrics. The files count, but reading them takes longer than one query.
+- Is it complete? `complete_runs`: it is FINISHED, its files exist, and those with its
+  metrics can be read.
 - Is it the result of a job of this sweep? `newest_trained`: the newest complete child.
 - Can it be read? `read_training_run`: no file is damaged. Only `children` asks this, to
-  reuse a run or to record the best network, because reading takes time.
+  reuse a run or to record the best network, because reading the weights takes time.
 
 A sweep is finished (`is_finished`) if its last process recorded outcomes of all jobs
 and none had failed. Jobs can be missing again later, if files were lost.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 from pipeline import UserError
-from pipeline.base.metric_names import REQUIRED, SECONDS
+from pipeline.base.paths import METRICS_FILE, RUN_FILE, TRAINING_FILES
+from pipeline.base.run_files import read_metrics, read_run_file
 from pipeline.base.tags import (
     FINGERPRINT_TAG,
     KIND_TAG,
@@ -38,22 +39,17 @@ from pipeline.base.tags import (
     Status,
 )
 from pipeline.sweeps.jobs import Job, Outcome
-from pipeline.tracking import (
-    RecordedRun,
-    children_of,
-    find_run,
-    metrics_in_database,
-    tagged_runs,
-)
+from pipeline.tracking import RecordedRun, children_of, find_run, tagged_runs
 
 Processors = Collection[str]  # names of processors
 
 
 class CompleteRun(NamedTuple):
-    """A training run that is complete, with its `metrics_in_database`."""
+    """A training run that is complete, with the content of its files."""
 
     run: RecordedRun
-    metrics: Mapping[str, float]
+    metrics: Mapping[str, float]  # in metrics.json
+    seconds: float  # of all epochs, in run.json
 
 
 @dataclass(frozen=True)
@@ -77,7 +73,7 @@ class RecordedSweep:
         if run is None:
             return cls(sweep_id)
         ended = [child for child in children_of(store, run.run_id) if child.is_final]
-        return cls(sweep_id, run, ended, newest_trained(store, ended))
+        return cls(sweep_id, run, ended, newest_trained(ended))
 
     @property
     def is_finished(self) -> bool:
@@ -89,11 +85,11 @@ class RecordedSweep:
         complete = self.trained.get(job.id)
         if complete is None:
             return None
-        child, metrics = complete.run, dict(complete.metrics)
+        child = complete.run
         return Outcome(
             job,
-            seconds=metrics.pop(SECONDS, None),
-            metrics=metrics,
+            metrics=complete.metrics,
+            seconds=complete.seconds,
             run_id=child.run_id,
             network_path=child.network_path,
             reused=REUSED_TAG in child.tags,
@@ -122,8 +118,8 @@ class ReusableRuns:
         self._runs |= new
         if self._is_used:
             found = tagged_runs(self._store, FINGERPRINT_TAG, new)
-            for run, _ in complete_runs(self._store, found):
-                new[run.tags[FINGERPRINT_TAG]].append(run)
+            for each in complete_runs(found):
+                new[each.run.tags[FINGERPRINT_TAG]].append(each.run)
 
     @property
     def is_empty(self) -> bool:
@@ -139,10 +135,6 @@ class ReusableRuns:
             self.find([job])
         found = self._runs[job.fingerprint]
         return [run for run in found if run.tags.get(PROCESSOR_TAG) in processors]
-
-    def without_run(self, jobs: Iterable[Job], processors: Processors) -> list[Job]:
-        """Return the jobs without a run."""
-        return [job for job in jobs if not self.runs(job, processors)]
 
 
 def find_sweep(
@@ -163,20 +155,19 @@ def find_sweep(
         remedy = "enter the id of a sweep, which train -m printed"
         raise UserError(f"run {sweep.label} is not a sweep: {remedy}")
     children = children_of(store, sweep.run_id)
-    trained = newest_trained(store, children)
+    trained = newest_trained(children)
     finished = [child for child in children if child.status == Status.FINISHED]
     lost = [x.run_id for x in finished if x.tags.get(FINGERPRINT_TAG) not in trained]
     remedy = "run the sweep again"
     if lost:
-        what = "files or metrics of runs"
-        raise UserError(f"{what} {', '.join(lost)} are lost: {remedy}")
+        raise UserError(f"files of runs {', '.join(lost)} are lost: {remedy}")
     if not trained:
         raise UserError(f"run {sweep.label} has no finished training run: {remedy}")
     return sweep, [complete.run for complete in trained.values()]
 
 
 def newest_trained(
-    store: Path, children: Iterable[RecordedRun]
+    children: Iterable[RecordedRun],
 ) -> dict[str | None, CompleteRun]:
     """Return the result of each job of a sweep: the newest of its `complete_runs`.
 
@@ -184,18 +175,26 @@ def newest_trained(
     fingerprints. A job can have several children, because a job with a lost file is
     trained again.
     """
-    complete = complete_runs(store, children)
+    complete = complete_runs(children)
     return {each.run.tags.get(FINGERPRINT_TAG): each for each in complete}
 
 
-def complete_runs(store: Path, runs: Iterable[RecordedRun]) -> list[CompleteRun]:
-    """Return the training runs that are complete.
+def complete_runs(runs: Iterable[RecordedRun]) -> Iterator[CompleteRun]:
+    """Yield the training runs that are complete.
 
     A training run is complete, and the result of a job, if it is FINISHED, its files
-    exist and the database has the metrics in `REQUIRED` and the seconds. No file is
-    read: a caller that finds a damaged file later trains the job again.
+    exist, and the files with its metrics and seconds are not damaged. The job of any
+    other run is trained again. The weights are not read, because that takes time: a
+    caller that finds them damaged later trains the job again.
     """
-    whole = [run for run in runs if run.has_all_files]
-    metrics = metrics_in_database(store, whole) if whole else {}
-    found = [CompleteRun(run, metrics.get(run.run_id, {})) for run in whole]
-    return [each for each in found if each.metrics.keys() >= {*REQUIRED, SECONDS}]
+    for run in runs:
+        folder = run.network_path.parent
+        is_whole = all((folder / name).is_file() for name in TRAINING_FILES)
+        if run.status != Status.FINISHED or not is_whole:
+            continue
+        try:
+            metrics = read_metrics(folder / METRICS_FILE)
+            seconds = sum(read_run_file(folder / RUN_FILE).seconds)
+        except UserError:  # damaged
+            continue
+        yield CompleteRun(run, metrics, seconds)

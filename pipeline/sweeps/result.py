@@ -1,6 +1,5 @@
 """The result of a sweep for a caller from Python."""
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,7 +17,6 @@ from pipeline.sweeps.configurations import (
     why_no_best,
 )
 from pipeline.sweeps.jobs import Outcome, failed_jobs
-from pipeline.sweeps.plan import Sweep
 from pipeline.tracking import find_training_run
 
 if TYPE_CHECKING:
@@ -133,29 +131,11 @@ def written_files(folder: Path) -> list[Path]:
     return [path for path in paths if path.exists()]
 
 
-def give_to_caller(sweep: Sweep) -> Path:
-    """Copy the files of the report to the folder that was given to the call, if any.
-
-    The folder of the sweep keeps the files, so that the same call can continue the
-    sweep.
-
-    Returns:
-        The folder in which a caller finds the files.
-    """
-    results = sweep.call.results
-    if results.given in (None, sweep.folder):
-        return sweep.folder
-    with results.new() as new:
-        for path in written_files(sweep.folder):
-            shutil.copy2(path, new)
-    return results.path
-
-
-def failure_message(outcomes: Sequence[Outcome]) -> str | None:
-    """Return the first errors of training runs; None if no training run failed."""
+def failure_message(outcomes: Sequence[Outcome]) -> str:
+    """Return the first errors of training runs; "" if no training run failed."""
     failed = failed_jobs(outcomes)
     if not failed:
-        return None
+        return ""
     count = sum(map(len, failed.values()))
     lines = [f"{count} of {len(outcomes)} training runs failed"]
     for error, (first, *others) in [*failed.items()][:MAX_REASONS]:

@@ -8,6 +8,7 @@ import math
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from decimal import Decimal
 from statistics import fmean
 from typing import Any
 
@@ -76,12 +77,8 @@ class Search(Plan):
         self._samplers = TPESampler(seed=seed, constant_liar=True), RandomSampler(seed)
 
     @property
-    def remaining(self) -> int:
-        """The number of jobs that `suggest` will yield."""
-        return len(self._grid) * (self._trials - len(self._suggestions))
-
-    def examples(self) -> Sequence[Job]:
-        """Return jobs with the bounds of the intervals.
+    def upcoming(self) -> Sequence[Job]:
+        """Jobs with the bounds of the intervals, as many as `suggest` will yield.
 
         From these jobs, the mean time and size can be estimated roughly, and the
         maximum exactly.
@@ -168,10 +165,26 @@ def _new_study() -> optuna.Study:
 
 
 def _count(interval: Interval) -> int:
-    """Return the number of integers in an interval; floats are not counted."""
+    """Return the number of values that `_round` returns for an interval."""
     low, high = interval.low, interval.high
-    both = isinstance(low, int) and isinstance(high, int)
-    return int(high - low) + 1 if both else sys.maxsize
+    if isinstance(low, int) and isinstance(high, int):
+        return high - low + 1
+    if low <= 0:  # the numbers near 0 cannot be counted
+        return sys.maxsize
+    inside = math.floor(_position(high)) - math.ceil(_position(low)) + 1
+    # A bound with more digits is returned instead of a number outside the interval.
+    bounds = [x for x in {low, high} if _round(x, interval) == x and _position(x) % 1]
+    return inside + len(bounds)
+
+
+def _position(value: float) -> Decimal:
+    """Return the position of a number among the positive numbers with `DIGITS` digits.
+
+    The position of any other number is between those of its neighbors.
+    """
+    number = Decimal(str(value))
+    exponent = number.adjusted() + 1 - DIGITS  # of the last of the digits
+    return number.scaleb(-exponent) + exponent * 9 * Decimal(10) ** (DIGITS - 1)
 
 
 def _distribution(interval: Interval) -> BaseDistribution:

@@ -28,10 +28,10 @@ from pipeline.sweeps.configurations import group_by_configuration
 from pipeline.sweeps.jobs import Job, OnResult
 from pipeline.sweeps.listing import list_jobs
 from pipeline.sweeps.naming import sweep_id, sweep_name
-from pipeline.sweeps.plan import Plan, Sweep, SweepCall
+from pipeline.sweeps.open_sweep import OpenSweep
+from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.recorded import RecordedSweep, ReusableRuns
-from pipeline.sweeps.report_text import print_report
-from pipeline.sweeps.result import SweepResult, give_to_caller, written_files
+from pipeline.sweeps.result import SweepResult, written_files
 from pipeline.tracking import (
     Tracker,
     announce_kept_name,
@@ -72,8 +72,8 @@ def train_sweep(
         results=ResultsFolder("sweeps", command.folder),
     ) as sweep:
         for outcome in sweep.plan.outcomes:
-            sweep.call.on_result(outcome)
-        if sweep.is_finished:
+            sweep.on_result(outcome)
+        if sweep.recorded.is_finished and sweep.plan.ended == sweep.plan.size:
             return _show_finished(sweep)
         return _start_workers(sweep)
 
@@ -86,7 +86,7 @@ def _open_sweep(
     store: Path,
     data_folder: Path,
     results: ResultsFolder,
-) -> Iterator[Sweep]:
+) -> Iterator[OpenSweep]:
     """Find out which jobs a sweep has, and which earlier processes have trained.
 
     In the block, no other process runs the same sweep.
@@ -94,20 +94,22 @@ def _open_sweep(
     cfg = command.config
     tracker = Tracker(store, server=cfg.server, experiment=cfg.recorded_in)
     tracker.read_code()
-    call = SweepCall(cfg, tracker, results, on_result)
     jobs = list_jobs(command, lambda name: _prepare(name, data_folder, cfg.executor))
     identifier = sweep_id(
         jobs, command.intervals, experiment=tracker.experiment, again=cfg.again
     )
     folder = store / results.name / identifier
     with _locked(folder):
-        recorded = _read_recorded(identifier, call)
+        recorded = _read_recorded(identifier, tracker, again=cfg.again)
         name = cfg.run_name or sweep_name(jobs, command.intervals)
         if recorded.run:
             name = recorded.run.name
-        _announce(name, call)
-        yield Sweep(
-            call,
+        _announce(name, cfg.run_name, is_recorded=tracker.is_recorded)
+        yield OpenSweep(
+            cfg,
+            tracker,
+            results,
+            on_result,
             name,
             # With tracking=none, the networks are in the folder; nothing is continued.
             folder=folder if tracker.is_recorded else results.given or folder,
@@ -135,20 +137,20 @@ def _locked(folder: Path) -> AbstractContextManager[None]:
     return locking.lock(lock, Level.SWEEP, waiting=waiting)
 
 
-def _read_recorded(identifier: str, call: SweepCall) -> RecordedSweep:
+def _read_recorded(identifier: str, tracker: Tracker, *, again: bool) -> RecordedSweep:
     """Return the sweep to continue; it is empty if a new sweep starts."""
-    if call.tracker.is_recorded:
-        earlier = RecordedSweep.read(call.tracker.store, identifier)
-        if not (call.cfg.again and earlier.is_finished):
+    if tracker.is_recorded:
+        earlier = RecordedSweep.read(tracker.store, identifier)
+        if not (again and earlier.is_finished):
             return earlier
     return RecordedSweep(identifier)
 
 
-def _announce(name: str, call: SweepCall) -> None:
+def _announce(name: str, given: str | None, *, is_recorded: bool) -> None:
     """Print the name of a sweep, before steps that take time."""
     say(wrap(f"sweep {name}"), flush=True)
-    announce_kept_name(name, call.cfg.run_name)
-    if not call.tracker.is_recorded:
+    announce_kept_name(name, given)
+    if not is_recorded:
         say(wrap(UNTRACKED, indent=0), flush=True)
 
 
@@ -172,33 +174,29 @@ def _plan(
     return plan
 
 
-def _show_finished(sweep: Sweep) -> SweepResult:
+def _show_finished(sweep: OpenSweep) -> SweepResult:
     """Print the report of a sweep that is finished, and complete its copy.
 
     The table and the plot are written again if they are missing.
     """
     say("this sweep is finished: again=true trains it again")
     folder, outcomes = sweep.folder, sweep.plan.outcomes
-    run, tracker = sweep.recorded.run, sweep.call.tracker
+    run, tracker = sweep.recorded.run, sweep.tracker
     assert run
     copied = tracker.copy(run.run_id)
     if len(written_files(folder)) < 2:
         from pipeline.sweeps.report import write_files  # Matplotlib takes 0.4 s
 
         write_files(folder, group_by_configuration(outcomes), title=run.name)
-    result = SweepResult(
-        outcomes, give_to_caller(sweep), run.run_id, copied, tracker.store
-    )
-    print_report(result, viewing_hint(run.label))
-    return result
+    result = SweepResult(outcomes, folder, run.run_id, copied, tracker.store)
+    return sweep.show(result, viewing_hint(run.label))
 
 
-def _start_workers(sweep: Sweep) -> SweepResult:
+def _start_workers(sweep: OpenSweep) -> SweepResult:
     """Find runs to reuse, start the workers, and train the missing jobs."""
-    tracker = sweep.call.tracker
-    place = tracker.store if tracker.is_recorded else sweep.folder
+    place = sweep.tracker.store if sweep.tracker.is_recorded else sweep.folder
     check_space(sweep.disk_space, place, what="the sweep")
-    sweep.reusable.find(sweep.plan.trainable)
+    sweep.reusable.find(sweep.plan.missing)
     # The workers import PyTorch while this process imports it and MLflow.
     with _new_executor(sweep) as executor:
         with busy("loading PyTorch and MLflow"):
@@ -206,18 +204,15 @@ def _start_workers(sweep: Sweep) -> SweepResult:
         return train_missing(sweep, executor)
 
 
-def _new_executor(sweep: Sweep) -> Executor:
+def _new_executor(sweep: OpenSweep) -> Executor:
     """Return the executor for the jobs that need a worker, because they reuse no run.
 
     If the processors are not known yet, these are all jobs with valid values.
     """
     # If there are no runs to reuse, this process need not import PyTorch before the
     # workers start.
-    cfg, reusable, jobs = sweep.call.cfg, sweep.reusable, sweep.plan.trainable
-    processors = None if reusable.is_empty else known_processors(cfg.executor)
-    if processors is not None:
-        jobs = reusable.without_run(jobs, processors)
-    jobs += sweep.plan.examples()
+    cfg, is_empty = sweep.cfg, sweep.reusable.is_empty
+    jobs = sweep.to_train(() if is_empty else known_processors(cfg.executor))
     return new_executor(
         cfg.executor,
         workers=cfg.workers,

@@ -28,7 +28,6 @@ from pipeline.tracking.runs import find_run, find_training_run
 from pipeline.tracking.store.database import (
     RecordedRun,
     children_of,
-    metrics_in_database,
     recorded_params,
     tagged_runs,
 )

@@ -11,15 +11,12 @@ from pathlib import Path
 
 from pipeline import UserError
 from pipeline.base.metric_names import VAL_ACCURACY
-from pipeline.base.paths import MODEL_FILE, NETWORK_PATH
+from pipeline.base.paths import METRICS_FILE, MODEL_FILE, NETWORK_PATH
+from pipeline.base.run_files import read_metrics
 from pipeline.base.tags import COPY_TAG, KIND_TAG, Kind
 from pipeline.base.urls import database_path, tracking_uri
 from pipeline.tracking.server_request import tags_on
-from pipeline.tracking.store.database import (
-    RecordedRun,
-    metrics_in_database,
-    named_runs,
-)
+from pipeline.tracking.store.database import RecordedRun, named_runs
 from pipeline.tracking.store.sqlite import mlflow_command
 
 MAX_LISTED = 10  # runs in a message about several runs
@@ -42,7 +39,7 @@ def find_run(text: str, *, store: Path, server: str | None = None) -> RecordedRu
     if len(runs) == 1:
         return runs[0]
     if runs:
-        raise UserError(_ambiguous(text, runs, store))
+        raise UserError(_ambiguous(text, runs))
     if deleted := named_runs(store, text, deleted=True):
         run_id = deleted[0].run_id
         command = mlflow_command(store, f"runs restore --run-id {run_id}")
@@ -78,18 +75,24 @@ def _on_server(text: str, server: str | None, store: Path) -> str:
     return f"run {text} is only on {server}, not in the store: {remedy}"
 
 
-def _ambiguous(text: str, runs: list[RecordedRun], store: Path) -> str:
+def _ambiguous(text: str, runs: list[RecordedRun]) -> str:
     """Return a message with a line for each run: id, start, accuracy and name."""
-    metrics = metrics_in_database(store, runs)
     lines = [f"{text!r} matches several runs: enter the id of one"]
     for run in runs[:MAX_LISTED]:
         start = datetime.fromtimestamp(run.start / 1000).strftime("%Y-%m-%d %H:%M")
-        known = metrics.get(run.run_id)
-        result = f"{known[VAL_ACCURACY]:.2%}" if known else run.status
-        lines.append(f"{run.run_id}  {start}  {result:>8}  {run.name}")
+        lines.append(f"{run.run_id}  {start}  {_result(run):>8}  {run.name}")
     if len(runs) > MAX_LISTED:
         lines.append(f"and {len(runs) - MAX_LISTED:,} more")
     return "\n  ".join(lines)
+
+
+def _result(run: RecordedRun) -> str:
+    """Return the accuracy of a trained network, or the status of another run."""
+    try:
+        metrics = read_metrics(run.network_path.with_name(METRICS_FILE))
+    except UserError:  # not a training run, or not finished
+        return run.status
+    return f"{metrics[VAL_ACCURACY]:.2%}"
 
 
 def find_training_run(

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.base.metric_names import FINAL_ACCURACY, VAL_ACCURACY
+from pipeline.base.run_files import with_numbers
 from pipeline.base.text import short_repr
-from pipeline.model.text_files import with_numbers
 from pipeline.training.training_run import TrainingRun
 
 

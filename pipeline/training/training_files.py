@@ -1,17 +1,17 @@
 """The files of a training run that has ended, in its folder.
 
-`model.storage` and `model.text_files` have the format of each file.
+`model.storage` and `base.run_files` have the format of each file.
 """
 
 from pathlib import Path
 
 from pipeline import UserError
-from pipeline.base import paths
+from pipeline.base import paths, run_files
 from pipeline.base.csv_files import to_rows
 from pipeline.base.metric_names import EPOCH_METRICS, FINAL_TRAIN
+from pipeline.base.run_files import RESTORE, belongs_elsewhere
 from pipeline.core.epoch import Epoch
-from pipeline.model import load_histories, load_recorded_network, storage, text_files
-from pipeline.model.storage import RESTORE, belongs_elsewhere
+from pipeline.model import load_histories, load_recorded_network, storage
 from pipeline.tracking import RecordedRun
 from pipeline.training.training_run import TrainingRun
 
@@ -28,14 +28,14 @@ def write_training_run(
     tensors = [epoch.tensors for epoch in epochs]
     path = folder / paths.WEIGHT_HISTORY_FILE
     storage.save_weight_history(path, tensors, metadata)
-    text_files.write_history(folder / paths.HISTORY_FILE, training.history)
-    text_files.write_metrics(folder / paths.METRICS_FILE, training.metrics)
-    run_file = text_files.RunFile(
+    run_files.write_history(folder / paths.HISTORY_FILE, training.history)
+    run_files.write_metrics(folder / paths.METRICS_FILE, training.metrics)
+    run_file = run_files.RunFile(
         run_id,
         seconds=[epoch.seconds for epoch in epochs[1:]],
         times=[epoch.time for epoch in epochs],
     )
-    text_files.write_run_file(folder / paths.RUN_FILE, run_file)
+    run_files.write_run_file(folder / paths.RUN_FILE, run_file)
 
 
 def read_training_run(run: RecordedRun) -> TrainingRun:
@@ -61,10 +61,10 @@ def read_training_run(run: RecordedRun) -> TrainingRun:
         path = folder / paths.HISTORY_FILE
         raise UserError(f"{path} must have a column {lost[0]}: {RESTORE}")
     metrics = [{}, *to_rows(history)]  # epoch 0 has neither metrics nor seconds
-    scores = text_files.read_metrics(folder / paths.METRICS_FILE)
+    scores = run_files.read_metrics(folder / paths.METRICS_FILE)
     if not scores.items() >= metrics[-1].items():
         raise belongs_elsewhere(folder / paths.METRICS_FILE)
-    run_file = text_files.read_run_file(folder / paths.RUN_FILE)
+    run_file = run_files.read_run_file(folder / paths.RUN_FILE)
     seconds = [0.0, *run_file.seconds]
     if len(seconds) != len(metrics):
         raise belongs_elsewhere(folder / paths.RUN_FILE)

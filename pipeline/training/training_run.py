@@ -16,6 +16,7 @@ from pipeline.base.metric_names import (
     VAL_ACCURACY,
     ordered,
 )
+from pipeline.base.run_files import History
 from pipeline.base.software import check_code
 from pipeline.base.text import counted
 from pipeline.core.dataset import Dataset
@@ -24,7 +25,6 @@ from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.loop import measure
 from pipeline.core.network import Network, network_from
 from pipeline.model import Metadata
-from pipeline.model.text_files import History
 from pipeline.model.trained_network import TrainedNetwork, describe_layers
 
 # PyTorch, and with it most modules of core, is imported late, perhaps long after core

@@ -89,8 +89,8 @@ def test_a_search_continues_with_the_trials_that_are_open():
         *("COMPLETE", "COMPLETE", "RUNNING")
     ]
     # Two trials with two seeds.
-    assert search.remaining == len(search.examples()) == 4
-    assert len(search.trainable) == 1
+    assert len(search.upcoming) == 4
+    assert len(search.missing) == 1
     search.add(outcome(search.jobs[5], error="its worker was killed"))
     assert [state for state, _ in states(search).values()][2] == "RUNNING"
     for job in [search.jobs[5], *search.suggest()]:
@@ -102,7 +102,7 @@ def test_a_search_continues_with_the_trials_that_are_open():
 
     recorded = search.jobs
     again = open_search(4, recorded)
-    assert not [*again.suggest()] and not open_search(5, recorded).remaining
+    assert not [*again.suggest()] and not open_search(5, recorded).upcoming
     search = open_search(6, recorded)
     assert len(search.jobs) == 10 and len([*search.suggest()]) == 2
 
@@ -124,26 +124,37 @@ def test_a_trial_whose_children_were_deleted_is_forgotten():
         # Learning rates are rounded to four digits, on both sides of 0.001.
         ("lr", 0.0009998, 0.001001, [0.0009998, 0.0009999, 0.001, 0.001001]),
         ("lr", 0.10006, 0.10034, [0.1001, 0.1002, 0.1003]),
+        ("lr", 0.10006, 0.10008, [0.10008]),
+        ("lr", 0.10003, 0.10006, [0.10003, 0.10006]),
     ],
 )
 def test_a_search_ends_when_all_values_were_suggested_without_repetitions(
-    key, low, high, values, capsys
+    key, low, high, values
 ):
     search = Search(jobs_with(1), {key: Interval(low, high, log=False)}, 9)
-    assert search.remaining == (len(values) if key == "hidden" else 9)
+    assert len(search.upcoming) == len(values)
     for job in search.suggest():
         search.add(outcome(job))
-        assert len(search.jobs) <= len(values)
     assert sorted(job.values[key] for job in search.jobs) == values
     assert search.ended == search.size
-    ends = f"the search ends after {len(values)} trials: no other values were found"
-    assert (ends in " ".join(capsys.readouterr().out.split())) == (key == "lr")
+
+
+def test_a_search_ends_when_it_finds_no_other_values(capsys):
+    low = 0.10004999999  # is suggested instead of 0.1, in one of 25 million cases
+    search = Search(jobs_with(1), {"lr": Interval(low, 0.1003, log=False)}, 9)
+    assert len(search.upcoming) == 4
+    for job in search.suggest():
+        search.add(outcome(job))
+    values = sorted(job.values["lr"] for job in search.jobs)
+    assert values == [0.1001, 0.1002, 0.1003] and search.ended == search.size == 3
+    ends = "the search ends after 3 trials: no other values were found"
+    assert ends in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.parametrize("low", [0.0, 0.01])
 def test_a_search_over_an_interval_with_many_numbers_has_all_its_trials(low):
     search = Search(jobs_with(1), {"lr": Interval(low, 0.9, log=False)}, 40)
-    assert search.remaining == 40
+    assert len(search.upcoming) == 40
     values = {job.values["lr"] for job in search.suggest()}
     assert len(values) == 40 and low <= min(values) and max(values) <= 0.9
 
@@ -156,8 +167,8 @@ def test_a_search_with_an_invalid_combination_is_rejected():
 
 def test_a_search_records_a_child_for_each_combination_and_grows(sweep):
     options = ("hidden=interval(4,64)", "seed=1,2")
-    printed, _ = sweep.run(*options, "trials=2")
-    assert printed.startswith("sweep hidden=4..64 seed=1,2 dataset=digits epochs=1\n")
+    first, _ = sweep.run(*options, "trials=2")
+    assert first.startswith("sweep hidden=4..64 seed=1,2 dataset=digits epochs=1\n")
     assert sweep.run(*options, "trials=2")[0].split("\n")[1] == (
         "this sweep is finished: again=true trains it again"
     )
@@ -168,12 +179,23 @@ def test_a_search_records_a_child_for_each_combination_and_grows(sweep):
     assert parent.info.status == "FINISHED" and "hidden" not in parent.data.params
     sizes = [child.data.params["hidden"] for child in children]
     assert len({*sizes}) == 3 and all(sizes.count(size) == 2 for size in sizes)
+    models = sweep.workspace.client.search_logged_models(["1"])
+    best = [re.search(r"inspect run=(\w+)", each)[1] for each in (first, printed)]
+    assert {each.source_run_id[:8] for each in models} == {*best}
     rows = sweep.workspace.read(sweep.folder / "sweep.csv")
     for row in rows:
         runs = [run for run in children if run.data.params["hidden"] == row["hidden"]]
         accuracies = [run.data.metrics["val/accuracy"] for run in runs]
         mean = statistics.mean(accuracies)
         assert float(row["val/accuracy"]) == float(f"{mean:.4g}")
+
+
+def test_a_search_of_all_values_is_finished_for_the_next_command(sweep):
+    options = ("lr=interval(0.0009998,0.001001)", "trials=9")
+    printed, _ = sweep.run(*options)
+    assert "(4 of 4)" in printed
+    assert "this sweep is finished" in sweep.run(*options)[0]
+    assert len(sweep.runs()[1]) == 4
 
 
 @pytest.mark.parametrize("edited", ["two", "77"])

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import UserError, train
+from pipeline import PartlyFailed, UserError, train
 from pipeline.base.files import file_sha256
 from pipeline.cli import defaults, names
 from pipeline.execution import local, workers
@@ -369,6 +369,26 @@ def test_a_best_network_that_is_damaged_fails_and_is_trained_again(sweep):
     assert damaged.info.end_time == child.info.end_time
 
 
+def test_a_damaged_best_network_does_not_lose_the_outcomes(sweep, tmp_path):
+    settings = {"dataset": "digits", "epochs": 1, "batch_size": [32, 1501]}
+    with sweep.workspace.captured(), pytest.raises(PartlyFailed):
+        train.sweep(**settings)
+    (child,) = (x for x in sweep.runs()[1] if x.info.status == "FINISHED")
+    sweep.workspace.artifact(child, "train/history.csv").write_text("epoch\n")
+    with sweep.workspace.captured(), pytest.raises(PartlyFailed) as error:
+        train.sweep(**settings, folder=tmp_path / "own")
+    first, _, last = str(error.value).split("\n", 2)
+    assert first == "1 of 2 training runs failed"
+    assert last.startswith(f"run {child.info.run_id} cannot be read")
+    result = error.value.result
+    assert [each.run_id == child.info.run_id for each in result.outcomes] == [
+        True,
+        False,
+    ]
+    assert {path.name for path in result.folder.iterdir()} == {"sweep.csv", "sweep.png"}
+    assert result.folder == tmp_path / "own"
+
+
 def test_a_damaged_network_that_another_sweep_finds_is_trained_again_in_both(sweep):
     sweep.run("seed=1,2")
     _, children = sweep.runs()
@@ -456,20 +476,34 @@ def test_runs_whose_metrics_are_lost_are_not_reused_and_again_reuses_none(sweep)
     assert [len({*networks}) for networks in models(sweep).values()] == [1, 1, 1]
 
 
-def test_a_child_without_a_metric_in_the_database_is_trained_again(sweep):
+def test_a_child_whose_metrics_or_seconds_are_damaged_is_trained_again(sweep):
     sweep.run("seed=1,2,3")
-    names = "val/accuracy", "train/loss", "train/seconds"
-    ids = [child.info.run_id for child in sweep.runs()[1]]
-    with closing(sqlite3.connect(sweep.workspace.outputs / "mlflow.db")) as database:
-        for table in ("latest_metrics", "metrics"):
-            sql = f"DELETE FROM {table} WHERE key = ? AND run_uuid = ?"
-            database.executemany(sql, zip(names, ids, strict=True))
-        database.commit()
+    files = ("metrics.json", "metrics.json", "run.json")
+    contents = ('{"val/accuracy": 0.9}', '{"val/acc', '{"run_id": null, "times": []}')
+    for child, name, content in zip(sweep.runs()[1], files, contents, strict=True):
+        sweep.workspace.artifact(child, f"train/{name}").write_text(content)
     printed, error = sweep.run("seed=1,2,3")
     assert printed.count("  val/accuracy ") == 3
     assert "(3 of 3)" in printed and "reused" not in printed and not error
     printed, error = sweep.run("seed=1,2,3")
     assert "this sweep is finished" in printed and not error
+
+
+def test_the_metrics_of_a_continued_sweep_are_those_in_the_files(sweep):
+    with sweep.workspace.captured():
+        first = train.sweep(dataset="digits", epochs=2, seed=[1, 2]).rows()
+    (parent,), children = sweep.runs()
+    for child in children:
+        path = sweep.workspace.artifact(child, "train/metrics.json")
+        path.write_text(path.read_text().replace("{", '{"my/metric": 0.5,', 1))
+    with closing(sqlite3.connect(sweep.workspace.outputs / "mlflow.db")) as database:
+        for table in ("latest_metrics", "metrics"):
+            database.execute(f"DELETE FROM {table}")
+        database.commit()
+    with sweep.workspace.captured():
+        result = train.sweep(dataset="digits", epochs=2, seed=[1, 2])
+    assert result.run_id == parent.info.run_id and len(sweep.runs()[1]) == 2
+    assert result.rows() == [{**row, "my/metric": 0.5} for row in first]
 
 
 def test_a_finished_sweep_prints_its_table_and_trains_deleted_children_again(

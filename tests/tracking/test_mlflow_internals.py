@@ -1,7 +1,6 @@
 """These tests fail if a new version of MLflow changes what the package relies on."""
 
 import json
-import math
 import re
 import sqlite3
 from contextlib import closing
@@ -13,7 +12,7 @@ from PIL import Image
 from sqlalchemy import text
 
 from pipeline.base.tags import Status
-from pipeline.tracking import EpochPoint, RunStart, mlflow_server
+from pipeline.tracking import RunStart, mlflow_server
 from pipeline.tracking.store import database, mlflow_internals, pages
 from pipeline.tracking.store.sqlite import (
     ARTIFACT_COLUMNS,
@@ -49,22 +48,15 @@ def test_a_read_waits_for_a_writer_as_long_as_mlflow_does(client):
         assert session.scalar(text("PRAGMA busy_timeout")) == LOCKED_SECONDS * 1000
 
 
-LOSS = "with_final_weights/train_loss"
-
-
 def test_the_runs_that_sql_finds_are_those_of_mlflow(store, client, start_run):
     tags = {"kind": "sweep", "a b": "'"}
     with start_run(store, name="a 'name'", tags=tags) as sweep:
-        for number, accuracy in enumerate((0.25, 0.75)):
+        for number in range(2):
             tags = {"sweep": "the sweep's id", "fingerprint": str(number)}
             # A child that reuses a run has its start, so both can have the same.
             start = RunStart(str(number), {"hidden": number}, tags, time=1000)
-            with sweep.child(start) as child:
-                seconds = {"train/seconds": 0.5}
-                points = [EpochPoint(epoch, epoch, seconds) for epoch in (1, 2)]
-                last = {"val/accuracy": accuracy, LOSS: 0.125, "val/f1": math.nan}
-                last["weights/min"] = -1.0
-                child.log_points([*points, EpochPoint(2, 2, last)])
+            with sweep.child(start):
+                pass
     (found,) = database.tagged_runs(store, "a b", ["'", "another"])
     expected = client.get_run(sweep.run_id)
     assert (found.run_id, found.name) == (sweep.run_id, expected.info.run_name)
@@ -72,12 +64,6 @@ def test_the_runs_that_sql_finds_are_those_of_mlflow(store, client, start_run):
     assert found.tags == expected.data.tags and found.artifacts == sweep.artifacts
     oldest, newest = database.children_of(store, sweep.run_id)
     assert [run.tags["fingerprint"] for run in (oldest, newest)] == ["0", "1"]
-    common = {"train/seconds": 1.0, LOSS: 0.125}
-    results = {
-        oldest.run_id: {"val/accuracy": 0.25, **common},
-        newest.run_id: {"val/accuracy": 0.75, **common},
-    }
-    assert database.metrics_in_database(store, [newest, oldest]) == results
     params = [{"hidden": "1"}, {"hidden": "0"}]
     assert database.recorded_params(store, [newest, oldest]) == params
     client.delete_run(newest.run_id)

@@ -1,3 +1,4 @@
+import json
 import shutil
 import sqlite3
 import sys
@@ -13,6 +14,7 @@ from mlflow.exceptions import MlflowException
 from pipeline import UserError, tracking
 from pipeline.base import locking
 from pipeline.base.locking import Level
+from pipeline.base.metric_names import REQUIRED
 from pipeline.tracking.mlflow_run import Run
 from pipeline.tracking.store.client import open_store
 from pipeline.tracking.store.database import open_runs, runs_to_copy
@@ -211,6 +213,8 @@ def test_a_run_is_found_by_the_start_of_its_id_or_by_its_name(store, start_run):
         with start_run(store, name=name) as run:
             run.log_text("train/model.safetensors", "")
         runs.append(run)
+    scores = json.dumps(dict.fromkeys(REQUIRED, 0.925))
+    run.log_text("train/metrics.json", scores)
     for run, name in zip(runs, ("hidden=5 'a'", "'6\"%"), strict=False):
         for text in (run.run_id, run.run_id[:12], name):
             recorded = tracking.find_training_run(text, store=store)
@@ -223,7 +227,9 @@ def test_a_run_is_found_by_the_start_of_its_id_or_by_its_name(store, start_run):
     _, *lines = str(error.value).splitlines()
     today = datetime.now().strftime("%Y-%m-%d")
     assert {line.split()[0] for line in lines} == {run.run_id for run in runs[2:]}
-    assert all(line.split()[1] == today and "FINISHED  twice" in line for line in lines)
+    assert all(line.split()[1] == today for line in lines)
+    results = ("92.50%  twice", "FINISHED  twice")
+    assert all(text in line for text, line in zip(results, lines, strict=True))
     open_store(store).delete_run(runs[2].run_id)
     assert tracking.find_training_run("twice", store=store).run_id == runs[3].run_id
     for text in ("0" * 32, "%", "_" * 32, "\"'", "\\", "", "x\x1b", "f" * 33):

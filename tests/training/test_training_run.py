@@ -12,6 +12,7 @@ from pipeline.core.dataset import DataFile, Dataset
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.loop import train_network
 from pipeline.model import load_histories, load_trained_network, save_network, storage
+from pipeline.sweeps.recorded import complete_runs
 from pipeline.tracking import RecordedRun
 from pipeline.training.training_files import read_training_run, write_training_run
 from pipeline.training.training_run import TrainingRun
@@ -54,7 +55,7 @@ def test_a_training_run_is_read_as_it_was_written(training, folder, run):
     assert len(histories.metrics["val/accuracy"]) == 2
     for name, tensor in training.epochs[1].tensors.items():
         np.testing.assert_array_equal(histories.weights[name][1], tensor)
-    assert run.has_all_files
+    assert [each.seconds for each in complete_runs([run])] == [training.seconds]
     again = read_training_run(run)
     assert again.last.number == again.hyperparameters.epochs == 2
     assert (
@@ -66,7 +67,7 @@ def test_a_training_run_is_read_as_it_was_written(training, folder, run):
     assert len({training, again}) == 2  # compared by identity, so they can be in a set
 
     (folder / "history.safetensors").unlink()
-    assert not run.has_all_files
+    assert not [*complete_runs([run])]
     histories = load_histories(trained)
     assert histories.weights is None and histories.metrics == training.history
 

@@ -19,8 +19,7 @@ from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.base.metric_names import FINAL_TRAIN, SECONDS, VAL_ACCURACY
-from pipeline.base.paths import NETWORK_PATH, TRAINING_FILES
+from pipeline.base.paths import NETWORK_PATH
 from pipeline.base.tags import OPEN, PARENT_TAG, SWEEP_TAG, Status
 from pipeline.base.urls import database_path
 from pipeline.tracking.store.sqlite import (
@@ -44,16 +43,6 @@ TAGGED = """run_uuid IN (
     AND value IN (SELECT value FROM json_each(?))
 )"""
 NAMED = "(runs.name = ? OR (length(?) AND substr(run_uuid, 1, length(?)) = ?))"
-METRICS = f"""
-    SELECT run_uuid, key, value FROM latest_metrics
-    WHERE (key GLOB 'train/*' OR key GLOB 'val/*' OR key GLOB '{FINAL_TRAIN}*')
-        AND key != '{SECONDS}' AND NOT is_nan
-        AND run_uuid IN (SELECT value FROM json_each(?))
-    UNION ALL
-    SELECT run_uuid, key, total(value) FROM metrics
-    WHERE key = '{SECONDS}' AND run_uuid IN (SELECT value FROM json_each(?))
-    GROUP BY run_uuid
-"""
 PARAMS = """
     SELECT run_uuid, key, value FROM params
     WHERE run_uuid IN (SELECT value FROM json_each(?))
@@ -112,13 +101,6 @@ class RecordedRun:
         """A training run's network file; see `write_training_run`."""
         return self.artifacts / NETWORK_PATH
 
-    @property
-    def has_all_files(self) -> bool:
-        """Whether the run is FINISHED with all files of a training run."""
-        folder = self.network_path.parent
-        is_whole = all((folder / name).is_file() for name in TRAINING_FILES)
-        return self.status == Status.FINISHED and is_whole
-
 
 class MetricPoint(NamedTuple):
     """A value of a metric, as a row of the database; see `EpochPoint`."""
@@ -163,24 +145,6 @@ def children_of(store: Path, run_id: str) -> list[RecordedRun]:
     """
     runs = tagged_runs(store, PARENT_TAG, [run_id])
     return [run for run in reversed(runs) if SWEEP_TAG in run.tags]
-
-
-def metrics_in_database(
-    store: Path, runs: Iterable[RecordedRun]
-) -> dict[str, dict[str, float]]:
-    """Return the metrics of training runs in MLflow's database, by the id of the run.
-
-    These are the last values, and the total seconds of all epochs. Runs without a
-    validation accuracy are omitted. The database is an index: what counts are the files
-    of a training run, which `read_training_run` reads. But a single query reads the
-    metrics of all runs.
-    """
-    ids = json.dumps([run.run_id for run in runs])
-    found: dict[str, dict[str, float]] = {}
-    with open_database(store) as connection:
-        for run_id, name, value in connection.execute(METRICS, (ids, ids)):
-            found.setdefault(run_id, {})[name] = value
-    return {run_id: each for run_id, each in found.items() if VAL_ACCURACY in each}
 
 
 def recorded_params(store: Path, runs: Sequence[RecordedRun]) -> list[dict[str, str]]:

@@ -1,6 +1,6 @@
 """The text files of a training run: run.json, metrics.json and history.csv.
 
-`storage` reads and writes the networks themselves.
+They are the record of its metrics. `model.storage` reads and writes the weights.
 """
 
 import csv
@@ -16,8 +16,8 @@ from pipeline import UserError
 from pipeline.base.csv_files import to_rows, write_csv
 from pipeline.base.files import reading, write_json
 from pipeline.base.metric_names import REQUIRED
-from pipeline.model.storage import belongs_elsewhere
 
+RESTORE = "restore the files of its training run, or train the network again"
 History = dict[str, list[float]]  # the metrics after each epoch, from 1, by name
 
 
@@ -31,6 +31,11 @@ class RunFile:
     times: list[int]  # the end of each epoch, from epoch 0, in ms since 1970
 
 
+# A sweep reads thousands of these files, so each validator is built once.
+_RUN = TypeAdapter(RunFile)
+_METRICS = TypeAdapter(dict[str, FiniteFloat])
+
+
 def write_run_file(path: Path, run: RunFile) -> None:
     """Write a `run.json`."""
     write_json(path, asdict(run))
@@ -40,7 +45,7 @@ def read_run_file(path: Path) -> RunFile:
     """Read a `run.json`; raise a UserError if it cannot be read or is damaged."""
     content = _read(path)
     try:
-        run = TypeAdapter(RunFile).validate_json(content)
+        run = _RUN.validate_json(content)
     except ValueError:
         run = None
     if run is None or len(run.times) != len(run.seconds) + 1:
@@ -58,7 +63,7 @@ def read_metrics(path: Path) -> dict[str, float]:
     """Read a `metrics.json`; raise a UserError if it cannot be read or is damaged."""
     content = _read(path)
     try:
-        metrics = TypeAdapter(dict[str, FiniteFloat]).validate_json(content)
+        metrics = _METRICS.validate_json(content)
     except ValueError:
         metrics = {}
     if not metrics.keys() >= {*REQUIRED}:
@@ -100,6 +105,13 @@ def read_history(path: Path, *, epochs: int | None) -> History:
     if columns.pop("epoch", []) != [*range(1, count + 1)]:
         raise belongs_elsewhere(path)
     return columns
+
+
+def belongs_elsewhere(path: Path) -> UserError:
+    """Return the error for a file that another training run wrote."""
+    return UserError(
+        f"{path} does not belong to the network in the same folder: {RESTORE}"
+    )
 
 
 def _read(path: Path) -> bytes:
