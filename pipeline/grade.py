@@ -7,9 +7,10 @@ are computed from each submitted network. To find out whether a student submitte
 assigned network, the command trains that network once.
 
 Writes grades.csv, class.html and a page of feedback for each student to
-outputs/grades/<course>/. Takes 3 to 5 s for each student on one core. After an
-interruption, run the same command again to continue. Unchanged submissions are graded
-again only with again=true, or after a question was added, removed or renamed.
+outputs/grades/<course>/, and canvas.csv if the list of students is from Canvas. Takes
+3 to 5 s for each student on one core. After an interruption, run the same command again
+to continue. Unchanged submissions are graded again only with again=true, or after a
+question was added, removed or renamed.
 """
 
 import os

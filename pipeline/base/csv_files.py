@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pipeline import UserError
 from pipeline.base.files import reading
@@ -81,19 +81,21 @@ def write_csv(
     see `readable`. Text that a spreadsheet would read as a formula is prefixed with '.
     Bytes of a file name that are not UTF-8 are written as \udc...
     """
-    # Quote all text if a value contains a carriage return, which would end the record,
-    # or a character that ends a cell in some programs.
-    values = (str(value) for row in rows for value in row.values())
-    special = any({*"\r;\t"} & {*value} for value in values)
-    quoting: Literal[0, 2] = csv.QUOTE_NONNUMERIC if special else csv.QUOTE_MINIMAL
     with path.open(
         "w", encoding="utf-8", errors="backslashreplace", newline=""
     ) as stream:
         columns = columns or [*rows[0]]
-        table = csv.DictWriter(stream, columns, lineterminator="\n", quoting=quoting)
-        table.writeheader()
+        plain, quoted = (
+            csv.DictWriter(stream, columns, lineterminator="\n", quoting=quoting)
+            for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_NONNUMERIC)
+        )
+        plain.writeheader()
         for row in rows:
             cells = row if exact else {key: readable(x) for key, x in row.items()}
+            # Quote all text of a row with a carriage return, which would end the
+            # record, or with a character that ends a cell in some programs.
+            special = {*"\r;\t"} & {*"".join(map(str, cells.values()))}
+            table = quoted if special else plain
             table.writerow({key: _escape(value) for key, value in cells.items()})
 
 

@@ -70,7 +70,7 @@ def integer_logits(
     differences = [value - in_float for value, in_float in zip(values, z, strict=True)]
     marks = [""] * (len(sums) + 1)
     marks[predicted], first = "float", totals.index(max(totals))
-    marks[first] = "float, integers" if first == predicted else "integers"
+    marks[first] = "both" if first == predicted else "integers"
     return {
         "logit": [*(f"{total:,}" for total in totals), ""],
         "· scale": [*(f"{value:,}" for value in values), ""],

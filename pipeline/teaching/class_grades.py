@@ -144,10 +144,11 @@ class ClassGrades(Roster):
         return found
 
     def copy_of(self, entry: Graded) -> tuple[str, float] | None:
-        """Return the student whose network has most of the same weights.
+        """Return the student whose network shares most of its weights with this one.
 
-        The largest difference of a weight is also returned; the remaining weights may
-        have been changed. The result is None if there is no such student.
+        The largest difference between corresponding weights is also returned; the
+        remaining weights may have been changed. The result is None if there is no such
+        student.
         """
         networks = [*self.assigned.items()]
         networks += [(other.student, other.network) for other in self.graded]
@@ -238,6 +239,18 @@ class ClassGrades(Roster):
             found.append(f"{number} newly graded since the last call: {', '.join(new)}")
         return found
 
+    def canvas_rows(self) -> list[dict[str, Any]]:
+        """Return the points in a form that Canvas imports, if the list is from Canvas.
+
+        Students without points have no line, so that their grades do not change.
+        """
+        listed = [(x, self.listed.get(x.student)) for x in self.graded]
+        return [
+            {**about.canvas, "points": entry.grade.points}
+            for entry, about in listed
+            if about and about.canvas
+        ]
+
     def _spelled(self, student: str) -> str:
         """Return an id as it is in grades.csv."""
         # A learning platform may compare the case.
@@ -273,7 +286,7 @@ class ClassGrades(Roster):
     def attention(self) -> dict[str, list[str]]:
         """Return the lists of students that the terminal shows, by title."""
         copies = [
-            f"{what} of {' and '.join(x.student or x.place for x in same)}"
+            f"{what} of {' and '.join(map(submitter, same))}"
             for what, same in self.equal()
         ]
         found = {

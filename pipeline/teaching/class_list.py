@@ -1,19 +1,21 @@
 """The list of all students of a class: a CSV file."""
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from pipeline import UserError
 from pipeline.base.csv_files import read_csv
 from pipeline.base.student_ids import normalize, student_id
 from pipeline.base.text import counted, printable
 
+T = TypeVar("T")
 WITHOUT_ID = "without an id"  # the end of the message about lines of teachers
 # Titles of columns with ids, without spaces, and as they are shown. `spelled` is the id
-# in the first of these columns that is not empty. A student can use the id in any of
-# these columns.
+# in the column that most students used, or in the first of these columns. A student can
+# use the id in any of these columns.
 ID_COLUMNS = {
     "id": "id",
     "idnumber": "ID number",
@@ -45,6 +47,16 @@ TRANSLATED = {
     "nomdefamille": "lastname",
     "apellido(s)": "lastname",
 }
+# The columns of Canvas's gradebook that identify a student: the English titles without
+# spaces, and the titles in the gradebook.
+CANVAS = {
+    "name": "Student",
+    "id": "ID",
+    "idnumber": "SIS User ID",
+    "username": "SIS Login ID",
+    "section": "Section",
+}
+TEST_STUDENT = "student, test"  # in Canvas's gradebook, for previews
 ACCEPTED = "accepted"  # the title of the column for `ListedStudent.is_accepted`
 
 
@@ -57,6 +69,9 @@ class ListedStudent:
     # Whether the instructor accepts a network other than the assigned one.
     is_accepted: bool = False
     ids: Mapping[str, str] = field(default_factory=dict)  # normalized, by column
+    number: str = ""  # of the learning platform, which names of submissions contain
+    # The cells of Canvas's gradebook that identify the student, by title.
+    canvas: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def words(self) -> list[str]:
@@ -90,14 +105,13 @@ def read_students(
     name = printable(path)
     titles, rows = read_csv(path)
     found = repr(printable(", ".join(titles))[:80])
+    is_canvas = {"student", "id", "section"} <= {*titles}
     titles, rows = _in_english(titles, rows)
-    columns = [title for title in ID_COLUMNS if title in titles]
+    # The column with the numbers: Participant 1234 in Moodle's grading worksheet.
+    numbers = "id" if is_canvas else "identifier"
+    canvas = CANVAS if is_canvas else {}
+    columns = _id_columns(titles, rows, submitted)
     unused = list[str]()
-    if not columns:
-        half = len(submitted) / 2
-        columns = [x for x in titles if _matches(submitted, x, rows) > half][:1]
-        rule = "has most of the submitted ids; the first line is read as titles"
-        unused += [f"the column {printable(title)} {rule}" for title in columns]
     if not columns:
         # Without a title, the first line could be a student.
         most = max((_matches(submitted, title, rows) for title in titles), default=0)
@@ -107,21 +121,23 @@ def read_students(
             f"{found}; a column with a different title must contain more than half of "
             f"the submitted ids, got at most {most} of {len(submitted)}"
         )
+    if columns[0] not in ID_COLUMNS:
+        rule = "has most of the submitted ids; the first line is read as titles"
+        unused.append(f"the column {printable(columns[0])} {rule}")
     filled = [x for x in columns if any(row[x].strip() for _, row in rows)]
     if not filled:
         raise UserError(f"{name} contains no ids in {_shown(columns)}")
     named = next((x for x in NAME_COLUMNS if {*x} <= {*titles}), ())
     students, without_id, restored = dict[str, ListedStudent](), 0, list[str]()
     for number, row in rows:
-        spelled = row[filled[0]].strip()
-        if not spelled:
+        # Teachers have no id in the usual column; all lines of Canvas are students.
+        cells = [row[x].strip() for x in (filled if is_canvas else filled[:1])]
+        if not (spelled := next(filter(None, cells), "")):
             without_id += 1
             continue
-        try:
-            student = student_id(spelled)
-        except ValueError as error:
-            problem = f"line {number}: id {error}, got {printable(spelled)[:60]!r}"
-            raise UserError(f"{name}, {problem}") from None
+        if is_canvas and normalize(row["name"]) == TEST_STUDENT:
+            continue
+        student = _checked(spelled, student_id, f"{name}, line {number}: id")
         by_column = {
             title: normalize(row[title]) for title in filled if row[title].strip()
         }
@@ -132,20 +148,23 @@ def read_students(
             restored.append(student)
         if student in students:
             raise UserError(f"{name} contains the id {student} twice")
-        accepted = normalize(row.get(ACCEPTED, ""))
-        if accepted not in ("", "yes"):
-            rule = f"{ACCEPTED} must be yes or empty"
-            problem = f"line {number}: {rule}, got {printable(accepted)[:60]!r}"
-            raise UserError(f"{name}, {problem}")
+        place = f"{name}, line {number}: {ACCEPTED}"
         words = printable(" ".join(" ".join(row[title] for title in named).split()))
-        students[student] = ListedStudent(spelled, words, accepted == "yes", by_column)
+        students[student] = ListedStudent(
+            spelled,
+            words,
+            is_accepted=_checked(row.get(ACCEPTED, ""), _is_yes, place),
+            ids=by_column,
+            number="".join(row.get(numbers, "").split()[-1:]),
+            canvas={title: row[x] for x, title in canvas.items() if x in titles},
+        )
     if are_mostly_unknown(submitted, students):
         unknown = sorted({*submitted} - {*students})
         ids = f"{len(unknown)} of {counted(len(submitted), 'submitted id')}"
         by_name = "submissions are matched by the names of the folders"
         rule = by_name if named else "add a column with these ids"
         unused.append(f"{_shown(filled)} lacks {ids}, such as {unknown[0]}: {rule}")
-    if not named and {*titles} - {*ID_COLUMNS, ACCEPTED}:
+    if not (named or numbers in titles) and {*titles} - {*ID_COLUMNS, ACCEPTED}:
         rule = "their columns must be titled First name and Last name, or name"
         unused.append(
             f"names are not used: {rule}, got {found}; without names, a classmate who "
@@ -158,6 +177,39 @@ def read_students(
     if without_id:
         unused.append(f"ignored {counted(without_id, 'line')} {WITHOUT_ID}")
     return students, [f"{printable(path.name)}: {line}" for line in unused]
+
+
+def _checked(cell: str, read: Callable[[str], T], place: str) -> T:
+    """Return the value in a cell, or raise a UserError that begins with the place."""
+    try:
+        return read(cell)
+    except ValueError as error:
+        got = f"got {printable(cell.strip())[:60]!r}"
+        raise UserError(f"{place} {error}, {got}") from None
+
+
+def _is_yes(cell: str) -> bool:
+    if (text := normalize(cell)) not in ("", "yes"):
+        raise ValueError("must be yes or empty")
+    return text == "yes"
+
+
+def _id_columns(
+    titles: Sequence[str],
+    rows: Sequence[tuple[int, Mapping[str, str]]],
+    submitted: Collection[str],
+) -> list[str]:
+    """Return the columns with ids, the one with most of the submitted ids first.
+
+    Without a column in `ID_COLUMNS`, this is the only column, if it contains more than
+    half of the submitted ids.
+    """
+    known = [title for title in ID_COLUMNS if title in titles]
+    matches = {title: _matches(submitted, title, rows) for title in known or titles}
+    columns = sorted(matches, key=lambda title: -matches[title])
+    if known:
+        return columns
+    return [title for title in columns[:1] if 2 * matches[title] > len(submitted)]
 
 
 def _in_english(

@@ -28,7 +28,8 @@ KINDS = ("full", "part", "none", "blank", "denied")  # in the order of their bar
 def render_class(grades: ClassGrades) -> str:
     """Return the page of a class with a graded submission, as one HTML file.
 
-    Answers that are denied points are left out of the average and of the percentages.
+    Answers that get no points because of the network are left out of the average and
+    of the percentages.
     """
     points = [entry.grade.points for entry in grades.graded]
     counted = [x.grade.points for x in grades.graded if not x.grade.denied]
@@ -62,7 +63,7 @@ def render_class(grades: ClassGrades) -> str:
 def _results(question: Question, grades: ClassGrades) -> dict[str, Any]:
     """Return how a class has answered a question.
 
-    The answers that are denied points are counted in the bars only.
+    Answers that get no points because of the network are counted in the bars only.
     """
     answers = [answer for _, answer in grades.answers(question.name)]
     bars = Counter((_kind(answer), answer.points) for answer in answers)

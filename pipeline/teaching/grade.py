@@ -46,7 +46,6 @@ from pipeline.teaching.ownership import (
 )
 from pipeline.teaching.questions import questions_named
 from pipeline.teaching.submissions import (
-    MOODLE,
     Graded,
     GradedOrRejected,
     Rejected,
@@ -57,6 +56,7 @@ from pipeline.teaching.submissions import (
 # Memory for each hidden neuron: its outputs for all test images, in three arrays, and
 # in one array for each typical mistake.
 NEURON_BYTES = 900_000
+CANVAS_FILE = "canvas.csv"  # the points, if the list is Canvas's gradebook
 
 
 def grade(cfg: GradeConfig, folder: Path | None) -> ClassGrades:
@@ -72,7 +72,8 @@ def grade(cfg: GradeConfig, folder: Path | None) -> ClassGrades:
     with busy("reading the submissions"):
         read = read_submissions(submitted, assignment)
     if cfg.students:
-        path, ids = user_path(cfg.students, key="students"), {x.student for x in read}
+        path = user_path(cfg.students, key="students")
+        ids = {entry.student or entry.id_in_questions for entry in read}
         listed, notices = read_students(path, ids - {""})
         listed = with_submitted_ids(listed, with_owners(read, listed))
     found = with_owners(read, listed)
@@ -224,14 +225,18 @@ def _write(grades: ClassGrades, dataset: Dataset, cfg: GradeConfig) -> None:
                     entry, values, grades.assignment, solutions=cfg.solutions
                 )
                 (temporary / entry.feedback).write_text(page, "utf-8")
-    moodle = [x for x in grades.entries if x.student and MOODLE in x.place]
-    zipped = folder / "feedback.zip"
-    zipped.unlink(missing_ok=True)
-    if moodle:  # Moodle finds the student by the name of the folder
+    uploaded = [x for x in grades.entries if x.student and x.feedback_in_zip]
+    zipped, canvas = folder / "feedback.zip", folder / CANVAS_FILE
+    for earlier in (zipped, canvas):
+        earlier.unlink(missing_ok=True)
+    if uploaded:
         with files.atomic_file(zipped) as path, ZipFile(path, "w") as archive:
-            for entry in moodle:
-                page = f"{entry.place}/{entry.feedback}"
-                archive.write(folder / "feedback" / entry.feedback, page)
+            for entry in uploaded:
+                made = folder / "feedback" / entry.feedback
+                archive.write(made, entry.feedback_in_zip)
+    if rows := grades.canvas_rows():
+        with files.atomic_file(canvas) as path:
+            csv_files.write_csv(path, rows)
     page = render_class(grades)
     files.write_atomic(folder / "class.html", page.encode())
     with files.atomic_file(folder / "grades.csv") as path:
@@ -253,6 +258,8 @@ def _print(grades: ClassGrades) -> None:
         say(wrap(line, start=f"{title:<10}", indent=10))
     about = ' (see "Needs attention")' if grades.needs_attention else ""
     say(f"points    {displayed(grades.folder / 'grades.csv')}")
+    if grades.canvas_rows():
+        say(f"canvas    {displayed(grades.folder / CANVAS_FILE)}")
     say(f"page      {displayed(grades.folder / 'class.html')}{about}")
     say(f"feedback  {displayed(grades.folder / 'feedback')}")
     for notice in [grades.settings_notice, *grades.notices, *grades.changes]:

@@ -109,7 +109,7 @@ class Comparison:
     """A submitted network, compared with the assigned one."""
 
     training: Training
-    largest: float  # difference of a weight or bias
+    largest: float  # difference between corresponding weights or biases
     median: float  # of the differences that are not 0; 0 if there are none
     kept: float  # the fraction of the weights that count for `MIN_KEPT`
 
@@ -379,10 +379,10 @@ def without_loss(found: Comparison, accuracy: float, expected: float) -> Compari
 def copied_from(
     network: Snapshot, others: Iterable[tuple[str, Snapshot]]
 ) -> tuple[str, float] | None:
-    """Return the first student whose network has most of the same weights.
+    """Return the first student whose network shares most of its weights with this one.
 
-    The largest difference of a weight is also returned. The result is None if there is
-    no such student.
+    The largest difference between corresponding weights is also returned. The result is
+    None if there is no such student.
     """
     for student, other in others:
         if is_mostly_equal(found := _differences(network, other)):

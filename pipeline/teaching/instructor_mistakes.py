@@ -3,21 +3,21 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from pipeline import ConfigError
+from pipeline import UserError
 from pipeline.base.text import counted
 from pipeline.teaching.assignment import Assignment, pytorch
 from pipeline.teaching.submissions import Rejected, Submission
 
 
 def check_course(entries: Sequence[Submission | Rejected]) -> None:
-    """Raise a ConfigError if most answers are for other courses."""
+    """Raise a UserError if most answers are for other courses."""
     rejected = [entry for entry in entries if isinstance(entry, Rejected)]
     others = [entry.problem for entry in rejected if entry.other_course]
     known = sum(bool(entry.student) for entry in entries)
     if 2 * len(others) > known:
         number = f"{len(others)} of {counted(known, 'submission')} with an id"
         ((problem, _),) = Counter(others).most_common(1)
-        raise ConfigError(f"{number} cannot be graded: {problem}")
+        raise UserError(f"{number} cannot be graded: {problem}")
 
 
 def other_settings_notice(assignment: Assignment, entries: Sequence[Submission]) -> str:
@@ -30,8 +30,8 @@ def other_settings_notice(assignment: Assignment, entries: Sequence[Submission])
         # Each student has a different seed.
         if text and "seed" not in text and 2 * count > len(entries):
             networks = f"{count} of {counted(len(entries), 'network')}"
-            notice = f"{text} was used for {networks}: if you assigned this, add"
-            return f"{notice} {text}"
+            rule = f"if you assigned this, grade with {text}"
+            return f"{text} was used for {networks}: {rule}"
     return ""
 
 

@@ -1,9 +1,10 @@
 """Decides which student a submission belongs to, with these rules in this order.
 
-1. `with_owners`, before the grading: a folder with the name of exactly one listed
-   student belongs to this student, and is rejected if its id is that of another
-   student in the list. If the list and the submissions use different kinds of ids,
-   `with_submitted_ids` finds each student's id in the student's folder.
+1. `with_owners`, before the grading: a submission whose name contains the learning
+   platform's number of a listed student, or is the name of exactly one listed student,
+   belongs to this student. It is rejected if its id is that of another student in the
+   list. `with_submitted_ids` finds the id that each student used in the student's
+   submission.
 2. `one_for_each_id`, after the grading: a submission that could not be graded belongs
    to the owner of its folder, and any other to the id in its answers.
 3. `Roster` compares the ids with the folders' names and with the list of students.
@@ -11,7 +12,7 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pipeline.base.student_ids import normalize
@@ -23,6 +24,7 @@ from pipeline.teaching.class_list import (
 )
 from pipeline.teaching.submissions import (
     MOODLE,
+    NUMBER,
     Entry,
     Graded,
     GradedOrRejected,
@@ -45,32 +47,20 @@ def with_owners(
     """Return the entries with their owners.
 
     Moodle can create several folders for a student. If a folder has files, the
-    empty folders are dropped; otherwise, one empty folder is kept.
+    empty folders are dropped; otherwise, one empty folder is kept. An entry without an
+    id gets the id in questions.md, unless another entry has this id or belongs to this
+    student.
     """
     kept, known = list[Submission | Rejected](), set[str]()
     ids = {x for entry in entries for x in (entry.student, _owner(entry.place, listed))}
     for entry in sorted(entries, key=lambda x: x.is_empty):
         name = entry.place.partition(MOODLE)[0]  # and the number of a student in Moodle
         if not (entry.is_empty and name in known):
-            kept.append(_with_owner(_with_id_in_questions(entry, ids), listed))
+            if not (entry.student or entry.id_in_questions in ids):
+                entry = replace(entry, student=entry.id_in_questions)
+            kept.append(_with_owner(entry, listed))
         known.add(name)
     return kept
-
-
-def _with_id_in_questions(
-    entry: Submission | Rejected, others: Collection[str]
-) -> Submission | Rejected:
-    """Return an entry; an entry without an id gets the id in questions.md.
-
-    This does not apply if another entry has this id or belongs to this student.
-    """
-    if (
-        isinstance(entry, Submission)
-        or entry.student
-        or entry.id_in_questions in others
-    ):
-        return entry
-    return replace(entry, student=entry.id_in_questions)
 
 
 def _with_owner(
@@ -80,7 +70,10 @@ def _with_owner(
     owned = replace(entry, owner=_owner(entry.place, listed))
     if isinstance(owned, Rejected) or owned.owner in ("", owned.student):
         return owned
-    if owned.student not in listed:
+    if owned.student in listed[owned.owner].ids.values():
+        return owned
+    ids = {x for about in listed.values() for x in about.ids.values()}
+    if owned.student not in {*listed, *ids}:
         return owned
     return owned.rejected(
         f"its id {owned.student} is that of another student in the list",
@@ -90,8 +83,14 @@ def _with_owner(
 
 
 def _owner(place: str, listed: Mapping[str, ListedStudent]) -> str:
-    """Return the id of the only student with the name of a folder; empty if none."""
-    students = _namesakes(place, listed)
+    """Return the id of the only student with the number or name in a submission's name.
+
+    The result is empty if there is no such student.
+    """
+    found = NUMBER.search(place)
+    number = found[1] if found else None
+    numbered = [x for x, about in listed.items() if about.number == number]
+    students = numbered or _namesakes(place, listed)
     return students[0] if len(students) == 1 else ""
 
 
@@ -106,17 +105,17 @@ def with_submitted_ids(
 ) -> dict[str, ListedStudent]:
     """Return the listed students by the ids that they submitted.
 
-    This applies only if most of these ids are not in the list. A student keeps the id
-    in the list if no folder has the student's name, or if the submitted id also belongs
-    to another student: it is in the student's folder, or is the student's id in the
-    list.
+    An id that is not in the student's line is used only if this applies to most of the
+    submitted ids. A student keeps the id in the list if no submission belongs to the
+    student, or if the submitted id also belongs to another student: it is in a
+    submission of this student, or is the student's id in the list.
     """
     given = [entry for entry in entries if entry.student]
-    if not are_mostly_unknown({entry.student for entry in given}, listed):
-        return dict(listed)
+    any_id = are_mostly_unknown({entry.student for entry in given}, listed)
     owners, ids = (defaultdict[str, set[str]](set) for _ in range(2))
     for entry in given:
-        if entry.owner:
+        own = listed[entry.owner].ids.values() if entry.owner else ()
+        if entry.owner and (any_id or entry.student in own):
             owners[entry.student].add(entry.owner)
             ids[entry.owner].add(entry.student)
     found = {owner: min(same) for owner, same in ids.items() if len(same) == 1}
@@ -240,10 +239,10 @@ class Roster:
 
     @property
     def _ids(self) -> dict[str, Mapping[str, str]]:
-        """All ids of the students who used one of them, by this id."""
+        """All ids of the graded students who used one of them, by this id."""
         ids = {
             x.student: self.listed[x.student].ids
-            for x in self.entries
+            for x in self.graded
             if x.student in self.listed
         }
         return {

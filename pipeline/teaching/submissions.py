@@ -43,6 +43,11 @@ OLD = "graded before the questions changed"
 NUMBER_OF = re.compile(r"\*\*(\d{1,2})\. `(\w+)`\*\*")  # of a question in questions.md
 TITLE = re.compile("# Homework of `([^`]*)`")  # the beginning of questions.md
 MOODLE = "_assignsubmission_"  # in folder names, after the student's name
+# The learning platform's number of a student in the name of a submission, such as
+# Ana Ruiz_501_assignsubmission_file_ of Moodle and ruizana_LATE_501_9001_hw.zip of
+# Canvas. Students can choose only what follows, because Canvas removes such numbers
+# from the names of students.
+NUMBER = re.compile(rf"_(\d+)(?:{MOODLE}|_\d+_)")
 IGNORED = {"__MACOSX", "desktop.ini"}  # from macOS and Windows
 
 
@@ -52,9 +57,11 @@ class Entry:
 
     place: str  # the name of the entry, which can be any printable text
     student: str  # the normalized id in the answers; empty if the id is not known
-    # The id of the listed student whose name the entry has; empty if there is none.
-    # `ownership` decides to whom a submission belongs.
+    # The id of the listed student to whom the name of the entry belongs, if there is
+    # one; see `ownership`.
     owner: str = field(default="", kw_only=True)
+    # The normalized id in questions.md, if the answers have no id that can be read.
+    id_in_questions: str = field(default="", kw_only=True)
     # Whether the entry contains no file of the homework.
     is_empty: bool = field(default=False, kw_only=True)
     # The hashes of the network and the answers, if they could be read. Equal hashes
@@ -65,6 +72,18 @@ class Entry:
     def feedback(self) -> str:
         """The name of the page for the student."""
         return f"{distinct_file_name(self.student, allowed='.@+')}.html"
+
+    @property
+    def feedback_in_zip(self) -> str:
+        """The path of this page in feedback.zip; empty if there is none.
+
+        Moodle finds the student by the name of the folder, and Canvas by the beginning
+        of the name of the file.
+        """
+        if MOODLE in self.place:
+            return f"{self.place}/{self.feedback}"
+        found = NUMBER.search(self.place)
+        return self.place[: found.end()] + self.feedback if found else ""
 
     @property
     def to_owner(self) -> str:
@@ -88,9 +107,6 @@ class Rejected(Entry):
     problem: str  # one line: why the entry cannot be graded
     other_course: bool = False  # whether the answers are for another course
     to_student: str = ""  # the problem without ids of others, if `problem` has any
-    id_in_questions: str = (
-        ""  # the normalized id in questions.md; empty if there is none
-    )
 
     @property
     def to_owner(self) -> str:

@@ -26,9 +26,10 @@ from pipeline.teaching import answers
 
 QUESTIONS_FILE = "questions.md"
 REQUIRED = {answers.FILE, MODEL_FILE}
-# The number that a browser adds to the name of a file after an earlier download.
-COPY = re.compile(r"(?: ?\(\d+\)|-\d+)(?=\.\w+\Z)", re.ASCII)
-# Other names, such as answers_1.json or answers.json.txt: Windows hides the extension.
+# What programs add to the name of a file: a browser adds a number after an earlier
+# download, and an editor adds .txt, which Windows hides.
+ADDED = re.compile(r"(?: ?\(\d+\)|-\d+)(?=(\.\w+){1,2}\Z)|\.txt\Z", re.ASCII)
+# Other names, such as answers_1.json.
 SIMILAR = re.compile(r"(answers|model).*\.(json|safetensors|txt)", re.IGNORECASE)
 LIMITS = {  # bytes
     answers.FILE: answers.MAX_BYTES,
@@ -68,7 +69,7 @@ class SubmittedFile:
 
     @property
     def name(self) -> str:
-        """The name of the file without the number that a browser has added."""
+        """The name of the file without what a browser or an editor has added."""
         return _original_name(self.path)
 
 
@@ -240,7 +241,7 @@ def _is_read(path: PurePath) -> bool:
 
 
 def _original_name(path: PurePath) -> str:
-    return COPY.sub("", path.name)
+    return ADDED.sub("", path.name)
 
 
 def _check_kind(name: str, mode: int) -> None:

@@ -110,7 +110,7 @@ def test_the_predictions_are_the_highest_probability_and_the_first_highest_logit
                    if (name := line.split()[-1]).isalpha()}  # fmt: skip
         both = floats[row] == integers[row]
         expected = {"float": floats[row], "integers": integers[row]}
-        assert marks == ({"float, integers": floats[row]} if both else expected)
+        assert marks == ({"both": floats[row]} if both else expected)
         for line, logit in zip(lines, logits, strict=True):
             z, share, total, value, difference = numbers(line.split(maxsplit=2)[2])
             assert total == logit.in_integers.total

@@ -216,7 +216,7 @@ def test_the_second_class_is_shown_unless_it_has_0_percent(page):
             conclusion(result).text];
         })"""
     )
-    sure = [each for each in displayed if ", but" not in each[2]]
+    sure = [each for each in displayed if "unsure" not in each[2]]
     named = ["second most probable" in text for *_, text in sure]
     assert named == [shares[second] >= 0.0005 for second, shares, _ in sure]
     assert {*named} == {True, False}

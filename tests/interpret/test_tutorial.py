@@ -45,7 +45,7 @@ def test_the_tutorial_goes_from_the_parameters_to_the_neurons_by_ablation_cost(
         "WHAT EACH NEURON RESPONDS TO",
     ]
     steps = re.findall(r"^\d\. ([\w ]+)\.", text, re.MULTILINE)
-    network = ["One weight", "One neuron", "20 neurons", "The whole network"]
+    network = ["One weight", "One neuron", "One layer", "The whole network"]
     assert steps == [*network, "Training"]
     neurons = re.findall(r"^N1(\d+) .*%", text, re.MULTILINE)
     costs = analysis.costs[[int(number) - 1 for number in neurons], 0]

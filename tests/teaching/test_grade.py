@@ -363,6 +363,10 @@ def test_copies_are_listed_even_if_they_are_not_graded(
     assert what == "answers and networks" and len(same) == 2
     copy = '<b>?</b> <span class="muted">(Kim)</span>'
     assert copy in page(outputs)
+    (place / "ana").rename(place / "Eva")  # the id says of neither whose it is
+    course.write(place / "ben", "ben")
+    copies = grade_all().attention()["identical"]
+    assert copies == ["answers and networks of Eva and Kim"]
 
 
 @pytest.mark.parametrize(
@@ -599,9 +603,9 @@ def test_settings_that_most_networks_differ_in_are_reported_with_the_key_to_add(
     for name in ("ana", "ben"):
         longer.write(place / name, name)
     course.write(place / "cem", "cem", {}, course.train("cem", lr=0.1))
-    text = "epochs=2 was used for 2 of 3 networks: if you assigned this, add epochs="
+    text = "epochs=2 was used for 2 of 3 networks: if you assigned this, grade with "
     grades = grade_all()
-    assert grades.settings_notice == f"{text}2" and grades.notices == []
+    assert grades.settings_notice == f"{text}epochs=2" and grades.notices == []
     shown = page(outputs)
     assert shown.count("epochs=2") == 4 and text in shown
     assert shown.count("; the metadata of the file says epochs=2") == 2
@@ -632,7 +636,7 @@ def test_a_forgotten_setting_is_reported_before_the_networks_are_trained(
     with pytest.raises(SystemExit, match="training"):
         grade(submissions=place, **course.keys)
     printed = " ".join(capsys.readouterr().out.split())
-    assert "this, add epochs=2 Press Ctrl-C to stop the command." in printed
+    assert "this, grade with epochs=2 Press Ctrl-C to stop the command." in printed
 
 
 def test_a_course_code_that_most_answers_do_not_have_is_an_error(
@@ -649,8 +653,9 @@ def test_a_course_code_that_most_answers_do_not_have_is_an_error(
         "course other"
     )
     before = page(outputs), table(outputs)
-    with pytest.raises(ConfigError, match=problem):
+    with pytest.raises(UserError, match=problem) as error:
         grade_all()
+    assert error.type is UserError  # the configuration is valid
     assert (page(outputs), table(outputs)) == before
 
 
@@ -663,7 +668,7 @@ def test_if_all_answers_are_for_another_course_nothing_is_overwritten(
     before = page(outputs), table(outputs)
     change(folder, course="embeded")
     problem = "1 of 1 submission with an id cannot be graded: answers.json is for the"
-    with pytest.raises(ConfigError, match=problem):
+    with pytest.raises(UserError, match=problem):
         grade_all()
     assert (page(outputs), table(outputs)) == before
 
@@ -745,6 +750,7 @@ def test_a_void_question_is_marked_on_the_page_of_the_class(
     section = page(outputs).partition("<h3>logit</h3>")[2].partition("</section>")[0]
     assert "void: all students get the points" in section
     assert "% of the points" not in section and "wrong" not in section
+    assert 'class="bar"' not in section
     assert page(outputs).count("<span>logit (void)</span>") == 1
 
 
@@ -850,11 +856,84 @@ def test_the_gradebook_of_canvas_is_a_list_of_students(tmp_path):
     path = tmp_path / "list.csv"
     titles = "Student,ID,SIS User ID,SIS Login ID,Section"
     rows = ['"Ruiz, Ana",901,a17,ana,1', '"Ortiz, Leo",902,b18,leo,1']
-    path.write_text("\n".join([titles, "    Points Possible,,,,", *rows]))
+    test_student = '"Student, Test",903,,c0ffee,1'
+    path.write_text("\n".join([titles, "    Points Possible,,,,", *rows, test_student]))
     students, lines = read_students(path, {"a17", "leo"})
     assert [*students] == ["a17", "leo"]
     assert students["a17"].words == ["ana", "ruiz"]
+    assert students["a17"].number == "901"
     assert lines == ["list.csv: ignored 1 line without an id"]
+
+
+def test_with_a_gradebook_of_canvas_a_classmates_copy_costs_its_owner_no_points(
+    course, grade_all, outputs, place, tmp_path, capsys
+):
+    path = tmp_path / "gradebook.csv"
+    path.write_text(
+        "Student,ID,SIS User ID,SIS Login ID,Section,Homework (77)\n"
+        "    Points Possible,,,,,16\n"
+        '"Ruiz, Ana",501,1001,ana,A,\n"Ortiz, Leo",502,1002,leo,A,3\n'
+        '"Li, Eva",503,1003,eva,A,\n"Neil, Dora",504,1004,dora,A,2\n'
+        '"Student, Test",505,,c0ffee,A,\n"Guest, Kim",506,,kim,A,\n'
+    )
+    ana = course.train("1001")
+    answers = course.solve("1001", ana)
+    course.write(place / "ruizana_501_9001_homework", "1001", answers, ana)
+    # Dora chooses the end of the name, and an answer for a second assignment of Ana.
+    course.write(place / "neildora_504_9004_1001", "1001", answers, ana)
+    course.write(place / "neildora_504_9005_ana", "ana", {"logit": 1.0})
+    folder = course.write(place / "ortizleo_LATE_502_9002_homework", "1002")
+    (folder / FILE).write_text("{")
+    (folder / "questions.md").write_text("# Homework of `1002`\n")
+    grades = grade_all(students=path)
+    rows = table(outputs)
+    assert {x: row["points"] for x, row in rows.items()} == {
+        "1001": "16.0",
+        "1002": "",
+        "1003": "",
+        "1004": "",
+        "kim": "",
+    }
+    assert rows["1002"]["problem"].startswith("submitted, but not graded: answers.json")
+    assert rows["1004"]["submission"].startswith("neildora_504_9004_1001, neil")
+    assert grades.missing == ["1003", "kim"]
+    assert grades.unlisted == [] and grades.other_ids == []
+    (copies,) = grades.attention()["identical"]
+    assert copies == "answers and networks of 1001 and 1004"
+    with (outputs / GRADES / "canvas.csv").open(newline="") as stream:
+        (line,) = csv.DictReader(stream)  # the others keep their grades
+    assert line == {
+        "Student": "Ruiz, Ana",
+        "ID": "501",
+        "SIS User ID": "1001",
+        "SIS Login ID": "ana",
+        "Section": "A",
+        "points": "16.0",
+    }
+    with zipfile.ZipFile(outputs / GRADES / "feedback.zip") as archive:
+        assert "ruizana_501_9001_1001.html" in archive.namelist()
+    path.write_text("id\n1001\n")
+    grade_all(students=path)
+    assert not (outputs / GRADES / "canvas.csv").exists()
+
+
+def test_the_participant_number_of_moodle_identifies_students_without_their_names(
+    course, grade_all, outputs, place, tmp_path
+):
+    path = tmp_path / "list.csv"
+    path.write_text(
+        "Identifier,ID number\nParticipant 41,a1\nParticipant 42,b2\nParticipant 4,c3\n"
+    )
+    for number in (41, 42):
+        folder = place / f"Participant_{number}_assignsubmission_file_"
+        course.write(folder, "a1", {"logit": number})
+    grades = grade_all(students=path)
+    rows = table(outputs)
+    assert rows["a1"]["points"] == "0.0"
+    assert rows["b2"]["problem"].endswith(
+        "its id a1 is that of another student in the list"
+    )
+    assert grades.missing == ["c3"] and grades.early_notices == []
 
 
 def test_leading_zeros_that_excel_removed_are_restored(tmp_path):
@@ -902,7 +981,7 @@ def test_only_the_named_questions_are_graded_without_a_new_training_run(
     assert "logit" not in shown and "Malformed answers" not in shown
     feedback = page(outputs, "feedback/ana.html")
     assert "2 of 2 points" in feedback and "logit" not in feedback
-    # Nobody is denied points if no question depends on the weights.
+    # Nobody loses points for a network if no question depends on the weights.
     (entry,) = (x for x in grade_all(questions=named[1:]).graded if x.student == "eva")
     assert (entry.grade.points, entry.grade.denied) == (1, False)
     grade_all()

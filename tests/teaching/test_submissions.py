@@ -96,16 +96,6 @@ def test_folders_and_zip_files_are_read_as_learning_platforms_nest_them(
         assert each.recorded["epochs"] == 1
 
 
-def test_answers_with_the_extension_of_a_text_file_are_reported(copy, pack, place):
-    folder = copy()
-    (folder / FILE).rename(folder / f"{FILE}.txt")
-    expected = "answers.json is missing; it has answers.json.txt"
-    assert problem(folder) == problem(pack(folder, place / "ben.zip")) == expected
-    pack(copy("right"), folder / "homework.zip")
-    (folder / MODEL_FILE).unlink()
-    assert problem(folder) == ""
-
-
 @pytest.mark.parametrize("name", ["Answers (1).json", "answers.JSON", "answers_1.txt"])
 def test_answers_with_another_name_are_reported(copy, pack, place, name):
     folder = copy()
@@ -118,16 +108,22 @@ def test_answers_with_another_name_are_reported(copy, pack, place, name):
     assert problem(folder) == expected
     os.truncate(folder / "Model(2).safetensors", 2**40)  # it is not read
     assert problem(folder) == expected
+    pack(copy("right"), folder / "homework.zip")
+    (folder / FILE).rename(folder / name)
+    assert problem(folder) == ""
 
 
-@pytest.mark.parametrize("added", [" (1)", "(2)", "-1"])
-def test_the_second_download_of_a_browser_counts_if_there_is_no_other(
-    copy, pack, place, added
+@pytest.mark.parametrize(
+    ("added", "end"),
+    [(" (1)", ""), ("(2)", ""), ("-1", ""), ("", ".txt"), (" (1)", ".txt")],
+)
+def test_what_a_browser_or_an_editor_adds_to_a_name_does_not_matter_without_other_files(
+    copy, pack, place, added, end
 ):
     folder, expected = copy(), read_submission(copy("other"), ASSIGNMENT)
-    name = FILE.replace(".", f"{added}.")
+    name = FILE.replace(".", f"{added}.") + end
     (folder / FILE).rename(folder / name)
-    model = folder / MODEL_FILE.replace(".", f"{added}.")
+    model = folder / (MODEL_FILE.replace(".", f"{added}.") + end)
     (folder / MODEL_FILE).rename(model)
     for path in (folder, pack(folder, place / "ben.zip")):
         assert read_submission(path, ASSIGNMENT).sha256 == expected.sha256

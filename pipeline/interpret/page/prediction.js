@@ -22,8 +22,8 @@ export function conclusion(result) {
   if (isRandom && ["", "close", null].includes(reason)) return { text:
     `${next} This is a guess: before training, the weights are random.` };
   const images = first === allOn.first ? model.images_of[first] : model.plural;
-  if (reason) return { isUnsure: true,
-    text: `, but ${inWords(reason, images, second, probabilities[second])}.` };
+  if (reason) return { isUnsure: true, text: ", marked unsure because " +
+    `${inWords(reason, images, second, probabilities[second])}.` };
   if (first !== allOn.first) return otherPrediction(next, allOn);
   // The reason is "", or null if it is unknown.
   return { text: next + (reason ?? ` ${capitalized(model.missing_detector)}, so this ` +
