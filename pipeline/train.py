@@ -23,7 +23,6 @@ from pipeline.cli import (
     documented,
     from_python,
     stage,
-    sweep_from_python,
 )
 
 if TYPE_CHECKING:
@@ -110,7 +109,8 @@ def sweep(
     with output(quiet=quiet):
         _check_callback("on_result", on_result)
         chosen = {} if experiment is None else {"experiment": experiment}
-        command = sweep_from_python(TrainConfig, {**settings, **chosen}, folder)
+        given = {**settings, **chosen}
+        command = from_python(TrainConfig, given, folder, is_sweep=True)
         return run_sweep(command, on_result)
 
 

@@ -1,6 +1,6 @@
 """Hashes of source code, in which comments, docstrings and blank lines do not count.
 
-Of a statement such as `raise UserError("text")`, only the word `raise` counts, because
+Of a statement such as `raise UserError("text")`, only `raise UserError` counts, because
 results that exist do not depend on the texts of errors.
 
 The text is hashed, and not a syntax tree, because Python versions print trees
@@ -80,19 +80,20 @@ def _code(source: str) -> str:
             unused |= set() if lines[row - 1].strip() else {row}
     kept = [x for x in tokens if x.type not in (tokenize.COMMENT, tokenize.NL)]
     starts = [tokenize.NEWLINE, *(token.type for token in kept)]
-    raised: tuple[int, int] | None = None  # the end of the word in a raise statement
+    is_raised, text = False, None  # the start of the text in a raise statement
     for before, token, after in zip(starts, kept, kept[1:], strict=False):
         is_statement = before in STARTS and after.type == tokenize.NEWLINE
         is_text = token.type == tokenize.STRING and not FORMATTED.match(token.string)
         if is_text and is_statement:  # such as a docstring
             unused.update(range(token.start[0], token.end[0] + 1))
-        if before in STARTS and token.string == "raise":
-            raised = token.end
-        if raised and token.type == tokenize.NEWLINE:
-            row, column = raised
+        if before in STARTS:
+            is_raised, text = token.string == "raise", None
+        if is_raised and text is None and token.string == "(":
+            text = token.start
+        if text and token.type == tokenize.NEWLINE:
+            row, column = text
             lines[row - 1] = lines[row - 1][:column]
             unused.update(range(row + 1, token.start[0] + 1))
-            raised = None
     return "\n".join(line for row, line in enumerate(lines, 1) if row not in unused)
 
 

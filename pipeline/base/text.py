@@ -5,6 +5,7 @@ import os
 import re
 import shlex
 import textwrap
+import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,14 @@ NAME_CHARACTERS = r"\w-"
 
 
 def printable(text: Path | str) -> str:
-    """Replace control characters in text of unknown origin, such as file names."""
-    return "".join(c if c.isprintable() else "\ufffd" for c in str(text))
+    """Replace control characters in text of unknown origin, such as file names.
+
+    All spaces are kept: the name of a screenshot on macOS contains a no-break space.
+    """
+    return "".join(
+        c if c.isprintable() or unicodedata.category(c) == "Zs" else "\ufffd"
+        for c in str(text)
+    )
 
 
 def wrap(text: str, *, indent: int = 2, start: str = "") -> str:

@@ -4,18 +4,19 @@ This is the only package that uses Hydra; only `hydra_internals` uses undocument
 of Hydra. `arguments` makes a `Command` from the arguments, in these steps:
 
 1. `flags` reads the flags, which select folders. `overrides` reads all other arguments,
-   or the keywords of a call from Python, as settings of keys and options of groups.
+   or the keywords of a call from Python, as `Given` settings and options of groups.
    `values` parses the text of a setting, which has one value, several values for a
    sweep, or an interval for a search.
 2. `composition` merges the files that Hydra selects, once for each combination of
-   options, and replaces values of files with given values. `hydra_files` asks Hydra for
-   the files, and `yaml_files` reads each file and rejects content that could run code.
-3. `combinations` lists the combinations of the values. `validation` checks each of them
-   against the `schema` of the stage.
+   options, and replaces values of files with given values. Each result is a
+   `Composition`. `hydra_files` asks Hydra for the files, and `yaml_files` reads each
+   file and rejects content that could run code.
+3. `combinations` lists each `Combination` of the values of a composition, and
+   `validation` checks it against the `schema` of the stage.
 4. `rules` checks several settings of a composition together, if steps 1 and 2 had no
    problem; otherwise, settings may be missing.
 5. If a step had a problem, a `ConfigError` with all problems is raised. A sweep may
-   keep combinations that break a bound; see `rejected_errors` in `combinations`.
+   keep combinations that break a bound; see `invalid_values` in `combinations`.
 
 `stages` runs a stage or a sweep with the `Command`. `command` defines the types of
 these steps, and `keywords` those of the keywords of calls. `default_values` contains
@@ -52,5 +53,5 @@ from pipeline.cli.schema import (
     TrainConfig,
     UiConfig,
 )
-from pipeline.cli.stages import documented, from_python, stage, sweep_from_python
+from pipeline.cli.stages import documented, from_python, stage
 from pipeline.cli.validation import validate

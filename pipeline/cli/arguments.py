@@ -6,26 +6,29 @@ The docstring of `pipeline.cli` lists the steps.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipeline import ConfigError
-from pipeline.base.paths import displayed
-from pipeline.cli.combinations import list_combinations, rejected_errors, too_many
+from pipeline.cli.combinations import (
+    Composition,
+    invalid_values,
+    too_many,
+    varied_groups,
+)
 from pipeline.cli.command import (
     SAVED_SWEEPS,
     Combination,
     Command,
-    Composition,
     Given,
+    Interval,
     Setting,
-    options_by_group,
+    Several,
 )
 from pipeline.cli.composition import compose_all
 from pipeline.cli.default_values import defaults
-from pipeline.cli.flags import ConfigFolders, Flags, read_flags
+from pipeline.cli.flags import Flags, read_flags
 from pipeline.cli.overrides import read_arguments, read_keywords
 from pipeline.cli.problems import as_text, collected, reject
-from pipeline.cli.reserved_names import ARGUMENTS, COLUMNS, TAGS
+from pipeline.cli.reserved_names import check_groups
 from pipeline.cli.rules import broken_rules
-from pipeline.cli.schema import KEYS, ConfigT, Schema
+from pipeline.cli.schema import KEYS, ConfigT
 from pipeline.cli.validation import explain_unknown_key
 
 
@@ -37,7 +40,7 @@ def parse(arguments: Sequence[str], schema: type[ConfigT]) -> Command[ConfigT]:
             problem.
     """
     flags, others = read_flags(arguments)
-    given = read_arguments(others, schema, flags.folders)
+    given = read_arguments(others, schema, flags)
     return _make_command(given, schema, flags)
 
 
@@ -46,7 +49,7 @@ def parse_keywords(
 ) -> Command[ConfigT]:
     """Validate the settings of a call from Python, like `parse`."""
     flags = Flags(multirun=is_sweep, is_call=True)
-    given = read_keywords(settings, schema, flags.folders)
+    given = read_keywords(settings, schema, flags)
     return _make_command(given, schema, flags)
 
 
@@ -55,100 +58,47 @@ def _make_command(
 ) -> Command[ConfigT]:
     """Return the command that a user has given.
 
+    For `train hiden=3 hidden=0`, the error has two problems: hiden is not a setting,
+    and hidden must be at least 1. The rules about several settings need all settings,
+    so they are checked only if all arguments and files can be read. If there are too
+    many combinations, their values are not checked.
+
     Raises:
         ConfigError: If settings or files are invalid, with the problems of all steps.
     """
-    _check_groups(flags.folders)
-    compositions, in_files = _compositions(given, schema, flags)
-    combinations = list_combinations(compositions, schema)
-    problems = [*given.problems, *in_files]
-    reject(_all_problems(problems, compositions, combinations, schema, flags))
-    varied = _varied_keys(compositions, combinations, schema)
+    check_groups(flags)
+    problems, compositions = [*given.problems], list[Composition]()
+    with collected(problems):
+        compositions = [*compose_all(given, schema, flags)]
+    problems += (
+        explain_unknown_key(key, schema, flags.groups, setting.path)
+        for each in compositions
+        for key, setting in each.settings.items()
+        if key not in KEYS
+    )
+    if not compositions:  # the given settings are checked with all other defaults
+        others = {key: Setting(x, is_chosen=False) for key, x in defaults().items()}
+        settings = {**others, **given.settings}
+        compositions = [Composition(schema, settings, options={}, is_sweep=False)]
+    if found := too_many(compositions):
+        reject([*problems, *found])
+    if not problems:
+        problems += broken_rules(compositions, flags)
+    problems += invalid_values(compositions, is_rejected=bool(problems))
+    reject(problems)
+    # The group of saved sweeps only lists combinations.
+    groups = [x for x in varied_groups(compositions) if x != SAVED_SWEEPS]
     return Command(
         schema,
-        combinations,
+        [x for each in compositions for x in each.combinations],
         is_sweep=any(each.is_sweep for each in compositions),
-        varied=[*_varied_groups(compositions), *varied],
+        varied=[*groups, *_varied_keys(compositions)],
         intervals=compositions[0].intervals,
         prints=flags.prints,
     )
 
 
-def _all_problems(
-    problems: Sequence[str],
-    compositions: Sequence[Composition],
-    combinations: Sequence[Combination],
-    schema: Schema,
-    flags: Flags,
-) -> list[str]:
-    """Return all problems: those of arguments and files, then of rules and of values.
-
-    The rules need all settings, so they are checked only if nothing else is wrong with
-    the arguments and the files. A sweep accepts some invalid values, but only if there
-    is no other problem.
-    """
-    rules = [] if problems else broken_rules(compositions, schema, flags)
-    found = [*problems, *rules, *too_many(compositions)]
-    errors = [each.error for each in combinations if each.error]
-    if not found:
-        errors = rejected_errors(combinations, compositions, schema)
-    return [*found, *(problem for error in errors for problem in error.problems)]
-
-
-def _check_groups(folders: ConfigFolders) -> None:
-    """Check the names of groups, which become keys, tags of runs, and columns."""
-    reserved = {
-        "setting": KEYS,
-        "tag of this project": TAGS,
-        "column of the results of a sweep": COLUMNS,
-        "keyword of the function of a stage": ARGUMENTS,
-    }
-    for what, names in reserved.items():
-        for name in sorted({*folders.groups} & names):
-            rule = f"a group must not have the name of a {what}: rename the folder"
-            folder = next(x for x in folders.all if (x / name).is_dir())
-            raise ConfigError(f"{rule} {name} in {displayed(folder)}")
-
-
-def _compositions(
-    given: Given, schema: Schema, flags: Flags
-) -> tuple[Sequence[Composition], list[str]]:
-    """Return the compositions, and the problems of the files.
-
-    If the files cannot be composed, the given settings are still checked: the
-    composition then has these settings, and the defaults of all others.
-    """
-    problems, compositions = list[str](), list[Composition]()
-    with collected(problems):
-        compositions = [*compose_all(given, schema, flags)]
-    for each in compositions:
-        for key, setting in each.settings.items():
-            if key not in KEYS:  # in a file
-                groups = flags.folders.groups
-                problem = explain_unknown_key(key, schema, groups, setting.path)
-                problems.append(problem)
-    if not compositions:
-        keys = {key: Setting(x, is_chosen=False) for key, x in defaults().items()}
-        settings = keys | given.settings
-        compositions = [Composition(settings, options={}, is_sweep=False)]
-    return compositions, problems
-
-
-def _varied_groups(compositions: Sequence[Composition]) -> list[str]:
-    """Return the groups of which a sweep has several options.
-
-    The group of saved sweeps is not included, because they only list combinations.
-    """
-    options = options_by_group(compositions)
-    varied = [group for group, names in options.items() if len(names) > 1]
-    return [group for group in varied if group != SAVED_SWEEPS]
-
-
-def _varied_keys(
-    compositions: Sequence[Composition],
-    combinations: Sequence[Combination],
-    schema: Schema,
-) -> list[str]:
+def _varied_keys(compositions: Sequence[Composition]) -> list[str]:
     """Return the keys that vary.
 
     A key varies if it has several values, if it refers to a key with several values, or
@@ -158,10 +108,12 @@ def _varied_keys(
         ConfigError: If a key varies that must have one value in a sweep.
     """
     settings = (item for each in compositions for item in each.settings.items())
-    varied = {key for key, setting in settings if setting.is_varied}
+    varied = {k for k, x in settings if isinstance(x.value, Several | Interval)}
+    combinations = [x for each in compositions for x in each.combinations]
     first, *others = (each.values for each in combinations)
     for other in others:
         varied |= {key for key, value in first.items() if other[key] != value}
+    schema = compositions[0].schema
     fixed = varied & ({*schema.model_fields} - {*schema.can_vary})
     reject(_lacks_one_value(key, combinations) for key in sorted(fixed))
     return [key for key in schema.can_vary if key in varied]

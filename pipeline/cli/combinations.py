@@ -1,46 +1,146 @@
-"""Lists the combinations of the values of a composition, and checks each of them."""
+"""A composition, and the combinations of its values, each of which is checked."""
 
+import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
-from itertools import islice
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
 from pipeline import ConfigError
+from pipeline.base.params import NO_OPTION
 from pipeline.base.text import alternatives
-from pipeline.cli.command import (
-    Combination,
-    Composition,
-    Several,
-    options_by_group,
-)
-from pipeline.cli.composition import resolve
+from pipeline.cli.command import Combination, Interval, Setting, Several
+from pipeline.cli.hydra_internals import one_line
 from pipeline.cli.problems import WrongType, located
-from pipeline.cli.schema import Schema
+from pipeline.cli.schema import TEXT_KEYS, Schema
 from pipeline.cli.validation import valid_values, validate
 from pipeline.cli.values import MAX_VALUES
+from pipeline.cli.yaml_files import reject_resolver
 
 
-def list_combinations(
-    compositions: Sequence[Composition], schema: Schema
-) -> list[Combination]:
-    """Check and list all combinations; only one of each composition if `too_many`."""
-    limit = 1 if too_many(compositions) else None
-    return [
-        combination
-        for each in compositions
-        for combination in islice(checked(each, schema), limit)
-    ]
+@dataclass(frozen=True)
+class Composition:
+    """The settings with one option of each config group.
+
+    A sweep over a group has a composition for each option of the group; other commands
+    have one composition.
+
+    For `train -m hidden=5,10 lr=interval(0.001,0.1) trials=8`, hidden has two values,
+    and lr has an interval. Each of the two combinations has a value of hidden and the
+    lower bound of the interval, which a search replaces by its suggestions.
+    """
+
+    schema: Schema
+    settings: Mapping[str, Setting]  # by key
+    options: Mapping[str, str]  # by group
+    is_sweep: bool
+
+    @cached_property
+    def files(self) -> dict[str, Path]:
+        """The file with the value of each key; keys of given values are missing."""
+        return {key: x.path for key, x in self.settings.items() if x.path}
+
+    @cached_property
+    def intervals(self) -> dict[str, Interval]:
+        """The intervals of the keys that a search varies."""
+        values = ((key, each.value) for key, each in self.settings.items())
+        return {key: x for key, x in values if isinstance(x, Interval)}
+
+    @property
+    def number(self) -> int:
+        """The number of combinations; for a search, multiplied by its trials."""
+        number = math.prod(len(each.values()) for each in self.settings.values())
+        trials = self.settings.get("trials", Setting(None)).value
+        return number * trials if self.intervals and type(trials) is int else number
+
+    @cached_property
+    def combinations(self) -> list[Combination]:
+        """All combinations, with the lower bound of each interval."""
+        return [*self._checked(high=False)]
+
+    def interval_problems(self) -> Iterator[str]:
+        """Yield the problems of upper bounds, and of references to an interval.
+
+        A search sets only the keys that have an interval, so no key may refer to them.
+        """
+        if not self.intervals:
+            return
+        others = [key for key in self.settings if key not in self.intervals]
+        rule = "must not refer to a setting with an interval: give it a value"
+        for low, high in zip(self.combinations, self._checked(high=True), strict=True):
+            if high.error:
+                yield from high.error.problems
+            elif not low.error:
+                for key in others:
+                    if low.values.get(key) != high.values.get(key):
+                        yield located(f"{key} {rule}", self.files.get(key))
+
+    def _checked(self, *, high: bool) -> Iterator[Combination]:
+        """Yield each combination, with one bound of each interval."""
+        values = [each.values(high=high) for each in self.settings.values()]
+        for row in itertools.product(*values):
+            yield self._check(dict(zip(self.settings, row, strict=True)))
+
+    def _check(self, values: Mapping[str, Any]) -> Combination:
+        """Resolve the references of a combination, and validate its values."""
+        try:
+            values = _resolve(values, self.files)
+            valid = validate(self.schema, values, self.files)
+            return Combination(dict(valid), self.options)
+        except ConfigError as error:
+            keys = [key for key in self.schema.model_fields if key in values]
+            as_given = {key: values[key] for key in keys}
+            known = as_given | valid_values(self.schema, values)
+            return Combination(known, self.options, error)
+
+
+def _resolve(values: Mapping[str, Any], files: Mapping[str, Path]) -> dict[str, Any]:
+    """Replace references, such as ${epochs}, with the values of other keys.
+
+    Values of text keys are not changed. `files` is for messages.
+
+    Raises:
+        WrongType: If a referenced key does not exist, references form a cycle, or a
+            resolver is called.
+    """
+    references = {key for key, value in values.items() if "${" in str(value)}
+    if references <= TEXT_KEYS:
+        return {**values}
+    for key in references - TEXT_KEYS:
+        reject_resolver(key, str(values[key]))
+    others = {k: x for k, x in values.items() if k not in references & TEXT_KEYS}
+    try:
+        resolved = OmegaConf.to_container(OmegaConf.create(others), resolve=True)
+    except OmegaConfBaseException as error:
+        key = str(error.full_key)
+        message = f"{key}={values.get(key)} cannot be resolved: {one_line(error)}"
+        raise WrongType(located(message, files.get(key))) from None
+    assert isinstance(resolved, dict)
+    return {**values, **{str(key): value for key, value in resolved.items()}}
+
+
+def varied_groups(compositions: Sequence[Composition]) -> dict[str, list[str]]:
+    """Return the options of each group that has several; one can be `NO_OPTION`."""
+    groups = dict.fromkeys(group for each in compositions for group in each.options)
+    options = {
+        group: [*dict.fromkeys(x.options.get(group, NO_OPTION) for x in compositions)]
+        for group in groups
+    }
+    return {group: names for group, names in options.items() if len(names) > 1}
 
 
 def too_many(compositions: Sequence[Composition]) -> list[str]:
     """Return a problem if a sweep has too many combinations to list them."""
-    if sum(each.number() for each in compositions) <= MAX_VALUES:
+    if sum(each.number for each in compositions) <= MAX_VALUES:
         return []
     settings = [item for each in compositions for item in each.settings.items()]
     keys = [key for key, each in settings if isinstance(each.value, Several)]
-    groups = options_by_group(compositions).items()
-    keys += [group for group, options in groups if len(options) > 1]
-    names = ", ".join(dict.fromkeys(keys))
+    names = ", ".join(dict.fromkeys([*keys, *varied_groups(compositions)]))
     rule = f"a sweep must have at most {MAX_VALUES:,} combinations"
     remedies = [f"fewer values of {names}"] if names else []
     if any(each.intervals for each in compositions):
@@ -48,65 +148,22 @@ def too_many(compositions: Sequence[Composition]) -> list[str]:
     return [f"{rule}: give {alternatives(remedies)}"]
 
 
-def checked(composition: Composition, schema: Schema) -> Iterator[Combination]:
-    """Check and yield all combinations, with the lower bound of each interval."""
-    lows = composition.combinations(high=False)
-    highs = composition.combinations(high=True)
-    for low, high in zip(lows, highs, strict=True):
-        combination = _check(low, composition, schema)
-        if composition.intervals:
-            checked_high = _check(high, composition, schema)
-            combination = _check_interval(combination, checked_high, composition)
-        yield combination
-
-
-def _check(
-    values: Mapping[str, Any], composition: Composition, schema: Schema
-) -> Combination:
-    """Resolve the references of a combination, and validate its values."""
-    files, options = composition.files, composition.options
-    try:
-        values = resolve(values, files)
-        return Combination(dict(validate(schema, values, files)), options)
-    except ConfigError as error:
-        given = {key: values[key] for key in schema.model_fields if key in values}
-        known = {**given, **valid_values(schema, values)}
-        return Combination(known, options, error)
-
-
-def _check_interval(
-    low: Combination, high: Combination, composition: Composition
-) -> Combination:
-    """Return the combination of the lower bounds, with the errors of both bounds.
-
-    A search sets only the keys that have an interval, so no key may refer to them.
-    """
-    errors = [each.error for each in (low, high) if each.error]
-    problems = [problem for error in errors for problem in error.problems]
-    for key, setting in composition.settings.items():
-        differs = low.values.get(key) != high.values.get(key)
-        if differs and not setting.is_varied and not errors:
-            rule = "must not refer to a setting with an interval: give it a value"
-            problems.append(located(f"{key} {rule}", setting.path))
-    error = ConfigError(*problems) if problems else None
-    return replace(low, error=error)
-
-
-def rejected_errors(
-    combinations: Sequence[Combination],
-    compositions: Sequence[Composition],
-    schema: Schema,
-) -> list[ConfigError]:
-    """Return the errors of combinations for which a command is rejected.
+def invalid_values(
+    compositions: Sequence[Composition], *, is_rejected: bool
+) -> Iterator[str]:
+    """Yield the problems of values for which a command is rejected.
 
     A recorded sweep accepts a value that breaks a bound, or names something that does
     not exist: only the jobs with this value fail. It is rejected if a value has a wrong
-    type, or if all combinations are invalid. A search and all other commands are
-    rejected for each error.
+    type, or if all combinations are invalid. A search, all other commands, and a sweep
+    that `is_rejected` for another problem, are rejected for each error.
     """
-    errors = [each.error for each in combinations if each.error]
-    is_search = any(each.intervals for each in compositions)
-    all_invalid = len(errors) == len(combinations)
-    if is_search or all_invalid or not schema.has_recorded_sweeps:
-        return errors
-    return [error for error in errors if isinstance(error, WrongType)]
+    errors = [x.error for each in compositions for x in each.combinations]
+    accepts_some = compositions[0].schema.has_recorded_sweeps and not (
+        is_rejected or all(errors) or any(each.intervals for each in compositions)
+    )
+    for error in filter(None, errors):
+        if isinstance(error, WrongType) or not accepts_some:
+            yield from error.problems
+    for each in compositions:
+        yield from each.interval_problems()

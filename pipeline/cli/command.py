@@ -1,18 +1,15 @@
-"""The types of a command: given values, compositions, combinations, and the command.
+"""The types of a command: given settings, combinations of values, and the command.
 
 Hydra is not imported, because --help imports this module.
 """
 
-import itertools
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, cast
 
 from pipeline import ConfigError
-from pipeline.base.params import NO_OPTION
 from pipeline.cli.problems import as_text
 from pipeline.cli.schema import ConfigT
 
@@ -53,11 +50,6 @@ class Setting(NamedTuple):
     # Whether the user gave the value, or chose the file with a group.
     is_chosen: bool = True
 
-    @property
-    def is_varied(self) -> bool:
-        """Whether a sweep or a search varies the key."""
-        return isinstance(self.value, Several | Interval)
-
     def values(self, *, high: bool = False) -> Sequence[Any]:
         """Return all values; of an interval, return one bound."""
         if isinstance(self.value, Interval):
@@ -65,74 +57,13 @@ class Setting(NamedTuple):
         return self.value if isinstance(self.value, Several) else [self.value]
 
 
-class Options(NamedTuple):
-    """The options of a config group; a sweep can have several."""
-
-    key: str  # as it is typed: team, +team, +team@_global_ or ~team
-    names: tuple[str, ...]  # of files of the group, or `NO_OPTION`
-
-    def overrides(self) -> list[str]:
-        """Return an override for each option: team=a, ~team, or "" for none."""
-        is_deleted, is_added = (self.key.startswith(prefix) for prefix in "~+")
-        nothing = self.key if is_deleted else "" if is_added else f"~{self.key}"
-        return [nothing if x == NO_OPTION else f"{self.key}={x}" for x in self.names]
-
-
 class Given(NamedTuple):
     """The arguments of a user or of a saved sweep."""
 
     settings: dict[str, Setting]  # by key
-    groups: dict[str, Options]  # by group, perhaps with a package: team@_global_
+    # For Hydra, an override for each option, such as team=a or ~team, or "" for none.
+    groups: dict[str, list[str]]  # by group, perhaps with a package: team@_global_
     problems: list[str]  # of the arguments that cannot be read
-
-
-@dataclass(frozen=True)
-class Composition:
-    """The settings with one option of each config group.
-
-    A sweep over a group has a composition for each option of the group; other commands
-    have one composition.
-
-    For `train -m hidden=5,10 lr=interval(0.001,0.1) trials=8`, hidden has two values,
-    and lr has an interval. Each of the two combinations has a value of hidden and a
-    bound of the interval, which a search replaces by its suggestions.
-    """
-
-    settings: Mapping[str, Setting]  # by key
-    options: Mapping[str, str]  # by group
-    is_sweep: bool
-
-    @cached_property
-    def files(self) -> dict[str, Path]:
-        """The file with the value of each key; keys of given values are missing."""
-        return {key: x.path for key, x in self.settings.items() if x.path}
-
-    @cached_property
-    def intervals(self) -> dict[str, Interval]:
-        """The intervals of the keys that a search varies."""
-        values = ((key, each.value) for key, each in self.settings.items())
-        return {key: x for key, x in values if isinstance(x, Interval)}
-
-    def combinations(self, *, high: bool = False) -> Iterator[dict[str, Any]]:
-        """Yield each combination of the values, with one bound of each interval."""
-        values = [each.values(high=high) for each in self.settings.values()]
-        for row in itertools.product(*values):
-            yield dict(zip(self.settings, row, strict=True))
-
-    def number(self) -> int:
-        """Return the number of combinations; for a search, multiplied by its trials."""
-        number = math.prod(len(each.values()) for each in self.settings.values())
-        trials = self.settings.get("trials", Setting(None)).value
-        return number * trials if self.intervals and type(trials) is int else number
-
-
-def options_by_group(compositions: Sequence[Composition]) -> dict[str, list[str]]:
-    """Return the different options of each group; some can be `NO_OPTION`."""
-    groups = dict.fromkeys(group for each in compositions for group in each.options)
-    return {
-        group: [*dict.fromkeys(x.options.get(group, NO_OPTION) for x in compositions)]
-        for group in groups
-    }
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,22 @@ from pipeline.base.text import alternatives
 
 
 @dataclass(frozen=True)
-class ConfigFolders:
-    """The folders with settings: conf/, and --config-dir if it is given."""
+class Flags:
+    """The flags of a command line, or of a call from Python.
 
-    all: Sequence[Path]
+    They select the folders with settings: conf/, and --config-dir if it is given.
+    """
+
+    multirun: bool = False  # -m, or a call of `sweep`
+    prints: bool = False  # --cfg job: only print the configuration
+    name: str = "hydra"  # the primary config, conf/hydra.yaml
+    folder: Path | None = None  # --config-dir
+    is_call: bool = False  # whether this is a call from Python
+
+    @property
+    def folders(self) -> list[Path]:
+        """The folders with settings."""
+        return [conf_dir(), *([self.folder] if self.folder else [])]
 
     @property
     def paths(self) -> list[Path]:
@@ -29,7 +41,7 @@ class ConfigFolders:
         Raises:
             UserError: If a folder cannot be read.
         """
-        return [path for folder in self.all for path in list_folder(folder)]
+        return [path for folder in self.folders for path in list_folder(folder)]
 
     @property
     def groups(self) -> list[str]:
@@ -44,7 +56,7 @@ class ConfigFolders:
         if not re.fullmatch(r"[\w-]+(/[\w-]+)*", group):  # no path out of the folders
             return None
         # Unlike `Path.is_dir`, `isdir` raises no error if the name is too long.
-        paths = [each / group for each in self.all if os.path.isdir(each / group)]
+        paths = [each / group for each in self.folders if os.path.isdir(each / group)]
         names = {
             file.relative_to(path).with_suffix("").as_posix()
             for path in paths
@@ -54,28 +66,12 @@ class ConfigFolders:
 
     def find(self, name: str) -> Path | None:
         """Return the file with a name, such as team/small, in the first folder."""
-        for each in self.all:
+        for each in self.folders:
             folder = os.path.normpath(each)
             path = os.path.normpath(f"{folder}/{name.removesuffix('.yaml')}.yaml")
             if os.path.isfile(path) and Path(path).is_relative_to(folder):
                 return Path(path)
         return None
-
-
-@dataclass(frozen=True)
-class Flags:
-    """The flags of a command line, or of a call from Python."""
-
-    multirun: bool = False  # -m, or a call of `sweep`
-    prints: bool = False  # --cfg job: only print the configuration
-    name: str = "hydra"  # the primary config, conf/hydra.yaml
-    folder: Path | None = None  # --config-dir
-    is_call: bool = False  # whether this is a call from Python
-
-    @property
-    def folders(self) -> ConfigFolders:
-        """The folders with settings."""
-        return ConfigFolders([conf_dir(), *([self.folder] if self.folder else [])])
 
 
 def read_flags(arguments: Sequence[str]) -> tuple[Flags, list[str]]:
@@ -109,7 +105,7 @@ def read_flags(arguments: Sequence[str]) -> tuple[Flags, list[str]]:
         if not text or "://" in text or not os.path.isdir(folder):
             raise ConfigError(f"--config-dir must be an existing folder, got {text!r}")
     flags = Flags(found.multirun, found.cfg == "job", found.config_name, folder)
-    names = sorted({x.stem for x in flags.folders.paths if x.suffix == ".yaml"})
+    names = sorted({x.stem for x in flags.paths if x.suffix == ".yaml"})
     if flags.name.removesuffix(".yaml") not in names:
         rule = f"--config-name must be {alternatives(names)}"
         raise ConfigError(f"{rule}, got {flags.name!r}")

@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 
 from pipeline import ConfigError
 from pipeline.base.paths import displayed
-from pipeline.cli.flags import ConfigFolders, Flags
+from pipeline.cli.flags import Flags
 from pipeline.cli.hydra_internals import DefaultsCycle, list_files
 from pipeline.cli.problems import located, reject
 from pipeline.cli.yaml_files import read
@@ -25,17 +25,18 @@ class File(NamedTuple):
 
     path: Path
     group: str
-    values: dict[str, Any]
-    listed: list[Any]  # the defaults list of the file
+    values: dict[str, Any]  # by key
+    hydra: dict[str, Any]  # the mode and the arguments of a saved sweep
+    listed: list[Any]  # the defaults list
 
 
 class CheckedFiles(ConfigSource):
     """The YAML files of some folders; the first folder that has a file is used."""
 
-    def __init__(self, folders: ConfigFolders) -> None:
+    def __init__(self, flags: Flags) -> None:
         """Read no file yet."""
         super().__init__(provider="", path=f"{self.scheme()}://")
-        self.folders = folders
+        self.flags = flags
         self.loaded: dict[str, File] = {}  # by name, such as team/small
 
     @staticmethod
@@ -45,26 +46,27 @@ class CheckedFiles(ConfigSource):
 
     def load_config(self, config_path: str) -> ConfigResult:
         """Read a file; raise a ConfigError if it contains more than settings."""
-        path = self.folders.find(config_path)
+        path = self.flags.find(config_path)
         assert path
         values, package = read(path)
-        listed, group = values.pop("defaults", []), config_path.rpartition("/")[0]
-        self.loaded[config_path] = File(path, group, values, listed)
+        listed, hydra = values.pop("defaults", []), values.pop("hydra", None) or {}
+        group = config_path.rpartition("/")[0]
+        self.loaded[config_path] = File(path, group, values, hydra, listed)
         # Hydra needs only the parts of a file that select other files.
         config = OmegaConf.create({"defaults": listed})
         return ConfigResult(self.provider, str(path), config, {"package": package})
 
     def is_config(self, config_path: str) -> bool:
         """Return whether there is a file of this name."""
-        return bool(self.folders.find(config_path))
+        return bool(self.flags.find(config_path))
 
     def is_group(self, config_path: str) -> bool:
         """Return whether there is a group of this name."""
-        return self.folders.files_of_group(config_path) is not None
+        return self.flags.files_of_group(config_path) is not None
 
     def list(self, config_path: str, results_filter: object) -> list[str]:
         """Return the names of the files of a group, for messages."""
-        return self.folders.files_of_group(config_path) or []
+        return self.flags.files_of_group(config_path) or []
 
     def available(self) -> bool:
         """Return whether the folders exist."""
@@ -84,7 +86,7 @@ def ordered_files(
         ConfigError: If a file or package is invalid, or defaults lists form a cycle.
         HydraException: If a file is missing or the options are invalid.
     """
-    source = CheckedFiles(flags.folders)
+    source = CheckedFiles(flags)
     try:
         listed, options = list_files(flags.name, overrides, source)
     except DefaultsCycle:
@@ -98,7 +100,7 @@ def ordered_files(
     reject(
         located(f"its package must be _global_, got {package}: add {line!r}", file.path)
         for file, package in found
-        if package and file.values
+        if package and (file.values or file.hydra)
     )
     return [file for file, _ in found], options
 

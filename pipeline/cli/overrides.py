@@ -10,7 +10,7 @@ from typing import Any, SupportsFloat, SupportsIndex
 from pipeline import ConfigError
 from pipeline.base.text import shortened
 from pipeline.cli.command import Given, Interval, Setting, Several
-from pipeline.cli.flags import ConfigFolders
+from pipeline.cli.flags import Flags
 from pipeline.cli.problems import as_text, collected
 from pipeline.cli.schema import TEXT_KEYS, Schema, contains
 from pipeline.cli.validation import describe_default, explain_unknown_key
@@ -22,9 +22,7 @@ PREFIX = re.compile(r"^(\+\+|\+|~)")  # of a key or a group
 FORM = "is not of the form key=value"
 
 
-def read_arguments(
-    arguments: Iterable[str], schema: Schema, folders: ConfigFolders
-) -> Given:
+def read_arguments(arguments: Iterable[str], schema: Schema, flags: Flags) -> Given:
     """Read the arguments of a command line, without its flags.
 
     As in Hydra, the last value of a key counts.
@@ -40,9 +38,9 @@ def read_arguments(
             group, _, package = key.partition("@")
             if re.match("hydra([./]|$)", group) or re.match("hydra([.:]|$)", package):
                 raise ConfigError(describe_hydra(key))
-            options = folders.files_of_group(group)
+            options = flags.files_of_group(group)
             if options is None:
-                _check_key(argument, key, schema, folders)
+                _check_key(argument, key, schema, flags)
             if not equals and not name.startswith("~"):
                 raise ConfigError(f"{key} has no value: write {key}=value")
             if options is None:
@@ -52,14 +50,12 @@ def read_arguments(
     return given
 
 
-def read_keywords(
-    keywords: Mapping[str, Any], schema: Schema, folders: ConfigFolders
-) -> Given:
+def read_keywords(keywords: Mapping[str, Any], schema: Schema, flags: Flags) -> Given:
     """Read the keywords of a call from Python, like `read_arguments`."""
     given = Given({}, {}, [])
     for key, value in keywords.items():
         with collected(given.problems):
-            options = folders.files_of_group(key)
+            options = flags.files_of_group(key)
             if options is not None:
                 names = value if _is_list(value) else [value]
                 argument = f"{key}={','.join(map(as_text, names))}"
@@ -67,11 +63,11 @@ def read_keywords(
             elif key in schema.model_fields:
                 given.settings[key] = Setting(_read_keyword(key, value, schema))
             else:
-                raise ConfigError(explain_unknown_key(key, schema, folders.groups))
+                raise ConfigError(explain_unknown_key(key, schema, flags.groups))
     return given
 
 
-def _check_key(argument: str, key: str, schema: Schema, folders: ConfigFolders) -> None:
+def _check_key(argument: str, key: str, schema: Schema, flags: Flags) -> None:
     """Check that an argument sets a key of the stage."""
     is_setting = key in schema.model_fields
     if argument.startswith("~") and is_setting:
@@ -85,7 +81,7 @@ def _check_key(argument: str, key: str, schema: Schema, folders: ConfigFolders) 
         shown = shortened(argument)
         raise ConfigError(f"{shown!r} {FORM}: did you mean {meant}={shown}?")
     if not is_setting:
-        raise ConfigError(explain_unknown_key(key, schema, folders.groups))
+        raise ConfigError(explain_unknown_key(key, schema, flags.groups))
 
 
 def _read_keyword(key: str, value: Any, schema: Schema) -> object:  # noqa: ANN401

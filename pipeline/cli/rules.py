@@ -7,15 +7,8 @@ from typing import Any
 from pipeline.base.params import TRAINING_KEYS
 from pipeline.base.paths import displayed
 from pipeline.base.text import shortened
-from pipeline.cli.combinations import checked
-from pipeline.cli.command import (
-    SAVED_SWEEPS,
-    Composition,
-    Interval,
-    Setting,
-    Several,
-    options_by_group,
-)
+from pipeline.cli.combinations import Composition, varied_groups
+from pipeline.cli.command import SAVED_SWEEPS, Interval, Setting, Several
 from pipeline.cli.default_values import defaults
 from pipeline.cli.flags import Flags
 from pipeline.cli.problems import as_text, located
@@ -32,27 +25,25 @@ SINGLE_RUN_KEYS = {  # each key, and why a sweep rejects it
 }
 
 
-def broken_rules(
-    compositions: Sequence[Composition], schema: Schema, flags: Flags
-) -> Iterator[str]:
+def broken_rules(compositions: Sequence[Composition], flags: Flags) -> Iterator[str]:
     """Yield a problem for each rule that is broken, even if single values are invalid.
 
     For each composition, the rules are checked for its first combination.
     """
     for each in compositions:
-        first = next(checked(each, schema))
-        values = {key: first.values.get(key) for key in schema.model_fields}
-        unusual = _unusual_settings(values, each)
-        yield from _missing(first.values, schema)
+        first = each.combinations[0].values
+        values = {key: first.get(key) for key in each.schema.model_fields}
+        changed = _changed_settings(values, each)
+        yield from _missing(first, each.schema)
         yield from _conflicts(values, each)
-        yield from _without_effect(values, unusual, each, schema, flags)
-        yield from _unrecorded_by_dvc(values, unusual)
+        yield from _without_effect(values, changed, each, flags)
+        yield from _unrecorded_by_dvc(values, changed)
         if not each.is_sweep:
-            yield from _several_values(values, each, schema, flags)
-    yield from _rules_of_sweep(compositions, schema, flags)
+            yield from _several_values(values, each, flags)
+    yield from _rules_of_sweep(compositions, flags)
 
 
-def _unusual_settings(
+def _changed_settings(
     values: Mapping[str, Any], composition: Composition
 ) -> dict[str, Setting]:
     """Return the settings of the stage that are not the defaults."""
@@ -106,9 +97,8 @@ def _conflicting_keys(
 
 def _without_effect(
     values: Mapping[str, Any],
-    unusual: Mapping[str, Setting],
+    changed: Mapping[str, Setting],
     composition: Composition,
-    schema: Schema,
     flags: Flags,
 ) -> Iterator[str]:
     """Yield a problem for each chosen setting that has no effect.
@@ -117,19 +107,19 @@ def _without_effect(
     --cfg job contains all defaults). `reproduce` replaces even such a value, so the
     value is rejected there.
     """
-    reasons = _ineffective_keys(values, composition, schema, flags)
+    reasons = _ineffective_keys(values, composition, flags)
     for key, setting in composition.settings.items():
         has_no_effect = key in values and key in reasons
-        changes_value = key in TRAINING_KEYS or key in unusual
+        changes_value = key in TRAINING_KEYS or key in changed
         if has_no_effect and changes_value and setting.is_chosen:
             yield located(f"{key} {reasons[key]}", setting.path)
 
 
 def _ineffective_keys(
-    values: Mapping[str, Any], composition: Composition, schema: Schema, flags: Flags
+    values: Mapping[str, Any], composition: Composition, flags: Flags
 ) -> dict[str, str]:
     """Return the keys that have no effect with these values, and why."""
-    found: dict[str, str] = {}
+    schema, found = composition.schema, dict[str, str]()
     if values.get("tracking") == "none":
         found |= dict.fromkeys(RECORDING_KEYS, "has no effect with tracking=none")
     for key in filter(values.get, DETAIL_KEYS):
@@ -156,13 +146,13 @@ def _ineffective_keys(
 
 
 def _unrecorded_by_dvc(
-    values: Mapping[str, Any], unusual: Mapping[str, Setting]
+    values: Mapping[str, Any], changed: Mapping[str, Setting]
 ) -> Iterator[str]:
     """Yield a problem for each value in a file that DVC does not record.
 
     DVC records conf/config.yaml and the command line.
     """
-    for key, setting in unusual.items():
+    for key, setting in changed.items():
         if os.environ.get("DVC_STAGE") and setting.path:
             place = f"{key}={as_text(values[key])} in {displayed(setting.path)}"
             rule = "differs from conf/config.yaml, the only file that DVC records"
@@ -170,12 +160,12 @@ def _unrecorded_by_dvc(
 
 
 def _several_values(
-    values: Mapping[str, Any], composition: Composition, schema: Schema, flags: Flags
+    values: Mapping[str, Any], composition: Composition, flags: Flags
 ) -> Iterator[str]:
     """Yield a problem for each setting that only a sweep or a search can have."""
     for key, setting in composition.settings.items():
         if isinstance(setting.value, Several):
-            yield _has_several(key, setting.value, schema, flags)
+            yield _has_several(key, setting.value, composition.schema, flags)
         if isinstance(setting.value, Interval):
             has_trials = values.get("trials") is not None
             yield _has_interval(key, setting.value, flags, has_trials=has_trials)
@@ -206,17 +196,14 @@ def _has_several(name: str, values: list[Any], schema: Schema, flags: Flags) -> 
     return f"{rule}: {remedy}"
 
 
-def _rules_of_sweep(
-    compositions: Sequence[Composition], schema: Schema, flags: Flags
-) -> Iterator[str]:
+def _rules_of_sweep(compositions: Sequence[Composition], flags: Flags) -> Iterator[str]:
     """Yield a problem unless all compositions are grids, or there is one search.
 
     A search cannot be combined with a grid or another search.
     """
     if not all(each.is_sweep for each in compositions):
-        for group, options in options_by_group(compositions).items():
-            if len(options) > 1:
-                yield _has_several(group, options, schema, flags)
+        for group, options in varied_groups(compositions).items():
+            yield _has_several(group, options, compositions[0].schema, flags)
     sweeps = [each for each in compositions if each.is_sweep]
     for each in sweeps:
         trials = each.settings.get("trials", Setting(None))

@@ -17,7 +17,8 @@ from pipeline.base.text import printable
 from pipeline.base.urls import experiment_variable, server_url
 from pipeline.core.hyperparameters import HyperparameterFields, Hyperparameters, Seed
 
-DEFAULT_EXPERIMENT = "digits"
+# The MLflow experiment without experiment_name and MLFLOW_EXPERIMENT_NAME.
+UNNAMED_EXPERIMENT = "digits"
 
 
 def _dataset(value: str) -> str:
@@ -85,8 +86,8 @@ class RecordedConfig(StageConfig):
 
         Only `Tracker` tests whether it is None: see `Tracker.is_recorded`.
         """
-        default = experiment_variable() or DEFAULT_EXPERIMENT
-        return None if self.tracking == "none" else default
+        experiment = experiment_variable() or UNNAMED_EXPERIMENT
+        return None if self.tracking == "none" else experiment
 
 
 class CommonTrainConfig(RecordedConfig):
@@ -102,8 +103,8 @@ class CommonTrainConfig(RecordedConfig):
     @property
     def recorded_in(self) -> str | None:
         """The MLflow experiment of new runs; None if runs are not recorded."""
-        default = super().recorded_in
-        return default and (self.experiment_name or default)
+        unnamed = super().recorded_in
+        return unnamed and (self.experiment_name or unnamed)
 
 
 class TrainConfig(CommonTrainConfig, DataConfig, HyperparameterFields):

@@ -21,7 +21,7 @@ from pipeline.base.process import run_command
 from pipeline.base.results_folder import check_folder
 from pipeline.base.text import wrap
 from pipeline.cli.command import SAVED_SWEEPS, Command
-from pipeline.cli.flags import ConfigFolders, Flags, read_flags
+from pipeline.cli.flags import Flags, read_flags
 from pipeline.cli.problems import collected, reject
 from pipeline.cli.schema import KEYS, ConfigT, Schema
 
@@ -44,7 +44,7 @@ def stage(
             flags = Flags()
             with suppress(ConfigError):  # the message refers to the help
                 flags, _ = read_flags(arguments)
-            print(help_text(name, doc, schema, flags.folders), end="")
+            print(help_text(name, doc, schema, flags), end="")
             return
         from pipeline.cli.arguments import parse  # imports Hydra, which takes 0.1 s
 
@@ -63,7 +63,7 @@ def stage(
     run_command(run, name=name)
 
 
-def help_text(name: str, doc: str, schema: Schema, folders: ConfigFolders) -> str:
+def help_text(name: str, doc: str, schema: Schema, flags: Flags) -> str:
     """Return the docstring of a stage, the comments of its settings, and the groups.
 
     Raises:
@@ -76,7 +76,7 @@ def help_text(name: str, doc: str, schema: Schema, folders: ConfigFolders) -> st
         text if text.startswith(" ") else wrap(text, indent=0)  # a list
         for text in doc.strip().split("\n\n")
     ]
-    options = {x: ", ".join(folders.files_of_group(x) or ()) for x in folders.groups}
+    options = {x: ", ".join(flags.files_of_group(x) or ()) for x in flags.groups}
     if not schema.has_recorded_sweeps:
         options.pop(SAVED_SWEEPS, None)
     groups = [wrap(x, indent=6, start=f"  {k}: ") for k, x in options.items() if x]
@@ -118,47 +118,25 @@ def settings_help(keys: Iterable[str], required: Container[str]) -> str:
 
 
 def from_python(
-    schema: type[ConfigT], settings: Mapping[str, Any], folder: Folder = None
+    schema: type[ConfigT],
+    settings: Mapping[str, Any],
+    folder: Folder = None,
+    *,
+    is_sweep: bool = False,
 ) -> Command[ConfigT]:
     """Return the command for settings that were passed as keywords.
 
     All other settings have their defaults. The values can be paths, and NumPy or
     PyTorch numbers. `folder` gets the results.
 
+    In a sweep, a list, tuple, range or array has several values. As on a command line,
+    text such as "4,5" or "interval(4,128)" has several values too. The keyword of a
+    group, such as experiment, has one option or several options.
+
     Raises:
         ConfigError: If settings are invalid, with one line per problem, or if the call
             cannot write to `folder`; see `check_folder`.
     """
-    command = _command(schema, settings, folder, is_sweep=False)
-    if command.is_sweep:
-        chosen = (f"{k}={x}" for k, x in settings.items() if k not in KEYS)
-        starts = " ".join(chosen) or "conf/hydra.yaml"
-        raise ConfigError(f"{starts} starts a sweep: call sweep()")
-    return command
-
-
-def sweep_from_python(
-    schema: type[ConfigT], settings: Mapping[str, Any], folder: Folder = None
-) -> Command[ConfigT]:
-    """Return the command of a sweep for settings that were passed as keywords.
-
-    A list, tuple, range or array has several values. As on a command line, text such as
-    "4,5" or "interval(4,128)" has several values too. The keyword of a group, such as
-    experiment, has one option or several options.
-
-    Raises:
-        ConfigError: As in `from_python`.
-    """
-    return _command(schema, settings, folder, is_sweep=True)
-
-
-def _command(
-    schema: type[ConfigT],
-    settings: Mapping[str, Any],
-    folder: Folder,
-    *,
-    is_sweep: bool,
-) -> Command[ConfigT]:
     from pipeline.cli.arguments import parse_keywords  # Hydra, as above
 
     path, command, problems = None, None, list[str]()
@@ -168,6 +146,10 @@ def _command(
         path = None if folder is None else check_folder(folder)
     reject(problems)
     assert command
+    if command.is_sweep and not is_sweep:
+        chosen = (f"{k}={x}" for k, x in settings.items() if k not in KEYS)
+        starts = " ".join(chosen) or "conf/hydra.yaml"
+        raise ConfigError(f"{starts} starts a sweep: call sweep()")
     return replace(command, folder=path)
 
 

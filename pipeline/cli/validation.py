@@ -70,7 +70,7 @@ def valid_values(schema: type[ConfigT], values: Mapping[str, Any]) -> dict[str, 
     except ValidationError as error:
         invalid = {str(each["loc"][0]) for each in error.errors()}
     replaced = {key: value for key, value in defaults().items() if key in invalid}
-    with suppress(ValidationError):  # a default may break a rule about two settings
+    with suppress(ValidationError):  # a default in an edited file may be invalid
         config = schema.model_validate({**values, **replaced})
         return {key: value for key, value in config if key not in invalid}
     return {}

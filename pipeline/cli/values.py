@@ -14,7 +14,7 @@ from pipeline import ConfigError
 from pipeline.base.params import NO_OPTION
 from pipeline.base.paths import user_path
 from pipeline.base.text import alternatives, shortened
-from pipeline.cli.command import Interval, Options, Several
+from pipeline.cli.command import Interval, Several
 from pipeline.cli.hydra_internals import (
     PARSE_ERRORS,
     IntervalSweep,
@@ -56,10 +56,11 @@ def parse_value(key: str, text: str, schema: Schema) -> object:
     return value
 
 
-def parse_options(argument: str, names: Sequence[str]) -> Options:
-    """Return the options of a group in an override.
+def parse_options(argument: str, names: Sequence[str]) -> list[str]:
+    """Return an override for each option of a group in an override.
 
-    The override team=a,b has two options, and team=glob(*) has all.
+    The result is team=a and team=b for team=a,b, and contains all options for
+    team=glob(*). Without an option, the override is ~team, or "" if + would add one.
 
     Args:
         argument: The override.
@@ -75,14 +76,15 @@ def parse_options(argument: str, names: Sequence[str]) -> Options:
         rule = f"{shortened(argument)} cannot be read"
         raise ConfigError(f"{rule}: write {key}=a or {key}=a,b") from None
     if argument.startswith("~"):
-        return Options(argument, (NO_OPTION,))
+        return [argument]
     for name in found or [text]:
         if name.startswith("["):
             raise ConfigError(f"{shortened(argument)} {NO_LIST}")
         if name not in (*names, NO_OPTION):
             rule = f"{key} must be {alternatives(names)}"
             raise ConfigError(f"{rule}, got {name!r}")
-    return Options(key, tuple(found))
+    nothing = "" if key.startswith("+") else f"~{key}"
+    return [nothing if name == NO_OPTION else f"{key}={name}" for name in found]
 
 
 def _parse_list(key: str, text: str) -> list[str] | None:

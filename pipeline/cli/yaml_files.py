@@ -54,20 +54,17 @@ def read(path: Path) -> tuple[dict[str, Any], str | None]:
         text = read_utf8(displayed(path))
     except UserError as error:
         raise ConfigError(str(error)) from None
-    is_read_by_dvc = path == conf_dir() / "config.yaml"
-    values, package = _checked(text, path, is_read_by_dvc=is_read_by_dvc)
+    values, package = _checked(text, path)
     return {**values}, package
 
 
 @cache  # takes 5 ms for conf/config.yaml, which each message about a default reads
-def _checked(
-    text: str, path: Path, *, is_read_by_dvc: bool
-) -> tuple[dict[str, Any], str | None]:
+def _checked(text: str, path: Path) -> tuple[dict[str, Any], str | None]:
     """Parse and check the text of a file; see `read`."""
     header = HEADER.match(text)
     package = header[1].strip() if header else None
     values = parse(text, path)
-    problems = _problems(values, package, is_read_by_dvc=is_read_by_dvc)
+    problems = _problems(values, package, path)
     reject(located(problem, path) for problem in problems)
     return values, package
 
@@ -108,7 +105,7 @@ def describe_hydra(name: str) -> str:
 
 
 def _problems(
-    values: Mapping[str, Any], package: str | None, *, is_read_by_dvc: bool
+    values: Mapping[str, Any], package: str | None, path: Path
 ) -> Iterator[str]:
     """Yield a message for all content of a file that is not a setting."""
     if package and HYDRA.search(package):
@@ -131,6 +128,7 @@ def _problems(
             yield describe_hydra(name)
         if "_target_" in name:
             yield "_target_ names a class to call: remove it"
+        is_read_by_dvc = path == conf_dir() / "config.yaml"
         if is_read_by_dvc and "${" in str(value):
             rule = "refers to another setting, which DVC does not resolve"
             yield f"{name}: {value} {rule}: write a value"

@@ -13,8 +13,5 @@ CLASSES = 10
 WHITE = 255  # the highest gray level
 
 
-class UserError(ValueError):
-    """An error that a user can resolve; commands print it as one message.
-
-    Any other `ValueError` is an error in the program and keeps its traceback.
-    """
+class UserError(Exception):
+    """An error that a user can resolve; commands print it as one message."""

@@ -18,7 +18,7 @@ from pipeline.integers.integer_network import IntegerNetwork
 from pipeline.integers.quantization import check_weights, largest_sums, quantize
 from pipeline.model import TrainedNetwork
 
-FINETUNING_EPOCHS = 10  # the default with fewer than 8 bits
+COARSE_EPOCHS = 10  # of fine-tuning for fewer than 8 bits, with finetune=null
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class QuantizedModel:
             dataset: The data set of the network.
             bits: The bit width of the weights of layer 1, one of `BIT_WIDTHS`.
             finetuning_epochs: The number of epochs of fine-tuning; by default, 0 with 8
-                bits and `FINETUNING_EPOCHS` with fewer bits.
+                bits and `COARSE_EPOCHS` with fewer bits.
             track: A function that shows the progress. It receives an iterator and the
                 number of epochs.
 
@@ -77,7 +77,7 @@ class QuantizedModel:
         """
         epochs = finetuning_epochs
         if epochs is None:
-            epochs = FINETUNING_EPOCHS if BIT_WIDTHS[bits].is_coarse else 0
+            epochs = COARSE_EPOCHS if BIT_WIDTHS[bits].is_coarse else 0
         network, train = trained.network, dataset.split(trained.split).train
         seed = trained.params.get("seed", 0)
         check_weights(network, bits=bits)

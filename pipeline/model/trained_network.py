@@ -26,9 +26,8 @@ from pipeline.model.storage import Metadata, load_network
 from pipeline.tracking import RecordedRun
 
 # If a file records nothing, it is assumed to contain the network of the Keras course.
-# The settings `dataset` and `split` have their own defaults.
-EXERCISE_DATASET = "mnist"
-EXERCISE_SPLIT: SplitName = "exercise"
+KERAS_DATASET = "mnist"
+KERAS_SPLIT: SplitName = "exercise"
 
 
 @dataclass(frozen=True, eq=False)  # networks cannot be compared as a whole
@@ -45,8 +44,8 @@ class TrainedNetwork:
 
     @property
     def dataset(self) -> str:
-        """The name of the data set; if it is not recorded, `EXERCISE_DATASET`."""
-        return self.metadata.dataset if self.metadata else EXERCISE_DATASET
+        """The name of the data set; if it is not recorded, `KERAS_DATASET`."""
+        return self.metadata.dataset if self.metadata else KERAS_DATASET
 
     @property
     def data_sha256(self) -> str | None:
@@ -64,8 +63,8 @@ class TrainedNetwork:
 
     @property
     def split(self) -> SplitName:
-        """The split of the data set; if it is not recorded, `EXERCISE_SPLIT`."""
-        return self.metadata.hyperparameters.split if self.metadata else EXERCISE_SPLIT
+        """The split of the data set; if it is not recorded, `KERAS_SPLIT`."""
+        return self.metadata.hyperparameters.split if self.metadata else KERAS_SPLIT
 
     @property
     def params(self) -> dict[str, Any]:

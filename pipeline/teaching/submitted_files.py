@@ -188,8 +188,6 @@ def _read_zip(
                 )
             inside = _entries_of_zip(archive, limits)
             return _read(inside, place, limits, level=level)
-    except UserError:
-        raise
     except DAMAGED as error:
         raise UserError(f"{entry.path.name} is a damaged zip file: {error}") from None
 

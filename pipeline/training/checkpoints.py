@@ -66,8 +66,6 @@ class Checkpoint:
             return checkpoint
         try:
             checkpoint._resume()
-        except UserError:
-            raise
         except UNREADABLE_RECORD as error:
             raise _damaged(folder) from error
         return checkpoint

@@ -3,6 +3,7 @@ import time
 
 import pytest
 
+from pipeline import UserError
 from pipeline.base import files
 
 
@@ -49,7 +50,7 @@ def test_a_link_stays_and_the_folder_that_it_names_is_replaced(tmp_path):
 
 def test_a_link_to_a_mount_point_is_rejected_before_the_results_are_computed(tmp_path):
     (tmp_path / "train").symlink_to("/proc")
-    rejected = pytest.raises(ValueError, match="/proc is a mount point, which cannot")
+    rejected = pytest.raises(UserError, match="/proc is a mount point, which cannot")
     with rejected, files.atomic_folder(tmp_path / "train"):
         raise AssertionError
 
@@ -73,7 +74,7 @@ def test_files_and_folders_follow_the_umask(tmp_path, umask, file, folder):
 def test_a_folder_does_not_replace_a_file(tmp_path):
     (tmp_path / "export").write_text("mine")
     with (
-        pytest.raises(ValueError, match="export is a file"),
+        pytest.raises(UserError, match="export is a file"),
         files.atomic_folder(tmp_path / "export"),
     ):
         raise AssertionError

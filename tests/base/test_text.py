@@ -14,6 +14,8 @@ from pipeline.base.text import format_bytes, printable, shortened
         ("over\rwritten\n", "over?written?"),
         ("\x9b31m", "?31m"),  # as \x1b[ in one character
         ("gnp.\u202e7", "gnp.?7"),  # reverses the direction of text
+        ("over\u2028written\u2029", "over?written?"),  # line and paragraph separator
+        ("9.41\u202fAM\u00a0\u3000.png", "9.41\u202fAM\u00a0\u3000.png"),  # spaces
         ("\udcff.png", "?.png"),  # a byte that is not UTF-8
     ],
 )

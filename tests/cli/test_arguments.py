@@ -12,7 +12,7 @@ from pipeline.base import paths
 from pipeline.base.dataset_names import NAMES
 from pipeline.cli import Interval
 from pipeline.cli.arguments import parse
-from pipeline.cli.stages import from_python, sweep_from_python
+from pipeline.cli.stages import from_python
 from pipeline.core.dataset import DataFile
 from pipeline.sweeps.jobs import folder_name
 from pipeline.sweeps.listing import list_jobs
@@ -376,14 +376,14 @@ def test_a_value_of_a_sweep_with_another_type_is_rejected(value):
     assert problem.startswith("hidden must be an integer, got ")
     settings = {"hidden": [5, value], "seed": range(1, 3)}
     with pytest.raises(ConfigError) as error:
-        sweep_from_python(cli.TrainConfig, settings)
+        from_python(cli.TrainConfig, settings, is_sweep=True)
     assert str(error.value) == problem
 
 
 @pytest.mark.parametrize("value", [3, None, b"x", {1}])
 def test_an_option_of_a_sweep_with_another_type_is_rejected(value):
     with pytest.raises(ConfigError, match="split must"):
-        sweep_from_python(cli.TrainConfig, {"split": ["exercise", value]})
+        from_python(cli.TrainConfig, {"split": ["exercise", value]}, is_sweep=True)
 
 
 def test_problems_are_in_the_order_of_the_settings_in_each_process():
@@ -398,18 +398,19 @@ def test_problems_are_in_the_order_of_the_settings_in_each_process():
 @pytest.mark.parametrize("text", ["split=exercise,holdout", "dataset=mnist,digits"])
 def test_text_from_python_has_the_values_that_it_has_on_the_command_line(text):
     settings = dict([text.split("=")])
-    assert jobs_of(sweep_from_python(cli.TrainConfig, settings)) == jobs("-m", text)
+    command = from_python(cli.TrainConfig, settings, is_sweep=True)
+    assert jobs_of(command) == jobs("-m", text)
     with pytest.raises(ConfigError, match=f"{text} has several values: call sweep"):
         from_python(cli.TrainConfig, settings)
 
 
 def test_text_in_a_list_from_python_is_parsed_as_a_single_value():
     settings = {"lr": ["1e-2", 0.1], "hidden": "4,5"}
-    swept = jobs_of(sweep_from_python(cli.TrainConfig, settings))
+    swept = jobs_of(from_python(cli.TrainConfig, settings, is_sweep=True))
     pairs = [(job.values["hidden"], job.values["lr"]) for job in swept]
     assert pairs == [*itertools.product([4, 5], [0.01, 0.1])]
     with pytest.raises(ConfigError, match="lr has a list with several values in '1,2'"):
-        sweep_from_python(cli.TrainConfig, {"lr": ["1,2"]})
+        from_python(cli.TrainConfig, {"lr": ["1,2"]}, is_sweep=True)
 
 
 @pytest.mark.parametrize(

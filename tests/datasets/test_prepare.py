@@ -236,12 +236,12 @@ def test_an_imported_data_set_no_longer_needs_its_folder(
     other = datasets.load("other-01234567", folder=tmp_path, sha256=data.file.sha256)
     assert other.file == data.file
     rule = "training data, with the SHA-256 hash 00ff, got"
-    with pytest.raises(ValueError, match=rule):
+    with pytest.raises(UserError, match=rule):
         datasets.load(data.name, folder=tmp_path, sha256="00ff")
-    with pytest.raises(ValueError, match=r"has different images: run .*\n  00ff  a"):
+    with pytest.raises(UserError, match=r"has different images: run .*\n  00ff  a"):
         origin = {"a": "00ff"}
         datasets.load(data.name, folder=tmp_path, sha256="00ff", origin=origin)
-    with pytest.raises(ValueError, match=r"must be mnist, .* or an existing folder"):
+    with pytest.raises(UserError, match=r"must be mnist, .* or an existing folder"):
         datasets.load(str(idx_folder), folder=tmp_path)
 
 
@@ -255,7 +255,7 @@ def test_a_lost_file_of_an_imported_data_set_is_imported_again(
         data.file.path.write_bytes(content[:-1] + b"?")
     else:
         data.file.path.unlink()
-    with pytest.raises(ValueError, match="a folder that contains these files") as lost:
+    with pytest.raises(UserError, match="a folder that contains these files") as lost:
         datasets.load(data.name, folder=tmp_path)
     text, *lines = str(lost.value).splitlines()
     assert (
@@ -323,20 +323,20 @@ def test_the_last_seventh_of_a_single_pair_are_the_test_images(
     assert (len(data.train), len(data.test)) == (515, 85)  # 600 - 600 // 7
     write_idx(idx_folder / "train-images-idx3-ubyte", few.train.images[:6])
     write_idx(idx_folder / "train-labels-idx1-ubyte", few.train.labels[:6])
-    with pytest.raises(ValueError, match="must have at least 7 images, got 6"):
+    with pytest.raises(UserError, match="must have at least 7 images, got 6"):
         imported(idx_folder)
 
 
 def test_invalid_data_sets_are_rejected(idx_folder, imported, tmp_path, few, write_idx):
     write_idx(idx_folder / "train-images-idx3-ubyte", few.train.images[:, :16, :16])
-    with pytest.raises(ValueError, match="images of 28x28 pixels, got 16x16"):
+    with pytest.raises(UserError, match="images of 28x28 pixels, got 16x16"):
         imported(idx_folder)
     assert not [*tmp_path.glob("my_digits*")]
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ValueError, match="must contain one pair of IDX files"):
+    with pytest.raises(UserError, match="must contain one pair of IDX files"):
         imported(tmp_path / "empty")
     for unknown in ("minst", "my_digits-01234567", "../a-01234567"):
-        with pytest.raises(ValueError, match=f"existing folder.*, got '{unknown}'"):
+        with pytest.raises(UserError, match=f"existing folder.*, got '{unknown}'"):
             imported(unknown)
-        with pytest.raises(ValueError, match="an imported data set or an existing"):
+        with pytest.raises(UserError, match="an imported data set or an existing"):
             validate(DataConfig, {"dataset": unknown})

@@ -24,9 +24,9 @@ def test_indices_select_test_images_or_are_rejected_with_the_key(mnist):
     preprocessed = preprocess_images(listed, as_mnist=False)
     np.testing.assert_array_equal(preprocessed.images, mnist.test.images[rows])
     for index in ("-1", "10000", "1000000000"):
-        with pytest.raises(ValueError, match=r"^image must be 0 to 9999, .* or a file"):
+        with pytest.raises(UserError, match=r"^image must be 0 to 9999, .* or a file"):
             find_image(index, mnist)
-        with pytest.raises(ValueError, match=r"^images must be 0 to 9999, .* folder"):
+        with pytest.raises(UserError, match=r"^images must be 0 to 9999, .* folder"):
             find_images(f"0,{index}", lambda: mnist)
 
 
@@ -120,7 +120,7 @@ def test_both_commands_read_the_label_in_the_name_of_a_file(mnist, tmp_path):
     texts = {"mnist": "preprocessed as in MNIST", "fashion_mnist": "resized to 28x28"}
     for name, how in texts.items():
         assert preprocess_for(datasets.spec(name), single).how == how
-    with pytest.raises(ValueError, match="image must be a file, got the folder "):
+    with pytest.raises(UserError, match="image must be a file, got the folder "):
         find_image(str(tmp_path), mnist)
 
 
@@ -176,14 +176,14 @@ def test_idx_files_of_another_size_are_preprocessed(load, tmp_path, mnist, write
 def test_idx_files_that_are_not_one_test_set_are_rejected(load, tmp_path, write_idx):
     images = np.zeros((100_001, 1, 1), np.uint8)
     write_idx(tmp_path / "a-images-idx3-ubyte", images)
-    with pytest.raises(ValueError, match="must have its labels-idx1-ubyte file in"):
+    with pytest.raises(UserError, match="must have its labels-idx1-ubyte file in"):
         load(str(tmp_path))
     write_idx(tmp_path / "a-labels-idx1-ubyte", images.ravel())
-    with pytest.raises(ValueError, match="at most 100,000 images, got 100,001"):
+    with pytest.raises(UserError, match="at most 100,000 images, got 100,001"):
         load(str(tmp_path))
     write_idx(tmp_path / "b-images-idx3-ubyte", images)
     write_idx(tmp_path / "b-labels-idx1-ubyte", images.ravel())
-    with pytest.raises(ValueError, match="must contain one test set, got a-images"):
+    with pytest.raises(UserError, match="must contain one test set, got a-images"):
         load(str(tmp_path))
 
 
@@ -198,11 +198,11 @@ def test_images_that_cannot_be_used_are_reported(load, tmp_path):
     assert "none.png has no label: give the image a name such as" in unlabeled
     (tmp_path / "1.png").unlink()
     (tmp_path / "2.png").unlink()
-    with pytest.raises(ValueError, match="no readable images"):
+    with pytest.raises(UserError, match="no readable images"):
         load(str(tmp_path))
     for path in tmp_path.glob("3*"):
         path.unlink()
-    with pytest.raises(ValueError, match="has no image with a label: give the images"):
+    with pytest.raises(UserError, match="has no image with a label: give the images"):
         load(str(tmp_path))
 
 
@@ -222,12 +222,12 @@ def test_images_without_a_label_are_skipped_and_counted_and_bad_labels_reported(
     (problem,) = source.problems
     assert problem.endswith("line 3: the label must be 0 to 9, got '?'")
     (tmp_path / "labels.csv").write_text("file,label\n5.png,five\n")
-    with pytest.raises(ValueError, match=r"no image with a label.*\n.* got 'five'$"):
+    with pytest.raises(UserError, match=r"no image with a label.*\n.* got 'five'$"):
         load(str(tmp_path))
 
 
 @pytest.mark.usefixtures("other_user")
 def test_a_folder_that_cannot_be_read_is_reported(load):
     Path("closed").mkdir(mode=0)
-    with pytest.raises(ValueError, match=r"^closed cannot be read: Permission denied$"):
+    with pytest.raises(UserError, match=r"^closed cannot be read: Permission denied$"):
         load("closed")

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from pipeline import UserError
 from pipeline.images import list_images, read_image
 
 
@@ -87,19 +88,19 @@ INVALID_TABLES += [b"file,label\n" + b"a,1\n" * 100_001]
 @pytest.mark.parametrize("content", INVALID_TABLES, ids=range(len(INVALID_TABLES)))
 def test_an_invalid_labels_csv_is_rejected(tmp_path, content):
     (tmp_path / "labels.csv").write_bytes(content)
-    with pytest.raises(ValueError, match=r"labels\.csv (must|cannot be|is not UTF-8)"):
+    with pytest.raises(UserError, match=r"labels\.csv (must|cannot be|is not UTF-8)"):
         list_images(tmp_path)
 
 
 def test_paths_without_images_are_rejected(tmp_path):
-    with pytest.raises(ValueError, match="contains no images"):
+    with pytest.raises(UserError, match="contains no images"):
         list_images(tmp_path)
     put(tmp_path, "sevens/7.png")
-    with pytest.raises(ValueError, match=": only subfolders 0 to 9 are searched"):
+    with pytest.raises(UserError, match=": only subfolders 0 to 9 are searched"):
         list_images(tmp_path)
     (tmp_path / "labels.csv").touch()
     os.truncate(tmp_path / "labels.csv", 2**31)  # sparse: needs no disk space
-    with pytest.raises(ValueError, match=r"labels\.csv must be a regular file of at m"):
+    with pytest.raises(UserError, match=r"labels\.csv must be a regular file of at m"):
         list_images(tmp_path)
 
 
@@ -110,10 +111,10 @@ def test_an_unreadable_folder_is_a_problem_and_the_others_are_listed():
     listing = list_images(Path())
     assert listing.labels == [3]
     assert listing.problems == ["5 cannot be read: Permission denied"]
-    with pytest.raises(ValueError, match=r"^5 cannot be read: Permission denied$"):
+    with pytest.raises(UserError, match=r"^5 cannot be read: Permission denied$"):
         list_images(Path("5"))
     (inside,) = list_images(Path("5/b.png")).images
-    with pytest.raises(ValueError, match=r"^5/b.png cannot be read: Permission denied"):
+    with pytest.raises(UserError, match=r"^5/b.png cannot be read: Permission denied"):
         read_image(inside)
 
 

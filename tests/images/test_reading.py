@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageOps
 
+from pipeline import UserError
 from pipeline.base.text import printable
 from pipeline.images import constants, list_images, preprocess, read_image
 
@@ -161,7 +162,7 @@ def test_a_file_that_is_not_an_image_is_rejected_by_name(tmp_path, name):
     bad, message = BAD[name]
     path = tmp_path / name
     path.write_bytes(bad() if callable(bad) else bad)
-    with pytest.raises(ValueError) as rejected:
+    with pytest.raises(UserError) as rejected:
         read_image(path)
     text = str(rejected.value)
     assert message in text and str(path) in text and "\n" not in text
@@ -176,7 +177,7 @@ def test_large_files_folders_pipes_and_links_to_themselves_are_not_read(tmp_path
     found = list_images(tmp_path).images
     assert len(found) == 4
     for path in (*found, tmp_path / "nowhere\0.png"):
-        with pytest.raises(ValueError, match=f"{printable(path)} (is|must|cannot)"):
+        with pytest.raises(UserError, match=f"{printable(path)} (is|must|cannot)"):
             read_image(path)
 
 

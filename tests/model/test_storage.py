@@ -111,9 +111,9 @@ def test_the_sha256_of_a_network_is_that_of_its_tensors_not_of_its_metadata(
 
 
 def test_a_missing_network_is_rejected_by_name(tmp_path):
-    with pytest.raises(ValueError, match=r"model\.safetensors is missing$"):
+    with pytest.raises(UserError, match=r"model\.safetensors is missing$"):
         storage.load_network(tmp_path / "other" / "model.safetensors")
-    with pytest.raises(ValueError, match="is not a safetensors file: it is a folder"):
+    with pytest.raises(UserError, match="is not a safetensors file: it is a folder"):
         storage.load_network(tmp_path)
 
 
@@ -140,7 +140,7 @@ DAMAGED = {
 def test_a_file_that_is_not_a_network_is_rejected_by_name(path, network, kind):
     tensors, about = DAMAGED[kind]
     path.write_bytes(save(snapshot(network) | tensors, {"about": about}))
-    with pytest.raises(ValueError, match=r"model\.safetensors") as rejected:
+    with pytest.raises(UserError, match=r"model\.safetensors") as rejected:
         storage.load_network(path)
     message = str(rejected.value)
     assert len(message) < 800 and message.isprintable()
@@ -156,14 +156,14 @@ def test_a_file_of_another_version_is_rejected_with_the_remedy(path, network, ve
     }.items():
         file.write_bytes(save(content, {"about": f'{{{version}"seed": 1}}'}))
         rule = "was written by a different version .* must be 1, got .*train"
-        with pytest.raises(ValueError, match=f"{file.name} {rule}"):
+        with pytest.raises(UserError, match=f"{file.name} {rule}"):
             read()
 
 
 @pytest.mark.parametrize("content", ["[]", "{}", "", "run", '{"run_id": "a\'b"}'])
 def test_a_damaged_run_json_is_rejected_by_name(path, content):
     path.with_name("run.json").write_text(content)
-    with pytest.raises(ValueError, match=r"run\.json is damaged"):
+    with pytest.raises(UserError, match=r"run\.json is damaged"):
         load_trained_network(path)
 
 
@@ -186,5 +186,5 @@ def test_the_metrics_of_each_epoch_are_read_and_checked(path):
         ("epoch,val/loss\n", "damaged"),
     ]:
         history.write_text(text)
-        with pytest.raises(ValueError, match=rf"history\.csv .*{error}"):
+        with pytest.raises(UserError, match=rf"history\.csv .*{error}"):
             load_histories(trained)

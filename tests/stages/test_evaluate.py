@@ -7,7 +7,7 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from pipeline import datasets
+from pipeline import UserError, datasets
 from pipeline.datasets.registry import DEBIAN_FOLDER, REGISTRY
 from pipeline.images.unsure import Reason
 from pipeline.model import save_network
@@ -110,12 +110,12 @@ def test_an_unreadable_set_does_not_stop_the_evaluation_of_others(
 ):
     (tmp_path / "t10k-images-idx3-ubyte").write_bytes(b"\0\0\x08\x03\0")
     (tmp_path / "t10k-labels-idx1-ubyte").touch()
-    with pytest.raises(ValueError, match="ends within its header") as rejected:
+    with pytest.raises(UserError, match="ends within its header") as rejected:
         evaluate(workspace, drawn, tmp_path, drawn)
     assert str(rejected.value).startswith("not all images were evaluated")
     assert [*workspace.read("evaluate/metrics.json")] == ["drawn", "drawn-2"]
     assert rejected.value.result.metrics == workspace.read("evaluate/metrics.json")
-    with pytest.raises(ValueError, match="ends within its header"):
+    with pytest.raises(UserError, match="ends within its header"):
         evaluate(workspace, tmp_path)
 
 

@@ -206,12 +206,12 @@ def test_a_network_to_compare_with_that_does_not_exist_is_rejected(workspace):
 def test_a_missing_or_damaged_history_is_rejected(workspace, tmp_path):
     shutil.copy(workspace.trained("model.safetensors"), tmp_path)
     keys = {"weight": "layer_1[0,0]", "model": f"{tmp_path / 'model.safetensors'}"}
-    with pytest.raises(ValueError, match=r"history\.safetensors is missing"):
+    with pytest.raises(UserError, match=r"history\.safetensors is missing"):
         workspace.call("inspect", **keys)
     history = load_file(workspace.trained("history.safetensors"))
     history["layer_2.bias"][-1] += 1
     save_file(history, tmp_path / "history.safetensors")
-    with pytest.raises(ValueError, match="does not belong to the network in"):
+    with pytest.raises(UserError, match="does not belong to the network in"):
         workspace.call("inspect", **keys)
 
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline import UserError
 from pipeline.predict import predict as run_predict
 
 
@@ -85,7 +86,7 @@ def test_unreadable_images_are_reported_and_the_others_are_classified(
     draw(0, tmp_path / "=1+1\n.png")
     (tmp_path / "text.png").write_text("a seven")
     (tmp_path / "drawing.svg").write_text("<svg/>")
-    with pytest.raises(ValueError, match="2 images were not read") as error:
+    with pytest.raises(UserError, match="2 images were not read") as error:
         predict(workspace, tmp_path)
     assert len(str(error.value).splitlines()) == 3
     records = workspace.read("predict/predictions.json")
@@ -159,18 +160,18 @@ def test_a_missing_image_is_reported_with_the_folder_that_was_searched(
     monkeypatch.chdir(tmp_path)
     accepted = "must be the index of a test image, such as 0, or a file"
     text = f"foto.jpg is missing in {tmp_path}: images {accepted} or folder"
-    with pytest.raises(ValueError, match=f"{re.escape(text)}$"):
+    with pytest.raises(UserError, match=f"{re.escape(text)}$"):
         predict(workspace, "foto.jpg")
     text = f"foto.jpg is missing: images {accepted} or folder"
-    with pytest.raises(ValueError, match=f"/{re.escape(text)}$"):
+    with pytest.raises(UserError, match=f"/{re.escape(text)}$"):
         predict(workspace, tmp_path / "foto.jpg")
-    with pytest.raises(ValueError, match=f"foto is missing in .*: image {accepted}$"):
+    with pytest.raises(UserError, match=f"foto is missing in .*: image {accepted}$"):
         workspace.call("inspect", image="foto", neuron="N11")
 
 
 def test_nothing_is_printed_about_labels_if_no_file_can_be_read(workspace, tmp_path):
     (tmp_path / "7.png").write_text("a seven")
-    error = pytest.raises(ValueError, match=r"7\.png is damaged or not an image")
+    error = pytest.raises(UserError, match=r"7\.png is damaged or not an image")
     with workspace.captured() as printed, error:
         run_predict(images=tmp_path / "7.png")
     assert printed.getvalue() == ""
@@ -220,7 +221,7 @@ def test_a_network_predicts_without_its_data_and_without_its_detector(
     for prepared in data.glob("zeros_and_ones-*.safetensors"):
         prepared.unlink()
     lost = "is missing: run python -m pipeline.data dataset=<folder> with a folder"
-    with pytest.raises(ValueError, match=lost) as missing:
+    with pytest.raises(UserError, match=lost) as missing:
         predict(workspace, 0)
     assert str(missing.value).endswith("  labels-idx1-ubyte")
     without, printed = predict(workspace, drawn)

@@ -19,7 +19,7 @@ import yaml
 from mlflow.exceptions import MlflowException
 from safetensors.numpy import load_file
 
-from pipeline import cli
+from pipeline import UserError, cli
 from pipeline.base import paths
 from pipeline.base.fingerprint import fingerprint
 from pipeline.base.params import TRAINING_KEYS
@@ -198,7 +198,7 @@ def test_without_tracking_a_damaged_store_is_not_used(new_project):
 def test_a_call_from_python_rejects_settings_before_a_run_exists(
     new_project, settings, message
 ):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(UserError, match=message):
         new_project.call("train", **settings)
     assert {path.name for path in new_project.outputs.iterdir()} == {"data"}
 
@@ -363,6 +363,7 @@ def test_a_terminal_shows_no_status_of_the_recording_process_over_the_progress(e
 EDIT_BEFORE_A_CALL = """
 import sys
 from pathlib import Path
+from pipeline import UserError
 from pipeline.base import fingerprint
 from pipeline.train import train
 module = Path("pipeline/core/optimizer.py")
@@ -370,7 +371,7 @@ module.write_text(module.read_text() + "EDITED = 1\\n")
 for _ in range(2):
     try:
         train(dataset="digits", epochs=1, hidden=2)
-    except ValueError as error:
+    except UserError as error:
         print(error)
 """
 
@@ -446,5 +447,5 @@ def test_a_network_is_used_with_the_data_it_was_trained_with(two_networks, tmp_p
     save_network(path, trained.network, metadata)
     rule = "training data, with the SHA-256 hash 0000"
     for stage in ("evaluate", "predict", "inspect"):
-        with pytest.raises(ValueError, match=rule):
+        with pytest.raises(UserError, match=rule):
             project.call(stage)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import datasets
-from pipeline.cli import Interval, TrainConfig, sweep_from_python
+from pipeline.cli import Interval, TrainConfig, from_python
 from pipeline.cli.arguments import parse
 from pipeline.core.dataset import DataFile
 from pipeline.sweeps.jobs import folder_name
@@ -78,7 +78,7 @@ def test_the_jobs_of_a_sweep_over_a_folder_contain_no_path(
     settings = {"dataset": [idx_folder, copy], "seed": seeds}
     prepare = partial(datasets.prepare, folder=project.outputs / "data")
     with project.captured():
-        command = sweep_from_python(TrainConfig, settings)
+        command = from_python(TrainConfig, settings, is_sweep=True)
         swept = list_jobs(command, lambda name: prepare(name).file)
     assert [bool(job.error) for job in swept] == [seed < 0 for seed in seeds]
     assert swept[0].data_file.path.stem == swept[0].values["dataset"]
@@ -90,7 +90,9 @@ def test_the_jobs_of_a_sweep_over_a_folder_contain_no_path(
 
 
 def test_an_invalid_job_has_values_and_an_error():
-    command = sweep_from_python(TrainConfig, {"hidden": [0, 5], "run_name": "mine"})
+    command = from_python(
+        TrainConfig, {"hidden": [0, 5], "run_name": "mine"}, is_sweep=True
+    )
     invalid, valid = list_jobs(command, unread)
     assert invalid.error.startswith("hidden must") and not valid.error
     hidden = [job.varied_values["hidden"] for job in (invalid, valid)]

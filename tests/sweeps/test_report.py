@@ -11,7 +11,7 @@ from PIL import Image
 
 from pipeline import UserError, datasets
 from pipeline.base import csv_files
-from pipeline.cli import TrainConfig, defaults, sweep_from_python
+from pipeline.cli import TrainConfig, defaults, from_python
 from pipeline.cli.arguments import parse
 from pipeline.core.dataset import DataFile
 from pipeline.sweeps import report
@@ -240,7 +240,9 @@ def test_equal_validation_images_have_a_best_network_whatever_they_are_called(
         dataset = f"dataset={names.format(idx_folder, copy)}"
         command = parse(["-m", "hidden=5,6", dataset], TrainConfig)
     else:
-        command = sweep_from_python(TrainConfig, {"hidden": [5, 6], "dataset": names})
+        command = from_python(
+            TrainConfig, {"hidden": [5, 6], "dataset": names}, is_sweep=True
+        )
     with project.captured():
         jobs = list_jobs(command, prepare_in(project))
     outcomes = [

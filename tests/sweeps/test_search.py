@@ -10,7 +10,7 @@ import optuna
 import pytest
 
 from pipeline import ConfigError
-from pipeline.cli import Interval, TrainConfig, defaults, sweep_from_python
+from pipeline.cli import Interval, TrainConfig, defaults, from_python
 from pipeline.core.dataset import DataFile
 from pipeline.sweeps.jobs import Job, Outcome
 from pipeline.sweeps.networks import read_networks
@@ -162,7 +162,7 @@ def test_a_search_over_an_interval_with_many_numbers_has_all_its_trials(low):
 def test_a_search_with_an_invalid_combination_is_rejected():
     given = {"hidden": "interval(4,64)", "seed": [1, -1], "trials": 5}
     with pytest.raises(ConfigError, match=r"^seed must be at least"):
-        sweep_from_python(TrainConfig, given)
+        from_python(TrainConfig, given, is_sweep=True)
 
 
 def test_a_search_records_a_child_for_each_combination_and_grows(sweep):

@@ -477,7 +477,7 @@ def test_a_server_that_stores_artifacts_in_a_folder_receives_no_runs(
     recorded, server, copy, tmp_path
 ):
     MlflowClient(server.url).create_experiment("digits", str(tmp_path / "stored"))
-    with pytest.raises(ValueError, match="start it with --artifacts-destination"):
+    with pytest.raises(UserError, match="start it with --artifacts-destination"):
         copy(recorded)
     assert not copies_on(server) and not (tmp_path / "stored").exists()
 

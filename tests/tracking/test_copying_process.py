@@ -160,10 +160,10 @@ def test_sync_stops_if_nothing_is_recorded_or_a_server_refuses(
     empty_project, recorded, same_helper
 ):
     project, url = empty_project("refused", store=False), broken_server("refuses")
-    with pytest.raises(ValueError, match="no run has been recorded yet"):
+    with pytest.raises(UserError, match="no run has been recorded yet"):
         project.call("sync", server=url)
     project = type(project)(recorded)
-    with pytest.raises(ValueError, match=f"^{url} cannot be reached: Connection ref"):
+    with pytest.raises(UserError, match=f"^{url} cannot be reached: Connection ref"):
         project.call("sync", server=url)
 
 
@@ -175,7 +175,7 @@ def test_a_call_of_sync_that_fails_in_a_thread_leaves_the_process_as_it_was(
     before = dict(os.environ), signal.getsignal(signal.SIGALRM)
     with ThreadPoolExecutor() as threads:
         call = threads.submit(sync, server=broken_server("drips"), quiet=True)
-        with pytest.raises(ValueError, match="did not respond within 1 s"):
+        with pytest.raises(UserError, match="did not respond within 1 s"):
             call.result()
     assert (dict(os.environ), signal.getsignal(signal.SIGALRM)) == before
 

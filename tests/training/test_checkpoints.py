@@ -166,7 +166,7 @@ def test_a_damaged_file_is_rejected_with_the_remedy(tmp_path, few, name):
     content = bytearray((folder / name).read_bytes())
     content[-1000] ^= 1  # test_fuzz.py has every other kind of damage
     (folder / name).write_bytes(content)
-    with pytest.raises(ValueError, match=rf"/{name} is damaged: resume=false starts"):
+    with pytest.raises(UserError, match=rf"/{name} is damaged: resume=false starts"):
         restored_epochs(tmp_path)
     with open_new(tmp_path, resume=False) as checkpoint:
         assert len(checkpoint.epochs) == 1

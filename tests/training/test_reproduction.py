@@ -4,7 +4,7 @@ import signal
 import numpy as np
 import pytest
 
-from pipeline import PartlyFailed
+from pipeline import PartlyFailed, UserError
 from pipeline.base.files import file_sha256
 from pipeline.base.software import CORE
 from pipeline.cli import TrainConfig, from_python
@@ -66,7 +66,7 @@ def test_damaged_metrics_are_rejected_before_the_training_run(own_copy):
     content = path.read_bytes()
     for damaged in (content[:50], b"[]", b"{}"):
         path.write_bytes(damaged)
-        with pytest.raises(ValueError, match=r"train/metrics\.json is damaged"):
+        with pytest.raises(UserError, match=r"train/metrics\.json is damaged"):
             read_training_run(recorded)
 
 
@@ -78,7 +78,7 @@ def test_a_damaged_summary_of_the_data_names_a_remedy(own_copy):
     origin = {**json.loads(content), "origin": ["digits.csv"]}
     for damaged in (content[:50], b"[]", b"{}", json.dumps(origin).encode()):
         path.write_bytes(damaged)
-        with pytest.raises(ValueError, match=r"digits\.json is damaged: choose anoth"):
+        with pytest.raises(UserError, match=r"digits\.json is damaged: choose anoth"):
             load_data(recorded, metadata, own_copy.outputs / "data")
     path.unlink()  # only the message about a missing data set needs the summary
     dataset = load_data(recorded, metadata, own_copy.outputs / "data")
@@ -155,7 +155,7 @@ def test_different_data_is_rejected_with_the_names_of_the_changed_files(
         file.unlink()
     write_idx(labels, np.roll(few.val.labels, 1))
     project.call("data", dataset=str(idx_folder))  # the same images, a different name
-    with pytest.raises(ValueError, match=f"{name}.safetensors is miss") as gone:
+    with pytest.raises(UserError, match=f"{name}.safetensors is miss") as gone:
         project.call("train", reproduce=run.info.run_id)
     assert required in str(gone.value).splitlines()
     assert len(project.runs()) == 1
