@@ -57,7 +57,8 @@ def train_sweep(
     `on_result` is called with each outcome, including outcomes of earlier processes.
 
     Raises:
-        PartlyFailed: If jobs are invalid or failed. All other jobs are trained first.
+        PartlyFailed: If jobs are invalid or failed, or files of the best network are
+            damaged. All other jobs are trained first.
         UserError: If `on_result` of another sweep calls this function.
     """
     # Two processes with nested sweeps could wait for each other.
