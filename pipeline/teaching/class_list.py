@@ -1,6 +1,7 @@
 """The list of all students of a class: a CSV file."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -94,7 +95,8 @@ def read_students(
 
     Lines without an id, such as teachers in Moodle's list, are ignored. If a
     line has several ids, the id that is in `submitted`, the ids of all submissions, is
-    used. Leading zeros that a spreadsheet program removed are restored. Without a
+    used. Leading zeros that a spreadsheet program removed are restored, if other ids
+    have as many characters. Without a
     column in `ID_COLUMNS`, the column with most of these ids is used.
 
     Raises:
@@ -128,6 +130,9 @@ def read_students(
     if not filled:
         raise UserError(f"{name} contains no ids in {_shown(columns)}")
     named = next((x for x in NAME_COLUMNS if {*x} <= {*titles}), ())
+    # Only ids with such a number of characters can have lost zeros.
+    lengths = {len(row[filled[0]].strip()) for _, row in rows}
+    usual = _length_of_most(submitted)
     students, without_id, restored = dict[str, ListedStudent](), 0, list[str]()
     for number, row in rows:
         # Teachers have no id in the usual column; all lines of Canvas are students.
@@ -142,7 +147,11 @@ def read_students(
             title: normalize(row[title]) for title in filled if row[title].strip()
         }
         student = next((x for x in by_column.values() if x in submitted), student)
-        with_zeros = {x for x in submitted if x.lstrip("0") == student != x}
+        with_zeros = {
+            x
+            for x in submitted
+            if x.lstrip("0") == student != x and (len(x) in lengths or len(x) == usual)
+        }
         if student not in submitted and len(with_zeros) == 1:
             student = spelled = with_zeros.pop()
             restored.append(student)
@@ -177,6 +186,14 @@ def read_students(
     if without_id:
         unused.append(f"ignored {counted(without_id, 'line')} {WITHOUT_ID}")
     return students, [f"{printable(path.name)}: {line}" for line in unused]
+
+
+def _length_of_most(ids: Collection[str]) -> int:
+    """Return the number of characters of most of several ids; 0 if there is none."""
+    for length, count in Counter(map(len, ids)).most_common(1):
+        if count > max(1, len(ids) / 2):
+            return length
+    return 0
 
 
 def _checked(cell: str, read: Callable[[str], T], place: str) -> T:
