@@ -129,8 +129,8 @@ def test_the_numbers_in_the_help_are_those_of_the_documents(mnist):
 
 @ALL
 def test_documents_are_short(name):
-    longer = {".github/DESIGN.md": 335, "conf/README.md": 175}
-    longer |= {".github/CONTRIBUTING.md": 170}
+    longer = {".github/DESIGN.md": 355, "conf/README.md": 175}
+    longer |= {".github/CONTRIBUTING.md": 170, "pipeline/deploy/README.md": 160}
     most = longer.get(name, 150)
     assert len(DOCUMENTS[name].splitlines()) <= most
 

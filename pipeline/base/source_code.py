@@ -1,7 +1,7 @@
 """Hashes of source code, in which comments, docstrings and blank lines do not count.
 
 Of a statement such as `raise UserError("text")`, only `raise UserError` counts, because
-results that exist do not depend on the texts of errors.
+results that exist do not depend on error messages.
 
 The text is hashed, and not a syntax tree, because Python versions print trees
 differently.

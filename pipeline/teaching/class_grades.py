@@ -185,7 +185,7 @@ class ClassGrades(Roster):
         for before_possible, possible in sorted(maximums):
             if before_possible != possible:
                 maximum = f"from {before_possible:g} to {possible:g} points"
-                rule = "change it in your learning platform, too"
+                rule = "change it in your learning platform too"
                 found.append(f"the maximum changed {maximum}: {rule}")
         if other_set:
             number = counted(len(other_set), "student")

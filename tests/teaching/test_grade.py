@@ -1688,7 +1688,7 @@ def test_an_added_question_is_graded_and_changed_points_are_listed(
     assert grades.entries[0].grade.points == points
     assert grades.notices == [
         f"the maximum changed from {points - 1} to {points} points: change it in your "
-        "learning platform, too",
+        "learning platform too",
         "added and removed questions changed the points of 1 student: "
         f"ana {points - 1} -> {points}",
         "points of the other questions changed for 0 students",
