@@ -240,6 +240,16 @@ def test_the_stored_outputs_have_the_words_of_the_command(finished):
     assert words(printed.splitlines()) == words(RESULTS["worksheet"]["output"])
 
 
+def test_each_stage_has_one_description():
+    for stage, description in STAGES.items():
+        line = rf"^  {stage}\.py +stage: {re.escape(description)}$"
+        assert re.search(line, DOCUMENTS["pipeline/README.md"], re.MULTILINE), stage
+        first = Path(ROOT, f"pipeline/{stage}.py").read_text().split("\n")[0]
+        words = description.partition(" ")[2]  # the docstring says "Copies", not "copy"
+        words = re.sub(r"\band (plot|record|mark)\b", r"and \1s", words)
+        assert first.endswith(f" {words}."), stage
+
+
 def test_the_results_have_the_fields_of_the_table():
     text = DOCUMENTS["pipeline/README.md"]
     rows = dict(re.findall(r"^\| (?:an )?`(\w+)`.*? \| (.*) \|$", text, re.M))

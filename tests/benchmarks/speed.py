@@ -136,8 +136,8 @@ def main():
         ours, other = map(statistics.median, zip(*pairs, strict=True))
         ratio = statistics.median(a / b for a, b in pairs)
         name, other_name = names
-        times = f"{ours:.3f} s, {other_name} {other:.3f} s"
-        print(f"{name}: {times}, ratio {ratio:.3f}")
+        times = f"{ours:.2g} s, {other_name} {other:.2g} s"
+        print(f"{name}: {times}, ratio {ratio:.2g}")
 
 
 if __name__ == "__main__":
