@@ -14,14 +14,14 @@ name if this number has one digit: 7_a.png and scan7.png have the label 7, and
 IMG_2026.png has no label.
 
 For each set, the table shows the accuracy and its 95% confidence interval (CI), which
-says how much the accuracy may vary by chance. The loss is in nats. The confidence is
+says how much the accuracy can vary by chance. The loss is in nats. The confidence is
 the mean probability of the predicted classes. If the confidence is above the accuracy,
 the network is overconfident. The expected calibration error (ECE) is the weighted
 average of the absolute difference between confidence and accuracy, over bins of
 predictions with similar confidence. The column `unsure` is the percentage of
 predictions that you should not rely on. The usual reasons are that the image does not
-look like the training images of the predicted class, or that another class is almost as
-probable.
+look like the training images of the predicted class, or that the two highest
+probabilities are close.
 """
 
 import os

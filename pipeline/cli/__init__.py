@@ -1,7 +1,7 @@
 """The command line and the validated configuration of a stage.
 
 This is the only package that uses Hydra; only `hydra_internals` uses undocumented parts
-of Hydra. `arguments` makes a `Command` from the arguments, in these steps:
+of Hydra. `arguments` creates a `Command` from the arguments, in these steps:
 
 1. `flags` reads the flags, which select folders. `overrides` reads all other arguments,
    or the keywords of a call from Python, as `Given` settings and options of groups.

@@ -114,7 +114,8 @@ def _saved_sweep(
 ) -> Given:
     """Read the arguments of saved sweeps, such as +seed=1,2, except those of a user.
 
-    Those of later files count. If this is no sweep, only the keys are checked.
+    Arguments in later files take precedence. Without a sweep, only the keys are
+    checked.
 
     Raises:
         ConfigError: If arguments are invalid.

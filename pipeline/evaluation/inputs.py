@@ -117,7 +117,7 @@ def images_from_array(array: Any) -> ImageSet:  # noqa: ANN401
         files=[f"image {row}" for row in range(len(pixels))],
         labels=[None] * len(pixels),
         images=pixels,
-        kind="ready",
+        kind="preprocessed",
     )
 
 

@@ -495,7 +495,7 @@ class ScaledLayer(Question):
             ),
             Mistake(
                 self._highest(weights_only),
-                "The biases are multiplied by the factor, too.",
+                "The biases are multiplied by the factor too.",
                 0.5,
             ),
         ]

@@ -1075,7 +1075,7 @@ def test_points_that_changed_without_the_questions_are_listed(
     shutil.rmtree(place / "gus")
     shutil.rmtree(place / "eva")
     (fewer,) = grade_all(students=students).changes
-    text = "the last call graded 3 submissions, this call 1: its files replace those of"
+    text = "the last call graded 3 submissions, this call graded only 1, and its files"
     assert fewer.startswith(text)
     capsys.readouterr()
     (outputs / GRADES / "grades.csv").write_text("id;points\nana;3,5\n")  # edited
@@ -1200,7 +1200,7 @@ def test_a_teacher_in_the_list_does_not_need_attention(
     grades = grade_all(students=path)
     assert not grades.needs_attention
     shown = page(outputs)
-    assert "Nothing: every submission" in shown
+    assert "Nothing needs attention: every submission" in shown
     assert "<p>list.csv: ignored 1 line without an id.</p>" in shown
     path.write_text("First name,Last name,ID number\nAna,Ruiz,a1\nKim,Li,k1\n")
     assert grade_all(students=path).needs_attention
@@ -1688,7 +1688,7 @@ def test_an_added_question_is_graded_and_changed_points_are_listed(
     assert grades.entries[0].grade.points == points
     assert grades.notices == [
         f"the maximum changed from {points - 1} to {points} points: change it in your "
-        "learning platform, too",
+        "learning platform too",
         "added and removed questions changed the points of 1 student: "
         f"ana {points - 1} -> {points}",
         "points of the other questions changed for 0 students",
