@@ -19,7 +19,7 @@ of Hydra. `arguments` creates a `Command` from the arguments, in these steps:
    keep combinations that break a bound; see `invalid_values` in `combinations`.
 
 `stages` runs a stage or a sweep with the `Command`. `command` defines the types of
-these steps, and `keywords` those of the keywords of calls. `default_values` contains
+these steps, and `keywords` the types of keyword arguments. `default_values` contains
 the defaults, and `names` the names of runs.
 """
 

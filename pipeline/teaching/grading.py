@@ -111,7 +111,7 @@ class Comparison:
     training: Training
     largest: float  # difference between corresponding weights or biases
     median: float  # of the differences that are not 0; 0 if there are none
-    kept: float  # the fraction of the weights that count for `MIN_KEPT`
+    kept: float  # the fraction that `MIN_KEPT` limits
 
 
 @dataclass(frozen=True)

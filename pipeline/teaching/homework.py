@@ -113,7 +113,7 @@ def _write(variant: Variant, assignment: Assignment, folder: Path) -> None:
 
 
 def _check_network(path: Path, params: Mapping[str, Any]) -> None:
-    """Raise a UserError if a network's metadata is not that of the assigned network."""
+    """Raise a UserError if a network does not have the assigned network's metadata."""
     try:
         _, metadata = load_network(path, HomeworkMetadata)
     except UserError as error:
