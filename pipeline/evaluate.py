@@ -20,8 +20,8 @@ the network is overconfident. The expected calibration error (ECE) is the weight
 average of the absolute difference between confidence and accuracy, over bins of
 predictions with similar confidence. The column `unsure` is the percentage of
 predictions that you should not rely on. The usual reasons are that the image does not
-look like the training images of the predicted class, or that another class is almost as
-probable.
+look like the training images of the predicted class, or that the two highest
+probabilities are close.
 """
 
 import os

@@ -1,6 +1,6 @@
 """Step 1 of the preprocessing: image file -> gray levels, after checks of the file.
 
-Each error is a `UserError` with a message of one line that gives the file. `listing`
+Each error is a `UserError` with a message of one line that names the file. `listing`
 finds the files.
 """
 

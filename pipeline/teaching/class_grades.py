@@ -209,8 +209,8 @@ class ClassGrades(Roster):
         if len(self.graded) < len(last):
             found.append(
                 f"the last call graded {counted(len(last), 'submission')}, this call "
-                f"{len(self.graded)}: its files replace those of the last call, so "
-                "keep all submissions of a class in one folder"
+                f"graded only {len(self.graded)}, and its files replace those of the "
+                "last call: keep all submissions of a class in one folder"
             )
         if not last or not self.last.has_columns(self.columns):
             return found

@@ -201,7 +201,7 @@ class Roster:
     @property
     def absent(self) -> dict[str, str]:
         """The listed students without a line of their own, and why."""
-        entries = [*self.problems, *self.graded]  # the last entry of an owner counts
+        entries = [*self.problems, *self.graded]  # an owner's last entry is used
         others = {entry.owner: entry.to_owner for entry in entries}
         absent = {*self.listed} - {entry.student for entry in self.entries}
         return {student: others.get(student, MISSING) for student in sorted(absent)}

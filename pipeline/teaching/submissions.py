@@ -355,7 +355,7 @@ def _read_network(
             network, metadata = load_network(path, HomeworkMetadata)
         except UserError as error:
             problem = str(error).replace(str(path), MODEL_FILE)
-            if NOT_READABLE in problem:  # such as a part of the file
+            if NOT_READABLE in problem:  # for example, it is truncated
                 problem = DAMAGED
             raise UserError(problem) from None
     tensors = snapshot(network)

@@ -85,7 +85,9 @@ def test_the_worst_classes_confusions_and_wrong_predictions_are_described():
 
 def test_a_set_in_which_an_image_has_no_label_is_not_scored():
     images = np.zeros((3, 28, 28), np.uint8)
-    source = ImageSet("few", "", ["a", "b", "c"], [1, None, None], images, "ready")
+    source = ImageSet(
+        "few", "", ["a", "b", "c"], [1, None, None], images, "preprocessed"
+    )
     preprocessed = PreprocessedImages(source, images, [""] * 3, (), how="")
     spec = datasets.spec("mnist")
     result = Predictions(preprocessed, spec, torch.zeros(3, 10), [None] * 3)
@@ -105,7 +107,7 @@ def test_without_a_detector_only_preprocessing_makes_a_prediction_unsure(
     save_network(tmp_path / "model.safetensors", new_network(5))
     trained = load_trained_network(tmp_path / "model.safetensors")
     images = few.val.images[:3]
-    source = ImageSet("few", "", ["a", "b", "c"], [None] * 3, images, "ready")
+    source = ImageSet("few", "", ["a", "b", "c"], [None] * 3, images, "preprocessed")
     preprocessed = PreprocessedImages(
         source, images, ["", "several", "blank"], (), how=""
     )
@@ -145,7 +147,7 @@ def test_without_a_detector_a_set_is_judged_if_all_its_images_are_blank(
     save_network(tmp_path / "model.safetensors", new_network(5))
     trained = load_trained_network(tmp_path / "model.safetensors")
     images = np.zeros((3, 28, 28), np.uint8)
-    source = ImageSet("blank", "", ["a", "b", "c"], [0, 1, 2], images, "ready")
+    source = ImageSet("blank", "", ["a", "b", "c"], [0, 1, 2], images, "preprocessed")
     detector = load_detector(trained, folder=tmp_path)
     for findings, unsure in (["blank"] * 3, 1.0), (["blank", "blank", ""], None):
         preprocessed = PreprocessedImages(source, images, findings, (), how="")
@@ -182,7 +184,7 @@ def test_training_evaluation_and_the_page_count_blank_images_alike(
 def test_precision_recall_and_f1_are_those_of_scikit_learn(trained, detector, few):
     from sklearn import metrics as sklearn  # slow: for this test only
 
-    source = ImageSet("few", "", [""] * 200, [], few.val.images[:200], "ready")
+    source = ImageSet("few", "", [""] * 200, [], few.val.images[:200], "preprocessed")
     labels = (few.val.labels[:200] % 9).tolist()  # 9 is never a label
     preprocessed = preprocess_images(replace(source, labels=labels), as_mnist=False)
     predictions = classify(preprocessed, trained, detector)
