@@ -96,8 +96,8 @@ def read_students(
     Lines without an id, such as teachers in Moodle's list, are ignored. If a
     line has several ids, the id that is in `submitted`, the ids of all submissions, is
     used. Leading zeros that a spreadsheet program removed are restored, if other ids
-    have as many characters. Without a
-    column in `ID_COLUMNS`, the column with most of these ids is used.
+    have as many characters. Without a column in `ID_COLUMNS`, the column with most of
+    these ids is used.
 
     Raises:
         UserError: If the file cannot be read or has no column with ids, if an id is
