@@ -230,6 +230,9 @@ def test_the_questions_do_not_depend_on_the_weights(workspace, written, tmp_path
 def test_the_check_prints_the_command_that_writes_the_file_to_submit(
     workspace, tmp_path
 ):
+    # Without an answer, there is nothing to submit.
+    assert "zipfile" not in workspace.call("homework", **SETTINGS, check=True)
+    fill_in(workspace, logit=1.5)
     printed = workspace.call("homework", **SETTINGS, check=True)
     command = re.search(r"python -m (zipfile .*)", printed)
     assert command, printed
@@ -289,7 +292,7 @@ def test_the_check_shows_the_settings_in_the_file_of_the_network(workspace):
     assert {"dataset=digits", "hidden=5", "epochs=1", "seed=217407399"} < {
         *shown.split()
     }
-    assert "so it cannot find other differences. next" in words
+    assert "so it cannot find other differences." in words
 
 
 def test_the_check_names_answers_with_fewer_decimals_than_they_need(workspace):
