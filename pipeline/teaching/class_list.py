@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -130,9 +130,7 @@ def read_students(
     if not filled:
         raise UserError(f"{name} contains no ids in {_shown(columns)}")
     named = next((x for x in NAME_COLUMNS if {*x} <= {*titles}), ())
-    # Only ids with such a number of characters can have lost zeros.
-    lengths = {len(row[filled[0]].strip()) for _, row in rows}
-    usual = _length_of_most(submitted)
+    lengths = _usual_lengths((row[filled[0]].strip() for _, row in rows), submitted)
     students, without_id, restored = dict[str, ListedStudent](), 0, list[str]()
     for number, row in rows:
         # Teachers have no id in the usual column; all lines of Canvas are students.
@@ -147,11 +145,8 @@ def read_students(
             title: normalize(row[title]) for title in filled if row[title].strip()
         }
         student = next((x for x in by_column.values() if x in submitted), student)
-        with_zeros = {
-            x
-            for x in submitted
-            if x.lstrip("0") == student != x and (len(x) in lengths or len(x) == usual)
-        }
+        same = {x for x in submitted if x.lstrip("0") == student != x}
+        with_zeros = {x for x in same if len(x) in lengths}
         if student not in submitted and len(with_zeros) == 1:
             student = spelled = with_zeros.pop()
             restored.append(student)
@@ -188,12 +183,14 @@ def read_students(
     return students, [f"{printable(path.name)}: {line}" for line in unused]
 
 
-def _length_of_most(ids: Collection[str]) -> int:
-    """Return the number of characters of most of several ids; 0 if there is none."""
-    for length, count in Counter(map(len, ids)).most_common(1):
-        if count > max(1, len(ids) / 2):
-            return length
-    return 0
+def _usual_lengths(ids: Iterable[str], submitted: Collection[str]) -> set[int]:
+    """Return how many characters an id can have that lost zeros in the list.
+
+    It has as many as another id in the list, or as most submitted ids.
+    """
+    counts = Counter(map(len, submitted))
+    most = max(1, len(submitted) / 2)
+    return {*map(len, ids)} | {x for x, count in counts.items() if count > most}
 
 
 def _checked(cell: str, read: Callable[[str], T], place: str) -> T:
