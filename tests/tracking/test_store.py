@@ -19,7 +19,7 @@ from pipeline.tracking.mlflow_run import Run
 from pipeline.tracking.store.client import open_store
 from pipeline.tracking.store.database import open_runs, runs_to_copy
 from pipeline.tracking.store.entrance import using_mlflow
-from pipeline.tracking.store.sqlite import path_from_uri, relocated
+from pipeline.tracking.store.sqlite import path_from_uri, relocated, require_store
 from pipeline.tracking.ui import newest_list, serve_ui
 
 
@@ -74,6 +74,16 @@ def test_a_store_that_was_moved_finds_its_artifacts_again(recorded, tmp_path, ca
     model_folder = path_from_uri(model.artifact_location)
     assert folder in model_folder.parents and (model_folder / "MLmodel").exists()
     assert capsys.readouterr().err.count("was moved or copied") == 1
+
+
+def test_a_store_that_was_moved_and_cannot_be_written_is_reported(recorded, tmp_path):
+    folder = tmp_path / "store"
+    shutil.copytree(recorded, folder)
+    trigger = "CREATE TRIGGER full BEFORE UPDATE ON experiments"
+    with closing(sqlite3.connect(folder / "mlflow.db")) as database:
+        database.execute(f"{trigger} BEGIN SELECT RAISE(ABORT, 'no space'); END")
+    with pytest.raises(UserError, match=r"mlflow\.db cannot be written: no space$"):
+        require_store(folder)
 
 
 def test_only_the_artifacts_of_the_store_itself_move_with_it(recorded, tmp_path):
