@@ -1,4 +1,5 @@
 import json
+import math
 import shutil
 import sqlite3
 import sys
@@ -17,7 +18,7 @@ from pipeline.base.locking import Level
 from pipeline.base.metric_names import REQUIRED
 from pipeline.tracking.mlflow_run import Run
 from pipeline.tracking.store.client import open_store
-from pipeline.tracking.store.database import open_runs, runs_to_copy
+from pipeline.tracking.store.database import metric_points, open_runs, runs_to_copy
 from pipeline.tracking.store.entrance import using_mlflow
 from pipeline.tracking.store.sqlite import path_from_uri, relocated, require_store
 from pipeline.tracking.ui import newest_list, serve_ui
@@ -96,6 +97,15 @@ def test_only_the_artifacts_of_the_store_itself_move_with_it(recorded, tmp_path)
     assert client.get_experiment_by_name("theirs").artifact_location == theirs
     (run,) = tracking.tagged_runs(moved, "tag7", ["7"])
     assert run.artifacts.is_relative_to(moved)
+
+
+def test_points_that_are_read_again_are_equal_even_if_a_value_is_nan(recorded):
+    runs = runs_to_copy(recorded, None)
+    first, second = (
+        {point for run in runs for point in metric_points(recorded, run.run_id)}
+        for _ in range(2)
+    )
+    assert first == second and any(math.isnan(point.value) for point in first)
 
 
 def test_an_error_of_the_database_is_reported_in_one_line_with_its_name(
