@@ -42,7 +42,7 @@ def run(training, folder):
     """The recorded run of the training run."""
     tags = {"weights.sha256": training.trained.weights_sha256}
     finished = Status.FINISHED
-    return RecordedRun("1f", "short", "Default", finished, tags, folder.parent, 0)
+    return RecordedRun("1f", "short", folder.parent, "Default", finished, tags, 0)
 
 
 def test_a_training_run_is_read_as_it_was_written(training, folder, run):
