@@ -2,8 +2,8 @@
 
 `run.submit` calls a function `log_...` in the process that records the run. For
 `train`, this is a helper process, which does not need PyTorch. Therefore, this module
-does not import PyTorch. A function `submit_...` runs in the process that trains, and
-computes the arguments of the function `log_...` below it.
+does not import PyTorch. All other functions run in the process that trains, or in
+both. `submit_<name>` computes the arguments of `log_<name>`.
 """
 
 import math

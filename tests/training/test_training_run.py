@@ -77,7 +77,7 @@ def test_a_weight_history_with_another_number_of_epochs_is_reported(
 ):
     tensors = [epoch.tensors for epoch in training.epochs]
     path = folder / "history.safetensors"
-    storage.save_weight_history(path, tensors[1:], training.metadata)
+    storage.save_weight_history(path, tensors[1:])
     with pytest.raises(UserError, match=r"history.safetensors does not belong"):
         read_training_run(run)
 
