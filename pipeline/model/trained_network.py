@@ -133,7 +133,7 @@ def load_trained_network(path: Path) -> NetworkFile:
     """
     network, metadata = load_network(path)
     beside = path.with_name(RUN_FILE)
-    run_id = read_run_file(beside).run_id if beside.is_file() else None
+    run_id = read_run_file(beside).run_id if beside.exists() else None
     return NetworkFile(network, metadata, path, run_id)
 
 

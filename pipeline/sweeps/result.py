@@ -17,7 +17,6 @@ from pipeline.sweeps.configurations import (
     why_no_best,
 )
 from pipeline.sweeps.jobs import Outcome, failed_jobs
-from pipeline.tracking import find_training_run
 
 if TYPE_CHECKING:
     from pipeline.model import NetworkFile
@@ -112,15 +111,14 @@ class SweepResult:
                 or if the file is not the network that its run recorded.
         """
         # Imported after the workers have started.
-        from pipeline.model import load_recorded_network, load_trained_network
+        from pipeline.model import load_trained_network, select_recorded_network
 
         best = self.best
         if not best:
             raise UserError(f"no best network: {why_no_best(self.configurations)}")
         if best.run_id:
             assert self.store
-            run = find_training_run(best.run_id, store=self.store)
-            return load_recorded_network(run)
+            return select_recorded_network(best.run_id, store=self.store, server=None)
         assert best.network_path
         return load_trained_network(best.network_path)
 

@@ -90,8 +90,8 @@ def train_recorded(call: TrainCall, dataset: Dataset) -> TrainResult:
     ):
         submit_inputs(run, inputs, plots=True)
         numbers = interrupt.between(range(len(checkpoint.epochs), cfg.epochs + 1))
-        trained = fit(state, split, hyperparameters, epochs=numbers)
-        _save_and_log(trained, call, checkpoint, run)
+        epochs = fit(state, split, hyperparameters, epochs=numbers)
+        _save_and_log(epochs, call, checkpoint, run)
         # Nothing is left to stop, so Ctrl-C in the last epoch has no effect.
         training = TrainingRun.of(dataset, hyperparameters, checkpoint.epochs)
         _write(call, training, run)

@@ -13,6 +13,7 @@ import numpy as np
 
 from pipeline import ConfigError, PartlyFailed, UserError, datasets
 from pipeline.base.metric_names import FINAL_ACCURACY, VAL_ACCURACY
+from pipeline.base.paths import data_dir
 from pipeline.base.progress import busy
 from pipeline.base.software import CORE
 from pipeline.base.tags import (
@@ -43,10 +44,8 @@ ENVIRONMENT_TAGS = {  # tags of a run that can explain different bytes
 }
 
 
-def reproduce(call: TrainCall, *, data_folder: Path) -> TrainResult:
+def reproduce(call: TrainCall) -> TrainResult:
     """Train a recorded run again, and compare the two networks.
-
-    `data_folder` is the folder of all data sets.
 
     Raises:
         UserError: If the run or its data is not available.
@@ -58,7 +57,7 @@ def reproduce(call: TrainCall, *, data_folder: Path) -> TrainResult:
         text = str(cfg.reproduce)
         run = find_training_run(text, store=tracker.store, server=cfg.server)
         recorded = read_training_run(run)
-    dataset = load_data(run, recorded.metadata, data_folder)
+    dataset = load_data(run, recorded.metadata, data_dir())
     settings = {
         **dict(cfg),
         **dict(recorded.hyperparameters),
@@ -84,10 +83,12 @@ def load_data(run: RecordedRun, metadata: Metadata, folder: Path) -> Dataset:
     Raises:
         UserError: If the recorded summary is damaged; and see `datasets.load`.
     """
-    path = run.artifacts / DATA_FOLDER / f"{metadata.dataset}.json"
+    # Next to this path, the run has the summary, but not the images.
+    path = run.artifacts / DATA_FOLDER / f"{metadata.dataset}.safetensors"
     manifest = datasets.read_manifest(path)
-    if manifest is None and path.exists():
-        raise UserError(f"{path} is damaged: choose another run")
+    summary = datasets.files_beside(path).summary
+    if manifest is None and summary.exists():
+        raise UserError(f"{summary} is damaged: choose another run")
     return datasets.load(
         metadata.dataset,
         folder=folder,

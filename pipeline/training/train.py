@@ -32,7 +32,7 @@ def train(
     call = TrainCall(cfg, command.options, tracker, on_epoch, results)
     with one_thread():
         if cfg.reproduce:
-            return reproduce(call, data_folder=data_dir())
+            return reproduce(call)
         dataset = datasets.load(cfg.dataset, folder=data_dir())
         cfg = cfg.model_copy(update={"dataset": dataset.name})  # cfg may name a folder
         training = train_recorded(replace(call, cfg=cfg), dataset)

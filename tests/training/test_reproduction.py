@@ -66,7 +66,7 @@ def test_damaged_metrics_are_rejected_before_the_training_run(own_copy):
     content = path.read_bytes()
     for damaged in (content[:50], b"[]", b"{}"):
         path.write_bytes(damaged)
-        with pytest.raises(UserError, match=r"train/metrics\.json is damaged"):
+        with pytest.raises(UserError, match=r"/metrics\.json is damaged: .*; restore"):
             read_training_run(recorded)
 
 
