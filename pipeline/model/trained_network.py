@@ -104,7 +104,7 @@ class NetworkFile(TrainedNetwork):
         """Return this object, for explanations and exports that assume two layers.
 
         Raises:
-            UserError: If the network has a different number of layers.
+            UserError: If `core` was changed, so that networks have another layer.
         """
         if (layers := len(_dense_layers(self.network))) != 2:
             described = describe_layers(self.network)

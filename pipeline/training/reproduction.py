@@ -13,7 +13,6 @@ import numpy as np
 
 from pipeline import ConfigError, PartlyFailed, UserError, datasets
 from pipeline.base.metric_names import FINAL_ACCURACY, VAL_ACCURACY
-from pipeline.base.paths import data_dir
 from pipeline.base.progress import busy
 from pipeline.base.software import CORE
 from pipeline.base.tags import (
@@ -44,8 +43,10 @@ ENVIRONMENT_TAGS = {  # tags of a run that can explain different bytes
 }
 
 
-def reproduce(call: TrainCall) -> TrainResult:
+def reproduce(call: TrainCall, *, data_folder: Path) -> TrainResult:
     """Train a recorded run again, and compare the two networks.
+
+    `data_folder` is the folder of all data sets.
 
     Raises:
         UserError: If the run or its data is not available.
@@ -57,11 +58,10 @@ def reproduce(call: TrainCall) -> TrainResult:
         text = str(cfg.reproduce)
         run = find_training_run(text, store=tracker.store, server=cfg.server)
         recorded = read_training_run(run)
-    dataset = load_data(run, recorded.metadata, data_dir())
+    dataset = load_data(run, recorded.metadata, data_folder)
     settings = {
         **dict(cfg),
         **dict(recorded.hyperparameters),
-        "dataset": dataset.name,  # the same images can have a different name here
         "reproduce": run.run_id,
         "run_name": cfg.run_name or f"{run.name} again",
     }
