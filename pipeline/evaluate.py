@@ -1,10 +1,10 @@
-"""Evaluates a trained network on its validation images, or on any labeled images.
+"""Measures how well a network classifies test sets.
 
 Reads outputs/train/ (or the network of run=<id> or model=<file>) and the test sets. The
 default is the validation images of the training run, usually MNIST's 10,000 test
 images. The default network classifies 95.9% of these images correctly, with a loss of
 0.147. Writes metrics.json, predictions.csv, classes.csv, confusion.csv,
-calibration.csv, scores.png and mistakes.png (the most confident mistakes) to
+calibration.csv, scores.png and mistakes.png (the most confident wrong predictions) to
 outputs/evaluate/, and records them in the MLflow run that trained the network. Takes
 about 4 s.
 
@@ -14,14 +14,14 @@ name if this number has one digit: 7_a.png and scan7.png have the label 7, and
 IMG_2026.png has no label.
 
 For each set, the table shows the accuracy and its 95% confidence interval (CI), which
-says how much the accuracy may vary by chance. The loss is in nats. The confidence is
+says how much the accuracy can vary by chance. The loss is in nats. The confidence is
 the mean probability of the predicted classes. If the confidence is above the accuracy,
 the network is overconfident. The expected calibration error (ECE) is the weighted
 average of the absolute difference between confidence and accuracy, over bins of
 predictions with similar confidence. The column `unsure` is the percentage of
 predictions that you should not rely on. The usual reasons are that the image does not
-look like the training images of the predicted class, or that another class is almost as
-probable.
+look like the training images of the predicted class, or that the two highest
+probabilities are close.
 """
 
 import os

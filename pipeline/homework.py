@@ -1,13 +1,13 @@
-"""Writes homework for a student: questions about the student's own network.
+"""Writes homework questions for a student.
 
 The student's id and a course code that the instructor chooses determine the seed of the
 network, the test image, the neurons and the numbers in the questions. Trains the
 network (about 10 s; nothing is recorded) and writes questions.md, answers.json and
 model.safetensors to outputs/homework/<course>/<id>/. The student types the answers into
 answers.json and submits the folder. Running the command again keeps the answers.
-check=true says which answers are missing or malformed, whether model.safetensors can be
-graded, and whether it was trained with the assigned settings. It does not say whether
-the answers are correct.
+check=true lists the missing and malformed answers, and says whether model.safetensors
+can be graded and was trained with the assigned settings. It does not say whether the
+answers are correct.
 """
 
 import os

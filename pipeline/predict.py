@@ -1,4 +1,4 @@
-"""Classifies images, and marks the predictions that you should not rely on.
+"""Classifies images and marks the predictions that are unsure.
 
 Reads outputs/train/ (or the network of run=<id> or model=<file>) and the images of
 images=: indices of test images, a file, or a folder. Images can have any size, and pen
@@ -89,7 +89,8 @@ def _indices(images: Any) -> str:  # noqa: ANN401
     """Return one index or several indices of test images as text for the setting."""
     try:
         several = [images] if getattr(images, "ndim", None) == 0 else [*images]
-        is_binary = isinstance(images, bytes | bytearray)  # iterated, it has integers
+        # Iterating over bytes yields integers.
+        is_binary = isinstance(images, bytes | bytearray)
         if is_binary or any(isinstance(each, bool) for each in several):
             raise TypeError
         return ",".join(str(index(each)) for each in several)

@@ -79,7 +79,7 @@ def pytest_ignore_collect(collection_path, config):
 
 @pytest.hookimpl(optionalhook=True)  # of pytest-xdist
 def pytest_xdist_make_scheduler(config, log):
-    """Distribute long tests one by one, but those of a file in SHARING together."""
+    """Distribute long tests one by one, but all tests of a file in SHARING together."""
     if config.option.markexpr != "fault":
         return None
     from xdist.scheduler import LoadScopeScheduling

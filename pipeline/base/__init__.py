@@ -1,7 +1,7 @@
-"""Helpers for all packages, which import only one another and `core`.
+"""Helpers for all packages. These modules import only one another and `core`.
 
 to print, show progress     terminal, progress
-to make text                text, tables, templates (Jinja)
+to format text              text, tables, templates (Jinja)
 to find and write files     paths, files, csv_files, tensors, results_folder, resources
 to run a command            process, locking, errors, git
 to compare code             source_code, software, fingerprint

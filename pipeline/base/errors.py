@@ -1,4 +1,4 @@
-"""Distinguishes user errors from errors in the program, and words their messages.
+"""Distinguishes user errors from errors in the program, and formats their messages.
 
 Code that opens a user's file turns an `OSError` into a `UserError`; see
 `base.files.reading`.
@@ -59,7 +59,7 @@ def remedy(error: Exception) -> str:
 
 
 def broken_rule(message: str) -> str:
-    """Reword a message of pydantic like our own, such as "must be a number"."""
+    """Rewrite a message of pydantic in our style, such as "must be a number"."""
     if message.startswith("Value error, "):  # our own message
         return message.removeprefix("Value error, ")
     rule = re.sub("'(\\w+)'", r"\1", message)  # 'local' or 'ray'

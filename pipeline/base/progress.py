@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 
 
-@cache  # so that the state of the generator is restored once
+@cache  # the import, and with it the restored state, happens only once
 def _rich() -> ModuleType:
     """Import Rich on demand: the import takes 25 ms, and --help does not need it.
 

@@ -17,13 +17,16 @@ from pipeline.base.csv_files import to_rows, write_csv
 from pipeline.base.files import reading, write_json
 from pipeline.base.metric_names import REQUIRED
 
-RESTORE = "restore the files of its training run, or train the network again"
+RESTORE = "restore the files of the training run, or train the network again"
 History = dict[str, list[float]]  # the metrics after each epoch, from 1, by name
 
 
 @dataclass(frozen=True)
 class RunFile:
-    """The content of `run.json`, which differs between equal training runs."""
+    """The content of `run.json`.
+
+    These values differ between training runs with the same fingerprint.
+    """
 
     # The id of the MLflow run; None if the training run was not recorded.
     run_id: Annotated[str, StringConstraints(pattern="^[0-9a-f]{32}$")] | None

@@ -22,7 +22,7 @@ CORE = ImportedCode(FOLDER)
 
 
 class OtherSoftware(UserError):
-    """A process could compute other results than the program that it works for.
+    """The results of a process could differ from those of the program it works for.
 
     The two differ in the code of `core` or in the version of PyTorch.
     """

@@ -1,7 +1,7 @@
-"""Hashes of source code, in which comments, docstrings and blank lines do not count.
+"""Hashes of source code without comments, docstrings and blank lines.
 
-Of a statement such as `raise UserError("text")`, only `raise UserError` counts, because
-results that exist do not depend on the texts of errors.
+Of a statement such as `raise UserError("text")`, only `raise UserError` is hashed,
+because existing results do not depend on error messages.
 
 The text is hashed, and not a syntax tree, because Python versions print trees
 differently.
@@ -49,7 +49,7 @@ class ImportedCode:
         return hashlib.sha256(hashes.encode()).hexdigest()
 
     def was_edited(self) -> bool:
-        """Return whether the files now contain other code."""
+        """Return whether the code in the files has changed."""
         sources = self._read()
         return sources != self._sources and _hashes(sources) != self.hashes
 

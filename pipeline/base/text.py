@@ -112,7 +112,7 @@ def short_repr(item: object, /, **values: object) -> str:
 
 
 def command_line(stage: str, *settings: str, **others: str | None) -> str:
-    """Return a command to type, with `settings` and each of `others` with a value."""
+    """Return a command with `settings`, and with each of `others` that has a value."""
     settings += tuple(f"{key}={value}" for key, value in others.items() if value)
     return shlex.join(["python", "-m", f"pipeline.{stage}", *settings])
 

@@ -1,7 +1,7 @@
 """The command line and the validated configuration of a stage.
 
 This is the only package that uses Hydra; only `hydra_internals` uses undocumented parts
-of Hydra. `arguments` makes a `Command` from the arguments, in these steps:
+of Hydra. `arguments` creates a `Command` from the arguments, in these steps:
 
 1. `flags` reads the flags, which select folders. `overrides` reads all other arguments,
    or the keywords of a call from Python, as `Given` settings and options of groups.
@@ -19,7 +19,7 @@ of Hydra. `arguments` makes a `Command` from the arguments, in these steps:
    keep combinations that break a bound; see `invalid_values` in `combinations`.
 
 `stages` runs a stage or a sweep with the `Command`. `command` defines the types of
-these steps, and `keywords` those of the keywords of calls. `default_values` contains
+these steps, and `keywords` the types of keyword arguments. `default_values` contains
 the defaults, and `names` the names of runs.
 """
 

@@ -1,4 +1,4 @@
-"""Makes a valid command from a command line, or from the keywords of a call.
+"""Creates a valid command from a command line, or from the keywords of a call.
 
 The docstring of `pipeline.cli` lists the steps.
 """

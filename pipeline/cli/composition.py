@@ -112,9 +112,10 @@ def _saved_sweep(
     *,
     is_sweep: bool,
 ) -> Given:
-    """Read the arguments of saved sweeps, such as +seed=1,2, except those of a user.
+    """Read the arguments of saved sweeps, such as +seed=1,2.
 
-    Those of later files count. If this is no sweep, only the keys are checked.
+    Arguments for the keys in `replaced`, which the user has set, are ignored. Arguments
+    in later files take precedence. Without a sweep, only the keys are checked.
 
     Raises:
         ConfigError: If arguments are invalid.

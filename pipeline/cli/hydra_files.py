@@ -34,7 +34,7 @@ class CheckedFiles(ConfigSource):
     """The YAML files of some folders; the first folder that has a file is used."""
 
     def __init__(self, flags: Flags) -> None:
-        """Read no file yet."""
+        """Create the source; `load_config` reads the files."""
         super().__init__(provider="", path=f"{self.scheme()}://")
         self.flags = flags
         self.loaded: dict[str, File] = {}  # by name, such as team/small

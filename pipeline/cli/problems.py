@@ -13,7 +13,7 @@ from pipeline.base.text import printable
 class WrongType(ConfigError):
     """A value that is missing, or whose type is wrong for its key, like hidden=abc.
 
-    A reference to another key that cannot be resolved, such as ${nokey}, counts, too.
+    A reference to another key that cannot be resolved, such as ${nokey}, is included.
     """
 
 

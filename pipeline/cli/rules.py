@@ -51,7 +51,7 @@ def _changed_settings(
     return {
         key: setting
         for key, setting in composition.settings.items()
-        # A value can differ after validation: the server null becomes a variable's.
+        # Validation can change a value: server=null becomes the URL in a variable.
         if key in values and default_values[key] not in (setting.value, values[key])
     }
 

@@ -29,13 +29,14 @@ Folder = str | os.PathLike[str] | None  # is given to a call from Python
 Function = TypeVar("Function", bound=Callable[..., object])
 # For a required key that a variable can replace: how its comment begins.
 REQUIRED = {"server": "required, unless MLFLOW_TRACKING_URI is the URL of a server"}
+# A part of a comment that is true only for some stages: "null (sync, ui): all runs".
+FOR_STAGES = re.compile(r"(\w+) \(([a-z, ]+)\)(: .*)")
 
 
 def stage(
     function: Callable[[Command[ConfigT]], object], schema: type[ConfigT]
 ) -> None:
     """Run the function of a stage; the name of `schema` determines the command."""
-    name = f"python -m pipeline.{schema.command_name()}"
     doc = sys.modules[function.__module__].__doc__ or ""
 
     def run() -> None:
@@ -44,7 +45,7 @@ def stage(
             flags = Flags()
             with suppress(ConfigError):  # the message refers to the help
                 flags, _ = read_flags(arguments)
-            print(help_text(name, doc, schema, flags), end="")
+            print(help_text(doc, schema, flags), end="")
             return
         from pipeline.cli.arguments import parse  # imports Hydra, which takes 0.1 s
 
@@ -60,16 +61,18 @@ def stage(
         else:
             function(command)
 
-    run_command(run, name=name)
+    run_command(run, name=f"python -m pipeline.{schema.command_name()}")
 
 
-def help_text(name: str, doc: str, schema: Schema, flags: Flags) -> str:
+def help_text(doc: str, schema: Schema, flags: Flags) -> str:
     """Return the docstring of a stage, the comments of its settings, and the groups.
 
     Raises:
         UserError: If conf/config.yaml cannot be read.
     """
     texts = Path(__file__).parent
+    stage_name = schema.command_name()
+    name = f"python -m pipeline.{stage_name}"
     template = (texts / "help.txt").read_text("utf-8")
     sweeps = (texts / "help_sweeps.txt").read_text("utf-8").format(name=name)
     paragraphs = [
@@ -84,16 +87,19 @@ def help_text(name: str, doc: str, schema: Schema, flags: Flags) -> str:
     return template.format(
         name=name,
         doc="\n\n".join(paragraphs),
-        settings=settings_help(schema.model_fields, schema.required),
+        settings=settings_help(stage_name, schema.model_fields, schema.required),
         groups="\n".join([title, *groups, "", ""]) if groups else "",
         sweeps=sweeps if schema.has_recorded_sweeps else "",
     )
 
 
-def settings_help(keys: Iterable[str], required: Container[str]) -> str:
+def settings_help(
+    stage_name: str, keys: Iterable[str], required: Container[str]
+) -> str:
     """Return lines with settings, and their defaults and comments in conf/config.yaml.
 
-    The comments of the keys in `required` begin with "required".
+    The comments of the keys in `required` begin with "required". The parts of comments
+    that are about other stages are left out.
 
     Raises:
         UserError: If conf/config.yaml cannot be read.
@@ -107,14 +113,25 @@ def settings_help(keys: Iterable[str], required: Container[str]) -> str:
             if key in required
             else text
         )
-        for key, value, text in lines
+        for key, value, comment in lines
         if key in keys
+        for text in [_of_stage(comment, stage_name)]
     }
     column = max(map(len, comments), default=0) + 4
     return "\n".join(
         wrap(text, indent=column, start=f"  {setting}".ljust(column))
         for setting, text in comments.items()
     )
+
+
+def _of_stage(comment: str, stage_name: str) -> str:
+    parts = list[str]()
+    for part in comment.split("; "):
+        if not (match := FOR_STAGES.fullmatch(part)):
+            parts.append(part)
+        elif stage_name in match[2].split(", "):
+            parts.append(f"{match[1]}{match[3]}")
+    return "; ".join(parts)
 
 
 def from_python(
@@ -166,7 +183,8 @@ def documented(
         if function.__module__ != "__main__" and function.__doc__:
             title = "Settings, with their defaults in conf/config.yaml (null is None):"
             with suppress(UserError):  # a call reports the error
-                listed = settings_help(settings.__annotations__, required)
+                stage_name = function.__module__.rpartition(".")[2]
+                listed = settings_help(stage_name, settings.__annotations__, required)
                 doc = cleandoc(function.__doc__)
                 function.__doc__ = f"{doc}\n\n{title}\n{listed}\n"
         return function

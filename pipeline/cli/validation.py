@@ -80,7 +80,7 @@ def valid_values(schema: type[ConfigT], values: Mapping[str, Any]) -> dict[str, 
 
 
 def _is_wrong_type(error: Mapping[str, Any], schema: type[ConfigT]) -> bool:
-    """Return whether a value is missing or has a wrong type; bounds do not count."""
+    """Return whether a value is missing or has a wrong type; bounds are not checked."""
     if error["type"] == "literal_error":
         allowed = get_args(schema.model_fields[error["loc"][0]].annotation)
         return type(error["input"]) not in map(type, allowed)

@@ -48,7 +48,7 @@ def read(path: Path) -> tuple[dict[str, Any], str | None]:
 
     Raises:
         ConfigError: If the file is not YAML, or contains more than settings. Each
-            problem gives the file.
+            message names the file.
     """
     try:
         text = read_utf8(displayed(path))

@@ -220,7 +220,7 @@ class Network(nn.Module):
 
     @torch.no_grad()
     def logits(self, images: Real[np.ndarray, "n 28 28"]) -> Float[Tensor, "n 10"]:
-        """Compute the logits of gray levels; softmax makes them probabilities.
+        """Compute the logits of gray levels; softmax gives probabilities.
 
         The images are not checked. The last bits depend on the number of threads.
         """

@@ -53,7 +53,8 @@ def _set_threads(number: int) -> None:
     """Set the number of threads of PyTorch for this Python thread only.
 
     `torch.set_num_threads` also sets the number with which other Python threads start
-    to use PyTorch. Two new threads read this number and restore it.
+    to use PyTorch. Therefore, one new thread reads this number before the call, and
+    another restores it afterward.
     """
     others: list[int] = []
     read = Thread(target=lambda: others.append(torch.get_num_threads()))

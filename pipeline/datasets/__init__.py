@@ -1,4 +1,4 @@
-"""Data sets of 28x28 images: download, IDX files, components, and a file for each."""
+"""Data sets of 28x28 images: download, IDX files, components, data files."""
 
 from pipeline.datasets.components import ClassComponents
 from pipeline.datasets.data_files import files_beside, read_manifest, read_summary

@@ -1,7 +1,7 @@
 """Finds data sets in the folder of all data sets: by name, by hash or by origin.
 
 A network records the hash of its data set, because the data set can have a
-different name on this machine. `prepare` makes a file that is missing.
+different name on this machine. `prepare` creates a file that is missing.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Makes the file of a data set, and the files next to it, from the source of images.
+"""Creates the file of a data set, and the files next to it, from the source of images.
 
 A folder with IDX files is imported as a data set, which then has a name. `loading`
 finds and verifies the file of a data set.

@@ -135,7 +135,7 @@ def preparing_command(name: str) -> str:
 
 
 def how_to_import(path: Path, origin: Mapping[str, str]) -> str:
-    """Explain how to make the file of an imported data set again, for messages.
+    """Explain how to create the file of an imported data set again, for messages.
 
     `origin` is the SHA-256 hash of each imported file by its name.
     """

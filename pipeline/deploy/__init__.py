@@ -2,7 +2,7 @@
 
 `integers` quantizes the network. `c_source` renders the C code from the templates in
 c/. `probes`, `checks`, `compilers` and `onnx_file` compare the implementations.
-`exported_network` makes all files of an export, `jobs` runs one export or several,
+`exported_network` creates all files of an export, `jobs` runs one export or several,
 `sizes` compares exports, and `export` is the command.
 """
 

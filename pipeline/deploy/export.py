@@ -52,7 +52,7 @@ def export(
     if "all" not in bits:
         numbers = [*dict.fromkeys(map(int, bits))]
     jobs = deploy.export_jobs(networks, numbers)
-    # The tracker is made before the exports, to reject a store that cannot be used.
+    # The tracker is created before the exports, to reject a store that cannot be used.
     tracker = tracking.new_tracker(
         store_dir(), server=cfg.server, experiment=cfg.recorded_in
     )

@@ -54,7 +54,7 @@ class ExportedNetwork:
 
 
 def export_quantized(model: QuantizedModel) -> ExportedNetwork:
-    """Make all files of a quantized network, and compare its implementations.
+    """Create all files of a quantized network, and compare its implementations.
 
     Raises:
         UserError: If the implementations differ, or a tool such as a compiler fails.

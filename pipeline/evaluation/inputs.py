@@ -1,7 +1,7 @@
 """Finds the images of predict and inspect: test images, files or arrays.
 
-`test_sets` finds the labeled images of evaluate. `preprocess_for` preprocesses those of
-all three commands.
+`test_sets` finds the labeled images of evaluate. `preprocess_for` preprocesses the
+images of all three commands.
 """
 
 import os
@@ -117,7 +117,7 @@ def images_from_array(array: Any) -> ImageSet:  # noqa: ANN401
         files=[f"image {row}" for row in range(len(pixels))],
         labels=[None] * len(pixels),
         images=pixels,
-        kind="ready",
+        kind="preprocessed",
     )
 
 

@@ -40,8 +40,8 @@ from pipeline.model import (
 MAX_PLOTTED_IMAGES = 60  # images that are plotted; only their steps are kept
 MAX_ROWS = 20  # images in one plot, so that a screen shows its whole width
 MAX_NAME_CHARACTERS = 36  # characters of the name of an image
-USUAL_FORM = """If an image does not look like a digit, or two digits are almost equally
-probable, look at the steps of the image in preprocessing.png. If they show anything
+USUAL_FORM = """If an image does not look like a digit, or the two highest probabilities
+are close, look at the steps of the image in preprocessing.png. If they show anything
 besides the digit, such as a second digit that touches it, crop the image. Otherwise,
 write the digit upright and in its usual form."""
 # Advice for each reason whose text contains no advice.

@@ -52,7 +52,7 @@ def find_test_set(name: str | None, *, dataset: Dataset, split: SplitName) -> Im
         text = f"all original images, {_size(pixels)}"
         return _from_arrays(name, pixels, labels, text, kind="raw")
     other = datasets.load(name, folder=dataset.file.path.parent)
-    return _test_set(name, other, kind="ready")
+    return _test_set(name, other, kind="preprocessed")
 
 
 def _test_set(name: str, dataset: Dataset, *, kind: Kind) -> ImageSet:

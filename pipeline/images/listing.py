@@ -29,9 +29,10 @@ NO_IMAGES = f"contains no images ({FORMAT_NAMES}): only subfolders 0 to 9 are se
 Labels = dict[Path, int | None]  # by file, in order; None if unknown
 # raw: images of any size, such as photographs. They are preprocessed like the images of
 #   the network's data set.
-# ready: images of 28x28 pixels in the form of MNIST, from another data set or Python.
+# preprocessed: images of 28x28 pixels in the form of MNIST, from another data set or
+#   Python.
 # own: images of the network's data set, which are the input of the network.
-Kind = Literal["raw", "ready", "own"]
+Kind = Literal["raw", "preprocessed", "own"]
 
 
 @dataclass(frozen=True, eq=False)  # arrays cannot be compared as a whole

@@ -56,7 +56,7 @@ def complete_sheet(levels: Levels, outside: Outside) -> Outside | None:
     sheet = ndimage.binary_fill_holes(sheet)
     for part in chain.from_iterable(_smooth_regions(light)):
         if (part & sheet).any() or np.concatenate(borders(part)).any():
-            continue  # the known part, or the table
+            continue  # known, or at the border, such as the table
         both = ndimage.binary_fill_holes(_joined(sheet, part))
         if edge_length(both, light):
             sheet = both
@@ -192,7 +192,7 @@ def _upper_edge(light: Light) -> Float[np.ndarray, " w"] | None:
     source_rows = rows + shifts.round().astype(int)[:, None]  # (slopes, rows, w)
     levels = light[
         source_rows.clip(0, height - 1), columns
-    ]  # lines of a slope are rows
+    ]  # lines with this slope become rows
     sums = np.pad(levels.cumsum(axis=1), ((0, 0), (1, 0), (0, 0)))
     means = (sums[:, size:] - sums[:, :-size]) / size  # of SHEET_WINDOW rows
     steps = means[:, size:] - means[:, :-size]

@@ -17,7 +17,7 @@ rules applies. The first rule that applies is the reason:
   unusual for a digit.
 - unlike: the image does not look like the training images of the predicted class, or it
   looks far more like the training images of another class.
-- close: another class is almost as probable as the predicted class.
+- close: the two highest probabilities are close.
 
 The rules *shadow*, *edge* and *cut off* do not apply to an image with a uniform border,
 such as a drawing; see `Scene`.

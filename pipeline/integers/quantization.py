@@ -100,7 +100,7 @@ def largest_sums(
 def fitting_shifts(
     largest: Int64[np.ndarray, " hidden"],
 ) -> UInt8[np.ndarray, " hidden"]:
-    """Return the smallest shifts with which the largest sums are at most 255."""
+    """Return the smallest shifts for which the largest sums are at most 255."""
     shifts = []
     for value in largest.tolist():
         n = 0

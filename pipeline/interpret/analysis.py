@@ -1,7 +1,7 @@
 """The analysis of a trained network: everything that `inspect` measures.
 
-This module only computes. `analysis_files` writes tables and plots, `tutorial` makes
-the text, and `page` makes the interactive page.
+This module only computes. `analysis_files` writes tables and plots, `tutorial` writes
+the text, and `page` writes the interactive page.
 """
 
 from collections.abc import Sequence

@@ -60,7 +60,7 @@ PARAMETERS = (
 
 
 def parse_neurons(text: str) -> list[str]:
-    """Split comma-separated names of neurons; upper and lower case are the same.
+    """Split comma-separated names of neurons; case is ignored.
 
     The text `all`, without other names, selects all neurons.
 

@@ -1,6 +1,7 @@
 """The histories of a training run: its weights and its metrics by epoch.
 
-They are in the folder of the trained network, which may be elsewhere without them.
+They are in the folder of the trained network. A network that was copied elsewhere may
+have no histories.
 """
 
 from dataclasses import dataclass

@@ -102,9 +102,9 @@ def _check_params(trained: NetworkFile, expected: Mapping[str, Any]) -> None:
     actual, wanted = differing_params(found, expected if found else {})
     if wanted:
         raise UserError(
-            f"{trained.path} was trained with {actual}, but conf/config.yaml has "
-            f"{wanted}: another command has replaced the network; run the same DVC "
-            "command with --force"
+            f"the network in {trained.path} was trained with {actual}, but "
+            f"conf/config.yaml has {wanted}: another command has replaced the network; "
+            "run the same DVC command with --force"
         )
 
 

@@ -1,8 +1,8 @@
 """Sweeps: many training runs under one parent run, and their report.
 
-These are the types, in the order in which a sweep makes them:
+These are the types, in the order in which a sweep creates them:
 
-type             made in             used in                 what it is
+type             created in          used in                 what it is
 `Job`            listing, search     all modules             a combination of values
 `RecordedSweep`  sweep               missing_jobs, children  earlier results
 `ReusableRuns`   sweep               sweep, missing_jobs     results of other runs
@@ -25,7 +25,7 @@ configuration, and the best network (`load_best`) is its network.
 recorded, and starts the workers. `missing_jobs` opens the run of the sweep, and adds
 the outcomes of all missing jobs to the plan: the executor trains them, `children`
 writes to the store, `progress` prints, and `report` writes the table and the plot, with
-the text of `report_text`. `naming` makes the id and the name of the sweep. `networks`
+the text of `report_text`. `naming` creates the id and the name of the sweep. `networks`
 reads a finished sweep for `export`.
 
 This package runs in the main process. A worker gets only the data set and the

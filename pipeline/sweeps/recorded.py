@@ -1,10 +1,10 @@
 """The training runs in the store that are results of jobs.
 
-`RecordedSweep` contains the earlier children of the same sweep. They count on any
-processor, so that a sweep stays finished if its store is moved to another machine.
-`ReusableRuns` contains all other runs. They count only on a processor of the executor,
-because only there would the job have the same results, and a new child of this sweep
-records them.
+`RecordedSweep` contains the earlier children of the same sweep. They are used
+on any processor, so that a sweep stays finished if its store is moved to another
+machine. `ReusableRuns` contains all other runs. They are used only on a processor of
+the executor, because only there would the job have the same results, and a new child of
+this sweep records them.
 
 These are the questions about a recorded run. Each includes the previous question:
 

@@ -21,7 +21,7 @@ NOTEBOOK = "notebook"  # the key of the answers that the notebook recorded
 MAX_PROBLEMS = 20  # unknown names in one file
 # A number in quotes, in the form that JSON gives numbers.
 QUOTED = re.compile(r"\s*-?\d+(\.\d+)?([eE][+-]?\d+)?\s*", re.ASCII)
-# Where some languages write a point between thousands: 4.000 can mean 4000.
+# Some languages separate thousands by this character: 4.000 can mean 4000.
 THOUSANDS = re.compile(r"\s*-?\d{1,3}\.\d{3}\s*", re.ASCII)
 CURLY = "\u201c\u201d\u201e\u2018\u2019\u00ab\u00bb"  # quotes of text programs
 DECIMAL_COMMA = re.compile(r"\d,\s*\d\Z")
@@ -59,7 +59,7 @@ class Answers:
 
 
 class _Decimal(float):
-    """A number with a point, and the text that was typed, such as 4.000."""
+    """A number with a decimal point, and the text that was typed, such as 4.000."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -164,7 +164,7 @@ def _number(value: object, *, whole: bool) -> float:
         raise ValueError(f"must be a number below 1e308, got {value}")
     text = value.text if isinstance(value, _Decimal) else ""
     if whole and THOUSANDS.fullmatch(text):
-        rule = "must be a whole number without a point, such as 4 or 4000"
+        rule = "must be a whole number without a decimal point, such as 4 or 4000"
         raise ValueError(f"{rule}, got {text.strip()}")
     return float(value)
 

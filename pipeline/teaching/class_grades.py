@@ -185,7 +185,7 @@ class ClassGrades(Roster):
         for before_possible, possible in sorted(maximums):
             if before_possible != possible:
                 maximum = f"from {before_possible:g} to {possible:g} points"
-                rule = "change it in your learning platform, too"
+                rule = "change it in your learning platform too"
                 found.append(f"the maximum changed {maximum}: {rule}")
         if other_set:
             number = counted(len(other_set), "student")
@@ -209,8 +209,8 @@ class ClassGrades(Roster):
         if len(self.graded) < len(last):
             found.append(
                 f"the last call graded {counted(len(last), 'submission')}, this call "
-                f"{len(self.graded)}: its files replace those of the last call, so "
-                "keep all submissions of a class in one folder"
+                f"graded only {len(self.graded)}, and its files replace those of the "
+                "last call: keep all submissions of a class in one folder"
             )
         if not last or not self.last.has_columns(self.columns):
             return found

@@ -43,9 +43,9 @@ NEAR_MEDIAN, NEAR_EPOCHS, NEAR_RATIO = 0.03, 2, 100
 # limit.
 MAX_ROUNDING = 0.00001
 # With at least this fraction of kept weights, a network is an edited copy. Only the
-# weights that changed in the last epoch count: the weights of a neuron that has become
-# dead are the same after each later epoch. If they counted, a student who forgot to set
-# the number of epochs would be suspected of editing weights.
+# weights that changed in the last epoch are compared: the weights of a neuron that has
+# become dead are the same after each later epoch. If they were included, a student who
+# forgot to set the number of epochs would be suspected of editing weights.
 MIN_KEPT = 0.5
 # The minimum accuracy of a submitted network, as a fraction of the accuracy of the
 # assigned network. Weights that were never trained make many answers 0 or equal. A
@@ -111,7 +111,7 @@ class Comparison:
     training: Training
     largest: float  # difference between corresponding weights or biases
     median: float  # of the differences that are not 0; 0 if there are none
-    kept: float  # the fraction of the weights that count for `MIN_KEPT`
+    kept: float  # the fraction of kept weights; see `MIN_KEPT`
 
 
 @dataclass(frozen=True)

@@ -113,7 +113,7 @@ def _write(variant: Variant, assignment: Assignment, folder: Path) -> None:
 
 
 def _check_network(path: Path, params: Mapping[str, Any]) -> None:
-    """Raise a UserError if a network's metadata is not that of the assigned network."""
+    """Raise a UserError if a network does not have the assigned network's metadata."""
     try:
         _, metadata = load_network(path, HomeworkMetadata)
     except UserError as error:
@@ -169,10 +169,10 @@ def _print_other_torch(torch: str) -> None:
     """Print a notice if a network records a version that is not installed now."""
     if torch and torch != pytorch():
         notice = (
-            f"{MODEL_FILE} was trained with PyTorch {torch}, but {pytorch()} is "
-            f"installed now: if your instructor specified {pytorch()}, rename the "
-            f"homework folder and {WITHOUT_CHECK}; compute the answers again with the "
-            "new network"
+            f"the network in {MODEL_FILE} was trained with PyTorch {torch}, but "
+            f"{pytorch()} is installed now: if your instructor specified {pytorch()}, "
+            f"rename the homework folder and {WITHOUT_CHECK}; compute the answers "
+            "again with the new network"
         )
         say(wrap(notice, indent=0))
 
@@ -184,8 +184,8 @@ def _check_params(
     actual, wanted = differing_params(recorded, params)
     if wanted:
         raise UserError(
-            f"{displayed(path)} was trained with {actual}, but this homework needs "
-            f"{wanted}: {MOVE_AWAY}"
+            f"the network in {displayed(path)} was trained with {actual}, but this "
+            f"homework needs {wanted}: {MOVE_AWAY}"
         )
 
 

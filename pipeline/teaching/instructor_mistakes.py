@@ -36,7 +36,7 @@ def other_settings_notice(assignment: Assignment, entries: Sequence[Submission])
 
 
 def other_pytorch_notice(entries: Sequence[Submission]) -> list[str]:
-    """Return a message if most networks record the same other version of PyTorch."""
+    """Return a message if most networks record a PyTorch that is not installed here."""
     found = Counter(entry.other_torch for entry in entries)
     total = counted(len(entries), "network")
     return [

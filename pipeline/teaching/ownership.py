@@ -1,7 +1,7 @@
 """Decides which student a submission belongs to, with these rules in this order.
 
-1. `with_owners`, before the grading: a submission whose name contains the learning
-   platform's number of a listed student, or is the name of exactly one listed student,
+1. `with_owners`, before the grading: a submission whose name contains a listed
+   student's number on the platform, or is the name of exactly one listed student,
    belongs to this student. It is rejected if its id is that of another student in the
    list. `with_submitted_ids` finds the id that each student used in the student's
    submission.
@@ -201,7 +201,7 @@ class Roster:
     @property
     def absent(self) -> dict[str, str]:
         """The listed students without a line of their own, and why."""
-        entries = [*self.problems, *self.graded]  # the last entry of an owner counts
+        entries = [*self.problems, *self.graded]  # an owner's last entry is used
         others = {entry.owner: entry.to_owner for entry in entries}
         absent = {*self.listed} - {entry.student for entry in self.entries}
         return {student: others.get(student, MISSING) for student in sorted(absent)}

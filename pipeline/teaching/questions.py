@@ -359,7 +359,10 @@ class Misclassified(Question):
                 "This is the opposite: the number of images with another label that "
                 "the network classifies as this class.",
             ),
-            Mistake(wrong.sum(), "This is the number of mistakes for all ten classes."),
+            Mistake(
+                wrong.sum(),
+                "This is the number of wrong predictions for all ten classes.",
+            ),
         ]
 
 
@@ -495,7 +498,7 @@ class ScaledLayer(Question):
             ),
             Mistake(
                 self._highest(weights_only),
-                "The biases are multiplied by the factor, too.",
+                "The biases are multiplied by the factor too.",
                 0.5,
             ),
         ]

@@ -43,7 +43,7 @@ OLD = "graded before the questions changed"
 NUMBER_OF = re.compile(r"\*\*(\d{1,2})\. `(\w+)`\*\*")  # of a question in questions.md
 TITLE = re.compile("# Homework of `([^`]*)`")  # the beginning of questions.md
 MOODLE = "_assignsubmission_"  # in folder names, after the student's name
-# The learning platform's number of a student in the name of a submission, such as
+# The student's number on the platform in the name of a submission, such as
 # Ana Ruiz_501_assignsubmission_file_ of Moodle and ruizana_LATE_501_9001_hw.zip of
 # Canvas. Students can choose only what follows, because Canvas removes such numbers
 # from the names of students.
@@ -355,7 +355,7 @@ def _read_network(
             network, metadata = load_network(path, HomeworkMetadata)
         except UserError as error:
             problem = str(error).replace(str(path), MODEL_FILE)
-            if NOT_READABLE in problem:  # such as a part of the file
+            if NOT_READABLE in problem:  # for example, it is truncated
                 problem = DAMAGED
             raise UserError(problem) from None
     tensors = snapshot(network)

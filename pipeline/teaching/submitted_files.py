@@ -55,7 +55,7 @@ DAMAGED: tuple[type[Exception], ...] = (
     EOFError,
     OSError,
     OverflowError,
-    RuntimeError,  # NotImplementedError, too
+    RuntimeError,  # includes NotImplementedError
     ValueError,
 )
 

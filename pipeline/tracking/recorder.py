@@ -242,7 +242,7 @@ def _end(run: "Run", status: Status, error: str | None) -> str:
             finally:  # before this process waits for the store's lock
                 Path(run.lock.lock_file).unlink(missing_ok=True)
                 run.lock.release()
-            if status != Status.FINISHED:  # its incomplete children were killed, too
+            if status != Status.FINISHED:  # its incomplete children were killed too
                 failed = f"killed runs could not be marked {Status.KILLED}"
                 with store_lock(client.store):
                     client.mark_killed_runs()

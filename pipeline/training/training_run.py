@@ -1,6 +1,6 @@
 """A training run that has ended: its metadata, epochs and scores.
 
-A single training run and the worker of a sweep make the same object with
+A single training run and the worker of a sweep create the same object with
 `TrainingRun.of`; `training_files` writes and reads it. The fields of a `TrainingRun`
 contain no PyTorch objects, so a worker can send it to another machine. It does not
 depend on where it was trained or is recorded.

@@ -35,6 +35,8 @@ from pipeline.cli.schema import EvaluateConfig, TrainConfig
 from pipeline.cli.stages import from_python, help_text
 from pipeline.cli.validation import validate
 from pipeline.cli.yaml_files import read
+from pipeline.train import sweep
+from pipeline.ui import ui
 
 STAGES = {stage: getattr(cli, f"{stage.title()}Config") for stage in __main__.STAGES}
 
@@ -95,7 +97,7 @@ def test_an_invalid_folder_of_outputs_is_reported_in_the_same_line_by_each_stage
 def test_help_has_each_setting_with_its_default_and_fits_80_columns(stage):
     module = importlib.import_module(f"pipeline.{stage}")
     name = f"python -m pipeline.{stage}"
-    text = help_text(name, module.__doc__, STAGES[stage], Flags())
+    text = help_text(module.__doc__, STAGES[stage], Flags())
     assert text.startswith(
         f"{name} [key=value ...]\n\n{module.__doc__.splitlines()[0]}"
     )
@@ -109,6 +111,24 @@ def test_help_has_each_setting_with_its_default_and_fits_80_columns(stage):
     saved_sweeps = "\n  experiment: hidden_sizes, learning_rates, search\n"
     assert (saved_sweeps in text) == (stage == "train")
     assert max(map(len, text.splitlines())) <= 80
+
+
+def test_the_help_of_a_stage_explains_a_setting_for_this_stage_only():
+    network, all_runs = "the network in outputs/train/", "all runs"
+    train, grade = "train all combinations again", "grade all submissions again"
+    comments = {
+        "run": dict.fromkeys(["evaluate", "predict", "inspect", "export"], network)
+        | {"sync": all_runs, "ui": all_runs},
+        "again": {"train": train, "grade": grade},
+    }
+    for stage, schema in STAGES.items():
+        text = " ".join(help_text("", schema, Flags()).split())
+        for key, texts in comments.items():
+            shown = {x for x in texts.values() if f": {x}" in text}
+            assert shown == ({texts[stage]} if key in schema.model_fields else set())
+        assert "(sync, ui)" not in text and "(train)" not in text
+    for function, shown in ((ui, all_runs), (sweep, train)):
+        assert f": {shown}" in " ".join(function.__doc__.split())
 
 
 def test_help_names_a_file_that_cannot_be_read_as_other_commands_do(
@@ -125,7 +145,7 @@ def test_help_names_a_file_that_cannot_be_read_as_other_commands_do(
         return str(error.value)
 
     def both_messages():
-        given = "python -m pipeline.train", "", TrainConfig, Flags()
+        given = "", TrainConfig, Flags()
         return {message(help_text, *given), message(read, file)}
 
     missing = "conf/config.yaml cannot be read: No such file or directory"

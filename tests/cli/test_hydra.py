@@ -175,7 +175,7 @@ def names(*arguments):
 
 def test_help_lists_the_options_of_all_groups(conf):
     flags, _ = read_flags(["--help", "--config-dir", "mine"])
-    lines = help_text("a command", "", cli.PredictConfig, flags).splitlines()
+    lines = help_text("", cli.PredictConfig, flags).splitlines()
     start = lines.index("Config groups; group=option selects a file of a group:")
     assert lines[start + 1] == "  other: late, seed"
     team = "  team: empty, large, mark, nopackage, small, sub/deep, sub/nopackage, wide"

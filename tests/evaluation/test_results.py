@@ -9,7 +9,7 @@ import torch
 from pipeline import datasets
 from pipeline.core.dataset import LabeledImages
 from pipeline.evaluation import Predictions, classify, preprocess_for, scores
-from pipeline.evaluation.result_files import mistakes, plot_mistakes
+from pipeline.evaluation.result_files import plot_wrong_predictions, wrong_predictions
 from pipeline.evaluation.sentences import (
     count_unsure,
     describe_prediction,
@@ -44,7 +44,7 @@ def test_calibration_error_is_the_mean_distance_between_confidence_and_accuracy(
     assert scores.calibration_error(bins) == pytest.approx(expected)
 
 
-def test_the_worst_classes_confusions_and_mistakes_are_described():
+def test_the_worst_classes_confusions_and_wrong_predictions_are_described():
     labels = np.array([0, 0, 0, 1, 1, 2, 3, 3, 3, 3, 4], np.uint8)
     predicted = [0, 9, 9, 1, 8, 2, 3, 3, 3, 2, 5]
     confidence = [0.99, 0.5, 0.6, 0.99, 0.9, 0.99, 0.99, 0.99, 0.99, 0.8, 0.7]
@@ -70,26 +70,33 @@ def test_the_worst_classes_confusions_and_mistakes_are_described():
     ]
     # The label is not t-shirt/top, its name in the network's data set.
     assert describe_prediction(result, 1).endswith(", but the label is 0.")
-    captions = [caption for caption, _ in mistakes(result)]
+    captions = [caption for caption, _ in wrong_predictions(result)]
     first, second, *others = captions  # the most confident ones first
     bag = "predicted: bag\nconfidence: 90.0%\nlabel: 1\n"  # named by both data sets
     assert first == f"{bag}few 4\ufffd.png" and len(others) == 3
     assert second.startswith("predicted: pullover\nconfidence: 80.0%\nlabel: 3\n")
     stored = replace(preprocessed, source=replace(source, images=images))
-    caption, _ = mistakes(replace(result, preprocessed=stored))[0]
+    caption, _ = wrong_predictions(replace(result, preprocessed=stored))[0]
     assert caption == f"{bag}image 4"
     right = replace(result, logits=torch.eye(10)[labels.tolist()])
     assert len(describe_result(right)) == 2
-    assert plot_mistakes(right).height < 50  # only a title
+    assert plot_wrong_predictions(right).height < 50  # only a title
 
 
 def test_a_set_in_which_an_image_has_no_label_is_not_scored():
     images = np.zeros((3, 28, 28), np.uint8)
-    source = ImageSet("few", "", ["a", "b", "c"], [1, None, None], images, "ready")
+    source = ImageSet(
+        "few", "", ["a", "b", "c"], [1, None, None], images, "preprocessed"
+    )
     preprocessed = PreprocessedImages(source, images, [""] * 3, (), how="")
     spec = datasets.spec("mnist")
     result = Predictions(preprocessed, spec, torch.zeros(3, 10), [None] * 3)
-    for function in (scores.score, scores.confusion, mistakes, describe_result):
+    for function in (
+        scores.score,
+        scores.confusion,
+        wrong_predictions,
+        describe_result,
+    ):
         with pytest.raises(ValueError, match="few cannot be scored: 2 images without"):
             function(result)
 
@@ -100,7 +107,7 @@ def test_without_a_detector_only_preprocessing_makes_a_prediction_unsure(
     save_network(tmp_path / "model.safetensors", new_network(5))
     trained = load_trained_network(tmp_path / "model.safetensors")
     images = few.val.images[:3]
-    source = ImageSet("few", "", ["a", "b", "c"], [None] * 3, images, "ready")
+    source = ImageSet("few", "", ["a", "b", "c"], [None] * 3, images, "preprocessed")
     preprocessed = PreprocessedImages(
         source, images, ["", "several", "blank"], (), how=""
     )
@@ -140,7 +147,7 @@ def test_without_a_detector_a_set_is_judged_if_all_its_images_are_blank(
     save_network(tmp_path / "model.safetensors", new_network(5))
     trained = load_trained_network(tmp_path / "model.safetensors")
     images = np.zeros((3, 28, 28), np.uint8)
-    source = ImageSet("blank", "", ["a", "b", "c"], [0, 1, 2], images, "ready")
+    source = ImageSet("blank", "", ["a", "b", "c"], [0, 1, 2], images, "preprocessed")
     detector = load_detector(trained, folder=tmp_path)
     for findings, unsure in (["blank"] * 3, 1.0), (["blank", "blank", ""], None):
         preprocessed = PreprocessedImages(source, images, findings, (), how="")
@@ -177,7 +184,7 @@ def test_training_evaluation_and_the_page_count_blank_images_alike(
 def test_precision_recall_and_f1_are_those_of_scikit_learn(trained, detector, few):
     from sklearn import metrics as sklearn  # slow: for this test only
 
-    source = ImageSet("few", "", [""] * 200, [], few.val.images[:200], "ready")
+    source = ImageSet("few", "", [""] * 200, [], few.val.images[:200], "preprocessed")
     labels = (few.val.labels[:200] % 9).tolist()  # 9 is never a label
     preprocessed = preprocess_images(replace(source, labels=labels), as_mnist=False)
     predictions = classify(preprocessed, trained, detector)

@@ -70,5 +70,5 @@ def test_a_file_is_straightened_after_all_other_steps(mnist, tmp_path, as_mnist)
 
 def test_an_ordinary_network_gets_upright_images_as_they_are_stored(upright):
     source = find_test_set("mnist_upright", dataset=upright, split="exercise")
-    preprocessed = preprocess_for(MNIST, replace(source, kind="ready"))
+    preprocessed = preprocess_for(MNIST, replace(source, kind="preprocessed"))
     np.testing.assert_array_equal(preprocessed.images, upright.test.images)

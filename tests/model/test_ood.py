@@ -53,7 +53,7 @@ def test_an_unsure_prediction_has_its_reason(detector, few):
     unsure = detector.reasons(images, logits)
     reasons = [found or why for found, why in zip(findings, unsure, strict=True)]
     assert reasons == ["", "close", "several", "unlike", "blank", "unusual"]
-    source = ImageSet("six", "", [""] * 6, [None] * 6, images, "ready")
+    source = ImageSet("six", "", [""] * 6, [None] * 6, images, "preprocessed")
     preprocessed = PreprocessedImages(source, images, findings, (), how="")
     spec = datasets.spec("fashion_mnist")
     predictions = Predictions(preprocessed, spec, logits, [*reasons, None])

@@ -1,4 +1,4 @@
-"""Sweeps whose main process is that of the tests, and the runs that they record."""
+"""Sweeps whose main process runs the tests, and the runs that they record."""
 
 from dataclasses import dataclass
 

@@ -47,7 +47,7 @@ def test_a_plain_number_in_quotes_is_read_as_the_number(typed):
 def test_a_point_that_may_separate_thousands_is_malformed_in_a_whole_number(typed):
     text = f'{{"id": "a", "answers": {{"parameters": {typed}, "logit": {typed}}}}}'
     answers, number = read_answers(text.encode()), typed.strip('" ')
-    rule = "must be a whole number without a point, such as 4 or 4000"
+    rule = "must be a whole number without a decimal point, such as 4 or 4000"
     assert answers.problems == {"parameters": f"{rule}, got {number}"}
     assert answers.numbers == {"logit": float(number)}
 

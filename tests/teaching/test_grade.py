@@ -211,7 +211,7 @@ def without_a_neuron(network, noise=0.0):
 
 
 def chaotic(network):
-    """Return a copy with differences as without AVX2: about those of an epoch."""
+    """Return a copy with differences as without AVX2: about a change of one epoch."""
     rng = np.random.default_rng(2)
     changed = {
         name: x + (0.007 * rng.laplace(size=x.shape)).astype("f4")
@@ -1075,7 +1075,7 @@ def test_points_that_changed_without_the_questions_are_listed(
     shutil.rmtree(place / "gus")
     shutil.rmtree(place / "eva")
     (fewer,) = grade_all(students=students).changes
-    text = "the last call graded 3 submissions, this call 1: its files replace those of"
+    text = "the last call graded 3 submissions, this call graded only 1, and its files"
     assert fewer.startswith(text)
     capsys.readouterr()
     (outputs / GRADES / "grades.csv").write_text("id;points\nana;3,5\n")  # edited
@@ -1200,7 +1200,7 @@ def test_a_teacher_in_the_list_does_not_need_attention(
     grades = grade_all(students=path)
     assert not grades.needs_attention
     shown = page(outputs)
-    assert "Nothing: every submission" in shown
+    assert "Nothing needs attention: every submission" in shown
     assert "<p>list.csv: ignored 1 line without an id.</p>" in shown
     path.write_text("First name,Last name,ID number\nAna,Ruiz,a1\nKim,Li,k1\n")
     assert grade_all(students=path).needs_attention
@@ -1421,7 +1421,8 @@ def test_the_page_distinguishes_denied_answers_from_wrong_answers(
     marks = re.findall(r'<td class="mark denied" [^>]*>(.)</td>', shown)
     assert sorted(marks) == sorted(TIMES * (2 * denied - 1) + "\N{EN DASH}")
     assert shown.count(f"<td>{TIMES}</td>") == 2 * denied  # below the table
-    assert shown.count(f"“{TIMES}” means: no points, because the network is not") == 2
+    legend = f"“{TIMES}” marks an answer that gets no points because the network is not"
+    assert shown.count(legend) == 3
     bars = re.findall(r'<span class="denied" style="flex: (\d)"', shown)
     assert bars == ["2"] * denied
     assert f"({TIMES}): no points, and not counted in the percentages" in shown
@@ -1688,7 +1689,7 @@ def test_an_added_question_is_graded_and_changed_points_are_listed(
     assert grades.entries[0].grade.points == points
     assert grades.notices == [
         f"the maximum changed from {points - 1} to {points} points: change it in your "
-        "learning platform, too",
+        "learning platform too",
         "added and removed questions changed the points of 1 student: "
         f"ana {points - 1} -> {points}",
         "points of the other questions changed for 0 students",

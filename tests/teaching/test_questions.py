@@ -529,7 +529,7 @@ def test_no_constant_gets_points_from_more_than_a_few_students(question, class_i
         solution = question.solution(inputs)
         mistakes = [each.value for each in solution.mistakes if each.points]
         accepted.append(np.array(solution.correct + mistakes))
-    # If a constant is accepted, the upper end of an accepted interval is, too.
+    # If a constant is accepted, the upper end of an accepted interval is too.
     constants = np.concatenate(accepted) + 0.999 * question.tolerance
     points = [
         (np.abs(constants[:, None] - values) <= question.tolerance).any(axis=1)

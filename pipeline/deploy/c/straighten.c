@@ -15,7 +15,7 @@
 #define ONE 1024L            /* a slant of 1, which is 45 degrees */
 #define MEAN_SLANT (-113)    /* of MNIST's training images, which lean to the right */
 #define PARTS 16             /* parts of a row, the unit of distances from the center */
-#define FRACTIONS 256        /* of a column, the steps of the interpolation */
+#define FRACTIONS 256        /* steps per column in the interpolation */
 #define MARGIN 32            /* columns; more than a row can move */
 #define COLUMN (ONE * PARTS) /* a column, in the units in which rows move */
 
@@ -25,7 +25,7 @@
 static void move_row(uint8_t row[SIDE], uint32_t start)
 {
     const int16_t first = (int16_t)(start / COLUMN) - MARGIN;
-    /* The share of the right pixel, of FRACTIONS. */
+    /* The weight of the right pixel, in units of 1 / FRACTIONS. */
     const uint32_t share = start % COLUMN / (COLUMN / FRACTIONS);
     uint8_t old[SIDE + 1] = {0};
     int16_t x;

@@ -14,7 +14,7 @@ There are two kinds of page. epoch_page.html and bit_width_page.html extend page
 
 A good order to read the scripts:
 
-- page.js starts the page: it reads the data, makes the networks, and builds the parts
+- page.js starts the page: it reads the data, creates the networks, and builds the parts
   of the page, in the order in which the parts are updated.
 - model.js contains `model`, the loaded data, and `state`, the selection of the user.
   Only the function `change` changes `state`. It then updates all parts.

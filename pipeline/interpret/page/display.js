@@ -6,7 +6,7 @@ export const WHITE = 255; // the highest gray level
 
 export const $ = (id) => document.getElementById(id);
 
-// Return a function that makes elements of HTML, or of SVG.
+// Return a function that creates elements of HTML, or of SVG.
 const elementsOf = (namespace) => (tag, attributes = {}, ...children) => {
   const result = document.createElementNS(namespace, tag);
   for (const [name, value] of Object.entries(attributes)) {

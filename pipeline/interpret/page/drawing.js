@@ -1,4 +1,4 @@
-// Makes an image of a drawing, as in pipeline/images/: stray strokes are ignored, and
+// Converts a drawing to an image, as in pipeline/images/: stray strokes are ignored, and
 // all other strokes are scaled, centered, straightened and checked. This module does not
 // change the page.
 //

@@ -14,7 +14,7 @@ import { BIAS, PIXELS, readColors, signed } from "display.js";
  * @property {Detector} detector  checks predictions of `trained`; null if there is none
  * @property {boolean} hasEarlierEpochs  whether `networks` has earlier epochs
  *
- * @typedef {object} Tensors  each row by row; select_data in rendering.py makes them
+ * @typedef {object} Tensors  each row by row; select_data in rendering.py returns them
  * @property layer_1.weight  (hidden, 784), after the last epoch
  * @property layer_1.bias  (hidden)
  * @property layer_2.weight  (10, hidden)

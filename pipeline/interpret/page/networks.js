@@ -104,7 +104,8 @@ export class FloatNetwork extends TwoLayers {
 
   // The rows from the sum of a hidden neuron to its output.
   steps(total) {
-    return [[total > 0 ? "ReLU keeps a positive sum" : "ReLU sets it to 0",
+    return [[
+      total > 0 ? "ReLU keeps a positive sum" : "ReLU replaces a negative sum with 0",
       Math.max(total, 0)]];
   }
 
@@ -164,7 +165,7 @@ export class IntegerNetwork extends TwoLayers {
   format(value) { return number(value, 0); }
 
   steps(total, neuron) {
-    if (total <= 0) return [["ReLU sets it to 0", 0]];
+    if (total <= 0) return [["ReLU replaces a negative sum with 0", 0]];
     const shift = this.shifts[neuron], half = this.half(neuron);
     const shifted = this.shifted(total, neuron);
     return [

@@ -1,4 +1,4 @@
-// Starts the page: reads the data, makes the networks and builds the parts. A part can
+// Starts the page: reads the data, creates the networks and builds the parts. A part can
 // have a method `build`, which runs once, and a method `update`, which shows the state.
 
 import { connections } from "connections.js";

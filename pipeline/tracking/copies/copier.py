@@ -4,7 +4,7 @@ Runs in the copying process; `runs_in_order` and `describe_failed` also run in t
 process.
 
 The copying process is a helper process. It can be the recording process, in a second
-thread. The main process imports this module, too. Therefore, functions import
+thread. The main process imports this module too. Therefore, functions import
 `server`, which imports MLflow, only when they are called.
 """
 
