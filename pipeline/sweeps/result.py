@@ -70,7 +70,7 @@ class SweepResult:
     def rows(self) -> list[dict[str, Any]]:
         """Return a row for each training run, in the order of the jobs.
 
-        A row has the options of groups, the data set, the hyperparameters, all metrics
+        A row has the options of groups, the hyperparameters, the data set, all metrics
         of metrics.json, the number of parameters, the seconds of all epochs, and the
         status and the id of the run. If the training run failed, `error` says why, and
         the metrics, the number of parameters and the seconds are None.
