@@ -15,6 +15,7 @@ from pipeline.base.paths import data_dir
 from pipeline.base.student_ids import course_code, student_id
 from pipeline.base.text import printable
 from pipeline.base.urls import experiment_variable, server_url
+from pipeline.cli.keywords import ExecutorName
 from pipeline.core.hyperparameters import HyperparameterFields, Hyperparameters, Seed
 
 # The MLflow experiment without experiment_name and MLFLOW_EXPERIMENT_NAME.
@@ -98,7 +99,7 @@ class CommonTrainConfig(RecordedConfig):
     run_name: Name | None
     experiment_name: Name | None
     workers: int | None = Field(ge=1)
-    executor: Literal["local", "ray"]
+    executor: ExecutorName
     again: bool
     trials: int | None = Field(ge=1)
 

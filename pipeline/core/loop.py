@@ -25,7 +25,7 @@ from pipeline.core.metrics import agreement, cross_entropy, predicted
 from pipeline.core.network import Network, snapshot
 from pipeline.core.optimizer import Optimizer, new_optimizer
 
-# The `levels` and the one-hot labels of a batch; see `Network.columns`.
+# The `levels` and the one-hot labels of a batch; see `Network.gradients`.
 Batch = tuple[Float[Tensor, "batch 784"], Float[Tensor, "10 batch"]]
 
 

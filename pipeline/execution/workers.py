@@ -29,7 +29,7 @@ def new_executor(
     """Return an executor, which starts its workers in a `with` block.
 
     Args:
-        kind: "local" for this machine, or "ray" for the cluster at RAY_ADDRESS.
+        kind: "ray" for the cluster at RAY_ADDRESS; otherwise, this machine.
         workers: The number of local workers; None for as many as the machine can run.
         tasks: The expected number of tasks. With 0, no cluster is needed, and a local
             process is started only if there is a task after all.
@@ -41,17 +41,13 @@ def new_executor(
     """
     if not tasks:
         return LocalExecutor(1)  # starts no process yet
-    match kind:
-        case "ray":
-            return _ray_executor()
-        case "local":
-            free = max(0, free_memory() - DRIVER_BYTES)
-            workers = choose_workers(
-                requested=workers, tasks=tasks, task_bytes=task_bytes, free=free
-            )
-            return LocalExecutor(workers, modules=modules)
-        case _:
-            raise ValueError(f"there is no executor {kind!r}")
+    if kind == "ray":
+        return _ray_executor()
+    free = max(0, free_memory() - DRIVER_BYTES)
+    workers = choose_workers(
+        requested=workers, tasks=tasks, task_bytes=task_bytes, free=free
+    )
+    return LocalExecutor(workers, modules=modules)
 
 
 def check_executor(kind: str) -> None:
@@ -70,7 +66,7 @@ def known_processors(kind: str) -> frozenset[str]:
 
     The result is empty for a cluster, whose nodes are not known before the connection.
     """
-    return local_processors() if kind == "local" else frozenset()
+    return frozenset() if kind == "ray" else local_processors()
 
 
 def choose_workers(

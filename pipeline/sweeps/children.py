@@ -147,7 +147,7 @@ class Children:
             message = self._reject_damaged(run, error)
             raise UserError(f"{message}: the same command trains it again") from None
         shown = shown_epochs(training.epochs, training.hyperparameters.epochs)
-        with exported_model(training, run.network_path) as model:
+        with exported_model(self.run, training, run.network_path) as model:
             self.run.submit(_log_best, run.run_id, shown, model)
 
     def record_failure(self, job: Job, error: str, traceback: str = "") -> Outcome:

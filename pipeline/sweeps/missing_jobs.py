@@ -111,7 +111,7 @@ def _train(
 
         for result in executor.run(train_unrecorded, tasks()):
             recorder.record(result)
-    done = f"{plan.ended:,} of {plan.size:,} training runs"
+    done = f"{plan.ended:,} of {plan.total:,} training runs"
     remedy = RESUME if sweep.tracker.is_recorded else AGAIN
     interrupt.check(f"stopped after {done}: {remedy}")
 

@@ -39,7 +39,7 @@ class Plan:
         return ()
 
     @property
-    def size(self) -> int:
+    def total(self) -> int:
         """The number of jobs, including the jobs that `suggest` will yield."""
         return len(self._jobs) + len(self.upcoming)
 

@@ -69,7 +69,7 @@ def train_sweep(
     ) as sweep:
         for outcome in sweep.plan.outcomes:
             sweep.on_result(outcome)
-        if sweep.recorded.is_finished and sweep.plan.ended == sweep.plan.size:
+        if sweep.recorded.is_finished and sweep.plan.ended == sweep.plan.total:
             return _show_finished(sweep)
         return _start_workers(sweep)
 

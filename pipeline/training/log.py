@@ -257,14 +257,18 @@ def log_files(run: "Run", paths: Sequence[Path]) -> None:
 
 def submit_model(run: OpenRun, training: "TrainingRun", path: Path) -> None:
     """Export the network in a file, and submit it as a model."""
-    with exported_model(training, path) as model:
+    with exported_model(run, training, path) as model:
         run.submit(log_model, model)
-        run.wait()  # the recording process reads the program before it is removed
 
 
 @contextmanager
-def exported_model(training: "TrainingRun", path: Path) -> Iterator[ModelData]:
-    """Export the network in a file, and yield the data of its model."""
+def exported_model(
+    run: OpenRun, training: "TrainingRun", path: Path
+) -> Iterator[ModelData]:
+    """Export the network in a file, and yield the data of its model.
+
+    The program is removed when the run has recorded what the block submits.
+    """
     from pipeline.training.program import export_network  # imports PyTorch
 
     last, metadata = training.last, training.metadata
@@ -276,6 +280,7 @@ def exported_model(training: "TrainingRun", path: Path) -> Iterator[ModelData]:
         exported = Path(folder, "model.pt2")
         export_network(path, exported, hidden=training.hyperparameters.hidden)
         yield ModelData(path, exported, metrics, metadata.dataset, metadata.data_sha256)
+        run.wait()
 
 
 def log_model(run: "Run", model: ModelData) -> None:
