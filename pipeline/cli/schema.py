@@ -85,10 +85,12 @@ class RecordedConfig(StageConfig):
     def recorded_in(self) -> str | None:
         """The MLflow experiment of new runs; None with tracking=none.
 
-        Only `Tracker` tests whether it is None: see `Tracker.is_recorded`.
+        Only `tracker.py` tests whether it is None: see `Tracker.is_recorded`.
         """
-        experiment = experiment_variable() or UNNAMED_EXPERIMENT
-        return None if self.tracking == "none" else experiment
+        return None if self.tracking == "none" else self._experiment()
+
+    def _experiment(self) -> str:
+        return experiment_variable() or UNNAMED_EXPERIMENT
 
 
 class CommonTrainConfig(RecordedConfig):
@@ -101,11 +103,8 @@ class CommonTrainConfig(RecordedConfig):
     again: bool
     trials: int | None = Field(ge=1)
 
-    @property
-    def recorded_in(self) -> str | None:
-        """The MLflow experiment of new runs; None if runs are not recorded."""
-        unnamed = super().recorded_in
-        return unnamed and (self.experiment_name or unnamed)
+    def _experiment(self) -> str:
+        return self.experiment_name or super()._experiment()
 
 
 class TrainConfig(CommonTrainConfig, DataConfig, HyperparameterFields):

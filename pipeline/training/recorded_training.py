@@ -23,7 +23,7 @@ from pipeline.core.epoch import Epoch
 from pipeline.core.loop import TrainingState, fit
 from pipeline.execution.interrupt import delayed_interrupt
 from pipeline.model.trained_network import describe_layers
-from pipeline.tracking import OpenRun, Tracker, announce_kept_name, tagged_runs
+from pipeline.tracking import OpenRun, Tracker, announce_kept_name
 from pipeline.training.checkpoints import Checkpoint, CheckpointKey, open_checkpoint
 from pipeline.training.log import (
     TrainingInputs,
@@ -132,8 +132,7 @@ def _open_run(
     """Open the run that a checkpoint belongs to, or a new run."""
     cfg, tracker = call.cfg, call.tracker
     reproduces = {REPRODUCES_TAG: cfg.reproduce} if cfg.reproduce else {}
-    wanted = [checkpoint.id] if tracker.is_recorded else []
-    earlier = next(iter(tagged_runs(tracker.store, CHECKPOINT_TAG, wanted)), None)
+    earlier = next(iter(tracker.tagged_runs(CHECKPOINT_TAG, [checkpoint.id])), None)
     with tracker.start_run(
         name=earlier.name if earlier else name,
         params=inputs.params,

@@ -13,9 +13,9 @@ import pytest
 
 from pipeline import UserError, tracking
 from pipeline.execution.helper_process import HelperKilled, HelperProcess
-from pipeline.tracking import EpochPoint, Tracker, provenance, recorder
+from pipeline.tracking import StepMetrics, Tracker, provenance, recorder
 from pipeline.tracking import tracker as tracker_module
-from pipeline.tracking.open_run import RECORDER
+from pipeline.tracking.open_run import RECORDING_PROCESS
 from pipeline.tracking.store.entrance import import_mlflow
 from pipeline.tracking.store.locks import run_lock_file
 from pipeline.tracking.store.mlflow_internals import quiet
@@ -29,7 +29,7 @@ RUN = {"name": "a name", "params": {"hidden": 20}, "tags": {}}
 
 def log(run, name, value):
     run.set_tags({name: value})
-    points = [EpochPoint(step, 1000, {"val/loss": 0.5}) for step in (1, 2)]
+    points = [StepMetrics(step, 1000, {"val/loss": 0.5}) for step in (1, 2)]
     run.log_points(points)
 
 
@@ -55,7 +55,7 @@ def tracker(store, monkeypatch):
     """A tracker that records runs in another process, in the experiment "mine"."""
     folder = str(Path(__file__).parent)
     monkeypatch.setenv("PYTHONPATH", folder)  # with the functions above
-    with closing(HelperProcess(RECORDER, channels=2, quiet=True)) as helper:
+    with closing(HelperProcess(RECORDING_PROCESS, channels=2, quiet=True)) as helper:
         helper.submit(recorder.warm_up, store)
         yield Tracker(store, server=None, experiment="mine", helper=helper)
 

@@ -63,7 +63,7 @@ def test_a_run_is_reproduced_byte_for_byte(workspace):
     assert again.data.tags["reproduced"] == "true"
 
 
-def test_damaged_metrics_are_rejected_before_the_training_run(own_copy):
+def test_a_recorded_run_with_damaged_metrics_is_rejected(own_copy):
     recorded = find_training_run(own_copy.run_id(), store=own_copy.outputs)
     path = recorded.network_path.with_name("metrics.json")
     content = path.read_bytes()
