@@ -124,7 +124,7 @@ def test_the_other_process_can_record_several_runs(shared_tracker, client):
 def test_the_program_of_a_model_exists_until_the_other_process_has_recorded_it(
     finished, shared_tracker, client
 ):
-    # Imports PyTorch, so the other process, which imports this module, must not need it.
+    # Imports PyTorch. The other process, which must not do that, imports this module.
     from pipeline.training.training_files import read_training_run
 
     trained = tracking.find_training_run(finished.run_id(), store=finished.outputs)
