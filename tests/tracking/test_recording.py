@@ -20,7 +20,6 @@ from pipeline.tracking.store.entrance import import_mlflow
 from pipeline.tracking.store.locks import run_lock_file
 from pipeline.tracking.store.mlflow_internals import quiet
 from pipeline.training.log import exported_model, log_files
-from pipeline.training.training_files import read_training_run
 
 RUN = {"name": "a name", "params": {"hidden": 20}, "tags": {}}
 
@@ -125,6 +124,9 @@ def test_the_other_process_can_record_several_runs(shared_tracker, client):
 def test_the_program_of_a_model_exists_until_the_other_process_has_recorded_it(
     finished, shared_tracker, client
 ):
+    # Imports PyTorch. The other process, which must not do that, imports this module.
+    from pipeline.training.training_files import read_training_run
+
     trained = tracking.find_training_run(finished.run_id(), store=finished.outputs)
     training = read_training_run(trained)
     with (
