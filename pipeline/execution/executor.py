@@ -37,7 +37,7 @@ class TaskResult:
     value: Any = None  # what the function returned
     # The tags of the machine that computed the value; empty if it is this machine.
     machine: Mapping[str, str] = field(default_factory=dict)
-    error: str = ""  # one line: why the task failed
+    error: str | None = None  # one line: why the task failed; None if it succeeded
     traceback: str = ""  # set for an error in the program
 
 

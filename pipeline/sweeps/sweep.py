@@ -31,6 +31,7 @@ from pipeline.sweeps.naming import sweep_id, sweep_name
 from pipeline.sweeps.open_sweep import OpenSweep
 from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.recorded import RecordedSweep, ReusableRuns
+from pipeline.sweeps.report_text import show
 from pipeline.sweeps.result import SweepResult, written_files
 from pipeline.tracking import (
     Tracker,
@@ -105,7 +106,7 @@ def _open_sweep(
         name = cfg.run_name or sweep_name(jobs, command.intervals)
         if recorded.run:
             name = recorded.run.name
-        _announce(name, cfg.run_name, is_recorded=tracker.is_recorded)
+        _print_name(name, cfg.run_name, is_recorded=tracker.is_recorded)
         yield OpenSweep(
             cfg,
             tracker,
@@ -147,7 +148,7 @@ def _read_recorded(identifier: str, tracker: Tracker, *, again: bool) -> Recorde
     return RecordedSweep(identifier)
 
 
-def _announce(name: str, given: str | None, *, is_recorded: bool) -> None:
+def _print_name(name: str, given: str | None, *, is_recorded: bool) -> None:
     """Print the name of a sweep, before steps that take time."""
     say(wrap(f"sweep {name}"), flush=True)
     announce_kept_name(name, given)
@@ -190,7 +191,7 @@ def _show_finished(sweep: OpenSweep) -> SweepResult:
 
         write_files(folder, group_by_configuration(outcomes), title=run.name)
     result = SweepResult(outcomes, folder, run.run_id, copied, tracker.store)
-    return sweep.show(result, viewing_hint(run.label))
+    return show(result, sweep.results, viewing_hint(run.label))
 
 
 def _start_workers(sweep: OpenSweep) -> SweepResult:
