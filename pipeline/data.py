@@ -1,4 +1,4 @@
-"""Prepares a data set: verifies it, stores it and plots its images.
+"""Prepares a data set and plots its images.
 
 The images are downloaded, read from an installed package, or imported from a folder
 with IDX files as a new data set. The command prints the name of the data set, which

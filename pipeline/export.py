@@ -1,4 +1,4 @@
-"""Exports a trained network as C code for a microcontroller, and as an ONNX file.
+"""Exports a trained network as C code and an ONNX file.
 
 Reads outputs/train/ (or the network of run=<id> or model=<file>) and quantizes it to
 integers. bits= is the bit width of the weights of layer 1; layer 2 always has 8 bits.

@@ -1,4 +1,4 @@
-"""Writes homework for a student: questions about the student's own network.
+"""Writes homework questions for a student.
 
 The student's id and a course code that the instructor chooses determine the seed of the
 network, the test image, the neurons and the numbers in the questions. Trains the

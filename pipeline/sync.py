@@ -1,4 +1,4 @@
-"""Copies recorded runs to an MLflow server, unless they are already there.
+"""Copies recorded runs to an MLflow server.
 
 Reads the tracking store in outputs/. Marks runs whose process was killed as KILLED,
 then copies all runs. With run=<id>, copies only this run and, if the run is a sweep,
@@ -31,7 +31,7 @@ def sync(*, quiet: bool = False, **settings: Unpack[SyncKeywords]) -> dict[str, 
         settings: Keyword arguments, such as server="http://..."; they are listed below.
 
     Returns:
-        The URL of each copy, by the id of its original.
+        A dictionary that maps the id of each run to the URL of its copy.
 
     Raises:
         ConfigError: If settings are invalid, or the server is missing.

@@ -1,4 +1,4 @@
-"""Trains the 784 -> hidden -> 10 network and records every epoch in MLflow.
+"""Trains networks and records them in MLflow.
 
 Reads outputs/data/<dataset>.safetensors (downloads the data set if it is missing).
 Writes the network, its weight history, its metrics after each epoch and the id of the

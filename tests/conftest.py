@@ -596,3 +596,24 @@ def detector(trained, mnist):
     from pipeline.model import load_detector
 
     return load_detector(trained, folder=mnist.file.path.parent)
+
+
+@pytest.fixture
+def disk_steps(monkeypatch):
+    """The files that are flushed and renamed, in order, by their inode."""
+    steps = []
+
+    def flush(descriptor):
+        steps.append(("flush", os.fstat(descriptor).st_ino))
+
+    def recorded(move):
+        def record(source, target):
+            steps.append(("rename", os.stat(source).st_ino))
+            move(source, target)
+
+        return record
+
+    monkeypatch.setattr(os, "fsync", flush)
+    monkeypatch.setattr(os, "replace", recorded(os.replace))
+    monkeypatch.setattr(os, "rename", recorded(os.rename))
+    return steps

@@ -153,7 +153,7 @@ def files(tmp_path, network):
     images = LabeledImages(np.ones((10, 28, 28), np.uint8), np.arange(10, dtype="u1"))
     storage.save_network(paths["model"], network, TRAINED)
     tensors = [snapshot(network)] * 2
-    storage.save_weight_history(paths["history"], tensors, TRAINED)
+    storage.save_weight_history(paths["history"], tensors)
     file = DataFile(tmp_path / "data.safetensors", "00ff")
     components.write_components(Dataset(file, images, images))
     return paths, {key: path.read_bytes() for key, path in paths.items()}

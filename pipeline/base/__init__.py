@@ -6,5 +6,7 @@ to find and write files     paths, files, csv_files, tensors, results_folder, re
 to run a command            process, locking, errors, git
 to compare code             source_code, software, fingerprint
 names of what runs record   tags, params, metric_names
+files of a training run     run_files (here because `sweeps` and `tracking` read them
+                            without PyTorch, which `model` and `training` import)
 to check settings           dataset_names, student_ids, urls
 """

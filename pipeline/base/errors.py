@@ -64,10 +64,10 @@ def broken_rule(message: str) -> str:
         return message.removeprefix("Value error, ")
     rule = re.sub("'(\\w+)'", r"\1", message)  # 'local' or 'ray'
     rule = rule.replace("Field required", "is missing")
-    rule = rule.replace("Input should be", "must be")
     rule = rule.replace("a valid boolean", "true or false")
     rule = rule.replace("a valid integer", "an integer").replace("a valid ", "a ")
     rule = rule.replace("greater than or equal to", "at least")
     rule = rule.replace("less than or equal to", "at most")
     rule = rule.replace("String should have at least 1 character", "must not be empty")
-    return rule.replace("String should", "must")
+    rule = re.sub("^(Input|String|List) should", "must", rule)
+    return re.sub(" after validation, not [0-9]+$", "", rule)  # of a list

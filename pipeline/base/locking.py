@@ -15,7 +15,7 @@ This rule ignores the locks of runs and checkpoints that a thread holds, because
 run does not count". These locks, which a process claims, cause no deadlock:
 
 - No process waits for the lock of a checkpoint, because a locked checkpoint belongs to
-  another training run. Test: "a thread may wait for the lock of a run".
+  another training run. Test: "only the recorder waits for a lock".
 - Only `recorder.create_or_resume` waits for the lock of a run, while it holds the lock
   of the store. Its caller holds the lock of the checkpoint or sweep of a run that is
   resumed, so the process that trained the run has ended. The process that recorded the

@@ -5,7 +5,7 @@ from typing import Any
 
 from pipeline.core.hyperparameters import Hyperparameters
 
-# The keys in the order of the name of a run, with new hyperparameters at the end.
+# The keys in the order of names and tables, with new hyperparameters at the end.
 TRAINING_KEYS = tuple(
     dict.fromkeys(["hidden", "seed", "dataset", *Hyperparameters.model_fields])
 )
@@ -15,12 +15,11 @@ NO_OPTION = "null"  # stands for no option of a config group
 def params_of(
     values: Mapping[str, Any], options: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
-    """Return the name of the data set and the hyperparameters, without other keys.
+    """Return the values of `TRAINING_KEYS`, in this order.
 
     The `options` of config groups, by group, come first; a run records them too.
     """
-    hyperparameters = {key: values[key] for key in Hyperparameters.model_fields}
-    return {**(options or {}), "dataset": values["dataset"], **hyperparameters}
+    return {**(options or {}), **{key: values[key] for key in TRAINING_KEYS}}
 
 
 def differing_params(

@@ -53,7 +53,7 @@ def read_run_file(path: Path) -> RunFile:
         run = None
     if run is None or len(run.times) != len(run.seconds) + 1:
         rule = "its run_id, seconds or times are missing or invalid"
-        raise UserError(f"{path} is damaged: {rule}")
+        raise _damaged(path, rule)
     return run
 
 
@@ -71,7 +71,7 @@ def read_metrics(path: Path) -> dict[str, float]:
         metrics = {}
     if not metrics.keys() >= {*REQUIRED}:
         rule = "its losses or accuracies are missing or invalid"
-        raise UserError(f"{path} is damaged: {rule}")
+        raise _damaged(path, rule)
     return metrics
 
 
@@ -99,13 +99,15 @@ def read_history(path: Path, *, epochs: int | None) -> History:
         cells = np.array([row for row in rows if row], float)
         columns = dict(zip(titles, cells.T.tolist(), strict=True))
     except (ValueError, csv.Error):
-        raise UserError(f"{path} is damaged: it is not a numeric table") from None
+        raise _damaged(path, "it is not a numeric table") from None
     if len(columns) < len(titles):
-        raise UserError(f"{path} is damaged: two columns have the same title")
+        raise _damaged(path, "two columns have the same title")
     if not np.isfinite(cells).all():
-        raise UserError(f"{path} is damaged: it contains NaN or infinity")
+        raise _damaged(path, "it contains NaN or infinity")
+    if "epoch" not in columns:
+        raise _damaged(path, "it has no column epoch")
     count = len(cells) if epochs is None else epochs
-    if columns.pop("epoch", []) != [*range(1, count + 1)]:
+    if columns.pop("epoch") != [*range(1, count + 1)]:
         raise belongs_elsewhere(path)
     return columns
 
@@ -115,6 +117,10 @@ def belongs_elsewhere(path: Path) -> UserError:
     return UserError(
         f"{path} does not belong to the network in the same folder: {RESTORE}"
     )
+
+
+def _damaged(path: Path, problem: str) -> UserError:
+    return UserError(f"{path} is damaged: {problem}; {RESTORE}")
 
 
 def _read(path: Path) -> bytes:

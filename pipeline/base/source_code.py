@@ -1,7 +1,7 @@
 """Hashes of source code without comments, docstrings and blank lines.
 
-Of a statement such as `raise UserError("text")`, only `raise UserError` is hashed,
-because existing results do not depend on error messages.
+Of a statement such as `raise UserError("text")`, only `raise UserError` counts, which
+ends at the first parenthesis, because existing results do not depend on error messages.
 
 The text is hashed, and not a syntax tree, because Python versions print trees
 differently.
@@ -10,14 +10,16 @@ differently.
 import hashlib
 import re
 import tokenize
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import cached_property
 from io import StringIO
+from itertools import groupby
 from pathlib import Path
 
 FORMATTED = re.compile("[a-z]*f", re.IGNORECASE)  # the start of f"..." and rf"..."
-STARTS = {tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT}  # before a statement
+BETWEEN = {tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT}  # between statements
+UNHASHED = {tokenize.COMMENT, tokenize.NL}
 
 
 class ImportedCode:
@@ -78,23 +80,30 @@ def _code(source: str) -> str:
             lines[row - 1] = lines[row - 1][:column].rstrip()
         if is_comment or token.type == tokenize.NL:  # not in a text of several lines
             unused |= set() if lines[row - 1].strip() else {row}
-    kept = [x for x in tokens if x.type not in (tokenize.COMMENT, tokenize.NL)]
-    starts = [tokenize.NEWLINE, *(token.type for token in kept)]
-    is_raised, text = False, None  # the start of the text in a raise statement
-    for before, token, after in zip(starts, kept, kept[1:], strict=False):
-        is_statement = before in STARTS and after.type == tokenize.NEWLINE
-        is_text = token.type == tokenize.STRING and not FORMATTED.match(token.string)
-        if is_text and is_statement:  # such as a docstring
-            unused.update(range(token.start[0], token.end[0] + 1))
-        if before in STARTS:
-            is_raised, text = token.string == "raise", None
-        if is_raised and text is None and token.string == "(":
-            text = token.start
-        if text and token.type == tokenize.NEWLINE:
-            row, column = text
+    for statement in _statements(tokens):
+        first, last = statement[0], statement[-1]
+        if first is last and _is_text(first):  # such as a docstring
+            unused.update(range(first.start[0], first.end[0] + 1))
+        parentheses = [token.start for token in statement if token.string == "("]
+        if first.string == "raise" and parentheses:
+            row, column = parentheses[0]
             lines[row - 1] = lines[row - 1][:column]
-            unused.update(range(row + 1, token.start[0] + 1))
+            unused.update(range(row + 1, last.end[0] + 1))
     return "\n".join(line for row, line in enumerate(lines, 1) if row not in unused)
+
+
+def _statements(
+    tokens: Iterable[tokenize.TokenInfo],
+) -> Iterator[list[tokenize.TokenInfo]]:
+    """Yield the tokens of each statement; a block has several statements."""
+    code = (token for token in tokens if token.type not in UNHASHED)
+    for is_between, group in groupby(code, lambda token: token.type in BETWEEN):
+        if not is_between:
+            yield [*group]
+
+
+def _is_text(token: tokenize.TokenInfo) -> bool:
+    return token.type == tokenize.STRING and not FORMATTED.match(token.string)
 
 
 def _tokens(source: str) -> Iterator[tokenize.TokenInfo]:

@@ -50,7 +50,7 @@ def counted(number: int, noun: str) -> str:
 
 
 def shortened(text: str, length: int = WIDTH) -> str:
-    """Return at most `length` characters: a long text loses its middle part.
+    """Return at most `length` (at least 2) characters, without the middle part.
 
     The label of an image can be at the start of its name or at the end.
     """

@@ -93,7 +93,8 @@ def read_flags(arguments: Sequence[str]) -> tuple[Flags, list[str]]:
     try:
         found, others = parser.parse_known_args(arguments)
     except ArgumentError as error:
-        raise ConfigError(str(error)) from None
+        rule = "must have no value: leave out what follows it"
+        raise ConfigError(f"{error.argument_name} {rule}") from None
     if found.config_path is not None:
         remedy = "--config-dir adds a folder of configuration files"
         raise ConfigError(f"unknown flag --config-path: {remedy}")

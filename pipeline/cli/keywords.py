@@ -22,6 +22,7 @@ from typing import (
 
 from pipeline.core.hyperparameters import SplitName
 
+ExecutorName = Literal["local", "ray"]
 PathText = str | os.PathLike[str]
 # Numbers of Python, NumPy, PyTorch and others; `overrides` converts them.
 Integer = int | SupportsIndex
@@ -84,7 +85,7 @@ class SweepKeywords(NewRunKeywords, total=False):
     batch_size: Integer | Iterable[Integer] | str
     lr: Number | Iterable[Number] | str
     workers: Integer | None
-    executor: Literal["local", "ray"]
+    executor: ExecutorName
     again: bool
     trials: Integer | None
 

@@ -136,12 +136,13 @@ def _ineffective_keys(
         in_call = "call sweep()" if schema.has_recorded_sweeps else "leave it out"
         remedy = in_call if flags.is_call else "add -m"
         found |= dict.fromkeys(schema.only_sweeps, f"is a setting of sweeps: {remedy}")
-        if "trials" in found:
-            if flags.is_call:
-                remedy += " with an interval such as hidden='interval(4,128)'"
-            elif not composition.intervals:
-                remedy += f" and an interval such as {INTERVAL}"
-            found["trials"] = f"is a setting of searches: {remedy}"
+        if composition.intervals:  # the problem about the interval has the same remedy
+            found.pop("trials", None)
+        elif "trials" in found:
+            example = "with an interval such as hidden='interval(4,128)'"
+            if not flags.is_call:
+                example = f"and an interval such as {INTERVAL}"
+            found["trials"] = f"is a setting of searches: {remedy} {example}"
     return found
 
 

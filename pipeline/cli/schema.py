@@ -15,6 +15,7 @@ from pipeline.base.paths import data_dir
 from pipeline.base.student_ids import course_code, student_id
 from pipeline.base.text import printable
 from pipeline.base.urls import experiment_variable, server_url
+from pipeline.cli.keywords import ExecutorName
 from pipeline.core.hyperparameters import HyperparameterFields, Hyperparameters, Seed
 
 # The MLflow experiment without experiment_name and MLFLOW_EXPERIMENT_NAME.
@@ -84,10 +85,12 @@ class RecordedConfig(StageConfig):
     def recorded_in(self) -> str | None:
         """The MLflow experiment of new runs; None with tracking=none.
 
-        Only `Tracker` tests whether it is None: see `Tracker.is_recorded`.
+        Only `tracker.py` tests whether it is None: see `Tracker.is_recorded`.
         """
-        experiment = experiment_variable() or UNNAMED_EXPERIMENT
-        return None if self.tracking == "none" else experiment
+        return None if self.tracking == "none" else self._experiment()
+
+    def _experiment(self) -> str:
+        return experiment_variable() or UNNAMED_EXPERIMENT
 
 
 class CommonTrainConfig(RecordedConfig):
@@ -96,15 +99,12 @@ class CommonTrainConfig(RecordedConfig):
     run_name: Name | None
     experiment_name: Name | None
     workers: int | None = Field(ge=1)
-    executor: Literal["local", "ray"]
+    executor: ExecutorName
     again: bool
     trials: int | None = Field(ge=1)
 
-    @property
-    def recorded_in(self) -> str | None:
-        """The MLflow experiment of new runs; None if runs are not recorded."""
-        unnamed = super().recorded_in
-        return unnamed and (self.experiment_name or unnamed)
+    def _experiment(self) -> str:
+        return self.experiment_name or super()._experiment()
 
 
 class TrainConfig(CommonTrainConfig, DataConfig, HyperparameterFields):

@@ -20,8 +20,11 @@ from pipeline.cli.default_values import defaults
 from pipeline.cli.problems import WrongType, as_text, located
 from pipeline.cli.schema import KEYS, SCHEMAS, TEXT_KEYS, ConfigT, StageConfig
 
-# The text of a number or a Boolean, if it was in quotes.
-UNQUOTED = re.compile(r"[+-]?[\d.]+(e[+-]?\d+)?|true|false", re.IGNORECASE)
+# Texts, and why they are no numbers or Booleans: Hydra reads 007 and 1.2.3 as text.
+REMEDIES = {
+    r"[+-]?((0|[1-9]\d*)(\.\d*)?|\.\d+)(e[+-]?\d+)?|true|false": "leave out the quotes",
+    r"[+-]?[\d.,]+(e[+-]?\d+)?": "write it without leading zeros, with a decimal point",
+}
 
 
 def validate(
@@ -96,13 +99,21 @@ def _explain(
         return rule
     value = error["input"]
     message = f"{key} {rule}, got {value!r}"
-    if key not in TEXT_KEYS and isinstance(value, str) and UNQUOTED.fullmatch(value):
-        message = f"{message}, which is text: leave out the quotes"
+    if key not in TEXT_KEYS and isinstance(value, str):
+        message += _remedy(value)
     if value is None:  # written null in a file or a command
         message = f"{key} must have a value"
     if key in files:
         return located(message, files[key])
     return message if key in schema.required else f"{message} ({describe_default(key)})"
+
+
+def _remedy(text: str) -> str:
+    """Return how to write a number or a Boolean instead of a text; "" if it is none."""
+    for form, remedy in REMEDIES.items():
+        if re.fullmatch(form, text, re.IGNORECASE):
+            return f", which is text: {remedy}"
+    return ""
 
 
 def describe_default(key: str) -> str:

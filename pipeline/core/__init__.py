@@ -3,7 +3,8 @@
 The results are the weights, the metrics, and the margin below which a prediction is
 unsure. The modules of this package import nothing else of the project. The fingerprint
 of a training run covers all code of these modules, including methods that only students
-call, but not comments, docstrings and error messages. Other code does not belong here.
+call, but not comments, docstrings and the arguments of `raise` statements. Other code
+does not belong here.
 """
 
 SIDE = 28  # pixels; every image is SIDE x SIDE

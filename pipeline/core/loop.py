@@ -1,7 +1,7 @@
 """The training loop, epoch by epoch.
 
 The loop does not depend on the layers or on the kind of optimizer. The network computes
-its gradients, and the optimizer, which has a learning rate `lr`, applies the gradients.
+its gradients, and the optimizer applies the gradients.
 The loop prints and records nothing; it yields the results of each epoch.
 """
 
@@ -25,7 +25,7 @@ from pipeline.core.metrics import agreement, cross_entropy, predicted
 from pipeline.core.network import Network, snapshot
 from pipeline.core.optimizer import Optimizer, new_optimizer
 
-# The `levels` and the one-hot labels of a batch; see `Network.columns`.
+# The `levels` and the one-hot labels of a batch; see `Network.gradients`.
 Batch = tuple[Float[Tensor, "batch 784"], Float[Tensor, "10 batch"]]
 
 
@@ -101,9 +101,9 @@ def fit(
         state: The network, its optimizer, and the generator that shuffles the images.
         split: The training images, which are shuffled in every epoch, and the
             validation images.
-        hyperparameters: The batch size. `TrainingState.initial` and
-            `Dataset.training_split` use other fields. A new hyperparameter of the loop
-            needs no new argument.
+        hyperparameters: The batch size, and the learning rate, which only an error
+            names. `TrainingState.initial` and `Dataset.training_split` use other
+            fields. A new hyperparameter of the loop needs no new argument.
         epochs: The numbers of the epochs, such as range(1, 21).
 
     Yields:
@@ -137,7 +137,8 @@ def fit(
         val = score(network, split.val)
         metrics = {f"train/{name}": value for name, value in train.items()}
         metrics |= {f"val/{name}": value for name, value in val.items()}
-        _check_finite(metrics, network, outputs, labels, number=number, lr=optimizer.lr)
+        lr = hyperparameters.lr
+        _check_finite(metrics, network, outputs, labels, number=number, lr=lr)
         seconds = perf_counter() - start
         yield Epoch(snapshot(network), number, metrics, seconds)
 

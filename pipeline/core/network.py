@@ -159,7 +159,7 @@ class Network(nn.Module):
         logits: Tensor = self.layer_2(hidden)  # (n, 10)
         return logits
 
-    def columns(
+    def hidden_and_logits(
         self,
         levels: Float[Tensor, "batch 784"],
         *,
@@ -205,7 +205,7 @@ class Network(nn.Module):
         _, _, w_2, _ = self.tensors
         d_w_1, d_b_1, d_w_2, d_b_2 = out  # d_x is the gradient of x
         # Forward pass: from the pixels to the logits.
-        hidden, logits = self.columns(levels, logits=logits)
+        hidden, logits = self.hidden_and_logits(levels, logits=logits)
         # Backward pass: the chain rule, from the loss back to each layer's weights.
         # The loss is a mean over the batch: the derivative is (p - y) / batch.
         count = _as_tensor(levels.shape[0])  # len() of a tensor is slower
@@ -225,7 +225,7 @@ class Network(nn.Module):
         The images are not checked. The last bits depend on the number of threads.
         """
         rows = (torch.from_numpy(block).flatten(1).float() for block in blocks(images))
-        return torch.cat([self.columns(block)[1] for block in rows], dim=1).T
+        return torch.cat([self.hidden_and_logits(block)[1] for block in rows], dim=1).T
 
     def predict(self, images: GrayLevels) -> Float[np.ndarray, "n 10"]:
         """Return the probability of each class for gray-level images, as in Keras.

@@ -44,7 +44,7 @@ class Summary(Manifest):
 
 
 class FilesBeside(NamedTuple):
-    """The paths of the files that are made together with the file of a data set."""
+    """The paths of the files that are created together with the file of a data set."""
 
     summary: Path
     samples: Path  # plot of images

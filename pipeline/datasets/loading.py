@@ -14,7 +14,7 @@ from pipeline.core.dataset import Dataset
 from pipeline.core.hyperparameters import SplitName
 from pipeline.datasets.components import ClassComponents, read_components
 from pipeline.datasets.data_files import read_manifest
-from pipeline.datasets.prepare import find_complete, path_and_origin, prepare
+from pipeline.datasets.prepare import data_path, find_complete, prepare
 from pipeline.datasets.registry import how_to_import
 
 
@@ -63,8 +63,7 @@ def _read(name: str, folder: Path) -> Dataset:
     Reading the file also checks its hash, so that a file that is intact is hashed once,
     which takes 0.04 s for MNIST.
     """
-    path, _ = path_and_origin(name, folder=folder)
-    if found := find_complete(path):
+    if found := find_complete(data_path(name, folder=folder)):
         with suppress(OSError, UserError):  # missing or damaged
             return found.file.read()
     return prepare(name, folder=folder).file.read()
@@ -117,8 +116,7 @@ def has_images_of(name: str, dataset: Dataset) -> bool:
     folder, sha256 = dataset.file.path.parent, dataset.file.sha256
     if is_name(name):
         return prepare(name, folder=folder).file.sha256 == sha256
-    path, _ = path_and_origin(name, folder=folder)
-    return _is_file_of(path, sha256)
+    return _is_file_of(data_path(name, folder=folder), sha256)
 
 
 def _file_with(sha256: str, folder: Path, *, name: str | None = None) -> Path | None:

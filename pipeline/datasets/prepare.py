@@ -68,7 +68,8 @@ def prepare(dataset: str, *, folder: Path) -> PreparedData:
             provide), if an IDX file violates the format, or if a file is missing and
             this user cannot write to the folder.
     """
-    path, origin = path_and_origin(dataset, folder=folder)
+    origin = _origin(dataset)
+    path = _path(dataset, origin, folder)
     # This check needs no lock, so that the folder can belong to another user.
     if (found := find_complete(path)) and _is_intact(found.file):
         return found
@@ -168,8 +169,8 @@ def _read_source(
     raise UserError(unknown_data_set(dataset))
 
 
-def path_and_origin(dataset: str, *, folder: Path) -> tuple[Path, dict[str, str]]:
-    """Return the path of the file of a data set, and the hash of each imported file.
+def data_path(dataset: str, *, folder: Path) -> Path:
+    """Return the path of the file of a data set.
 
     The file may be missing. For a folder with IDX files, the path stays the same if the
     folder is copied or moved.
@@ -181,8 +182,7 @@ def path_and_origin(dataset: str, *, folder: Path) -> tuple[Path, dict[str, str]
     Raises:
         UserError: If the folder does not exist, or has no IDX files.
     """
-    origin = _origin(dataset)
-    return folder / f"{_name(dataset, origin)}.safetensors", origin
+    return _path(dataset, _origin(dataset), folder)
 
 
 def _origin(dataset: str) -> dict[str, str]:
@@ -196,15 +196,16 @@ def _origin(dataset: str) -> dict[str, str]:
         return {path.name: files.file_sha256(path) for path in sorted(paths)}
 
 
-def _name(dataset: str, origin: Mapping[str, str]) -> str:
-    """Return the name of a data set, which is the stem of its file.
+def _path(dataset: str, origin: Mapping[str, str], folder: Path) -> Path:
+    """Return the path of the file of a data set, whose stem is its name.
 
     For a folder, the name consists of the folder's name and a hash of its content.
     """
-    if is_name(dataset):
-        return dataset
-    readable = as_file_name(Path(dataset).resolve().name)
-    return f"{readable}-{files.json_sha256(origin)[:8]}"
+    name = dataset
+    if not is_name(dataset):
+        readable = as_file_name(Path(dataset).resolve().name)
+        name = f"{readable}-{files.json_sha256(origin)[:8]}"
+    return folder / f"{name}.safetensors"
 
 
 def _write_images(path: Path, train: LabeledImages, test: LabeledImages) -> DataFile:

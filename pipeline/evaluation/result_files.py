@@ -17,7 +17,7 @@ from pipeline.evaluation.predictions import Predictions
 from pipeline.evaluation.scores import confusion_matrix
 from pipeline.plots.evaluation import evaluation_scores
 
-MAX_PLOTTED_MISTAKES = 24  # images in the plot
+MAX_PLOTTED_WRONG = 24  # images in the plot
 MAX_NAME_CHARACTERS = 16  # characters of a name; longer names would overlap
 TABLES = {
     "predictions.csv": scores.per_image,
@@ -39,7 +39,10 @@ def write_results(
             {"set": each.source.name, **row} for each in results for row in table(each)
         ]
         csv_files.write_csv(folder / name, rows, exact=False)
-    for name, plot in (("scores.png", plot_scores), ("mistakes.png", plot_mistakes)):
+    for name, plot in (
+        ("scores.png", plot_scores),
+        ("mistakes.png", plot_wrong_predictions),
+    ):
         plots.stack_images([plot(result) for result in results]).save(folder / name)
 
 
@@ -57,23 +60,25 @@ def plot_scores(result: Predictions) -> Image.Image:
     )
 
 
-def plot_mistakes(result: Predictions) -> Image.Image:
+def plot_wrong_predictions(result: Predictions) -> Image.Image:
     """Plot the most confident wrong predictions."""
     count = int((~result.is_correct).sum())
     verb = "is" if count == 1 else "are"
     title = f"{result.source.name}: {counted(count, 'image')} {verb} misclassified"
-    if count > MAX_PLOTTED_MISTAKES:
-        title += "; these are the most confident mistakes"
-    return plots.image_grid(mistakes(result), title=title, columns=6, side=5 * SIDE)
+    if count > MAX_PLOTTED_WRONG:
+        title += "; these are the most confident wrong predictions"
+    return plots.image_grid(
+        wrong_predictions(result), title=title, columns=6, side=5 * SIDE
+    )
 
 
-def mistakes(result: Predictions) -> list[plots.Captioned]:
+def wrong_predictions(result: Predictions) -> list[plots.Captioned]:
     """Return the most confident wrong predictions, with their captions."""
     classes, labels = result.classes, result.source.known_labels
     rows = np.flatnonzero(~result.is_correct)
     order = np.argsort(-result.confidence[rows], kind="stable")
     images = []
-    for row in rows[order][:MAX_PLOTTED_MISTAKES]:
+    for row in rows[order][:MAX_PLOTTED_WRONG]:
         name = result.spec.class_names[classes[row]]
         label = result.label_names[labels[row]]
         file = f"image {row}"

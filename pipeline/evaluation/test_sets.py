@@ -14,7 +14,7 @@ from pipeline.base.text import counted, printable
 from pipeline.core.dataset import Dataset
 from pipeline.core.hyperparameters import SplitName
 from pipeline.evaluation.inputs import name_of_test_images
-from pipeline.images import ImageSet, Kind
+from pipeline.images import ImageKind, ImageSet
 
 MAX_SET_IMAGES = 100_000  # so that a set needs less than 1 GB of memory
 
@@ -55,7 +55,7 @@ def find_test_set(name: str | None, *, dataset: Dataset, split: SplitName) -> Im
     return _test_set(name, other, kind="preprocessed")
 
 
-def _test_set(name: str, dataset: Dataset, *, kind: Kind) -> ImageSet:
+def _test_set(name: str, dataset: Dataset, *, kind: ImageKind) -> ImageSet:
     test, item, text = dataset.test, name_of_test_images(dataset), "the test images"
     return _from_arrays(name, test.images, test.labels, text, kind=kind, item=item)
 
@@ -97,7 +97,7 @@ def _from_arrays(
     labels: UInt8[np.ndarray, " n"],
     description: str,
     *,
-    kind: Kind,
+    kind: ImageKind,
     item: str | None = None,
 ) -> ImageSet:
     spec = datasets.REGISTRY.get(name)

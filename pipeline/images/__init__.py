@@ -8,7 +8,7 @@ the steps. `constants` contains the numbers of the steps, and `unsure` contains 
 rules that make a prediction unsure.
 """
 
-from pipeline.images.listing import ImageSet, Kind, list_images
+from pipeline.images.listing import ImageKind, ImageSet, list_images
 from pipeline.images.preprocessed_images import PreprocessedImages, preprocess_images
 from pipeline.images.preprocessing import preprocess
 from pipeline.images.reading import read_image

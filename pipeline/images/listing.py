@@ -32,7 +32,7 @@ Labels = dict[Path, int | None]  # by file, in order; None if unknown
 # preprocessed: images of 28x28 pixels in the form of MNIST, from another data set or
 #   Python.
 # own: images of the network's data set, which are the input of the network.
-Kind = Literal["raw", "preprocessed", "own"]
+ImageKind = Literal["raw", "preprocessed", "own"]
 
 
 @dataclass(frozen=True, eq=False)  # arrays cannot be compared as a whole
@@ -48,7 +48,7 @@ class ImageSet:
     files: Sequence[str]  # the name of each image; for a file, relative to its folder
     labels: Sequence[int | None]  # None for an unknown label
     images: Sequence[Path] | UInt8[np.ndarray, "n height width"]
-    kind: Kind  # how the images become the input of the network
+    kind: ImageKind  # how the images become the input of the network
     class_names: Sequence[str] | None = None  # None: the class names of the network
     problems: Sequence[str] = ()  # a line for each unusable image
     # A line for each image that should have a label, but has none. A file that is not

@@ -18,7 +18,7 @@ from pipeline.images.unsure import Finding
 
 @dataclass(frozen=True, eq=False)  # arrays cannot be compared as a whole
 class PreprocessedImages:
-    """The input of the network for each image that was read, and how it was made."""
+    """The input of the network for each image that was read, and how it was created."""
 
     source: ImageSet  # without the images that cannot be read
     images: UInt8[np.ndarray, "n 28 28"]  # gray levels, white on black

@@ -20,7 +20,7 @@ INTEGERS_FILE = "integers.safetensors"  # the name of the file in outputs/export
 
 @dataclass(frozen=True, eq=False)  # arrays cannot be compared as a whole
 class StoredIntegers:
-    """A quantized network in a file, and how it was made."""
+    """A quantized network in a file, and how it was created."""
 
     path: Path
     network: IntegerNetwork

@@ -67,7 +67,7 @@ def write_comparison(
     scale = plots.weight_scale(np.hstack(comparison.kernels))
     images = comparison_images(comparison, frozen, scale=scale)
     has_frozen = any(each is not None and each.any() for each in frozen)
-    gray_means = "frozen weights" if has_frozen else ""
+    gray_means = "frozen" if has_frozen else ""
     plots.image_grid(
         images,
         title="Matched neurons of A and B, with the correlation of their outputs",

@@ -22,7 +22,8 @@ def write_terms(
 ) -> None:
     """Write all terms of sums to terms.csv, and the terms of layer 1 to terms.png.
 
-    Weights of pixels that are 0 in all training images (`always_zero`) are gray.
+    Weights of pixels that are 0 in all training images (`always_zero`) are frozen and
+    therefore gray.
     """
     rows = [row for neuron in sums for row in term_rows(neuron)]
     csv_files.write_csv(folder / "terms.csv", rows)

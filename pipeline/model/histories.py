@@ -36,6 +36,6 @@ def load_histories(trained: NetworkFile) -> Histories:
             raise belongs_elsewhere(path)
         epochs = recorded
     path = trained.path.with_name(HISTORY_FILE)
-    if path.is_file():
+    if path.exists():
         metrics = read_history(path, epochs=epochs)
     return Histories(weights, metrics)

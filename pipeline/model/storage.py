@@ -88,17 +88,11 @@ def save_network(
     write_tensors(path, snapshot(network), metadata.header if metadata else {})
 
 
-def save_weight_history(
-    path: Path, snapshots: Sequence[Snapshot], metadata: Metadata
-) -> None:
-    """Write the tensors of all epochs, from 0, stacked along a new first axis.
-
-    The header has no `min_margin`, which is a result of the last epoch only.
-    """
+def save_weight_history(path: Path, snapshots: Sequence[Snapshot]) -> None:
+    """Write the tensors of all epochs, from 0, stacked along a new first axis."""
     names = snapshots[0]
     stacked = {name: np.stack([s[name] for s in snapshots]) for name in names}
-    header = {key: x for key, x in metadata.header.items() if key != "min_margin"}
-    write_tensors(path, stacked, header)
+    write_tensors(path, stacked, {})
 
 
 @overload

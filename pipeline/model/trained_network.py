@@ -104,7 +104,7 @@ class NetworkFile(TrainedNetwork):
         """Return this object, for explanations and exports that assume two layers.
 
         Raises:
-            UserError: If the network has a different number of layers.
+            UserError: If `core` was changed, so that networks have another layer.
         """
         if (layers := len(_dense_layers(self.network))) != 2:
             described = describe_layers(self.network)
@@ -133,7 +133,7 @@ def load_trained_network(path: Path) -> NetworkFile:
     """
     network, metadata = load_network(path)
     beside = path.with_name(RUN_FILE)
-    run_id = read_run_file(beside).run_id if beside.is_file() else None
+    run_id = read_run_file(beside).run_id if beside.exists() else None
     return NetworkFile(network, metadata, path, run_id)
 
 

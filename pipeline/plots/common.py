@@ -1,8 +1,7 @@
 """Colors, the font and legends, for all plots.
 
-Gray weights belong to always-zero pixels, which are 0 in all training images, so that
-training cannot change these weights (`meaning_of_gray`). In matches.png, whose legend
-says "frozen weights", all weights that training never changed are gray.
+Gray weights are frozen: training never changed them (`meaning_of_gray`). Plots that do
+not read the weight history show only the weights of always-zero pixels in gray.
 
 `figures` contains the shared code of the plots with Matplotlib; `rows` arranges images.
 """
@@ -91,9 +90,9 @@ def weight_scale(weights: Float[np.ndarray, "..."]) -> float:
     return float(np.quantile(np.abs(weights), 0.99)) or 1.0
 
 
-def meaning_of_gray(always_zero: Bool[np.ndarray, "784"]) -> str:
-    """Return what gray means in a legend; empty if no pixel is always 0."""
-    return "the pixel is 0 in all training images" if always_zero.any() else ""
+def meaning_of_gray(frozen: Bool[np.ndarray, "..."]) -> str:
+    """Return what gray means in a legend; empty if no weight is frozen."""
+    return "frozen" if frozen.any() else ""
 
 
 def weight_limits(scale: float) -> tuple[str, str]:

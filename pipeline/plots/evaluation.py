@@ -59,18 +59,18 @@ def draw_confusion_matrix(
     label_names: Sequence[str],
     class_names: Sequence[str],
 ) -> None:
-    """Plot a confusion matrix; only the mistakes are colored.
+    """Plot a confusion matrix; only the misclassified images are colored.
 
-    In one color scale, 30 mistakes would hardly be visible next to 1,000 correct
+    In one color scale, 30 of these would hardly be visible next to 1,000 correct
     predictions.
     """
     diagonal = np.eye(len(counts), dtype=bool)
-    mistakes = np.where(diagonal, np.nan, counts)
+    wrong = np.where(diagonal, np.nan, counts)
     maximum = float(counts.max(where=~diagonal, initial=1))
     colors = color_map(PAPER, NEGATIVE).with_extremes(bad=(FROZEN, 0.3))
-    axes.imshow(mistakes, cmap=colors, vmin=0, vmax=maximum)
+    axes.imshow(wrong, cmap=colors, vmin=0, vmax=maximum)
     texts = [[f"{count:,}" if count else "" for count in row] for row in counts]
-    dark = mistakes > 0.6 * maximum
+    dark = wrong > 0.6 * maximum
     label_cells(axes, texts, rows=label_names, columns=class_names, dark=dark)
     axes.set(xlabel="prediction", ylabel="label")
     set_title(axes, "Confusion matrix: number of images (red: misclassified)")

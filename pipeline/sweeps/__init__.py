@@ -2,7 +2,7 @@
 
 These are the types, in the order in which a sweep creates them:
 
-type             made in             used in                 what it is
+type             created in          used in                 what it is
 `Job`            listing, search     all modules             a combination of values
 `RecordedSweep`  sweep               missing_jobs, children  earlier results
 `ReusableRuns`   sweep               sweep, missing_jobs     results of other runs

@@ -147,9 +147,8 @@ class Children:
             message = self._reject_damaged(run, error)
             raise UserError(f"{message}: the same command trains it again") from None
         shown = shown_epochs(training.epochs, training.hyperparameters.epochs)
-        with exported_model(training, run.network_path) as model:
+        with exported_model(self.run, training, run.network_path) as model:
             self.run.submit(_log_best, run.run_id, shown, model)
-            self.run.wait()  # the program is read before it is removed
 
     def record_failure(self, job: Job, error: str, traceback: str = "") -> Outcome:
         """Record why a job could not be trained.

@@ -36,7 +36,7 @@ class Configuration:
         return [outcome for outcome in self.outcomes if outcome.error]
 
     @property
-    def size(self) -> int:
+    def seed_count(self) -> int:
         """The number of jobs, one for each seed."""
         return len(self.outcomes) + len(self.missing)
 
@@ -53,7 +53,7 @@ class Configuration:
     @property
     def has_all_seeds(self) -> bool:
         """Whether each seed has a network: a mean of fewer networks can be too high."""
-        return len(self.trained) == self.size
+        return len(self.trained) == self.seed_count
 
     @cached_property
     def accuracies(self) -> list[float]:

@@ -126,7 +126,7 @@ def _train(
                 progress.add_attempt(result.job, result.error)
             else:
                 add(children.record(result))
-    done = f"{plan.ended:,} of {plan.size:,} training runs"
+    done = f"{plan.ended:,} of {plan.total:,} training runs"
     remedy = RESUME if sweep.tracker.is_recorded else AGAIN
     interrupt.check(f"stopped after {done}: {remedy}")
 

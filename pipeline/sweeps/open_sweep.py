@@ -16,8 +16,8 @@ from pipeline.training.size import sweep_bytes
 class OpenSweep:
     """A sweep that this process finishes.
 
-    The first three fields have the state of the program at the time of the call:
-    `on_result` can change the environment, and the user can change the code.
+    `cfg`, `tracker` and `results` are made before the first call of `on_result`, which
+    can change the environment: they determine the store, the server and the folders.
     """
 
     cfg: CommonTrainConfig  # the settings that all jobs have in common

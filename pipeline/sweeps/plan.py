@@ -44,7 +44,7 @@ class Plan:
         return [*self.jobs, *self.upcoming]
 
     @property
-    def size(self) -> int:
+    def total(self) -> int:
         """The number of jobs, including the jobs that `suggest` will yield."""
         return len(self.all_jobs)
 

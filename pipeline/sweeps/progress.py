@@ -49,7 +49,7 @@ class ProgressLines:
         self._failed, self._to_train = 0, to_train
         self._times = list[float]()  # when the results of training have arrived
         self._task = self.bar.add_task(
-            "", total=plan.size, completed=plan.ended, text=self
+            "", total=plan.total, completed=plan.ended, text=self
         )
 
     def add(self, outcome: Outcome) -> None:
@@ -71,7 +71,7 @@ class ProgressLines:
 
     @property
     def _count(self) -> str:
-        return f"{self._plan.ended:,} of {self._plan.size:,}"
+        return f"{self._plan.ended:,} of {self._plan.total:,}"
 
     def add_attempt(self, job: Job, reason: str) -> None:
         """Print why an attempt failed; the training run is tried again."""
@@ -88,7 +88,7 @@ class ProgressLines:
     def __str__(self) -> str:
         """Return the counts and, after the first results, the time left."""
         # A run to be reused can be damaged, and a job of a search can reuse a run.
-        left = min(max(0, self._to_train), self._plan.size - self._plan.ended)
+        left = min(max(0, self._to_train), self._plan.total - self._plan.ended)
         parts = [self._count, f"{min(self._workers, left)} running"]
         if self._failed:
             parts.append(f"{self._failed:,} failed")

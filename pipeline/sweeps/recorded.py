@@ -39,7 +39,7 @@ from pipeline.base.tags import (
     Status,
 )
 from pipeline.sweeps.jobs import Job, Outcome
-from pipeline.tracking import RecordedRun, children_of, find_run, tagged_runs
+from pipeline.tracking import RecordedRun, Tracker, children_of, find_run
 
 Processors = Collection[str]  # names of processors
 
@@ -63,16 +63,17 @@ class RecordedSweep:
     trained: Mapping[str | None, CompleteRun] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, store: Path, sweep_id: str) -> "RecordedSweep":
+    def read(cls, tracker: Tracker, sweep_id: str) -> "RecordedSweep":
         """Read the newest sweep with this id.
 
         Children from any processor are included. A tag of a child names its processor.
         """
-        runs = tagged_runs(store, SWEEP_TAG, [sweep_id])
+        runs = tracker.tagged_runs(SWEEP_TAG, [sweep_id])
         run = next((run for run in runs if run.tags.get(KIND_TAG) == Kind.SWEEP), None)
         if run is None:
             return cls(sweep_id)
-        ended = [child for child in children_of(store, run.run_id) if child.is_final]
+        children = children_of(tracker.store, run.run_id)
+        ended = [child for child in children if child.is_final]
         return cls(sweep_id, run, ended, newest_trained(ended))
 
     @property
@@ -107,9 +108,9 @@ class ReusableRuns:
     On the processor that trained a run, the job would have the same results.
     """
 
-    def __init__(self, store: Path, *, is_used: bool) -> None:
-        """Use the runs of `store`; without `is_used`, nothing is reused."""
-        self._store, self._is_used = store, is_used
+    def __init__(self, tracker: Tracker, *, is_used: bool) -> None:
+        """Use the runs in the store; without `is_used`, nothing is reused."""
+        self._tracker, self._is_used = tracker, is_used
         self._runs: dict[str, list[RecordedRun]] = {}  # by fingerprint, newest first
 
     def find(self, jobs: Iterable[Job]) -> None:
@@ -117,7 +118,7 @@ class ReusableRuns:
         new: dict[str, list[RecordedRun]] = {job.fingerprint: [] for job in jobs}
         self._runs |= new
         if self._is_used:
-            found = tagged_runs(self._store, FINGERPRINT_TAG, new)
+            found = self._tracker.tagged_runs(FINGERPRINT_TAG, new)
             for each in complete_runs(found):
                 new[each.run.tags[FINGERPRINT_TAG]].append(each.run)
 

@@ -143,8 +143,8 @@ def plot(
     rows = [each.varied_values for each in trained]
     columns = {key: {row[key] for row in rows} for key in rows[0]}
     numbers = {k: v for k, v in columns.items() if all(map(_is_number, v))}
-    by_size = len({each.parameter_count for each in trained}) > 1
-    axis = "hidden" if by_size else next(iter(numbers), "")
+    by_parameters = len({each.parameter_count for each in trained}) > 1
+    axis = "hidden" if by_parameters else next(iter(numbers), "")
     numbers.pop(axis, None)
     shade = max(numbers, key=lambda key: len(numbers[key]), default="")
     lines: dict[str, list[AccuracyPoint]] = {}
@@ -152,14 +152,18 @@ def plot(
         values = dict(configuration.varied_values)
         x = values.pop(axis, index)
         point = AccuracyPoint(
-            x=float(configuration.parameter_count if by_size else x),
+            x=float(configuration.parameter_count if by_parameters else x),
             accuracies=configuration.accuracies,
-            caption=f"hidden={x}" if by_size else "" if axis else configuration.name,
+            caption=f"hidden={x}"
+            if by_parameters
+            else ""
+            if axis
+            else configuration.name,
             is_on_front=configuration in front,
             shade=float(values[shade]) if shade else None,
         )
         lines.setdefault(short_name(values) if axis else "", []).append(point)
-    xlabel = "parameters" if by_size else axis
+    xlabel = "parameters" if by_parameters else axis
     if len(lines) <= MAX_LINES:
         return accuracy_plot(lines, xlabel=xlabel, title=title)
     points = [point for line in lines.values() for point in line]

@@ -106,9 +106,9 @@ def description(configurations: Sequence[Configuration]) -> str:
         for row in [columns, *rows]
     ]
     lines.insert(1, "|" + " ---: |" * len(columns))
-    size = MAX_DESCRIPTION - len(summary) - 50
+    limit = MAX_DESCRIPTION - len(summary) - 50
     ends = itertools.accumulate(len(line) + 1 for line in lines)
-    shown = [line for line, end in zip(lines, ends, strict=True) if end <= size]
+    shown = [line for line, end in zip(lines, ends, strict=True) if end <= limit]
     parts = ["\n".join(shown)]
     if more := len(configurations) - (len(shown) - 2):
         parts.append(f"and {more:,} more in `{TABLE_FILE}`.")
@@ -129,7 +129,7 @@ def summarize(configurations: Sequence[Configuration]) -> str:
         return f"no best configuration: {reason}"
     accuracy = f"validation accuracy {best.describe_accuracy()}"
     if not best.has_all_seeds:
-        seeds = counted(best.size, "seed")
+        seeds = counted(best.seed_count, "seed")
         accuracy += f" ({len(best.trained)} of {seeds})"
     if is_only:
         has_mean = len(best.trained) > 1 and best.has_all_seeds

@@ -17,7 +17,6 @@ from pipeline.sweeps.configurations import (
     why_no_best,
 )
 from pipeline.sweeps.jobs import Outcome, failed_jobs
-from pipeline.tracking import find_training_run
 
 if TYPE_CHECKING:
     from pipeline.model import NetworkFile
@@ -72,7 +71,7 @@ class SweepResult:
     def rows(self) -> list[dict[str, Any]]:
         """Return a row for each training run, in the order of the jobs.
 
-        A row has the options of groups, the data set, the hyperparameters, all metrics
+        A row has the options of groups, the hyperparameters, the data set, all metrics
         of metrics.json, the number of parameters, the seconds of all epochs, and the
         status and the id of the run. If the training run failed, `error` says why, and
         the metrics, the number of parameters and the seconds are None.
@@ -113,15 +112,14 @@ class SweepResult:
                 or if the file is not the network that its run recorded.
         """
         # Imported after the workers have started.
-        from pipeline.model import load_recorded_network, load_trained_network
+        from pipeline.model import load_trained_network, select_recorded_network
 
         best = self.best
         if not best:
             raise UserError(f"no best network: {why_no_best(self.configurations)}")
         if best.run_id:
             assert self.store
-            run = find_training_run(best.run_id, store=self.store)
-            return load_recorded_network(run)
+            return select_recorded_network(best.run_id, store=self.store, server=None)
         assert best.network_path
         return load_trained_network(best.network_path)
 

@@ -34,12 +34,7 @@ from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.recorded import RecordedSweep, ReusableRuns
 from pipeline.sweeps.report_text import show
 from pipeline.sweeps.result import SweepResult, written_files
-from pipeline.tracking import (
-    Tracker,
-    announce_kept_name,
-    recorded_params,
-    viewing_hint,
-)
+from pipeline.tracking import Tracker, announce_kept_name, recorded_params
 from pipeline.training.size import training_bytes
 
 TRAINING = (
@@ -76,7 +71,7 @@ def train_sweep(
     ) as sweep:
         for outcome in sweep.plan.outcomes:
             sweep.on_result(outcome)
-        if sweep.recorded.is_finished and sweep.plan.ended == sweep.plan.size:
+        if sweep.recorded.is_finished and sweep.plan.ended == sweep.plan.total:
             return _show_finished(sweep)
         return _start_workers(sweep)
 
@@ -107,18 +102,21 @@ def _open_sweep(
         name = cfg.run_name or sweep_name(jobs, command.intervals)
         if recorded.run:
             name = recorded.run.name
-        _print_name(name, cfg.run_name, is_recorded=tracker.is_recorded)
+        say(wrap(f"sweep {name}"), flush=True)
+        announce_kept_name(name, cfg.run_name)
+        if not tracker.is_recorded:
+            say(wrap(UNTRACKED, indent=0), flush=True)
+            folder = results.given or folder  # contains the networks
         yield OpenSweep(
             cfg,
             tracker,
             results,
             on_result,
             name,
-            # With tracking=none, the networks are in the folder; nothing is continued.
-            folder=folder if tracker.is_recorded else results.given or folder,
+            folder=folder,
             plan=_plan(command, jobs, recorded, store),
             recorded=recorded,
-            reusable=ReusableRuns(store, is_used=tracker.is_recorded and not cfg.again),
+            reusable=ReusableRuns(tracker, is_used=not cfg.again),
         )
 
 
@@ -142,19 +140,8 @@ def _locked(folder: Path) -> AbstractContextManager[None]:
 
 def _read_recorded(identifier: str, tracker: Tracker, *, again: bool) -> RecordedSweep:
     """Return the sweep to continue; it is empty if a new sweep starts."""
-    if tracker.is_recorded:
-        earlier = RecordedSweep.read(tracker.store, identifier)
-        if not (again and earlier.is_finished):
-            return earlier
-    return RecordedSweep(identifier)
-
-
-def _print_name(name: str, given: str | None, *, is_recorded: bool) -> None:
-    """Print the name of a sweep, before steps that take time."""
-    say(wrap(f"sweep {name}"), flush=True)
-    announce_kept_name(name, given)
-    if not is_recorded:
-        say(wrap(UNTRACKED, indent=0), flush=True)
+    earlier = RecordedSweep.read(tracker, identifier)
+    return RecordedSweep(identifier) if again and earlier.is_finished else earlier
 
 
 def _plan(
@@ -192,7 +179,7 @@ def _show_finished(sweep: OpenSweep) -> SweepResult:
 
         write_files(folder, group_by_configuration(outcomes), title=run.name)
     result = SweepResult(outcomes, folder, run.run_id, copied, tracker.store)
-    return show(result, sweep.results, viewing_hint(run.label))
+    return show(result, sweep.results, run.viewing_hint())
 
 
 def _start_workers(sweep: OpenSweep) -> SweepResult:

@@ -1,5 +1,6 @@
 """The file answers.json of a student, which is not trusted."""
 
+import codecs
 import json
 import math
 import re
@@ -75,7 +76,7 @@ def read_answers(content: bytes) -> Answers:
         raise UserError(f"{FILE} must have at most {MAX_BYTES:,} bytes")
     try:
         stored = json.loads(
-            content.decode("utf-8-sig"),  # some editors write a byte order mark
+            _text(content),
             parse_int=float,  # of any length
             parse_float=_Decimal,
             object_pairs_hook=_unique,
@@ -95,6 +96,12 @@ def read_answers(content: bytes) -> Answers:
     student, course = _student(stored.get("id")), stored.get("course")
     course = normalize(course) if isinstance(course, str) else ""
     return Answers(student, course, *_sort(stored["answers"]), count)
+
+
+def _text(content: bytes) -> str:
+    # Some editors write a byte order mark; UTF-16 always begins with one.
+    is_utf_16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return content.decode("utf-16" if is_utf_16 else "utf-8-sig")
 
 
 def _json_problem(error: json.JSONDecodeError) -> str:
@@ -123,6 +130,8 @@ def _json_problem(error: json.JSONDecodeError) -> str:
 
 
 def _student(value: object) -> str:
+    if type(value) is float and value < 2**53:  # without quotes; larger: not exact
+        value = f"{value:.0f}"
     if not isinstance(value, str):
         raise UserError(f'{FILE}: id must be text in quotes, such as "ana.ruiz"')
     try:
@@ -197,7 +206,7 @@ def record_notebook(path: Path, recorded: Mapping[str, object]) -> None:
         UserError: If the file cannot be used as a whole.
     """
     read_answers(content := path.read_bytes())
-    stored = json.loads(content.decode("utf-8-sig"), parse_int=_whole)
+    stored = json.loads(_text(content), parse_int=_whole)
     write_atomic(path, as_json({**stored, NOTEBOOK: dict(recorded)}).encode())
 
 

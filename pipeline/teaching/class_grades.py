@@ -299,7 +299,9 @@ class ClassGrades(Roster):
             "empty": [x.student for x in self.unanswered],
             "identical": copies,
             "other id": [
-                f"{x} (most students: {self.usual_column})" for x in self.other_ids
+                f"{x} (most students: {self.usual_column}; in grades.csv: "
+                f"{self._spelled(x)})"
+                for x in self.other_ids
             ],
             "misnamed": [f"{x.student} in {x.place}" for x in self.misnamed],
             "unlisted": [x.student for x in self.unlisted],
@@ -328,6 +330,14 @@ class ClassGrades(Roster):
                 groups[answer.hint or answer.answer].append((student, answer))
         listed = [same for same in groups.values() if same[0][1].hint or len(same) > 1]
         return sorted(listed, key=len, reverse=True)[:MAX_WRONG]
+
+    def correct_for(self, wrong: GradedAnswer) -> list[str]:
+        """Return the students who gave the same answer, which is correct for them."""
+        return [
+            student
+            for student, answer in self.answers(wrong.question)
+            if answer.answer == wrong.answer and answer.kind == "full"
+        ]
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the lines of grades.csv, including students without a submission.

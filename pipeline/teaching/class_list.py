@@ -1,7 +1,8 @@
 """The list of all students of a class: a CSV file."""
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -94,8 +95,9 @@ def read_students(
 
     Lines without an id, such as teachers in Moodle's list, are ignored. If a
     line has several ids, the id that is in `submitted`, the ids of all submissions, is
-    used. Leading zeros that a spreadsheet program removed are restored. Without a
-    column in `ID_COLUMNS`, the column with most of these ids is used.
+    used. Leading zeros that a spreadsheet program removed are restored, if other ids
+    have as many characters. Without a column in `ID_COLUMNS`, the column with most of
+    these ids is used.
 
     Raises:
         UserError: If the file cannot be read or has no column with ids, if an id is
@@ -128,6 +130,7 @@ def read_students(
     if not filled:
         raise UserError(f"{name} contains no ids in {_shown(columns)}")
     named = next((x for x in NAME_COLUMNS if {*x} <= {*titles}), ())
+    lengths = _usual_lengths((row[filled[0]].strip() for _, row in rows), submitted)
     students, without_id, restored = dict[str, ListedStudent](), 0, list[str]()
     for number, row in rows:
         # Teachers have no id in the usual column; all lines of Canvas are students.
@@ -142,7 +145,8 @@ def read_students(
             title: normalize(row[title]) for title in filled if row[title].strip()
         }
         student = next((x for x in by_column.values() if x in submitted), student)
-        with_zeros = {x for x in submitted if x.lstrip("0") == student != x}
+        same = {x for x in submitted if x.lstrip("0") == student != x}
+        with_zeros = {x for x in same if len(x) in lengths}
         if student not in submitted and len(with_zeros) == 1:
             student = spelled = with_zeros.pop()
             restored.append(student)
@@ -177,6 +181,16 @@ def read_students(
     if without_id:
         unused.append(f"ignored {counted(without_id, 'line')} {WITHOUT_ID}")
     return students, [f"{printable(path.name)}: {line}" for line in unused]
+
+
+def _usual_lengths(ids: Iterable[str], submitted: Collection[str]) -> set[int]:
+    """Return how many characters an id can have that lost zeros in the list.
+
+    It has as many as another id in the list, or as most submitted ids.
+    """
+    counts = Counter(map(len, submitted))
+    most = max(1, len(submitted) / 2)
+    return {*map(len, ids)} | {x for x, count in counts.items() if count > most}
 
 
 def _checked(cell: str, read: Callable[[str], T], place: str) -> T:

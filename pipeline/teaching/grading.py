@@ -288,15 +288,19 @@ def _name_rounded_mistakes(
     """
     shown = {answer.hint for answer in graded.values() if answer.points}
     found = {
-        question.name: question.rounded_mistakes(given.answer, inputs)
+        question.name: [
+            both
+            for both in question.rounded_mistakes(given.answer, inputs)
+            if given.hint in (None, both[0])  # the hint: with so many decimals, exact
+        ]
         for question in QUESTIONS
-        if (given := graded[question.name]).answer is not None
-        and given.kind == "none"
-        and given.hint is None
+        if (given := graded[question.name]).answer is not None and given.kind != "full"
     }
     guesses = {name for name in found if is_guess(graded[name].answer or 0.0)}
     counts = Counter(both for name in {*found} - guesses for both in found[name])
     for name, several in found.items():
+        if graded[name].hint:
+            continue
         least = 1 if name in guesses else 2
         supported = {x for x in several if counts[x] >= least or {*x} <= shown}
         if name in guesses:

@@ -33,7 +33,7 @@ from pipeline.teaching.submissions import (
     Rejected,
     read_submission,
 )
-from pipeline.teaching.submitted_files import QUESTIONS_FILE
+from pipeline.teaching.submitted_files import QUESTIONS_FILE, original_name
 from pipeline.teaching.templates import fill_template
 from pipeline.teaching.variant import Variant
 
@@ -70,9 +70,10 @@ def homework(cfg: HomeworkConfig, folder: Path | None) -> Homework:
     if cfg.check:
         _print_state(answers, variant, folder)
         _check_submission(folder, assignment, variant)
-        archive = f"-c homework.zip {shlex.quote(str(displayed(folder)))}"
-        command = f"python -m zipfile {archive}"
-        say(next_steps({command: "writes the file that you submit"}))
+        if answers.numbers:
+            archive = f"-c homework.zip {shlex.quote(str(displayed(folder)))}"
+            command = f"python -m zipfile {archive}"
+            say(next_steps({command: "writes the file that you submit"}))
     else:
         _write(variant, assignment, folder)
     return Homework(variant.student, variant.seed, folder, answers)
@@ -130,7 +131,7 @@ def _check_submission(folder: Path, assignment: Assignment, variant: Variant) ->
         UserError: If the homework cannot be graded, if its network was trained with
             other settings, or if `homework` did not write this network.
     """
-    found = read_submission(folder.resolve(), assignment)
+    found = read_submission([folder.resolve()], assignment)
     torch = "" if isinstance(found, Rejected) else found.torch
     known = f"id {variant.student}, course {variant.course}"
     known += f", trained with PyTorch {torch}" if torch else ""
@@ -254,8 +255,11 @@ def _read_answers(folder: Path, variant: Variant) -> Answers:
     """
     path = folder / ANSWERS_FILE
     if not path.exists():
-        others = sorted(printable(x.name) for x in folder.glob("answers*"))
-        remedy = f"rename {others[0]} to {ANSWERS_FILE}" if others else WITHOUT_CHECK
+        others = sorted(folder.glob("answers*"))
+        path = next((x for x in others if original_name(x) == ANSWERS_FILE), path)
+    if not path.exists():
+        names = [printable(x.name) for x in others]
+        remedy = f"rename {names[0]} to {ANSWERS_FILE}" if names else WITHOUT_CHECK
         raise UserError(f"{displayed(path)} is missing: {remedy}")
     try:
         answers = read_answers(path.read_bytes())

@@ -1,7 +1,7 @@
 """Decides which student a submission belongs to, with these rules in this order.
 
-1. `with_owners`, before the grading: a submission whose name contains the learning
-   platform's number of a listed student, or is the name of exactly one listed student,
+1. `with_owners`, before the grading: a submission whose name contains a listed
+   student's number on the platform, or is the name of exactly one listed student,
    belongs to this student. It is rejected if its id is that of another student in the
    list. `with_submitted_ids` finds the id that each student used in the student's
    submission.

@@ -227,9 +227,10 @@ class Question(ABC):
         """Return the hints of mistakes whose value, rounded too much, is this answer.
 
         Each pair is the hint of a mistake in `AnswerInputs.mistaken` and one of
-        `ROUNDED`. The list is empty for 0 and for the smallest and largest answer.
+        `ROUNDED`. The list is empty for whole numbers, and for the smallest and largest
+        answer.
         """
-        if not self.tolerance or not answer or not self._partial(answer):
+        if self.form.whole or not (self.tolerance and answer and self._partial(answer)):
             return []
         return [
             (mistake, rounded)

@@ -359,7 +359,10 @@ class Misclassified(Question):
                 "This is the opposite: the number of images with another label that "
                 "the network classifies as this class.",
             ),
-            Mistake(wrong.sum(), "This is the number of mistakes for all ten classes."),
+            Mistake(
+                wrong.sum(),
+                "This is the number of wrong predictions for all ten classes.",
+            ),
         ]
 
 

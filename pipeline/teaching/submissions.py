@@ -4,7 +4,8 @@ import hashlib
 import os
 import re
 import tempfile
-from collections.abc import Collection, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -28,6 +29,7 @@ from pipeline.teaching.homework_metadata import HomeworkMetadata
 from pipeline.teaching.questions import questions_for
 from pipeline.teaching.submitted_files import (
     QUESTIONS_FILE,
+    SINGLE,
     SubmittedFile,
     find_files,
 )
@@ -43,7 +45,7 @@ OLD = "graded before the questions changed"
 NUMBER_OF = re.compile(r"\*\*(\d{1,2})\. `(\w+)`\*\*")  # of a question in questions.md
 TITLE = re.compile("# Homework of `([^`]*)`")  # the beginning of questions.md
 MOODLE = "_assignsubmission_"  # in folder names, after the student's name
-# The learning platform's number of a student in the name of a submission, such as
+# The student's number on the platform in the name of a submission, such as
 # Ana Ruiz_501_assignsubmission_file_ of Moodle and ruizana_LATE_501_9001_hw.zip of
 # Canvas. Students can choose only what follows, because Canvas removes such numbers
 # from the names of students.
@@ -53,9 +55,10 @@ IGNORED = {"__MACOSX", "desktop.ini"}  # from macOS and Windows
 
 @dataclass(frozen=True, eq=False)  # networks cannot be compared as a whole
 class Entry:
-    """An entry of the folder of all submissions: a folder or a zip file."""
+    """An entry of the folder of all submissions: a folder, a zip file or files."""
 
-    place: str  # the name of the entry, which can be any printable text
+    # The name of the entry, or of its first file, which can be any printable text.
+    place: str
     student: str  # the normalized id in the answers; empty if the id is not known
     # The id of the listed student to whom the name of the entry belongs, if there is
     # one; see `ownership`.
@@ -218,6 +221,8 @@ def read_submissions(
 ) -> list[Submission | Rejected]:
     """Read each entry of a folder, except hidden ones, in the order of their names.
 
+    The `SINGLE` files of a student are one submission.
+
     Raises:
         UserError: If the folder is missing, is a file, such as a zip file, cannot be
             read, or contains Moodle's files without their folders.
@@ -244,7 +249,12 @@ def read_submissions(
             f"such as {printable(loose[0].name)}: download the submissions again, with "
             'the option "Download submissions in folders"'
         )
-    return [read_submission(path, assignment) for path in paths]
+    groups = defaultdict[str, list[Path]](list)
+    for path in paths:
+        is_file = path.suffix.lower() != ".zip" and path.is_file()
+        single = SINGLE.match(path.name) if is_file else None
+        groups[single[1] if single else path.name].append(path)
+    return [read_submission(same, assignment) for same in groups.values()]
 
 
 def _exists(folder: Path) -> bool:
@@ -256,12 +266,18 @@ def _exists(folder: Path) -> bool:
     return True
 
 
-def read_submission(path: Path, assignment: Assignment) -> Submission | Rejected:
-    """Read a submission; return a `Rejected` with the reason if it cannot be graded."""
+def read_submission(
+    paths: Sequence[Path], assignment: Assignment
+) -> Submission | Rejected:
+    """Read a submission; return a `Rejected` with the reason if it cannot be graded.
+
+    `paths` is a folder, a zip file, or several `SINGLE` files.
+    """
+    path = paths[0]
     about: dict[str, Any] = {"place": printable(path.name), "student": "", "hashes": {}}
     files = list[SubmittedFile]()
     try:
-        files = find_files(path)
+        files = find_files(paths)
         about["is_empty"] = all(file.name == QUESTIONS_FILE for file in files)
         if about["is_empty"] and path.is_dir():
             names = ", ".join(x.name for x in list_folder(path)) or "nothing"

@@ -1,8 +1,9 @@
 """Finds the files of a submission, which is not trusted, and reads them as data.
 
-A submission is a folder or a zip file, which may contain zip files. Nothing is unpacked
-to the disk, executed or imported, and links are not followed. Everything that is read
-has a limit, so no submission can use up the memory or the time.
+A submission is a folder, which may contain zip files, a zip file, or, from Canvas,
+several files. Nothing is unpacked to the disk, executed or imported, and links are not
+followed. Everything that is read has a limit, so no submission can use up the memory or
+the time.
 """
 
 import io
@@ -13,7 +14,7 @@ import struct
 import zipfile
 import zlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePath, PureWindowsPath
@@ -31,6 +32,9 @@ REQUIRED = {answers.FILE, MODEL_FILE}
 ADDED = re.compile(r"(?: ?\(\d+\)|-\d+)(?=(\.\w+){1,2}\Z)|\.txt\Z", re.ASCII)
 # Other names, such as answers_1.json.
 SIMILAR = re.compile(r"(answers|model).*\.(json|safetensors|txt)", re.IGNORECASE)
+# A file that Canvas has renamed, such as ruizana_501_9001_answers.json, in two parts:
+# ruizana_501, which is the same for all files of a student, and the name of the file.
+SINGLE = re.compile(r"(.*?_\d+)_\d+_(.+)")
 LIMITS = {  # bytes
     answers.FILE: answers.MAX_BYTES,
     MODEL_FILE: MAX_NETWORK_BYTES,
@@ -69,8 +73,8 @@ class SubmittedFile:
 
     @property
     def name(self) -> str:
-        """The name of the file without what a browser or an editor has added."""
-        return _original_name(self.path)
+        """The `original_name` of the file."""
+        return original_name(self.path)
 
 
 @dataclass(frozen=True)
@@ -81,8 +85,10 @@ class _Entry:
     open: Callable[[], IO[bytes]]
 
 
-def find_files(path: Path) -> list[SubmittedFile]:
+def find_files(paths: Sequence[Path]) -> list[SubmittedFile]:
     """Return all files of a submission that have the name of a submitted file.
+
+    The submission is a folder, a zip file, or several `SINGLE` files.
 
     Files with a similar name are included. Folders and zip files with the same files
     count once.
@@ -96,15 +102,8 @@ def find_files(path: Path) -> list[SubmittedFile]:
     """
     limits = _Limits()
     try:
-        mode = path.lstat().st_mode
-        if stat.S_ISDIR(mode):
-            found = _entries_of_folder(path, limits)
-            return _distinct(_read(found, PurePath(), limits, level=0))
-        _check_kind("it", mode)
-        if not _is_zip(path):
-            raise UserError("it is neither a folder nor a zip file")
-        entry = _Entry(PurePath(path.name), partial(_open, path))
-        return _distinct(_read([entry], PurePath(), limits, level=0))
+        found = [x for path in paths for x in _entries_of(path, limits)]
+        return _distinct(_read(found, PurePath(), limits, level=0))
     except OSError as error:
         raise UserError(f"it cannot be read: {error.strerror or error}") from None
 
@@ -150,7 +149,7 @@ def _read(
     """Return the files among entries and in their zip files."""
     files, zips = list[SubmittedFile](), list[_Entry]()
     for entry in entries:
-        if limit := LIMITS.get(_original_name(entry.path)):
+        if limit := LIMITS.get(original_name(entry.path)):
             content = limits.read(entry, limit)
             files.append(SubmittedFile(place / entry.path, content))
         elif _is_zip(entry.path):
@@ -190,6 +189,22 @@ def _read_zip(
             return _read(inside, place, limits, level=level)
     except DAMAGED as error:
         raise UserError(f"{entry.path.name} is a damaged zip file: {error}") from None
+
+
+def _entries_of(path: Path, limits: _Limits) -> Iterator[_Entry]:
+    """Yield the files of a folder, or a zip file or a `SINGLE` file itself."""
+    mode = path.lstat().st_mode
+    if stat.S_ISDIR(mode):
+        yield from _entries_of_folder(path, limits)
+        return
+    _check_kind("it", mode)
+    single = None if _is_zip(path) else SINGLE.match(path.name)
+    name = PurePath(single[2] if single else path.name)
+    if not (single or _is_zip(path)):
+        raise UserError("it is neither a folder nor a zip file")
+    limits.count_entry()
+    if not single or _is_read(name):
+        yield _Entry(name, partial(_open, path))
 
 
 def _entries_of_folder(top: Path, limits: _Limits) -> Iterator[_Entry]:
@@ -235,10 +250,11 @@ def _is_read(path: PurePath) -> bool:
     """Return whether a file is read; macOS adds hidden files such as ._a.zip."""
     if _is_zip(path):
         return not path.name.startswith(".")
-    return _original_name(path) in LIMITS or bool(SIMILAR.fullmatch(path.name))
+    return original_name(path) in LIMITS or bool(SIMILAR.fullmatch(path.name))
 
 
-def _original_name(path: PurePath) -> str:
+def original_name(path: PurePath) -> str:
+    """Return the name of a file without what a browser or an editor has added."""
     return ADDED.sub("", path.name)
 
 

@@ -8,22 +8,24 @@ MLflow. Importing MLflow takes a second, so processes share the work:
     process that records   recorder, mlflow_run        Run
     copying process        copies/                     Server, Sender
 
-A `Tracker` opens a run as an `OpenRun`. This object passes functions to the `Run` in
-the process that records: the recording process for `train`, and otherwise the main
-process. The recording process is also the copying process of its run, in a second
-thread. A run that was read from the store is a `RecordedRun`, in any process. The
-docstring of each module says in which process it runs.
+A `Tracker` opens a run as an `OpenRun`. To record data, `OpenRun.submit` passes a
+function to the process that records, where `recorder.record` calls it with the `Run`.
+This is the recording process for `train`, and otherwise the main process. The recording
+process is also the copying process of its run, in a second thread. A run that was read
+from the store is a `RecordedRun`, in any process. Like the `Run`, it has the id, name
+and folder of a `RunInfo`, which an `OpenRun` waits for. The docstring of each module
+says in which process it runs.
 
 Processes import MLflow with `store/entrance.py`, which turns its telemetry off. These
 modules import MLflow: `mlflow_run.py`, `logged_model.py`, `classifier.py`, `ui.py` and
-`mlflow_server.py`; in `copies/`, `server.py` and `sender.py`; in `store/`,
+`ui_server.py`; in `copies/`, `server.py` and `sender.py`; in `store/`,
 `client.py`, `mlflow_internals.py` and `pages.py`.
 """
 
 from pipeline.tracking import provenance
-from pipeline.tracking.messages import announce_kept_name, viewing_hint
+from pipeline.tracking.messages import announce_kept_name
 from pipeline.tracking.open_run import OpenRun
-from pipeline.tracking.run_data import EpochPoint, ModelData, RunStart
+from pipeline.tracking.run_data import ModelData, RunStart, StepMetrics
 from pipeline.tracking.runs import find_run, find_training_run
 from pipeline.tracking.store.database import (
     RecordedRun,

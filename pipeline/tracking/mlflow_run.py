@@ -26,10 +26,10 @@ from pipeline.core import SIDE
 from pipeline.core.epoch import now
 from pipeline.tracking import description
 from pipeline.tracking.logged_model import record_model
-from pipeline.tracking.run_data import EpochPoint, Metrics, ModelData, Params, Tags
+from pipeline.tracking.run_data import Metrics, ModelData, Params, StepMetrics, Tags
 from pipeline.tracking.store import pages
 from pipeline.tracking.store.client import StoreClient
-from pipeline.tracking.store.database import run_label
+from pipeline.tracking.store.database import RunInfo
 from pipeline.tracking.store.locks import write_lock
 from pipeline.tracking.store.mlflow_internals import image_files
 from pipeline.tracking.store.sqlite import path_from_uri
@@ -45,7 +45,7 @@ class _Batch(NamedTuple):
     tags: list[RunTag]
 
 
-class Run:
+class Run(RunInfo):
     """A run in the store; each method returns when the data is stored.
 
     The run can be a sweep, whose training runs are its children. A new child keeps its
@@ -67,24 +67,11 @@ class Run:
         is_new_child: bool = False,
     ) -> None:
         """Wrap a run of the store."""
-        self.client, self.lock, self._info = client, lock, run.info
-        self.experiment_id: str = run.info.experiment_id
+        info = run.info
+        super().__init__(info.run_id, info.run_name, path_from_uri(info.artifact_uri))
+        self.client, self.lock = client, lock
+        self.experiment_id: str = info.experiment_id
         self._kept = _Batch([], [], []) if is_new_child else None
-
-    @property
-    def run_id(self) -> str:
-        """The id of the run in MLflow."""
-        return str(self._info.run_id)
-
-    @property
-    def label(self) -> str:
-        """Name and id of the run, for messages."""
-        return run_label(self._info.run_name, self.run_id)
-
-    @property
-    def artifacts(self) -> Path:
-        """The folder of the artifacts."""
-        return path_from_uri(self._info.artifact_uri)
 
     def _log(
         self,
@@ -123,9 +110,9 @@ class Run:
         twice with the same time is stored once.
         """
         time = now() if time is None else time
-        self.log_points([EpochPoint(step, time, metrics)])
+        self.log_points([StepMetrics(step, time, metrics)])
 
-    def log_points(self, points: Sequence[EpochPoint]) -> None:
+    def log_points(self, points: Sequence[StepMetrics]) -> None:
         """Record the metrics of many epochs at once.
 
         One call takes less than a tenth of the time of a `log_metrics` call per epoch.
@@ -279,7 +266,7 @@ class Run:
         return pages.children_links(self.experiment_id, self.run_id)
 
 
-def _metrics(points: Iterable[EpochPoint], **keywords: str) -> list[Metric]:
+def _metrics(points: Iterable[StepMetrics], **keywords: str) -> list[Metric]:
     """Return each value as MLflow's type, with fields such as its data set."""
     return [
         Metric(name, value, time, step, **keywords)

@@ -14,14 +14,13 @@ from pipeline.base.tags import Status
 from pipeline.base.terminal import print_error
 from pipeline.execution.helper_process import HelperKilled, HelperProcess
 from pipeline.tracking import recorder
-from pipeline.tracking.messages import viewing_hint
-from pipeline.tracking.recorder import RunInfo
 from pipeline.tracking.run_data import RunStart
+from pipeline.tracking.store.database import RunInfo
 
 if TYPE_CHECKING:  # importing MLflow takes a second
     from pipeline.tracking.mlflow_run import Run
 
-RECORDER = "the process that records the run"
+RECORDING_PROCESS = "the process that records the run"
 Arguments = ParamSpec("Arguments")
 Value = TypeVar("Value")
 
@@ -43,21 +42,33 @@ class ThisProcess:
         return call
 
 
+class NoProcess:
+    """Drops the calls of a run that is not recorded (tracking=none)."""
+
+    def submit(self, *call: object, **keywords: object) -> "Future[None]":
+        """Return None as the result of a call that is not made."""
+        dropped: Future[None] = Future()
+        dropped.set_result(None)
+        return dropped
+
+
 class OpenRun:
     """An open run, which stands for a `Run` in the process that records.
 
-    With tracking=none, there is no such process, and all data is dropped; see
-    `Tracker.is_recorded`.
+    The process finds the `Run` by the number `_key`: data can be submitted before
+    MLflow creates the run and its id. A run that is not recorded has `NoProcess`.
     """
 
     # Whether the server has a complete copy, when the run is closed; None: no server.
     copied: bool | None = None
     failure: str | None = None  # see `fail`
 
-    def __init__(self, process: HelperProcess | ThisProcess | None = None) -> None:
-        """Pass functions to a process; without a process, drop them."""
-        self._process, self._key = process, next(_keys)
-        self._opened: Future[RunInfo] | None = None
+    def __init__(
+        self, process: HelperProcess | ThisProcess | NoProcess | None = None
+    ) -> None:
+        """Pass functions to a process, by default to `NoProcess`."""
+        self._process, self._key = process or NoProcess(), next(_keys)
+        self._opened: Future[RunInfo] | Future[None] = NoProcess().submit()
         self._calls: list[Future[Any]] = []  # the calls that may still raise an error
 
     def open(
@@ -70,11 +81,13 @@ class OpenRun:
 
         If the run cannot be opened, the first call that waits raises the error.
         """
-        if self._process:
-            self._opened = self._process.submit(
-                opening, self._key, *arguments, **keywords
-            )
-            self._calls.append(self._opened)
+        self._opened = self._process.submit(opening, self._key, *arguments, **keywords)
+        self._calls.append(self._opened)
+
+    @property
+    def _info(self) -> RunInfo | None:
+        """The identity of the run, as soon as it is open; None with tracking=none."""
+        return self._opened.result()
 
     @property
     def run_id(self) -> str | None:
@@ -82,17 +95,17 @@ class OpenRun:
 
         This property and the next two wait until the run is open.
         """
-        return self._opened.result().run_id if self._opened else None
+        return self._info.run_id if self._info else None
 
     @property
     def label(self) -> str:
         """Name and id of the run, for messages."""
-        return self._opened.result().label if self._opened else "the training run"
+        return self._info.label if self._info else "the training run"
 
     @property
     def artifacts(self) -> Path | None:
         """The folder of the artifacts; None with tracking=none."""
-        return self._opened.result().artifacts if self._opened else None
+        return self._info.artifacts if self._info else None
 
     def fail(self, reason: str) -> None:
         """Mark the run as FAILED if its block ends normally."""
@@ -113,12 +126,11 @@ class OpenRun:
         Raises:
             UserError, OSError: If the run, or data of an earlier call, is lost.
         """
-        if self._process:
-            self._check(wait=False)
-            call = self._process.submit(
-                recorder.record, self._key, function, *arguments, **keywords
-            )
-            self._calls.append(call)
+        self._check(wait=False)
+        call = self._process.submit(
+            recorder.record, self._key, function, *arguments, **keywords
+        )
+        self._calls.append(call)
 
     def wait(self) -> None:
         """Wait until all calls of `submit` are made; raise their first error."""
@@ -138,9 +150,6 @@ class OpenRun:
         """
         child = OpenRun(self._process)
         child.open(recorder.create_child, self._key, start)
-        if self._process is None:
-            yield child
-            return
         try:
             yield child
             child.wait()
@@ -158,8 +167,6 @@ class OpenRun:
         Raises:
             UserError, OSError: If the run cannot be marked FINISHED.
         """
-        if self._process is None:
-            return None
         try:
             # This waits until the run is open, unless there is a further interrupt.
             call = self._process.submit(recorder.end, self._key, status, error)
@@ -168,12 +175,11 @@ class OpenRun:
             if status == Status.FINISHED:
                 raise
             # The error that ended the run is raised, and not this error.
-            reason = f"{RECORDER} was killed"
+            reason = f"{RECORDING_PROCESS} was killed"
             print_error(f"the run could not be marked {status}: {reason}")
             return None
 
     def viewing_hint(self) -> str:
         """Return lines with the run, and the command that shows it."""
-        if self._process is None:
-            return "run    not recorded (tracking=none)\n"
-        return viewing_hint(self.label)
+        not_recorded = "run    not recorded (tracking=none)\n"
+        return self._info.viewing_hint() if self._info else not_recorded

@@ -2,9 +2,9 @@
 
 Runs in the process that records.
 
-An `OpenRun` and the `Run` that it stands for have the same key. The main process
-imports this module to pass the functions on. Therefore, only the functions import
-modules that import MLflow. Test: "mlflow is imported only after".
+The argument `key` is the number of the `OpenRun`. The main process imports this module
+to pass the functions on. Therefore, only the functions import modules that import
+MLflow. Test: "mlflow is imported only after".
 
 `create_or_resume` and `end` perform steps 2 and 7 in the docstring of `tracker`, which
 also names tests. `find_or_create` closes a run that it creates before data is added.
@@ -16,7 +16,7 @@ Test: "a recording that fails in the other process".
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Concatenate, NamedTuple, ParamSpec
+from typing import TYPE_CHECKING, Concatenate, ParamSpec
 
 from pipeline import UserError
 from pipeline.base import locking
@@ -35,7 +35,7 @@ from pipeline.base.text import short_id, wrap
 from pipeline.base.urls import database_path
 from pipeline.tracking import provenance
 from pipeline.tracking.run_data import RunStart, final_status
-from pipeline.tracking.store.database import children_of, tagged_runs
+from pipeline.tracking.store.database import RunInfo, children_of, tagged_runs
 from pipeline.tracking.store.entrance import using_mlflow
 from pipeline.tracking.store.locks import run_lock_file, store_lock
 
@@ -49,14 +49,6 @@ OPEN_SECONDS = 10.0  # maximum wait until a killed process releases a run; see `
 Arguments = ParamSpec("Arguments")
 
 _runs: dict[int, "Run"] = {}  # the open runs of this process, by key
-
-
-class RunInfo(NamedTuple):
-    """What the main process knows of an open run."""
-
-    run_id: str
-    label: str  # name and id, for messages
-    artifacts: Path
 
 
 def warm_up(store: Path) -> None:
@@ -192,7 +184,7 @@ def create_child(key: int, parent: int, start: RunStart) -> RunInfo:
 
 def _remember(key: int, run: "Run") -> RunInfo:
     _runs[key] = run
-    return RunInfo(run.run_id, run.label, run.artifacts)
+    return RunInfo(run.run_id, run.name, run.artifacts)
 
 
 def record(

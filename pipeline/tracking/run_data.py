@@ -35,14 +35,14 @@ class RunStart:
     resume: str | None = None  # the run that is opened again; None for a new run
 
 
-class EpochPoint(NamedTuple):
-    """The metrics of an epoch, with the step and the time that MLflow stores.
+class StepMetrics(NamedTuple):
+    """Metrics with the step and the time that MLflow stores, such as those of an epoch.
 
     An `Epoch` also has the network's tensors. A `MetricPoint` is one of the values, as
     read from the database.
     """
 
-    step: int  # the number of the epoch
+    step: int  # the number of the epoch, if the metrics belong to an epoch
     time: int  # in milliseconds since 1970
     metrics: Metrics
 
@@ -52,6 +52,6 @@ class ModelData(NamedTuple):
 
     network: Path  # the file of the network
     exported: Path  # the same network as a program, for `mlflow.pytorch.load_model`
-    points: Sequence[EpochPoint]
+    points: Sequence[StepMetrics]
     dataset: str  # the name of the data set with which the metrics were measured
     data_sha256: str  # the hash of this data set

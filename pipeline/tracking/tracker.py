@@ -42,7 +42,7 @@ recording process of `start_tracker`, or else the main process.
 import gc
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import (
     AbstractContextManager,
     ExitStack,
@@ -60,10 +60,10 @@ from pipeline.base.urls import database_path, names_another_store
 from pipeline.execution.helper_process import HelperProcess
 from pipeline.tracking import provenance, recorder
 from pipeline.tracking.copying_process import CopyingProcess
-from pipeline.tracking.open_run import RECORDER, OpenRun, ThisProcess
+from pipeline.tracking.open_run import RECORDING_PROCESS, OpenRun, ThisProcess
 from pipeline.tracking.provenance import CodeState
-from pipeline.tracking.recorder import RunInfo
 from pipeline.tracking.run_data import Params, RunStart, Tags, final_status
+from pipeline.tracking.store.database import RecordedRun, RunInfo, tagged_runs
 from pipeline.tracking.store.sqlite import require_store
 
 # The copying to a server takes half a second of CPU time, and a server on this machine
@@ -103,13 +103,17 @@ class Tracker:
         """
         self.store, self.experiment, self._helper = store, experiment, helper
         self._process = helper or ThisProcess()
-        self._server = server if experiment else None
+        self._server = server if self.is_recorded else None
         self._code: CodeState | None = None
 
     @property
     def is_recorded(self) -> bool:
         """Whether runs are recorded; otherwise, open runs drop all data."""
         return self.experiment is not None
+
+    def tagged_runs(self, key: str, values: Iterable[str]) -> list[RecordedRun]:
+        """Return the `tagged_runs` that a run can continue or reuse, if recorded."""
+        return tagged_runs(self.store, key, values) if self.is_recorded else []
 
     def read_code(self) -> CodeState:
         """Return the state of the code that runs record, as the first call reads it."""
@@ -252,7 +256,7 @@ def start_tracker(
         if experiment is not None and "mlflow" not in sys.modules:
             niceness = COPYING_NICENESS if server else 0
             helper = HelperProcess(
-                RECORDER, channels=2, niceness=niceness, quiet=is_quiet()
+                RECORDING_PROCESS, channels=2, niceness=niceness, quiet=is_quiet()
             )
             stack.callback(helper.close)
         tracker = Tracker(store, server=server, experiment=experiment, helper=helper)

@@ -16,7 +16,7 @@ from pipeline.base.progress import busy
 from pipeline.base.terminal import say
 from pipeline.base.text import wrap
 from pipeline.base.urls import database_path, experiment_variable, sqlite_uri
-from pipeline.tracking import mlflow_server
+from pipeline.tracking import ui_server
 from pipeline.tracking.runs import find_run
 from pipeline.tracking.store import mlflow_internals, pages
 from pipeline.tracking.store.client import StoreClient, open_store
@@ -66,7 +66,7 @@ def serve_ui(store: Path, *, run: str | None) -> Iterator[str]:
     with _listen() as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/{page}"
         database = sqlite_uri(database_path(store))
-        with mlflow_server.serving(database, artifact_root(store), listener):
+        with ui_server.serving(database, artifact_root(store), listener):
             yield url
 
 

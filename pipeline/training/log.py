@@ -2,8 +2,8 @@
 
 `run.submit` calls a function `log_...` in the process that records the run. For
 `train`, this is a helper process, which does not need PyTorch. Therefore, this module
-does not import PyTorch. A function `submit_...` runs in the process that trains, and
-computes the arguments of the function `log_...` below it.
+does not import PyTorch. All other functions run in the process that trains, or in
+both. `submit_<name>` computes the arguments of `log_<name>`.
 """
 
 import math
@@ -36,10 +36,10 @@ from pipeline.core.dataset import DataFile
 from pipeline.core.epoch import Epoch
 from pipeline.plots import weight_images
 from pipeline.tracking import (
-    EpochPoint,
     ModelData,
     OpenRun,
     RecordedRun,
+    StepMetrics,
     provenance,
 )
 
@@ -147,10 +147,10 @@ def submit_epochs(run: OpenRun, epochs: Sequence[Epoch], total: int) -> None:
     run.submit(log_epochs, metrics_of(epochs), shown_epochs(epochs, total))
 
 
-def metrics_of(epochs: Iterable[Epoch]) -> list[EpochPoint]:
+def metrics_of(epochs: Iterable[Epoch]) -> list[StepMetrics]:
     """Return the metrics of epochs; epoch 0, before training, has no metrics."""
     return [
-        EpochPoint(
+        StepMetrics(
             each.number, each.time, ordered(each.metrics) | {SECONDS: each.seconds}
         )
         for each in epochs
@@ -172,7 +172,7 @@ def shown_epochs(epochs: Iterable[Epoch], total: int) -> list[Epoch]:
 
 
 def log_epochs(
-    run: "Run", metrics: Sequence[EpochPoint], shown: Sequence[Epoch]
+    run: "Run", metrics: Sequence[StepMetrics], shown: Sequence[Epoch]
 ) -> None:
     """Log the metrics of epochs, and the weights of those that are shown.
 
@@ -183,7 +183,7 @@ def log_epochs(
     Therefore, the statistics are last, and epoch 0 is logged together with epoch 1.
     """
     statistics = [
-        EpochPoint(each.number, each.time, tensor_statistics(each.tensors))
+        StepMetrics(each.number, each.time, tensor_statistics(each.tensors))
         for each in shown
     ]
     run.log_points([*metrics, *statistics])
@@ -257,25 +257,30 @@ def log_files(run: "Run", paths: Sequence[Path]) -> None:
 
 def submit_model(run: OpenRun, training: "TrainingRun", path: Path) -> None:
     """Export the network in a file, and submit it as a model."""
-    with exported_model(training, path) as model:
+    with exported_model(run, training, path) as model:
         run.submit(log_model, model)
-        run.wait()  # the recording process reads the program before it is removed
 
 
 @contextmanager
-def exported_model(training: "TrainingRun", path: Path) -> Iterator[ModelData]:
-    """Export the network in a file, and yield the data of its model."""
+def exported_model(
+    run: OpenRun, training: "TrainingRun", path: Path
+) -> Iterator[ModelData]:
+    """Export the network in a file, and yield the data of its model.
+
+    The program is removed when the run has recorded what the block submits.
+    """
     from pipeline.training.program import export_network  # imports PyTorch
 
     last, metadata = training.last, training.metadata
     metrics = [
-        EpochPoint(FINAL_STEP, last.time, training.final_metrics),
-        EpochPoint(last.number, last.time, ordered(last.metrics)),
+        StepMetrics(FINAL_STEP, last.time, training.final_metrics),
+        StepMetrics(last.number, last.time, ordered(last.metrics)),
     ]
     with TemporaryDirectory() as folder:
         exported = Path(folder, "model.pt2")
         export_network(path, exported, hidden=training.hyperparameters.hidden)
         yield ModelData(path, exported, metrics, metadata.dataset, metadata.data_sha256)
+        run.wait()
 
 
 def log_model(run: "Run", model: ModelData) -> None:

@@ -7,7 +7,7 @@ in which it calls them.
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipeline.base.fingerprint import fingerprint
 from pipeline.base.paths import MODEL_FILE, TRAINING_FOLDER, displayed
@@ -23,7 +23,7 @@ from pipeline.core.epoch import Epoch
 from pipeline.core.loop import TrainingState, fit
 from pipeline.execution.interrupt import delayed_interrupt
 from pipeline.model.trained_network import describe_layers
-from pipeline.tracking import OpenRun, Tracker, announce_kept_name, tagged_runs
+from pipeline.tracking import OpenRun, Tracker, announce_kept_name
 from pipeline.training.checkpoints import Checkpoint, CheckpointKey, open_checkpoint
 from pipeline.training.log import (
     TrainingInputs,
@@ -58,7 +58,9 @@ class TrainCall:
 
 def train_recorded(call: TrainCall, dataset: Dataset) -> TrainResult:
     """Train a network in a run, with checkpoints; write and print the results."""
-    cfg, hyperparameters = call.cfg, call.cfg.hyperparameters
+    # The settings can have a folder, or another name of the same images.
+    cfg = call.cfg.model_copy(update={"dataset": dataset.name})
+    call, hyperparameters = replace(call, cfg=cfg), cfg.hyperparameters
     split = dataset.training_split(hyperparameters)
     inputs = TrainingInputs(
         dataset.file,
@@ -90,8 +92,8 @@ def train_recorded(call: TrainCall, dataset: Dataset) -> TrainResult:
     ):
         submit_inputs(run, inputs, plots=True)
         numbers = interrupt.between(range(len(checkpoint.epochs), cfg.epochs + 1))
-        trained = fit(state, split, hyperparameters, epochs=numbers)
-        _save_and_log(trained, call, checkpoint, run)
+        epochs = fit(state, split, hyperparameters, epochs=numbers)
+        _save_and_log(epochs, call, checkpoint, run)
         # Nothing is left to stop, so Ctrl-C in the last epoch has no effect.
         training = TrainingRun.of(dataset, hyperparameters, checkpoint.epochs)
         _write(call, training, run)
@@ -130,8 +132,7 @@ def _open_run(
     """Open the run that a checkpoint belongs to, or a new run."""
     cfg, tracker = call.cfg, call.tracker
     reproduces = {REPRODUCES_TAG: cfg.reproduce} if cfg.reproduce else {}
-    wanted = [checkpoint.id] if tracker.is_recorded else []
-    earlier = next(iter(tagged_runs(tracker.store, CHECKPOINT_TAG, wanted)), None)
+    earlier = next(iter(tracker.tagged_runs(CHECKPOINT_TAG, [checkpoint.id])), None)
     with tracker.start_run(
         name=earlier.name if earlier else name,
         params=inputs.params,

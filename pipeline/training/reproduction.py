@@ -62,7 +62,6 @@ def reproduce(call: TrainCall, *, data_folder: Path) -> TrainResult:
     settings = {
         **dict(cfg),
         **dict(recorded.hyperparameters),
-        "dataset": dataset.name,  # the same images can have a different name here
         "reproduce": run.run_id,
         "run_name": cfg.run_name or f"{run.name} again",
     }
@@ -84,10 +83,12 @@ def load_data(run: RecordedRun, metadata: Metadata, folder: Path) -> Dataset:
     Raises:
         UserError: If the recorded summary is damaged; and see `datasets.load`.
     """
-    path = run.artifacts / DATA_FOLDER / f"{metadata.dataset}.json"
+    # Next to this path, the run has the summary, but not the images.
+    path = run.artifacts / DATA_FOLDER / f"{metadata.dataset}.safetensors"
     manifest = datasets.read_manifest(path)
-    if manifest is None and path.exists():
-        raise UserError(f"{path} is damaged: choose another run")
+    summary = datasets.files_beside(path).summary
+    if manifest is None and summary.exists():
+        raise UserError(f"{summary} is damaged: choose another run")
     return datasets.load(
         metadata.dataset,
         folder=folder,

@@ -1,6 +1,5 @@
 """The command train: trains a network, or reproduces a run."""
 
-from dataclasses import replace
 from pathlib import Path
 
 from pipeline import datasets
@@ -34,8 +33,7 @@ def train(
         if cfg.reproduce:
             return reproduce(call, data_folder=data_dir())
         dataset = datasets.load(cfg.dataset, folder=data_dir())
-        cfg = cfg.model_copy(update={"dataset": dataset.name})  # cfg may name a folder
-        training = train_recorded(replace(call, cfg=cfg), dataset)
+        training = train_recorded(call, dataset)
     say(_next_steps(command.folder))
     return training
 

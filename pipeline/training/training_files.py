@@ -27,7 +27,7 @@ def write_training_run(
     storage.save_network(folder / paths.MODEL_FILE, training.network, metadata)
     tensors = [epoch.tensors for epoch in epochs]
     path = folder / paths.WEIGHT_HISTORY_FILE
-    storage.save_weight_history(path, tensors, metadata)
+    storage.save_weight_history(path, tensors)
     run_files.write_history(folder / paths.HISTORY_FILE, training.history)
     run_files.write_metrics(folder / paths.METRICS_FILE, training.metrics)
     run_file = run_files.RunFile(

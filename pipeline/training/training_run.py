@@ -100,9 +100,9 @@ class TrainingRun:
     @property
     def history(self) -> History:
         """The content of history.csv: the metrics after each epoch, by name."""
-        trained = self.epochs[1:]
+        measured = self.epochs[1:]
         names = ordered(self.last.metrics)
-        return {name: [each.metrics[name] for each in trained] for name in names}
+        return {name: [each.metrics[name] for each in measured] for name in names}
 
     @property
     def description(self) -> str:

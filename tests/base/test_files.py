@@ -21,6 +21,19 @@ def test_an_incomplete_file_does_not_replace_the_previous_one(tmp_path):
     assert names(tmp_path) == {"numbers.txt"}
 
 
+def test_the_content_is_on_the_disk_before_a_file_or_folder_is_renamed(
+    tmp_path, disk_steps
+):
+    path, folder = tmp_path / "numbers.txt", tmp_path / "train"
+    files.write_atomic(path, b"1")
+    with files.atomic_folder(folder) as temporary:
+        (temporary / "a").write_text("1")
+    flushed = (path, folder / "a")
+    numbers, content = (("flush", each.stat().st_ino) for each in flushed)
+    renamed = [("rename", each.stat().st_ino) for each in (path, folder)]
+    assert disk_steps == [numbers, renamed[0], content, renamed[1]]
+
+
 def test_a_folder_replaces_all_files_of_the_previous_one_when_it_is_complete(tmp_path):
     for number in ("1", "2"):
         with files.atomic_folder(tmp_path / "train") as folder:

@@ -1,14 +1,10 @@
 import ast
 import shutil
 
-import pytest
-from beartype import beartype
-from jaxtyping import TypeCheckError, jaxtyped
-
 from pipeline.base import software
 from pipeline.base.fingerprint import fingerprint
 from pipeline.base.source_code import ImportedCode
-from pipeline.cli import HomeworkConfig, TrainConfig, defaults, validate
+from pipeline.cli import TrainConfig, defaults, validate
 from pipeline.core.hyperparameters import Hyperparameters
 
 
@@ -16,12 +12,15 @@ def hyperparameters(**changed):
     return Hyperparameters(**defaults() | {"epochs": 5, **changed})
 
 
-def test_a_fingerprint_depends_on_hyperparameters_not_on_all_settings():
-    checked = jaxtyped(fingerprint, typechecker=beartype)
-    for schema in (TrainConfig, HomeworkConfig):
-        cfg = validate(schema, defaults())
-        with pytest.raises(TypeCheckError):
-            checked(cfg, "0" * 64)
+def test_the_server_and_the_name_of_a_run_do_not_change_its_fingerprint():
+    first, other = (
+        validate(
+            TrainConfig, defaults() | {"server": f"http://{name}", "run_name": name}
+        )
+        for name in ("a", "b")
+    )
+    assert first != other
+    assert len({fingerprint(x.hyperparameters, "0" * 64) for x in (first, other)}) == 1
 
 
 def test_the_processor_includes_the_variant_of_matrix_products_that_mkl_is_set_to(
@@ -60,7 +59,7 @@ def test_a_fingerprint_depends_on_all_that_determines_the_results(
     assert fingerprint(hyperparameters(), "0" * 64) == first
 
 
-def test_core_catches_no_error_that_it_raises_because_these_are_not_hashed():
+def test_core_catches_no_error_that_it_raises_because_texts_are_not_hashed():
     sources = [path.read_text() for path in software.FOLDER.glob("*.py")]
     caught = [
         ast.unparse(node.body)
@@ -70,6 +69,17 @@ def test_core_catches_no_error_that_it_raises_because_these_are_not_hashed():
     ]
     assert caught == ["array = np.asarray(images)"]
     assert not any("suppress" in source for source in sources)
+
+
+def test_in_core_the_hash_of_a_raise_statement_contains_the_type_of_the_error():
+    raised = [
+        node.exc
+        for path in software.FOLDER.glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Raise)
+    ]
+    assert raised  # what follows the first parenthesis is not hashed
+    assert all(isinstance(x, ast.Call) and isinstance(x.func, ast.Name) for x in raised)
 
 
 def test_core_uses_only_functions_of_numpy_whose_results_are_exact_or_rounded():

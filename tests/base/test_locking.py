@@ -69,7 +69,7 @@ def calls_in(node, name):
     }
 
 
-def test_a_thread_may_wait_for_the_lock_of_a_run_out_of_order():
+def test_only_the_recorder_waits_for_a_lock_that_it_claims():
     """The docstring of `locking` says why these locks cause no deadlock."""
     waits = {}
     for path in PACKAGE.rglob("*.py"):
@@ -80,9 +80,8 @@ def test_a_thread_may_wait_for_the_lock_of_a_run_out_of_order():
         for call, arguments in calls_in(tree, "claim").items():
             if call.startswith("locking."):
                 assert call in under_store, path
-                package = path.relative_to(PACKAGE).parts[0]
-                waits.setdefault(package, []).append("seconds" in arguments)
-    assert waits == {"tracking": [True], "training": [False]}
+                waits.setdefault(path.stem, []).append("seconds" in arguments)
+    assert waits == {"recorder": [True], "checkpoints": [False]}
 
 
 def test_a_process_that_waits_for_a_lock_file_that_is_removed_holds_a_new_one(tmp_path):

@@ -31,6 +31,11 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 DATA = ROOT / "outputs" / "data"
 
 
+def rounded(value):
+    """Return a number as text, with two significant digits and without an exponent."""
+    return f"{float(f'{value:.2g}'):g}"
+
+
 def read(part):
     """Return the images and the labels of a part of MNIST, in the exercise's units."""
     raw = DATA / "MNIST" / "raw"
@@ -136,8 +141,8 @@ def main():
         ours, other = map(statistics.median, zip(*pairs, strict=True))
         ratio = statistics.median(a / b for a, b in pairs)
         name, other_name = names
-        times = f"{ours:.3f} s, {other_name} {other:.3f} s"
-        print(f"{name}: {times}, ratio {ratio:.3f}")
+        times = f"{rounded(ours)} s, {other_name} {rounded(other)} s"
+        print(f"{name}: {times}, ratio {rounded(ratio)}")
 
 
 if __name__ == "__main__":

@@ -43,6 +43,11 @@ INVALID = {
     "train hidden=0": "hidden must be at least 1, got 0",
     "train hidden=abc": "hidden must be an integer, got 'abc'",
     "train hidden='5'": "must be an integer, got '5', which is text: leave out the quo",
+    "train hidden=007": "text: write it without leading zeros, with a decimal point",
+    "train lr=1.2.3": "got '1.2.3', which is text: write it without leading zeros",
+    "train lr='.5e-3'": "got '.5e-3', which is text: leave out the quotes (the default",
+    "train -m seed=1,01": "got '01', which is text: write it without leading zeros",
+    "train -m=1": "-m/--multirun must have no value: leave out what follows it",
     "train resume='true'": "must be true or false, got 'true', which is text: leave",
     "export bits='8'": "all, got '8', which is text: leave out the quotes (the default",
     "train hidden=[1": "hidden has an invalid value '[1'",
@@ -170,6 +175,11 @@ def test_an_invalid_argument_is_rejected_with_key_rule_and_value(command):
     assert INVALID[command] in problem and "secret@" not in problem
 
 
+def test_a_decimal_comma_gets_the_remedy_of_a_decimal_point():
+    first, second = problems("-m", "lr=0,001")
+    assert "got 0" in first and "with a decimal point" in second
+
+
 def test_each_part_of_a_setting_with_spaces_is_rejected():
     lacks_value, sign, value = problems("hidden", "=", "3")
     assert lacks_value == "hidden has no value: write hidden=value"
@@ -181,14 +191,11 @@ def test_each_part_of_a_setting_with_spaces_is_rejected():
 def test_a_search_without_multirun_gets_only_remedies_that_work():
     for command, problem in {
         "hidden=interval(4,128)": "add -m and trials=40 to start a search",
+        "hidden=interval(4,128) trials=5": "is an interval: add -m to start a search",
         "trials=5": "add -m and an interval such as hidden=interval(4,128)",
     }.items():
         (line,) = problems(*command.split())
         assert line.endswith(problem)
-    assert problems("hidden=interval(4,128)", "trials=5") == [
-        "trials is a setting of searches: add -m",
-        "hidden=interval(4,128) is an interval: add -m to start a search",
-    ]
     read("-m", "hidden=interval(4,128)", "trials=40")
 
 

@@ -34,6 +34,7 @@ def test_exercise_validates_on_test_images_and_holdout_on_500_of_each_class(mnis
             for part in (holdout.train, holdout.val, mnist.train)
         )
         np.testing.assert_array_equal(np.concatenate([train, val]), both)
+    assert mnist.split("holdout") is holdout  # 43 MB, only once
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from pipeline import UserError
-from pipeline.core.metrics import agreement, cross_entropy
+from pipeline.core.metrics import agreement, cross_entropy, predicted
 from pipeline.core.network import Dense, network_from, snapshot
 from pipeline.core.shapes import parameter_count, tensor_shapes
 
@@ -124,3 +124,12 @@ def test_a_copy_of_a_network_is_trained_as_a_whole(new_network, few, make):
 def test_the_loss_of_a_certain_error_is_finite():
     loss = cross_entropy(torch.tensor([[500.0, -500.0]]), torch.tensor([1]))
     assert loss.item() == 1000
+
+
+def test_the_predicted_class_is_the_first_of_the_most_probable_classes():
+    logits = torch.zeros(3, 10)
+    logits[1, [4, 7]] = 2
+    logits[2, [3, 8, 9]] = torch.tensor([1.0, 2.0, 2.0])
+    for count in (1, 100):  # few and many rows
+        classes = predicted(logits.repeat(count, 1))
+        assert classes.tolist() == [0, 4, 8] * count

@@ -9,7 +9,7 @@ import torch
 from pipeline import datasets
 from pipeline.core.dataset import LabeledImages
 from pipeline.evaluation import Predictions, classify, preprocess_for, scores
-from pipeline.evaluation.result_files import mistakes, plot_mistakes
+from pipeline.evaluation.result_files import plot_wrong_predictions, wrong_predictions
 from pipeline.evaluation.sentences import (
     count_unsure,
     describe_prediction,
@@ -44,7 +44,7 @@ def test_calibration_error_is_the_mean_distance_between_confidence_and_accuracy(
     assert scores.calibration_error(bins) == pytest.approx(expected)
 
 
-def test_the_worst_classes_confusions_and_mistakes_are_described():
+def test_the_worst_classes_confusions_and_wrong_predictions_are_described():
     labels = np.array([0, 0, 0, 1, 1, 2, 3, 3, 3, 3, 4], np.uint8)
     predicted = [0, 9, 9, 1, 8, 2, 3, 3, 3, 2, 5]
     confidence = [0.99, 0.5, 0.6, 0.99, 0.9, 0.99, 0.99, 0.99, 0.99, 0.8, 0.7]
@@ -70,17 +70,17 @@ def test_the_worst_classes_confusions_and_mistakes_are_described():
     ]
     # The label is not t-shirt/top, its name in the network's data set.
     assert describe_prediction(result, 1).endswith(", but the label is 0.")
-    captions = [caption for caption, _ in mistakes(result)]
+    captions = [caption for caption, _ in wrong_predictions(result)]
     first, second, *others = captions  # the most confident ones first
     bag = "predicted: bag\nconfidence: 90.0%\nlabel: 1\n"  # named by both data sets
     assert first == f"{bag}few 4\ufffd.png" and len(others) == 3
     assert second.startswith("predicted: pullover\nconfidence: 80.0%\nlabel: 3\n")
     stored = replace(preprocessed, source=replace(source, images=images))
-    caption, _ = mistakes(replace(result, preprocessed=stored))[0]
+    caption, _ = wrong_predictions(replace(result, preprocessed=stored))[0]
     assert caption == f"{bag}image 4"
     right = replace(result, logits=torch.eye(10)[labels.tolist()])
     assert len(describe_result(right)) == 2
-    assert plot_mistakes(right).height < 50  # only a title
+    assert plot_wrong_predictions(right).height < 50  # only a title
 
 
 def test_a_set_in_which_an_image_has_no_label_is_not_scored():
@@ -91,7 +91,12 @@ def test_a_set_in_which_an_image_has_no_label_is_not_scored():
     preprocessed = PreprocessedImages(source, images, [""] * 3, (), how="")
     spec = datasets.spec("mnist")
     result = Predictions(preprocessed, spec, torch.zeros(3, 10), [None] * 3)
-    for function in (scores.score, scores.confusion, mistakes, describe_result):
+    for function in (
+        scores.score,
+        scores.confusion,
+        wrong_predictions,
+        describe_result,
+    ):
         with pytest.raises(ValueError, match="few cannot be scored: 2 images without"):
             function(result)
 

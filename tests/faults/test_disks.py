@@ -149,7 +149,7 @@ def test_a_disk_that_fills_up_in_a_download_gives_one_message_and_keeps_whole_fi
     }
     assert not [*(disk / "data").glob("mnist*")]
     leave_space(disk, 200_000)
-    import torchvision  # loads much of PyTorch, in each worker of the other tests, too
+    import torchvision  # loads much of PyTorch, in each worker of the other tests too
 
     monkeypatch.setattr(torchvision.datasets.MNIST, "mirrors", [url])
     project.call("data")

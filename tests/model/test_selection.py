@@ -47,8 +47,8 @@ def test_dvc_gets_no_results_of_a_network_with_other_settings(
     project.call("train", hidden=8, **keys)
     monkeypatch.setenv("DVC_STAGE", "evaluate")
     rule = (
-        "was trained with dataset=digits hidden=8 epochs=1, but conf/config.yaml has "
-        "dataset=mnist hidden=20 epochs=20: another command has replaced the network; "
+        "was trained with hidden=8 dataset=digits epochs=1, but conf/config.yaml has "
+        "hidden=20 dataset=mnist epochs=20: another command has replaced the network; "
         "run the same DVC command with --force"
     )
     for stage in ("evaluate", "inspect", "export"):

@@ -163,8 +163,15 @@ def test_a_file_of_another_version_is_rejected_with_the_remedy(path, network, ve
 @pytest.mark.parametrize("content", ["[]", "{}", "", "run", '{"run_id": "a\'b"}'])
 def test_a_damaged_run_json_is_rejected_by_name(path, content):
     path.with_name("run.json").write_text(content)
-    with pytest.raises(UserError, match=r"run\.json is damaged"):
+    with pytest.raises(UserError, match=r"run\.json is damaged: .*; restore the files"):
         load_trained_network(path)
+
+
+@pytest.mark.parametrize("name", ["run.json", "history.csv", "history.safetensors"])
+def test_a_folder_in_the_place_of_a_file_is_an_error(path, name):
+    path.with_name(name).mkdir()
+    with pytest.raises(UserError, match=rf"{name} .*(folder|directory)"):
+        load_histories(load_trained_network(path))
 
 
 def test_the_metrics_of_each_epoch_are_read_and_checked(path):
@@ -177,12 +184,12 @@ def test_the_metrics_of_each_epoch_are_read_and_checked(path):
     for text, error in [
         ("", "damaged"),
         (table + "3", "damaged"),
-        (table.replace("0.5", "half"), "damaged"),
+        (table.replace("0.5", "half"), "damaged: .*; restore the files"),
         (table + "3,0.1\n", "does not belong"),
-        (table.replace("0.25", "nan"), "damaged: it contains NaN or infinity"),
+        (table.replace("0.25", "nan"), "damaged: it contains NaN or infinity; restore"),
         (table.replace("0.25", "inf"), "damaged: it contains NaN or infinity"),
-        ("epoch,val/loss,val/loss\n1,1,1\n2,1,1\n", "damaged: two columns have the"),
-        (table.replace("epoch", "step"), "does not belong"),
+        ("epoch,val/loss,val/loss\n1,1,1\n2,1,1\n", "damaged: two columns .*; restore"),
+        (table.replace("epoch", "step"), "damaged: it has no column epoch; restore"),
         ("epoch,val/loss\n", "damaged"),
     ]:
         history.write_text(text)

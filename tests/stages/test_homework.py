@@ -230,6 +230,9 @@ def test_the_questions_do_not_depend_on_the_weights(workspace, written, tmp_path
 def test_the_check_prints_the_command_that_writes_the_file_to_submit(
     workspace, tmp_path
 ):
+    # Without an answer, there is nothing to submit.
+    assert "zipfile" not in workspace.call("homework", **SETTINGS, check=True)
+    fill_in(workspace, logit=1.5)
     printed = workspace.call("homework", **SETTINGS, check=True)
     command = re.search(r"python -m (zipfile .*)", printed)
     assert command, printed
@@ -289,7 +292,7 @@ def test_the_check_shows_the_settings_in_the_file_of_the_network(workspace):
     assert {"dataset=digits", "hidden=5", "epochs=1", "seed=217407399"} < {
         *shown.split()
     }
-    assert "so it cannot find other differences. next" in words
+    assert "so it cannot find other differences." in words
 
 
 def test_the_check_names_answers_with_fewer_decimals_than_they_need(workspace):
@@ -442,10 +445,13 @@ def test_the_message_asks_the_student_to_delete_one_of_two_answer_files(workspac
     with pytest.raises(UserError, match=problem):
         workspace.call("homework", **SETTINGS, check=True)
     path.unlink()
-    problem = r"answers.json is missing: rename answers \(1\).json to answers.json$"
+    # `grade` reads this name, too.
+    assert "logit" in workspace.call("homework", **SETTINGS, check=True)
+    third = second.rename(path.with_name("answers_1.json"))
+    problem = r"answers.json is missing: rename answers_1.json to answers.json$"
     with pytest.raises(UserError, match=problem):
         workspace.call("homework", **SETTINGS, check=True)
-    second.rename(path)
+    third.rename(path)
     assert "logit" in workspace.call("homework", **SETTINGS, check=True)
 
 

@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from pipeline import UserError
-from pipeline.tracking import mlflow_server
+from pipeline.tracking import ui_server
 
 TIMEOUT = 60_000  # milliseconds, for a busy machine
 
@@ -70,7 +70,7 @@ def test_the_saved_view_has_the_columns_that_compare_networks(ui, page):
     page.get_by_role("link", name="Show the runs").wait_for()
     page.get_by_text("You're viewing a shared view.").wait_for()  # see tracking/README
     assert not page.get_by_placeholder("Ask a question").count()  # the chat panel
-    key = f"localStorage.getItem('{mlflow_server.ASSISTANT_KEY}')"
+    key = f"localStorage.getItem('{ui_server.ASSISTANT_KEY}')"
     assert page.evaluate(key) == "true"
 
 

@@ -136,7 +136,7 @@ def test_a_search_ends_when_all_values_were_suggested_without_repetitions(
     for job in search.suggest():
         search.add(outcome(job))
     assert sorted(job.values[key] for job in search.jobs) == values
-    assert search.ended == search.size
+    assert search.ended == search.total
 
 
 def test_a_search_ends_when_it_finds_no_other_values(capsys):
@@ -146,7 +146,7 @@ def test_a_search_ends_when_it_finds_no_other_values(capsys):
     for job in search.suggest():
         search.add(outcome(job))
     values = sorted(job.values["lr"] for job in search.jobs)
-    assert values == [0.1001, 0.1002, 0.1003] and search.ended == search.size == 3
+    assert values == [0.1001, 0.1002, 0.1003] and search.ended == search.total == 3
     ends = "the search ends after 3 trials: no other values were found"
     assert ends in " ".join(capsys.readouterr().out.split())
 

@@ -166,12 +166,13 @@ def test_unknown_names_are_problems_but_not_too_many():
             '{"id": "a",\n "answers": {"logit": "3.5”}}'.encode(),
             'replace the curly quotes with ", in line 2, got ”',
         ),
-        (b"\xff\xfe{}", "must be text: save it as UTF-8"),
+        (b"\xff{}", "must be text: save it as UTF-8"),
         (b"[1]", "must contain"),
         (b'{"id": "a"}', "must contain"),
         (b'{"id": "a", "answers": []}', "must contain"),
         (b'{"answers": {}}', 'id must be text in quotes, such as "ana.ruiz"'),
-        (b'{"id": 1, "answers": {}}', "id must be text in quotes"),
+        (b'{"id": 1.0, "answers": {}}', "id must be text in quotes"),
+        (b'{"id": 9007199254740993, "answers": {}}', "id must be text in quotes"),
         (b'{"id": "../a", "answers": {}}', "id must be 1 to 64 letters"),
         (b'{"id": "a\\u0000", "answers": {}}', "id must be 1 to 64 letters"),
         (b'{"id": "a", "id": "b", "answers": {}}', "'id' must not occur twice"),
@@ -206,3 +207,11 @@ def test_an_answer_with_more_digits_than_python_reads_is_malformed_and_can_stay(
     answers = read_answers(path.read_bytes())
     assert answers.problems == before.problems and answers.problems.keys() == {"logit"}
     assert answers.notebook == 1
+
+
+def test_an_id_without_quotes_and_a_file_in_utf_16_are_read():
+    text = '{"id": 2026017, "course": "c", "answers": {"logit": 3.5}}'
+    expected = read_answers(text.replace("2026017", '"2026017"').encode())
+    assert expected.student == "2026017"
+    for encoding in ("utf-8", "utf-16"):
+        assert read_answers(text.encode(encoding)) == expected

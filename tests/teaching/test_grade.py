@@ -532,7 +532,7 @@ def test_a_student_with_an_unreadable_submission_is_found_by_name(
     course.write(moodle("Ana Ruiz", 1), "a1", course.solve("a1", ana), ana)
     (moodle("Gus Two", 2) / "a.rar").parent.mkdir()
     (moodle("Gus Two", 2) / "a.rar").touch()
-    (course.write(moodle("Kim OBom", 3), "k3") / FILE).write_text("{}", "utf-16")
+    (course.write(moodle("Kim OBom", 3), "k3") / FILE).write_bytes(b"\xff")
     course.write(moodle("Mal Swap", 4), "a1", {}, ana)
     course.write(moodle("Carla Li", 5), "c55")
     moodle("Jo Doe", 6).mkdir()
@@ -941,15 +941,68 @@ def test_the_participant_number_of_moodle_identifies_students_without_their_name
 
 def test_leading_zeros_that_excel_removed_are_restored(tmp_path):
     path = tmp_path / "list.csv"
-    path.write_text("id,name\n123,Ana Ruiz\n45,Leo Ortiz\n7,Eva Meier\n")
-    submitted = {"00123", "45", "07", "007"}  # 7 may be 07 or 007
+    path.write_text("id,name\n123,Ana Ruiz\n45678,Leo Ortiz\n7,Eva Meier\n")
+    submitted = {"00123", "45678", "007", "00007"}  # 7 may be 007 or 00007
     students, lines = read_students(path, submitted)
-    assert [*students] == ["00123", "45", "7"]
+    assert [*students] == ["00123", "45678", "7"]
     assert students["00123"].spelled == "00123"
     assert lines == [
         "list.csv: restored the leading zeros of 1 id, such as 00123: in Excel, import "
         "this column as text"
     ]
+
+
+def test_zeros_that_no_spreadsheet_program_can_have_removed_make_another_id(
+    course, grade_all, outputs, place, tmp_path
+):
+    path = tmp_path / "list.csv"
+    path.write_text("id,name\n2026006,Finn Roth\n2026007,Bo Lang\n2026008,Ana Ruiz\n")
+    for name, student in (("Finn Roth", "0002026006"), ("Bo Lang", "2026007")):
+        course.write(place / name, student, {})
+    grades = grade_all(students=path)
+    assert grades.early_notices == []
+    assert [entry.student for entry in grades.unlisted] == ["0002026006"]
+    assert table(outputs)["2026006"]["problem"] == "submitted with the id 0002026006"
+    # All ids in this list can have lost zeros, because most submitted ids have them.
+    path.write_text("id\n123\n456\n789\n")
+    assert [*read_students(path, {"00123", "00456"})[0]] == ["00123", "00456", "789"]
+
+
+def test_single_files_from_canvas_are_one_submission(
+    course, grade_all, outputs, place, tmp_path
+):
+    for student, number in (("ana", 501), ("ben", 502)):
+        folder = course.write(tmp_path / student, student, {})
+        (folder / "questions.md").write_text(f"# Homework of `{student}`")
+        for attachment, path in enumerate(sorted(folder.iterdir()), start=9001):
+            again = "-1" if student == "ben" else ""
+            name = f"{student}_{number}_{attachment}_{path.stem}{again}{path.suffix}"
+            path.rename(place / name)
+    (place / "cem_LATE_503_9001_model.safetensors").write_bytes(b"")
+    (place / "ana_501_9009_notes.pdf").write_bytes(b"")  # is ignored
+    (place / "dora_504_9001_notes.pdf").write_bytes(b"")
+    grades = grade_all()
+    assert [entry.student for entry in grades.graded] == ["ana", "ben"]
+    assert {entry.place: entry.problem for entry in grades.problems} == {
+        "cem_LATE_503_9001_model.safetensors": "answers.json is missing",
+        "dora_504_9001_notes.pdf": "answers.json is missing",
+    }
+    with zipfile.ZipFile(outputs / GRADES / "feedback.zip") as archive:
+        names = archive.namelist()
+    assert names == ["ana_501_9001_ana.html", "ben_502_9001_ben.html"]
+
+
+def test_the_page_says_that_a_wrong_number_is_correct_for_another_student(
+    course, grade_all, outputs, place
+):
+    right = course.solve("ana", course.train("ana"))
+    course.write(place / "ana", "ana", right)
+    for name in ("ben", "cem"):
+        course.write(place / name, name, {"logit": right["logit"]})
+    grades = grade_all()
+    assert "no typical mistake. It is correct for ana." in page(outputs)
+    (copied,) = grades.wrong("logit")
+    assert grades.correct_for(copied[0][1]) == ["ana"]
 
 
 def test_a_translated_title_does_not_replace_a_column_with_the_english_title(tmp_path):
@@ -1111,7 +1164,7 @@ def test_students_who_used_an_id_from_another_column_than_most_are_listed(
     shown = page(outputs)
     assert "Most students used the column ID number" in shown
     grade(submissions=place, students=students, **course.keys)
-    line = "other id  1: c@x.de (most students: ID number)"
+    line = "other id  1: c@x.de (most students: ID number; in grades.csv: 3)"
     assert f"\n{line}\n" in capsys.readouterr().out
     shutil.rmtree(place / "c@x.de")
     assert grade_all(students=students).other_ids == []

@@ -402,6 +402,8 @@ def test_rounding_on_top_of_another_mistake_gets_a_hint_if_other_answers_show_bo
         assert some or kept is None
         for shown in named:
             answers = {shown.question: shown.answer} | some
+            if kept == answer_inputs.NO_RELU:  # of which several have two decimals
+                continue
             answer = graded_by_name(answers, inputs)[shown.question]
             assert (answer.points, answer.hint) == (0, f"{both} {ALONE}")
     # With one significant digit, it could be a guess.
@@ -433,6 +435,31 @@ def test_a_rounded_mistake_with_one_digit_gets_half_a_point_if_an_answer_support
     guess = {"brighter_pixel": typed["brighter_pixel"]}
     answer = graded_by_name(guess, inputs)["brighter_pixel"]
     assert (answer.points, answer.hint) == (0, None)
+
+
+def test_an_answer_with_a_mistake_that_is_accurate_enough_supports_a_rounded_one(
+    new_inputs,
+):
+    undivided, found = answer_inputs.NOT_SCALED, {q.name: q for q in QUESTIONS}
+
+    def typed(name, decimals):
+        exact = found[name].correct(inputs.mistaken[undivided])[0]
+        return {name: round(exact, decimals)}
+
+    for number in range(100):
+        inputs = new_inputs(f"s{number}")
+        (brighter,) = typed("brighter_pixel", 2).values()
+        sums = typed("sum_of_neuron", 2)
+        pair = {"brighter_pixel": brighter, **sums}
+        graded = graded_by_name(pair, inputs)
+        if abs(brighter) > 1 and graded["sum_of_neuron"].hint == undivided:
+            break
+    assert graded["brighter_pixel"].points == 0.5
+    assert graded["brighter_pixel"].hint == f"{undivided} {ROUNDED[2]}"
+    # An answer with the same mistake, but more decimals, does not.
+    others = pair | typed("sum_of_neuron", 5)
+    answer = graded_by_name(others, inputs)["brighter_pixel"]
+    assert (answer.points, answer.hint) == (0, f"{undivided} {ROUNDED[2]} {ALONE}")
 
 
 def test_two_answers_with_the_same_mistake_and_rounding_support_each_other(
@@ -487,7 +514,7 @@ def test_an_answer_with_one_digit_gets_points_only_with_one_of_as_many_decimals(
     inputs = next(x for x in map(new_inputs, STUDENTS) if x.pixels[x.pixel] < 0.9)
     kernel = inputs.kernel_1 * 0.0803 / inputs.weights[inputs.pixel]
     inputs = dataclasses.replace(inputs, kernel_1=kernel)
-    logit = inputs.logits[inputs.values.digit]
+    logit = float(inputs.logits[inputs.values.digit])
     assert abs(logit) > 1
     for decimals, points in ((None, 0), (1, 0), (2, 0.5)):
         answers = {"weight_of_pixel": 0.08}
@@ -636,10 +663,12 @@ def test_two_wrong_answers_with_different_mistakes_do_not_get_more_points(new_in
     inputs = new_inputs("ana.ruiz")
     by_name = {question.name: question for question in QUESTIONS}
     answers = {
-        "sum_of_neuron": inputs.mistaken[answer_inputs.NO_BIAS].sums[
-            inputs.values.neuron
-        ],
-        "logit": inputs.mistaken[answer_inputs.NO_RELU].logits[inputs.values.digit],
+        "sum_of_neuron": float(
+            inputs.mistaken[answer_inputs.NO_BIAS].sums[inputs.values.neuron]
+        ),
+        "logit": float(
+            inputs.mistaken[answer_inputs.NO_RELU].logits[inputs.values.digit]
+        ),
         "parameters": 1.0,
     }
     for graded in grade_answers(answers, inputs):

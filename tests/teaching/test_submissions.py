@@ -65,7 +65,7 @@ def new_zip(valid, place):
 
 def problem(path):
     """Return what is wrong with a submission; it must be one short printable line."""
-    entry = read_submission(path, ASSIGNMENT)
+    entry = read_submission([path], ASSIGNMENT)
     assert entry.place.isprintable()
     if isinstance(entry, Submission):
         return ""
@@ -89,7 +89,7 @@ def test_folders_and_zip_files_are_read_as_learning_platforms_nest_them(
     (place / ".DS_Store").touch()
     submissions = read_submissions(place, ASSIGNMENT)
     assert len(submissions) == 7
-    expected = read_submission(valid, ASSIGNMENT)
+    expected = read_submission([valid], ASSIGNMENT)
     for each in submissions:
         assert (each.student, each.sha256) == ("ana", expected.sha256)
         assert each.answers.numbers == {"parameters": 1, "logit": -2.5}
@@ -120,13 +120,13 @@ def test_answers_with_another_name_are_reported(copy, pack, place, name):
 def test_what_a_browser_or_an_editor_adds_to_a_name_does_not_matter_without_other_files(
     copy, pack, place, added, end
 ):
-    folder, expected = copy(), read_submission(copy("other"), ASSIGNMENT)
+    folder, expected = copy(), read_submission([copy("other")], ASSIGNMENT)
     name = FILE.replace(".", f"{added}.") + end
     (folder / FILE).rename(folder / name)
     model = folder / (MODEL_FILE.replace(".", f"{added}.") + end)
     (folder / MODEL_FILE).rename(model)
     for path in (folder, pack(folder, place / "ben.zip")):
-        assert read_submission(path, ASSIGNMENT).sha256 == expected.sha256
+        assert read_submission([path], ASSIGNMENT).sha256 == expected.sha256
     model.rename(folder / MODEL_FILE)
     (folder / FILE).write_bytes((folder / name).read_bytes())
     assert problem(folder) == ""  # copies count once
@@ -139,13 +139,13 @@ def test_what_a_browser_or_an_editor_adds_to_a_name_does_not_matter_without_othe
 
 
 def test_identical_zip_files_and_folders_count_once(copy, pack, place, tmp_path):
-    folder, expected = copy(), read_submission(copy("other"), ASSIGNMENT)
+    folder, expected = copy(), read_submission([copy("other")], ASSIGNMENT)
     pack(folder, tmp_path / "lee.zip")
     for path in [*folder.iterdir()]:
         path.unlink()
     for name in ("lee.zip", "lee (1).zip"):
         shutil.copy(tmp_path / "lee.zip", folder / name)
-    found = read_submission(folder, ASSIGNMENT)
+    found = read_submission([folder], ASSIGNMENT)
     assert found.sha256 == expected.sha256
     shutil.copytree(place / "other", folder / "unpacked" / "a")
     shutil.copytree(place / "other", folder / "unpacked" / "b")
@@ -171,8 +171,8 @@ def test_a_zip_file_next_to_loose_files_counts_as_a_folder_does(copy, pack, plac
         "homework.zip/answers.json"
     )
     (folder / FILE).unlink()
-    found = read_submission(folder, ASSIGNMENT)
-    assert found.sha256 == read_submission(complete, ASSIGNMENT).sha256
+    found = read_submission([folder], ASSIGNMENT)
+    assert found.sha256 == read_submission([complete], ASSIGNMENT).sha256
     (folder / "homework.zip").write_bytes(b"no zip")
     assert "homework.zip is a damaged zip file" in problem(folder)
 
@@ -200,7 +200,7 @@ def test_questions_alone_are_not_a_submission_and_hide_no_zip_file(copy, pack, p
     (place / "ben" / "questions.md").write_text("1")
     expected = "answers.json is missing: the folder contains questions.md"
     assert problem(place / "ben") == expected
-    assert read_submission(place / "ben", ASSIGNMENT).is_empty
+    assert read_submission([place / "ben"], ASSIGNMENT).is_empty
     pack(copy(), place / "ben" / "homework.zip")
     assert problem(place / "ben") == ""
 
@@ -440,7 +440,7 @@ def test_a_file_that_is_not_a_network_is_reported_in_one_line(copy):
         assert problem(folder).startswith(MODEL_FILE)
         assert (problem(folder) == DAMAGED) == (kind in damaged)
         # The answers can be read.
-        assert read_submission(folder, ASSIGNMENT).student == "ana"
+        assert read_submission([folder], ASSIGNMENT).student == "ana"
 
 
 def test_metadata_of_a_different_size_is_reported_with_both_sizes(copy):
@@ -457,7 +457,7 @@ def test_metadata_of_a_different_size_is_reported_with_both_sizes(copy):
 def test_a_network_of_a_different_size_is_rejected_when_it_is_read(course, place):
     folder = course.write(place / "ana", "ana", {}, course.train("ana", hidden=4))
     assert problem(folder) == "its network has 4 hidden neurons instead of 5"
-    assert not hasattr(read_submission(folder, ASSIGNMENT), "network")
+    assert not hasattr(read_submission([folder], ASSIGNMENT), "network")
 
 
 def test_answers_that_cannot_be_used_are_reported_in_one_line(copy):

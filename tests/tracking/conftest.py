@@ -181,7 +181,7 @@ def recorded(tmp_path_factory, empty_store, start_run, record_sweep, network_fil
         run.log_text("config.yaml", "hidden: 20\n")
         counts = {"train": 5}
         run.log_dataset("d", sha256="a" * 64, source="s", counts=counts, use="training")
-        points = [tracking.EpochPoint(0, 1002, {"val/accuracy": 0.5})]
+        points = [tracking.StepMetrics(0, 1002, {"val/accuracy": 0.5})]
         run.log_model(tracking.ModelData(*network_files, points, "d", "a" * 64))
         run.set_tags({f"tag{number}": str(number) for number in range(120)})
     record_sweep(folder)

@@ -452,7 +452,7 @@ def test_a_copy_refers_to_the_copy_of_a_run_that_is_copied_later(store, server, 
 
     original = closed_run()
     reproduction = closed_run(reproduces=original)
-    copies = Server(source, server.url)  # in the process that sent the first copy, too
+    copies = Server(source, server.url)  # in the process that sent the first copy too
 
     def update(run_id):
         return copies.update(find_run(run_id, store=store)).state

@@ -12,7 +12,7 @@ from PIL import Image
 from sqlalchemy import text
 
 from pipeline.base.tags import Status
-from pipeline.tracking import RunStart, mlflow_server
+from pipeline.tracking import RunStart, ui_server
 from pipeline.tracking.store import database, mlflow_internals, pages
 from pipeline.tracking.store.sqlite import (
     ARTIFACT_COLUMNS,
@@ -85,7 +85,7 @@ def test_the_images_of_a_slider_have_the_names_that_mlflow_writes(client, run):
 def test_the_ui_contains_the_names_on_which_the_saved_view_and_the_pages_rely():
     folder = Path(server.__file__).parent / "js" / "build"
     code = "".join(path.read_text() for path in folder.rglob("*.js"))
-    key, version = mlflow_server.ASSISTANT_KEY.rsplit("_v", 1)
+    key, version = ui_server.ASSISTANT_KEY.rsplit("_v", 1)
     view = pages.experiment_tags("1")[mlflow_internals.VIEW_TAG + pages.VIEW]
     compression = json.loads(view)["state"].partition(";")[0]
     _, charts = pages.children_tag("r", ["hidden"])

@@ -11,7 +11,7 @@ from mlflow.entities import ViewType
 
 from pipeline.base.paths import ROOT
 from pipeline.base.tags import PROJECT_TAG
-from pipeline.tracking import EpochPoint, ModelData, RunStart, children_of
+from pipeline.tracking import ModelData, RunStart, StepMetrics, children_of
 from pipeline.tracking.store.sqlite import path_from_uri
 
 
@@ -23,7 +23,7 @@ def test_a_model_that_was_incomplete_is_completed_and_has_both_flavors(
         with suppress(KeyboardInterrupt), start_run(store, resume=run_id) as run:
             run_id = run.run_id
             if models:
-                points = [EpochPoint(2, 1000, {"val/loss": 0.5})]
+                points = [StepMetrics(2, 1000, {"val/loss": 0.5})]
                 run.log_model(ModelData(*network_files, points, "d", "a"))
             else:
                 client.create_logged_model("1", "of a user", run.run_id)
@@ -71,7 +71,7 @@ def test_a_child_is_complete_or_removed_when_its_sweep_is_resumed(
     setting = {"params": {"hidden": 5}, "time": 1000}
     tags = {"sweep": "the sweep's id", "fingerprint": "5", "host": "a worker"}
     points = [
-        EpochPoint(e, 1000 + e, {"val/loss": 1 / e, "val/accuracy": 0.5})
+        StepMetrics(e, 1000 + e, {"val/loss": 1 / e, "val/accuracy": 0.5})
         for e in (1, 2)
     ]
     with suppress(KeyboardInterrupt), start_run(store) as sweep:
@@ -142,7 +142,7 @@ def test_models_are_ranked_with_the_lines_of_the_documents(
     accuracies = {}
     for accuracy in (0.5, 0.9, 0.7):
         with start_run(store) as run:
-            history = [EpochPoint(0, 1000, {"val/accuracy": accuracy})]
+            history = [StepMetrics(0, 1000, {"val/accuracy": accuracy})]
             run.log_model(ModelData(*network_files, history, "d", "a"))
             accuracies[run.run_id] = accuracy
     text = (ROOT / "pipeline" / "tracking" / "README.md").read_text()

@@ -13,13 +13,14 @@ import pytest
 
 from pipeline import UserError, tracking
 from pipeline.execution.helper_process import HelperKilled, HelperProcess
-from pipeline.tracking import EpochPoint, Tracker, provenance, recorder
+from pipeline.tracking import StepMetrics, Tracker, provenance, recorder
 from pipeline.tracking import tracker as tracker_module
-from pipeline.tracking.open_run import RECORDER
+from pipeline.tracking.open_run import RECORDING_PROCESS
 from pipeline.tracking.store.entrance import import_mlflow
 from pipeline.tracking.store.locks import run_lock_file
 from pipeline.tracking.store.mlflow_internals import quiet
-from pipeline.training.log import log_files
+from pipeline.training.log import exported_model, log_files
+from pipeline.training.training_files import read_training_run
 
 RUN = {"name": "a name", "params": {"hidden": 20}, "tags": {}}
 
@@ -29,8 +30,13 @@ RUN = {"name": "a name", "params": {"hidden": 20}, "tags": {}}
 
 def log(run, name, value):
     run.set_tags({name: value})
-    points = [EpochPoint(step, 1000, {"val/loss": 0.5}) for step in (1, 2)]
+    points = [StepMetrics(step, 1000, {"val/loss": 0.5}) for step in (1, 2)]
     run.log_points(points)
+
+
+def log_program(run, model):
+    time.sleep(0.5)  # the main process waits at the end of its block
+    run.set_tags({"program": str(model.exported.exists())})
 
 
 def fail(run):
@@ -50,7 +56,7 @@ def tracker(store, monkeypatch):
     """A tracker that records runs in another process, in the experiment "mine"."""
     folder = str(Path(__file__).parent)
     monkeypatch.setenv("PYTHONPATH", folder)  # with the functions above
-    with closing(HelperProcess(RECORDER, channels=2, quiet=True)) as helper:
+    with closing(HelperProcess(RECORDING_PROCESS, channels=2, quiet=True)) as helper:
         helper.submit(recorder.warm_up, store)
         yield Tracker(store, server=None, experiment="mine", helper=helper)
 
@@ -114,6 +120,19 @@ def test_the_other_process_can_record_several_runs(shared_tracker, client):
     tags = [client.get_run(run.run_id).data.tags for run in (first, second)]
     assert [each["name"] for each in tags] == ["first", "second"]
     assert "last" in tags[0] and "last" not in tags[1]
+
+
+def test_the_program_of_a_model_exists_until_the_other_process_has_recorded_it(
+    finished, shared_tracker, client
+):
+    trained = tracking.find_training_run(finished.run_id(), store=finished.outputs)
+    training = read_training_run(trained)
+    with (
+        shared_tracker.start_run(**RUN) as run,
+        exported_model(run, training, trained.network_path) as model,
+    ):
+        run.submit(log_program, model)
+    assert client.get_run(run.run_id).data.tags["program"] == "True"
 
 
 def test_the_command_itself_says_that_another_store_is_not_used(

@@ -1,4 +1,5 @@
 import json
+import math
 import shutil
 import sqlite3
 import sys
@@ -17,9 +18,9 @@ from pipeline.base.locking import Level
 from pipeline.base.metric_names import REQUIRED
 from pipeline.tracking.mlflow_run import Run
 from pipeline.tracking.store.client import open_store
-from pipeline.tracking.store.database import open_runs, runs_to_copy
+from pipeline.tracking.store.database import metric_points, open_runs, runs_to_copy
 from pipeline.tracking.store.entrance import using_mlflow
-from pipeline.tracking.store.sqlite import path_from_uri, relocated
+from pipeline.tracking.store.sqlite import path_from_uri, relocated, require_store
 from pipeline.tracking.ui import newest_list, serve_ui
 
 
@@ -76,6 +77,16 @@ def test_a_store_that_was_moved_finds_its_artifacts_again(recorded, tmp_path, ca
     assert capsys.readouterr().err.count("was moved or copied") == 1
 
 
+def test_a_store_that_was_moved_and_cannot_be_written_is_reported(recorded, tmp_path):
+    folder = tmp_path / "store"
+    shutil.copytree(recorded, folder)
+    trigger = "CREATE TRIGGER full BEFORE UPDATE ON experiments"
+    with closing(sqlite3.connect(folder / "mlflow.db")) as database:
+        database.execute(f"{trigger} BEGIN SELECT RAISE(ABORT, 'no space'); END")
+    with pytest.raises(UserError, match=r"mlflow\.db cannot be written: no space$"):
+        require_store(folder)
+
+
 def test_only_the_artifacts_of_the_store_itself_move_with_it(recorded, tmp_path):
     theirs = "file:///elsewhere/mlflow-artifacts/theirs"
     folder = tmp_path / "store"
@@ -86,6 +97,15 @@ def test_only_the_artifacts_of_the_store_itself_move_with_it(recorded, tmp_path)
     assert client.get_experiment_by_name("theirs").artifact_location == theirs
     (run,) = tracking.tagged_runs(moved, "tag7", ["7"])
     assert run.artifacts.is_relative_to(moved)
+
+
+def test_points_that_are_read_again_are_equal_even_if_a_value_is_nan(recorded):
+    runs = runs_to_copy(recorded, None)
+    first, second = (
+        {point for run in runs for point in metric_points(recorded, run.run_id)}
+        for _ in range(2)
+    )
+    assert first == second and any(math.isnan(point.value) for point in first)
 
 
 def test_an_error_of_the_database_is_reported_in_one_line_with_its_name(

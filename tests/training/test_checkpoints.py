@@ -95,6 +95,20 @@ def test_the_epochs_are_restored_and_then_removed_with_its_folder(tmp_path, few)
     assert os.listdir(tmp_path / "checkpoints") == []
 
 
+def test_an_epoch_is_on_the_disk_before_the_state_that_includes_it(
+    tmp_path, few, disk_steps
+):
+    state = new_state()
+    with killed(tmp_path, state) as checkpoint:
+        (epoch,) = train(few, state, [1])
+        disk_steps.clear()
+        checkpoint.save(epoch)
+        saved = [(checkpoint.folder / x).stat().st_ino for x in ("epochs", "state")]
+    epochs, content = saved
+    steps = [("flush", epochs), ("flush", content), ("rename", content)]
+    assert disk_steps == steps
+
+
 def test_a_running_training_run_is_not_resumed(tmp_path):
     with open_new(tmp_path) as one:
         with open_new(tmp_path) as other:

@@ -6,12 +6,15 @@ import pytest
 
 from pipeline import PartlyFailed, UserError
 from pipeline.base.files import file_sha256
+from pipeline.base.results_folder import ResultsFolder
 from pipeline.base.software import CORE
 from pipeline.cli import TrainConfig, from_python
 from pipeline.core import optimizer
+from pipeline.core.threads import one_thread
 from pipeline.model import load_trained_network
-from pipeline.tracking import find_training_run, provenance, start_tracker
-from pipeline.training.reproduction import compare, load_data
+from pipeline.tracking import Tracker, find_training_run, provenance, start_tracker
+from pipeline.training.recorded_training import TrainCall
+from pipeline.training.reproduction import compare, load_data, reproduce
 from pipeline.training.train import train
 from pipeline.training.training_files import read_training_run
 
@@ -60,13 +63,13 @@ def test_a_run_is_reproduced_byte_for_byte(workspace):
     assert again.data.tags["reproduced"] == "true"
 
 
-def test_damaged_metrics_are_rejected_before_the_training_run(own_copy):
+def test_a_recorded_run_with_damaged_metrics_is_rejected(own_copy):
     recorded = find_training_run(own_copy.run_id(), store=own_copy.outputs)
     path = recorded.network_path.with_name("metrics.json")
     content = path.read_bytes()
     for damaged in (content[:50], b"[]", b"{}"):
         path.write_bytes(damaged)
-        with pytest.raises(UserError, match=r"train/metrics\.json is damaged"):
+        with pytest.raises(UserError, match=r"/metrics\.json is damaged: .*; restore"):
             read_training_run(recorded)
 
 
@@ -164,6 +167,22 @@ def test_different_data_is_rejected_with_the_names_of_the_changed_files(
     project.call("data", dataset=str(moved))  # a different name for the same file
     printed = project.call("train", reproduce=run.info.run_id)
     assert "reproduced byte for byte" in printed
+
+
+def test_the_data_of_a_reproduction_is_only_looked_for_in_the_given_folder(
+    empty_project, idx_folder, tmp_path
+):
+    project = empty_project("another folder")
+    project.call("train", dataset=str(idx_folder), epochs=1, hidden=3)
+    (run,) = project.runs()
+    for file in (project.outputs / "data").glob(f"{run.data.params['dataset']}*"):
+        file.rename(tmp_path / file.name)
+    with project.captured() as printed, one_thread():
+        cfg = from_python(TrainConfig, {"reproduce": run.info.run_id}).config
+        tracker = Tracker(project.outputs, server=None, experiment=cfg.recorded_in)
+        call = TrainCall(cfg, {}, tracker, None, ResultsFolder("reproduce", None))
+        reproduce(call, data_folder=tmp_path)
+    assert "reproduced byte for byte" in printed.getvalue()
 
 
 def test_the_report_compares_the_patch_of_the_run_that_was_trained(

@@ -42,7 +42,7 @@ def run(training, folder):
     """The recorded run of the training run."""
     tags = {"weights.sha256": training.trained.weights_sha256}
     finished = Status.FINISHED
-    return RecordedRun("1f", "short", "Default", finished, tags, folder.parent, 0)
+    return RecordedRun("1f", "short", folder.parent, "Default", finished, tags, 0)
 
 
 def test_a_training_run_is_read_as_it_was_written(training, folder, run):
@@ -77,7 +77,7 @@ def test_a_weight_history_with_another_number_of_epochs_is_reported(
 ):
     tensors = [epoch.tensors for epoch in training.epochs]
     path = folder / "history.safetensors"
-    storage.save_weight_history(path, tensors[1:], training.metadata)
+    storage.save_weight_history(path, tensors[1:])
     with pytest.raises(UserError, match=r"history.safetensors does not belong"):
         read_training_run(run)
 

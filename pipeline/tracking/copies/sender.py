@@ -20,7 +20,7 @@ from mlflow import MlflowClient, entities
 
 from pipeline.base.tags import COPIED_TAG, COPY_TAG, ERROR_TAG, OPEN, Status
 from pipeline.tracking.store.client import StoreClient, model_outputs
-from pipeline.tracking.store.database import metric_points
+from pipeline.tracking.store.database import MetricPoint, metric_points
 from pipeline.tracking.store.entrance import using_mlflow
 from pipeline.tracking.store.mlflow_internals import VIEW_TAG
 from pipeline.tracking.store.sqlite import path_from_uri
@@ -29,7 +29,6 @@ CONNECTIONS = 4  # files that are sent at a time
 WRITING_NS = 1_000_000_000  # age below which a file may be incomplete
 Name = TypeVar("Name")
 Value = TypeVar("Value")
-Point = tuple[str, str, int, int]  # a `MetricPoint` with the value as text
 FileStats = dict[Path, tuple[int, int]]  # size and time of each file
 
 
@@ -47,7 +46,7 @@ class Sender:
         # The data that was sent.
         self._params: dict[str, str] = {}
         self._tags: dict[str, str] = {}
-        self._points: set[Point] = set()
+        self._points: set[MetricPoint] = set()
         self._inputs: set[str] = set()  # each data set with its use, as JSON
         self._files: FileStats = {}
 
@@ -106,20 +105,17 @@ class Sender:
             server.delete_tag(self.copy_id, ERROR_TAG)
         new_params = _changed(original.data.params, self._params)
         new_tags = _changed(tags, self._tags)
-        new_points = {
-            (name, str(value), time, step): entities.Metric(name, value, time, step)
-            for name, value, time, step in metric_points(store, original.info.run_id)
-            if (name, str(value), time, step) not in self._points  # NaN as text
-        }
+        points = metric_points(store, original.info.run_id)
+        new_points = [point for point in points if point not in self._points]
         server.log_batch(
             self.copy_id,
-            metrics=[*new_points.values()],
+            metrics=[entities.Metric(*point) for point in new_points],
             params=[entities.Param(*param) for param in new_params.items()],
             tags=[entities.RunTag(*tag) for tag in new_tags.items()],
         )
         self._params |= new_params
         self._tags |= new_tags
-        self._points |= new_points.keys()
+        self._points.update(new_points)
         inputs = original.inputs.dataset_inputs if original.inputs else []
         new_inputs = {
             text: each

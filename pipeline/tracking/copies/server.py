@@ -139,17 +139,9 @@ class Server:
             return str(self._source.get_experiment(run.info.experiment_id).name)
 
     def _experiment_of(self, run: entities.Run) -> str:
-        """Return the experiment of a copy; create the experiment if necessary."""
-        if self._find_experiment(run) is None:
-            self._client.create_experiment(self._experiment_name(run))
-        experiment_id = self._find_experiment(run)
-        assert experiment_id
-        return experiment_id
+        """Return the experiment of a copy, which has the name of the run's experiment.
 
-    def _find_experiment(self, run: entities.Run) -> str | None:
-        """Return the experiment on the server with the name of the run's experiment.
-
-        A missing note or view is added to the experiment.
+        A missing experiment is created; a missing note or view is added to it.
 
         Raises:
             UserError: If the server would write artifacts to a folder of this machine.
@@ -159,7 +151,8 @@ class Server:
             name = self._experiment_name(run)
             experiment = self._client.get_experiment_by_name(name)
             if experiment is None:
-                return None
+                created = self._client.create_experiment(name)
+                experiment = self._client.get_experiment(created)
             complete_experiment(self._client, experiment)
             location = experiment.artifact_location
             if urlparse(location).scheme in ("", "file"):
@@ -173,10 +166,11 @@ class Server:
     def _find(self, run: entities.Run) -> entities.Run | None:
         """Return the copy of a run, even if it was deleted."""
         condition = f"tags.`{COPY_TAG}` = '{run.info.run_id}'"
-        experiment_id = self._find_experiment(run)
-        if experiment_id is None:
+        experiment = self._client.get_experiment_by_name(self._experiment_name(run))
+        if experiment is None:
             return None
-        runs = self._client.search_runs([experiment_id], condition, ViewType.ALL)
+        ids = [str(experiment.experiment_id)]
+        runs = self._client.search_runs(ids, condition, ViewType.ALL)
         return next(iter(runs), None)
 
     def _create(self, run: entities.Run) -> entities.Run:

@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 from pipeline.base.paths import NETWORK_PATH
 from pipeline.base.tags import OPEN, PARENT_TAG, SWEEP_TAG, Status
+from pipeline.base.text import wrap
 from pipeline.base.urls import database_path
 from pipeline.tracking.store.sqlite import (
     artifact_roots,
@@ -69,27 +70,33 @@ CONTENT = """
 """
 
 
-def run_label(name: str, run_id: str) -> str:
-    """Return name and id of a run, for messages."""
-    return f"{name} ({run_id})"
-
-
 @dataclass(frozen=True)
-class RecordedRun:
-    """A run in the store, in the state in which it was read."""
+class RunInfo:
+    """The identity of a run, which all objects that stand for a run have in common."""
 
-    run_id: str
+    run_id: str  # the id in MLflow
     name: str
-    experiment: str  # the name of the experiment
-    status: Status
-    tags: Mapping[str, str]
     artifacts: Path  # the folder of the artifacts
-    start: int  # in milliseconds since 1970
 
     @property
     def label(self) -> str:
         """Name and id of the run, for messages."""
-        return run_label(self.name, self.run_id)
+        return f"{self.name} ({self.run_id})"
+
+    def viewing_hint(self) -> str:
+        """Return lines with the run, and the command that shows it."""
+        run = wrap(self.label, indent=7, start="run    ")
+        return f"{run}\nview   python -m pipeline.ui\n"
+
+
+@dataclass(frozen=True)
+class RecordedRun(RunInfo):
+    """A run in the store, in the state in which it was read."""
+
+    experiment: str  # the name of the experiment
+    status: Status
+    tags: Mapping[str, str]
+    start: int  # in milliseconds since 1970
 
     @property
     def is_final(self) -> bool:
@@ -103,7 +110,7 @@ class RecordedRun:
 
 
 class MetricPoint(NamedTuple):
-    """A value of a metric, as a row of the database; see `EpochPoint`."""
+    """A value of a metric, as a row of the database; see `StepMetrics`."""
 
     name: str
     value: float
@@ -161,6 +168,7 @@ def recorded_params(store: Path, runs: Sequence[RecordedRun]) -> list[dict[str, 
 def metric_points(store: Path, run_id: str) -> list[MetricPoint]:
     """Return the points of all metrics of a run.
 
+    NaN is always the object `math.nan`, so that a set of points can contain it once.
     MLflow reads one metric at a time, which takes ten times as long.
     """
     with open_database(store) as connection:
@@ -219,7 +227,7 @@ def _select(
                 path = path_from_uri(relocated(uri, before, after))
                 own = tags.setdefault(run_id, {})
                 runs[run_id] = RecordedRun(
-                    run_id, name, experiment, Status(status), own, path, start
+                    run_id, name, path, experiment, Status(status), own, start
                 )
             if key is not None:  # None for a run without tags
                 tags[run_id][key] = value

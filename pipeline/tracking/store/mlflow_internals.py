@@ -1,4 +1,4 @@
-"""Code that depends on internals of MLflow; `mlflow_server` runs MLflow's server.
+"""Code that depends on internals of MLflow; `ui_server` runs MLflow's server.
 
 Runs in all processes of the table in `pipeline.tracking`.
 

@@ -52,14 +52,15 @@ def require_store(store: Path) -> None:
     """Check a store, and update the URIs of its artifacts if it was moved or copied.
 
     Raises:
-        UserError: If the database cannot be opened, or the artifacts are elsewhere.
+        UserError: If the database cannot be read or written, or the artifacts are
+            elsewhere.
     """
     with open_database(store) as connection:
         before, after = artifact_roots(store, connection)
-        if before == after:
-            return
-        with write_lock(store):
-            relocate_artifacts(connection, before, after)
+    if before == after:
+        return
+    with write_lock(store), open_database(store, "written") as connection:
+        relocate_artifacts(connection, before, after)
     say(
         f"{store} was moved or copied: the URIs of its artifacts were updated",
         file=sys.stderr,
@@ -67,11 +68,11 @@ def require_store(store: Path) -> None:
 
 
 @contextmanager
-def open_database(store: Path) -> Iterator[sqlite3.Connection]:
+def open_database(store: Path, action: str = "read") -> Iterator[sqlite3.Connection]:
     """Open the database of a store.
 
     Raises:
-        UserError: If nothing is recorded yet, or the database cannot be read.
+        UserError: If nothing is recorded yet, or the database cannot be `action`.
     """
     database = database_path(store)
     if not database.exists():
@@ -81,7 +82,7 @@ def open_database(store: Path) -> Iterator[sqlite3.Connection]:
         with closing(sqlite3.connect(database, timeout=LOCKED_SECONDS)) as connection:
             yield connection
     except sqlite3.Error as error:
-        raise UserError(f"{database} cannot be read: {error}") from error
+        raise UserError(f"{database} cannot be {action}: {error}") from error
 
 
 def artifact_roots(store: Path, connection: sqlite3.Connection) -> tuple[str, str]:
