@@ -78,7 +78,7 @@ def test_in_core_the_hash_of_a_raise_statement_contains_the_type_of_the_error():
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Raise)
     ]
-    assert raised  # what follows the first parenthesis is not hashed
+    assert raised  # the arguments are not hashed
     assert all(isinstance(x, ast.Call) and isinstance(x.func, ast.Name) for x in raised)
 
 
