@@ -19,6 +19,7 @@ import time
 from collections import Counter
 from functools import lru_cache
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import psutil
@@ -215,7 +216,8 @@ def worker(lasting_executor):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sweep, "_new_executor", lambda *_: lasting_executor)
-        patch.setattr(jobs, "new_executor", lambda *_, **__: lasting_executor)
+        local = SimpleNamespace(create=lambda **_: lasting_executor)
+        patch.setattr(jobs, "LocalExecutor", local)
         yield
 
 

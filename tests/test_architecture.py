@@ -203,6 +203,7 @@ def test_the_implementations_of_the_stages_close_no_cycle_of_packages():
             {
                 "sweeps/sweep.py",
                 "sweeps/open_sweep.py",
+                "sweeps/report_text.py",
                 "training/recorded_training.py",
             },
         ),

@@ -12,7 +12,7 @@ from pipeline.base.text import WIDTH, counted, printable, wrap
 from pipeline.core.dataset import Dataset
 from pipeline.deploy.exported_network import ExportedNetwork, export_quantized
 from pipeline.execution.executor import LostAttempt, Task, TaskResult
-from pipeline.execution.workers import new_executor
+from pipeline.execution.local import LocalExecutor
 from pipeline.integers import QuantizedModel, bit_folder
 from pipeline.model import TrainedNetwork
 from pipeline.sweeps.jobs import folder_name, short_name
@@ -93,8 +93,7 @@ def run_jobs(
         )
         for job in jobs
     ]
-    pool = new_executor(
-        "local",
+    pool = LocalExecutor.create(
         workers=workers,
         tasks=len(tasks),
         task_bytes=NEURON_BYTES * max(job.trained.network.hidden for job in jobs),

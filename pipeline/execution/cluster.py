@@ -44,13 +44,23 @@ from pipeline.execution.executor import (
     TaskResult,
     failure,
 )
-from pipeline.execution.ray_connection import copy_sources, find_cluster
+from pipeline.execution.ray_connection import copy_sources, find_cluster, ray_address
 
 Stored = tuple[ObjectRef[Dataset]]
 
 
 class RayExecutor(Executor):
     """Runs functions on the nodes of the Ray cluster at the address RAY_ADDRESS."""
+
+    @classmethod
+    def create(cls, **_: object) -> "RayExecutor":
+        """Return an executor, which uses the whole cluster."""
+        return cls()
+
+    @classmethod
+    def check_environment(cls) -> None:
+        """Check that RAY_ADDRESS is an address."""
+        ray_address()
 
     @property
     def workers(self) -> int:

@@ -7,7 +7,7 @@ Executors run any function of a data set: sweeps and `grade` train networks, and
 
 from abc import abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
@@ -37,7 +37,7 @@ class TaskResult:
     value: Any = None  # what the function returned
     # The tags of the machine that computed the value; empty if it is this machine.
     machine: Mapping[str, str] = field(default_factory=dict)
-    error: str = ""  # one line: why the task failed
+    error: str | None = None  # one line: why the task failed; None if it succeeded
     traceback: str = ""  # set for an error in the program
 
 
@@ -111,6 +111,42 @@ class Executor(AbstractContextManager["Executor"]):
     # Whether a task whose worker was lost is repeated when no other task is running.
     repeats_alone = False
     _is_stopped = False
+
+    @classmethod
+    @abstractmethod
+    def create(
+        cls,
+        *,
+        workers: int | None,
+        tasks: int,
+        task_bytes: int,
+        modules: Sequence[str],
+    ) -> "Executor":
+        """Return an executor, which starts its workers in a `with` block.
+
+        Args:
+            workers: The number of local workers; None for as many as this machine can
+                run.
+            tasks: The expected number of tasks.
+            task_bytes: The memory of a task, in addition to PyTorch and the data.
+            modules: The modules that local workers import first.
+
+        Raises:
+            UserError: If the memory is too small for the workers.
+        """
+
+    @classmethod
+    def check_environment(cls) -> None:
+        """Check what the executor needs on this machine, before work that takes long.
+
+        Raises:
+            UserError: If it is missing, such as an environment variable.
+        """
+
+    @classmethod
+    def known_processors(cls) -> frozenset[str]:
+        """Return the `processors`, if they are known before the executor starts."""
+        return frozenset()
 
     @property
     @abstractmethod

@@ -99,7 +99,7 @@ class Children:
             reused=reused is not None,
         )
 
-    def reuse(self, job: Job, runs: Iterable[RecordedRun]) -> Outcome | None:
+    def record_reused(self, job: Job, runs: Iterable[RecordedRun]) -> Outcome | None:
         """Record the job with the results of the first run that is not damaged.
 
         A line is printed for each damaged run. If there is no other run, nothing is
@@ -156,10 +156,10 @@ class Children:
         An invalid job is recorded once, however often the command is repeated.
         """
         earlier = self.sweep.recorded.failed_run(job) if job.error else None
-        run_id = earlier or self.fail_attempt(job, error, traceback)
+        run_id = earlier or self.record_attempt(job, error, traceback)
         return Outcome(job, error, run_id=run_id, traceback=traceback)
 
-    def fail_attempt(self, job: Job, error: str, traceback: str = "") -> str | None:
+    def record_attempt(self, job: Job, error: str, traceback: str = "") -> str | None:
         """Record a failed attempt to train a job; return the id of its run, if any.
 
         The run has no tags for host and processor, because the worker is not known.

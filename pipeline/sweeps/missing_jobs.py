@@ -1,12 +1,12 @@
 """Trains the missing jobs of a sweep in its run, and completes the run.
 
-`_Recorder` records all outcomes. Only `train_unrecorded` runs in the workers.
+`Children` writes to the store. Only `train_unrecorded` runs in the workers.
 """
 
 import itertools
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from pipeline import PartlyFailed, UserError
@@ -15,14 +15,16 @@ from pipeline.base.progress import busy
 from pipeline.base.tags import KIND_TAG, SWEEP_TAG, SWEPT_TAG, Kind
 from pipeline.base.terminal import say
 from pipeline.base.text import counted, format_bytes
-from pipeline.execution.executor import Executor, LostAttempt, Task, TaskResult
+from pipeline.execution.executor import Executor, LostAttempt, Task
 from pipeline.execution.interrupt import delayed_interrupt
 from pipeline.sweeps.children import Children
-from pipeline.sweeps.jobs import Job, Outcome, all_options
+from pipeline.sweeps.jobs import Outcome, all_options
 from pipeline.sweeps.open_sweep import OpenSweep
-from pipeline.sweeps.progress import ProgressLines, show_progress
-from pipeline.sweeps.recorded import Processors, RecordedSweep
+from pipeline.sweeps.plan import Plan
+from pipeline.sweeps.progress import show_progress
+from pipeline.sweeps.recorded import RecordedSweep
 from pipeline.sweeps.report import Report
+from pipeline.sweeps.report_text import show
 from pipeline.sweeps.result import SweepResult, failure_message
 from pipeline.training.unrecorded_training import train_unrecorded
 
@@ -36,12 +38,11 @@ def train_missing(sweep: OpenSweep, executor: Executor) -> SweepResult:
         KeyboardInterrupt: After Ctrl-C. All results that had arrived are recorded.
     """
     plan, recorded = sweep.plan, sweep.recorded
-    jobs = [*plan.jobs, *plan.upcoming]
     sweep.tracker.prepare()
     with sweep.tracker.start_run(
         name=sweep.name,
-        params=_common_params(jobs),
-        tags=_tags(jobs, recorded),
+        params=_common_params(plan),
+        tags=_tags(plan, recorded),
         resume=recorded.run.run_id if recorded.run else None,
     ) as run:
         children = Children(run, sweep)
@@ -57,26 +58,26 @@ def train_missing(sweep: OpenSweep, executor: Executor) -> SweepResult:
     return result
 
 
-def _tags(jobs: Sequence[Job], recorded: RecordedSweep) -> dict[str, str]:
+def _tags(plan: Plan, recorded: RecordedSweep) -> dict[str, str]:
     """Return the tags of the run: the options of groups, and identifying tags."""
     # A later command of a sweep can vary more keys: hidden=20, then hidden=[20].
     earlier = (recorded.run.tags if recorded.run else {}).get(SWEPT_TAG, "").split(",")
-    varied = dict.fromkeys([*jobs[0].varied, *filter(None, earlier)])
+    varied = dict.fromkeys([*plan.varied, *filter(None, earlier)])
     return {
-        **all_options(job.options for job in jobs),
+        **all_options(job.options for job in plan.all_jobs),
         KIND_TAG: Kind.SWEEP,
         SWEEP_TAG: recorded.sweep_id,
         SWEPT_TAG: ",".join(varied),
     }
 
 
-def _common_params(jobs: Sequence[Job]) -> Mapping[str, Any]:
+def _common_params(plan: Plan) -> Mapping[str, Any]:
     """Return the params that all jobs have in common.
 
     Params that vary are omitted, because MLflow cannot plot text such as 5,10.
     """
-    valid = next(job for job in jobs if not job.error)
-    return {key: x for key, x in valid.params.items() if key not in valid.varied}
+    valid, varied = next(job for job in plan.all_jobs if not job.error), plan.varied
+    return {key: x for key, x in valid.params.items() if key not in varied}
 
 
 def _train(
@@ -85,16 +86,23 @@ def _train(
     """Train the missing jobs, or reuse runs of the store, and record each outcome."""
     plan, processors = sweep.plan, executor.processors
     to_train = len(sweep.to_train(processors))
-    _announce(sweep, to_train, workers=executor.workers)
+    _print_extent(sweep, to_train, workers=executor.workers)
     stopping = "stopping and recording the results that have arrived"
     with (
         show_progress(plan, to_train=to_train, workers=executor.workers) as progress,
         delayed_interrupt(stopping, executor.stop) as interrupt,
     ):
-        recorder = _Recorder(sweep, children, progress, report)
+
+        def add(outcome: Outcome) -> None:
+            """Add an outcome that is in the store."""
+            plan.add(outcome)
+            progress.add(outcome)
+            report.update()
+            sweep.on_result(outcome)
+
         for job in plan.jobs:
             if job.error and not interrupt.requested:
-                recorder.add(children.record_failure(job, job.error))
+                add(children.record_failure(job, job.error))
 
         def tasks() -> Iterator[Task]:
             """Yield a task for each job to train; reuse runs for all other jobs.
@@ -105,18 +113,25 @@ def _train(
             for job in itertools.chain(plan.missing, plan.suggest()):
                 if interrupt.requested:
                     return
-                if not recorder.reuse(job, processors):
+                runs = sweep.reusable.runs(job, processors)
+                if outcome := children.record_reused(job, runs):
+                    add(outcome)
+                else:
                     arguments = {"hyperparameters": job.hyperparameters}
                     yield Task(job, job.data_file, arguments)
 
         for result in executor.run(train_unrecorded, tasks()):
-            recorder.record(result)
+            if isinstance(result, LostAttempt):
+                children.record_attempt(result.job, result.error)
+                progress.add_attempt(result.job, result.error)
+            else:
+                add(children.record(result))
     done = f"{plan.ended:,} of {plan.total:,} training runs"
     remedy = RESUME if sweep.tracker.is_recorded else AGAIN
     interrupt.check(f"stopped after {done}: {remedy}")
 
 
-def _announce(sweep: OpenSweep, to_train: int, *, workers: int) -> None:
+def _print_extent(sweep: OpenSweep, to_train: int, *, workers: int) -> None:
     """Print how many jobs are trained, if any, and the disk space that they need."""
     if not to_train:
         return
@@ -128,52 +143,15 @@ def _announce(sweep: OpenSweep, to_train: int, *, workers: int) -> None:
     say(f"{runs}{at_a_time}: {space} of disk space{others}")
 
 
-@dataclass(frozen=True)
-class _Recorder:
-    """Records the outcomes of the missing jobs.
-
-    Each outcome is then in the store, in the plan, in the terminal and, after a while,
-    in the report.
-    """
-
-    sweep: OpenSweep
-    children: Children
-    progress: ProgressLines
-    report: Report
-
-    def record(self, result: TaskResult | LostAttempt) -> None:
-        """Record the result of a job that was trained, or an attempt to train it."""
-        if isinstance(result, LostAttempt):
-            self.children.fail_attempt(result.job, result.error)
-            self.progress.add_attempt(result.job, result.error)
-        else:
-            self.add(self.children.record(result))
-
-    def reuse(self, job: Job, processors: Processors) -> bool:
-        """Record a job with the results of a run; return whether there is one."""
-        runs = self.sweep.reusable.runs(job, processors)
-        outcome = self.children.reuse(job, runs)
-        if outcome:
-            self.add(outcome)
-        return outcome is not None
-
-    def add(self, outcome: Outcome) -> None:
-        """Add an outcome that is in the store."""
-        self.sweep.plan.add(outcome)
-        self.progress.add(outcome)
-        self.report.update()
-        self.sweep.on_result(outcome)
-
-
 def _finish(
     sweep: OpenSweep, children: Children, report: Report
-) -> tuple[SweepResult, str]:
+) -> tuple[SweepResult, str | None]:
     """Record the report and the best network of a sweep, and print the report.
 
     The first traceback is printed. Only an error in the program has a traceback.
 
     Returns:
-        The result, and why the sweep failed; "" if it succeeded.
+        The result, and why the sweep failed; None if it succeeded.
     """
     outcomes, run, tracker = sweep.plan.outcomes, children.run, sweep.tracker
     result = SweepResult(outcomes, sweep.folder, run.run_id, store=tracker.store)
@@ -187,8 +165,8 @@ def _finish(
     except UserError as error:
         failures.append(str(error))
     finally:
-        result = sweep.show(result, run.viewing_hint())
+        result = show(result, sweep.results, run.viewing_hint())
     tracebacks = (each.traceback for each in outcomes if each.traceback)
     if first := next(tracebacks, None):
         say(first, file=sys.stderr)
-    return result, "\n".join(filter(None, failures))
+    return result, "\n".join(filter(None, failures)) or None

@@ -43,11 +43,12 @@ def sweep_name(
     values are not trained, the number of trained combinations follows, such as
     "hidden=5,10 lr=0.01,0.1 (3 combinations)".
     """
+    valid = next(job for job in jobs if not job.error)
     varied, product = dict[str, str](), 1
-    for name in jobs[0].varied:
+    for name in valid.varied:
         values = [str(job.varied_values[name]) for job in jobs]
         product *= len({*values})
-        if name in jobs[0].options:  # such as small,wide for equal jobs
+        if name in valid.options:  # such as small,wide for equal jobs
             values = ",".join(values).split(",")
         texts = [*dict.fromkeys(values)]
         shown = texts if len(texts) <= MAX_NAMED else [*texts[:2], "…", texts[-1]]
@@ -55,7 +56,6 @@ def sweep_name(
     for key, interval in (intervals or {}).items():
         text = f"{interval.low}..{interval.high}"
         varied[key] = f"log({text})" if interval.log else text
-    valid = next(job for job in jobs if not job.error)
     others = {
         key: valid.values[key]
         for key in unusual_keys(valid.values)

@@ -1,7 +1,6 @@
 """An open sweep: the arguments of its call, its plan, and earlier results."""
 
-import shutil
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.base.results_folder import ResultsFolder
@@ -9,8 +8,6 @@ from pipeline.cli import CommonTrainConfig
 from pipeline.sweeps.jobs import Job, OnResult
 from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.recorded import Processors, RecordedSweep, ReusableRuns
-from pipeline.sweeps.report_text import print_report
-from pipeline.sweeps.result import SweepResult, written_files
 from pipeline.tracking import Tracker
 from pipeline.training.size import sweep_bytes
 
@@ -50,31 +47,3 @@ class OpenSweep:
             (job.hyperparameters for job in (*plan.missing, *plan.upcoming)),
             patch_bytes=len(diff.encode(errors="surrogateescape")),
         )
-
-    def show(self, result: SweepResult, hint: str) -> SweepResult:
-        """Print the report, and give its files to the caller.
-
-        The report is printed even if the caller's folder cannot be written. `hint` says
-        how to view the run.
-
-        Returns:
-            The result, with the folder in which the caller finds the files.
-        """
-        try:
-            result = replace(result, folder=self._give_to_caller())
-        finally:
-            print_report(result, hint)
-        return result
-
-    def _give_to_caller(self) -> Path:
-        """Copy the files of the report to the folder that was given to the call.
-
-        The folder of the sweep keeps the files, so that the same call can continue the
-        sweep.
-        """
-        if self.results.given in (None, self.folder):
-            return self.folder
-        with self.results.new() as new:
-            for path in written_files(self.folder):
-                shutil.copy2(path, new)
-        return self.results.path

@@ -39,9 +39,19 @@ class Plan:
         return ()
 
     @property
+    def all_jobs(self) -> list[Job]:
+        """All jobs, with those that stand for the jobs that `suggest` will yield."""
+        return [*self.jobs, *self.upcoming]
+
+    @property
     def total(self) -> int:
         """The number of jobs, including the jobs that `suggest` will yield."""
-        return len(self._jobs) + len(self.upcoming)
+        return len(self.all_jobs)
+
+    @property
+    def varied(self) -> Sequence[str]:
+        """The groups and the settings that the sweep varies, the same in all jobs."""
+        return self.all_jobs[0].varied
 
     @property
     def ended(self) -> int:

@@ -44,7 +44,7 @@ class ProgressLines:
         """Start with the jobs that have not ended; see `show_progress`."""
         console = new_console(file=sys.stdout, highlight=False, soft_wrap=True)
         self.bar, self._plan, self._workers = text_bar(console), plan, workers
-        names = [job.short_name for job in (*plan.jobs, *plan.upcoming)]
+        names = [job.short_name for job in plan.all_jobs]
         self._width = min(MAX_NAME, max(map(len, names), default=0))
         self._failed, self._to_train = 0, to_train
         self._times = list[float]()  # when the results of training have arrived

@@ -32,12 +32,13 @@ from pipeline.sweeps.configurations import (
 from pipeline.sweeps.jobs import short_name
 from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.report_text import description
-from pipeline.sweeps.result import written_files
+from pipeline.sweeps.result import PLOT_FILE, TABLE_FILE, written_files
 from pipeline.tracking import OpenRun, end_transactions
 
 if TYPE_CHECKING:  # importing MLflow takes a second
     from pipeline.tracking.mlflow_run import Run
 
+REPORT_FOLDER = "sweep"  # in the artifacts of the run
 UPDATE_SECONDS = 10  # between two updates while the sweep runs
 MAX_SHARE = 0.05  # the largest fraction of the time for updates
 
@@ -88,8 +89,9 @@ class Report:
 
     def finish(self) -> None:
         """Record the finished report and the accuracy of the best configuration."""
-        varied = self._plan.jobs[0].varied
-        keys = sorted(varied, key=lambda key: key == "seed")  # the seed is last
+        keys = sorted(
+            self._plan.varied, key=lambda key: key == "seed"
+        )  # the seed is last
         self.write(keys)
         configurations = group_by_configuration(self._plan.outcomes)
         if configuration := best_configuration(configurations):
@@ -100,10 +102,10 @@ def _log_report(
     run: "Run", paths: Sequence[Path], text: str, compared: Sequence[str]
 ) -> None:
     """Log the files of a report, and the text and links of the description."""
-    run.log_files("sweep", paths)
+    run.log_files(REPORT_FOLDER, paths)
     links = run.compare_children(compared) if compared else {}
     for path in paths:
-        links[path.name] = run.link(path.name, f"artifacts/sweep/{path.name}")
+        links[path.name] = run.link(path.name, f"artifacts/{REPORT_FOLDER}/{path.name}")
     run.describe(text, links)
 
 
@@ -117,11 +119,11 @@ def write_files(
 ) -> None:
     """Write the table to the folder of a sweep, and the plot if there is a network."""
     front = best_trade_offs(configurations)
-    with files.atomic_file(folder / "sweep.csv") as path:
+    with files.atomic_file(folder / TABLE_FILE) as path:
         rows = [{**c.row(), "Pareto front": c in front} for c in configurations]
         csv_files.write_csv(path, rows)
     if any(configuration.trained for configuration in configurations):
-        with files.atomic_file(folder / "sweep.png") as path:
+        with files.atomic_file(folder / PLOT_FILE) as path:
             plot(configurations, front, title=title).save(path, "PNG")
 
 

@@ -21,6 +21,7 @@ from pipeline.sweeps.jobs import Outcome, failed_jobs
 if TYPE_CHECKING:
     from pipeline.model import NetworkFile
 
+TABLE_FILE, PLOT_FILE = "sweep.csv", "sweep.png"
 MAX_REASONS = 3  # the number of different errors in an error message
 
 
@@ -125,15 +126,15 @@ class SweepResult:
 
 def written_files(folder: Path) -> list[Path]:
     """Return the files of the report in the folder of a sweep, the plot first."""
-    paths = folder / "sweep.png", folder / "sweep.csv"
+    paths = folder / PLOT_FILE, folder / TABLE_FILE
     return [path for path in paths if path.exists()]
 
 
-def failure_message(outcomes: Sequence[Outcome]) -> str:
-    """Return the first errors of training runs; "" if no training run failed."""
+def failure_message(outcomes: Sequence[Outcome]) -> str | None:
+    """Return the first errors of training runs; None if no training run failed."""
     failed = failed_jobs(outcomes)
     if not failed:
-        return ""
+        return None
     count = sum(map(len, failed.values()))
     lines = [f"{count} of {len(outcomes)} training runs failed"]
     for error, (first, *others) in [*failed.items()][:MAX_REASONS]:

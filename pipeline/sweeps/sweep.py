@@ -23,7 +23,8 @@ from pipeline.base.text import wrap
 from pipeline.cli import Command, TrainConfig
 from pipeline.core.dataset import DataFile
 from pipeline.execution.executor import Executor
-from pipeline.execution.workers import check_executor, known_processors, new_executor
+from pipeline.execution.local import LocalExecutor
+from pipeline.execution.workers import executor_type
 from pipeline.sweeps.configurations import group_by_configuration
 from pipeline.sweeps.jobs import Job, OnResult
 from pipeline.sweeps.listing import list_jobs
@@ -31,6 +32,7 @@ from pipeline.sweeps.naming import sweep_id, sweep_name
 from pipeline.sweeps.open_sweep import OpenSweep
 from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.recorded import RecordedSweep, ReusableRuns
+from pipeline.sweeps.report_text import show
 from pipeline.sweeps.result import SweepResult, written_files
 from pipeline.tracking import Tracker, announce_kept_name, recorded_params
 from pipeline.training.size import training_bytes
@@ -125,7 +127,7 @@ def _prepare(dataset: str, folder: Path, executor: str) -> DataFile:
     a data file, jobs may have been trained earlier, and may need no executor.
     """
     if is_name(dataset) and not (folder / f"{dataset}.safetensors").exists():
-        check_executor(executor)
+        executor_type(executor).check_environment()
     return datasets.prepare(dataset, folder=folder).file
 
 
@@ -177,7 +179,7 @@ def _show_finished(sweep: OpenSweep) -> SweepResult:
 
         write_files(folder, group_by_configuration(outcomes), title=run.name)
     result = SweepResult(outcomes, folder, run.run_id, copied, tracker.store)
-    return sweep.show(result, run.viewing_hint())
+    return show(result, sweep.results, run.viewing_hint())
 
 
 def _start_workers(sweep: OpenSweep) -> SweepResult:
@@ -199,11 +201,11 @@ def _new_executor(sweep: OpenSweep) -> Executor:
     """
     # If there are no runs to reuse, this process need not import PyTorch before the
     # workers start.
-    cfg, is_empty = sweep.cfg, sweep.reusable.is_empty
-    jobs = sweep.to_train(() if is_empty else known_processors(cfg.executor))
-    return new_executor(
-        cfg.executor,
-        workers=cfg.workers,
+    kind, is_empty = sweep.cfg.executor, sweep.reusable.is_empty
+    jobs = sweep.to_train(() if is_empty else executor_type(kind).known_processors())
+    executor = executor_type(kind) if jobs else LocalExecutor  # needs no cluster
+    return executor.create(
+        workers=sweep.cfg.workers,
         tasks=len(jobs),
         task_bytes=training_bytes(job.hyperparameters for job in jobs),
         modules=[TRAINING],

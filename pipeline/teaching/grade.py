@@ -21,7 +21,7 @@ from pipeline.cli import GradeConfig
 from pipeline.core.dataset import Dataset
 from pipeline.core.epoch import Snapshot
 from pipeline.execution.executor import Task, TaskResult
-from pipeline.execution.workers import new_executor
+from pipeline.execution.local import LocalExecutor
 from pipeline.teaching.assignment import Assignment
 from pipeline.teaching.class_grades import ClassGrades, first_names
 from pipeline.teaching.class_list import ListedStudent, read_students
@@ -176,8 +176,7 @@ def _grade(
             "reference": reference,
         }
         tasks.append(Task((entry, path, earlier), dataset.file, arguments))
-    pool = new_executor(
-        "local",
+    pool = LocalExecutor.create(
         workers=cfg.workers,
         tasks=len(tasks),
         task_bytes=NEURON_BYTES * cfg.hidden,

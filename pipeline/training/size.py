@@ -12,9 +12,9 @@ from pipeline.base.resources import (
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.shapes import parameter_count
 
-# Copies of the weight history in memory. A sweep has two copies in the worker and two
-# in the main process. A single training run has four copies while it writes its files.
-COPIES = 4
+# Copies of the weight history in memory; measured.
+COPIES = 4  # of a single training run, while it writes its files
+SWEEP_COPIES = 5  # three in the worker and two in the main process
 # Files and database rows of a child run without its weights. Measured with 20 epochs:
 # 144,000 bytes.
 RUN_BYTES = 150_000
@@ -22,8 +22,8 @@ BEST_BYTES = 5_000_000  # images and program of the best network, table and plot
 
 
 def training_bytes(hyperparameters: Iterable[Hyperparameters]) -> int:
-    """Return the memory of the largest training run, in bytes."""
-    return COPIES * max(map(weight_history_bytes, hyperparameters), default=0)
+    """Return the memory of the largest training run of a sweep, in bytes."""
+    return SWEEP_COPIES * max(map(weight_history_bytes, hyperparameters), default=0)
 
 
 def check_machine(
@@ -43,8 +43,8 @@ def check_machine(
         UserError: If the memory or the disk space is too small.
     """
     what = "the training run"
-    check_memory(training_bytes([hyperparameters]), free=free_memory(), what=what)
     whole = weight_history_bytes(hyperparameters)
+    check_memory(COPIES * whole, free=free_memory(), what=what)
     # The weight history is in the checkpoint, in the results and in the artifacts.
     copies = [(store, max(0, whole - saved)), (folder, whole)]
     copies += [(store, whole)] if is_recorded else []

@@ -245,7 +245,7 @@ def test_only_the_driver_gets_ctrl_c_and_workers_do_not_run_its_script(start_scr
         workers = [each for each in children if "helper_process" in str(each.cmdline())]
         time.sleep(0.1)  # each look at all processes takes some time
     os.killpg(driver.pid, signal.SIGINT)
-    assert driver.communicate()[0] == "interrupted\n2 \n2 \n"
+    assert driver.communicate()[0] == "interrupted\n2 None\n2 None\n"
 
 
 def test_results_are_kept_if_no_other_task_can_be_started(executor, data):

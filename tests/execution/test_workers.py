@@ -9,7 +9,7 @@ import pytest
 
 from pipeline import UserError
 from pipeline.base import paths
-from pipeline.execution.workers import (
+from pipeline.execution.local import (
     DRIVER_BYTES,
     WORKER_BYTES,
     choose_workers,
@@ -24,9 +24,9 @@ import os, sys
 with open(sys.argv[1] + "/cgroup.procs", "w") as stream:
     stream.write(str(os.getpid()))
 from pipeline import UserError
-from pipeline.execution.workers import new_executor
+from pipeline.execution.local import LocalExecutor
 try:
-    executor = new_executor("local", workers=None, tasks=1, task_bytes=0, modules=[])
+    executor = LocalExecutor.create(workers=None, tasks=1, task_bytes=0, modules=[])
     print(executor.workers)
 except UserError as error:
     print(error)

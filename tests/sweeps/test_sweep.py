@@ -17,7 +17,7 @@ import pytest
 from pipeline import PartlyFailed, UserError, train
 from pipeline.base.files import file_sha256
 from pipeline.cli import defaults, names
-from pipeline.execution import local, workers
+from pipeline.execution import local
 from pipeline.model import load_trained_network
 from pipeline.model.storage import save_network
 from pipeline.sweeps import sweep as command
@@ -533,7 +533,7 @@ def test_a_finished_sweep_prints_its_table_and_trains_deleted_children_again(
     assert seeds == ["1", "2", "a user's", "a user's"]
     # A sweep whose runs can all be reused starts no worker.
     monkeypatch.setattr(command, "_new_executor", NEW_EXECUTOR)
-    monkeypatch.setattr(workers, "free_memory", lambda: 0)
+    monkeypatch.setattr(local, "free_memory", lambda: 0)
     monkeypatch.delattr(local, "HelperProcess")
     printed, error = sweep.run("seed=1,2", "experiment_name=another")
     assert "reused  (2 of 2)" in printed and not error

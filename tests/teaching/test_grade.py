@@ -13,6 +13,7 @@ import zipfile
 from collections import defaultdict
 from contextlib import nullcontext
 from importlib.metadata import version
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -66,7 +67,8 @@ def place(tmp_path):
 @pytest.fixture
 def same_worker(lasting_executor, monkeypatch):
     """Train all networks in one worker."""
-    monkeypatch.setattr(command, "new_executor", lambda *_, **__: lasting_executor)
+    local = SimpleNamespace(create=lambda **_: lasting_executor)
+    monkeypatch.setattr(command, "LocalExecutor", local)
 
 
 @pytest.fixture
@@ -715,7 +717,8 @@ def test_an_error_in_a_question_names_the_question_and_not_the_submissions(
                 except RuntimeError as error:
                     yield failure(task, error, traceback="the traceback")
 
-    monkeypatch.setattr(command, "new_executor", lambda *_, **__: ThisProcess())
+    local = SimpleNamespace(create=lambda **_: ThisProcess())
+    monkeypatch.setattr(command, "LocalExecutor", local)
     course.write(place / "ana", "ana")
     (question,) = (x for x in QUESTIONS if x.name == "weight_of_pixel")
     monkeypatch.setattr(type(question), "_answers", lambda _, inputs: inputs.pixl)

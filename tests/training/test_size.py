@@ -12,7 +12,7 @@ from pipeline.base import resources
 from pipeline.base.paths import ROOT
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.training import size
-from pipeline.training.size import COPIES
+from pipeline.training.size import COPIES, SWEEP_COPIES
 from pipeline.training.size import weight_history_bytes as history_bytes
 
 LARGEST = {"hidden": 10_000, "epochs": 10_000, "dataset": "digits"}
@@ -101,3 +101,39 @@ def test_the_check_of_memory_counts_all_copies_of_the_weight_history(project):
     before, after = (1024 * int(line) for line in done.split())
     copies = (after - before) / (history_bytes(runs[1]) - history_bytes(runs[0]))
     assert COPIES - 0.5 < copies < COPIES + 0.2
+
+
+SWEEP_MEASURE = r"""
+import re, sys
+from pathlib import Path
+import psutil
+from pipeline import datasets
+from pipeline.core.hyperparameters import Hyperparameters
+from pipeline.execution.executor import Task
+from pipeline.execution.local import LocalExecutor
+from pipeline.training.unrecorded_training import train_unrecorded
+
+data = datasets.load("digits", folder=Path(sys.argv[1])).file
+with LocalExecutor(1) as executor:
+    for epochs in (1, 26):
+        settings = Hyperparameters(**OTHERS, hidden=500, epochs=epochs)
+        given = {"hyperparameters": settings}
+        [result] = executor.run(train_unrecorded, [Task(0, data, given)])
+        processes = [psutil.Process(), *psutil.Process().children()]
+        status = [Path(f"/proc/{each.pid}/status").read_text() for each in processes]
+        print(sum(int(re.search(r"VmHWM:\s*(\d+)", text)[1]) for text in status))
+"""
+
+
+def test_the_memory_of_a_sweep_counts_the_copies_of_the_worker_and_of_its_caller(
+    prepared_digits,
+):
+    runs = [Hyperparameters(**OTHERS, hidden=500, epochs=each) for each in (1, 26)]
+    done = subprocess.check_output(
+        [sys.executable, "-c", f"{OTHERS=}\n{SWEEP_MEASURE}", prepared_digits],
+        cwd=ROOT,
+        text=True,
+    )
+    before, after = (1024 * int(line) for line in done.split())
+    copies = (after - before) / (history_bytes(runs[1]) - history_bytes(runs[0]))
+    assert SWEEP_COPIES - 0.7 < copies < SWEEP_COPIES + 0.3
