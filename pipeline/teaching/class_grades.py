@@ -25,6 +25,10 @@ from pipeline.teaching.submissions import OLD, Graded, GradedOrRejected
 
 MAX_WRONG = 3  # wrong answers of a question that are listed
 MAX_NAMES = 10  # students in one line of the output; class.html lists all students
+IMPORT_AGAIN = (
+    "if you already imported the points, import grades.csv (or canvas.csv) again and "
+    "upload feedback.zip again"
+)
 
 
 def first_names(names: Sequence[str]) -> str:
@@ -192,7 +196,7 @@ class ClassGrades(Roster):
             rule = "added and removed questions changed the points of"
             found.append(f"{rule} {number}: {', '.join(other_set)}")
         if pairs:
-            names = f": {', '.join(changed)}" if changed else ""
+            names = f": {', '.join(changed)}; {IMPORT_AGAIN}" if changed else ""
             number = counted(len(changed), "student")
             others = " of the other questions" * bool(other_set)
             found.append(f"points{others} changed for {number}{names}")
@@ -232,7 +236,7 @@ class ClassGrades(Roster):
             found.append(
                 f"since the last call, the points of {number} changed for a reason "
                 "other than the questions, such as an accepted network or another "
-                f"file: {', '.join(changed)}"
+                f"file: {', '.join(changed)}; {IMPORT_AGAIN}"
             )
         if new:
             number = counted(len(new), "student")

@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
+from difflib import get_close_matches
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 from pipeline import UserError, datasets
 from pipeline.base.files import atomic_folder, write_atomic
 from pipeline.base.params import differing_params
-from pipeline.base.paths import MODEL_FILE, data_dir, displayed
+from pipeline.base.paths import MODEL_FILE, data_dir, displayed, results_dir
 from pipeline.base.progress import progress
 from pipeline.base.results_folder import ResultsFolder
 from pipeline.base.tables import table
@@ -184,9 +185,12 @@ def _check_params(
     """Raise a UserError if a network's file records different params."""
     actual, wanted = differing_params(recorded, params)
     if wanted:
+        # A student cannot set the seed.
+        forgotten = recorded.get("seed") == params["seed"]
+        remedy = f"add {actual} if this was assigned; " if forgotten else ""
         raise UserError(
             f"the network in {displayed(path)} was trained with {actual}, but this "
-            f"homework needs {wanted}: {MOVE_AWAY}"
+            f"homework needs {wanted}: {remedy}{MOVE_AWAY}"
         )
 
 
@@ -259,7 +263,14 @@ def _read_answers(folder: Path, variant: Variant) -> Answers:
         path = next((x for x in others if original_name(x) == ANSWERS_FILE), path)
     if not path.exists():
         names = [printable(x.name) for x in others]
-        remedy = f"rename {names[0]} to {ANSWERS_FILE}" if names else WITHOUT_CHECK
+        remedy = WITHOUT_CHECK
+        if names:
+            remedy = f"rename {names[0]} to {ANSWERS_FILE}"
+        elif other := _other_homework(folder):
+            remedy = (
+                f"there is homework in {other}: if it is yours, correct the course "
+                f"code or the id; otherwise, {WITHOUT_CHECK}"
+            )
         raise UserError(f"{displayed(path)} is missing: {remedy}")
     try:
         answers = read_answers(path.read_bytes())
@@ -272,6 +283,13 @@ def _read_answers(folder: Path, variant: Variant) -> Answers:
     if problem := answers.course_problem(variant.course):
         raise UserError(f"{displayed(folder)}/{problem}; {MOVE_AWAY}")
     return answers
+
+
+def _other_homework(folder: Path) -> str:
+    """Return the homework folder with the most similar name, if a folder is missing."""
+    found = (results_dir() / "homework").glob(f"*/*/{ANSWERS_FILE}")
+    names = [] if folder.exists() else [f"{displayed(x.parent)}" for x in found]
+    return "".join(get_close_matches(f"{displayed(folder)}", names, n=1, cutoff=0))
 
 
 def _print_state(answers: Answers, variant: Variant, folder: Path) -> None:

@@ -289,7 +289,8 @@ def read_submission(
             about["hashes"]["answers"] = json_sha256(dict(given.numbers))
         if problem := given.course_problem(assignment.course):
             about["other_course"] = True
-            raise UserError(problem)
+            remedy = "run homework with the correct code and answer its questions"
+            raise UserError(f"{problem}; {remedy}")
         beside = [file for file in files if file.path.parent == answered.path.parent]
         model = _only(beside, MODEL_FILE)
         questions = _questions(beside)

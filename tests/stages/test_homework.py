@@ -209,6 +209,17 @@ def test_files_of_another_course_in_the_folder_of_a_course_are_not_replaced(work
     assert workspace.hashes(other) == before
 
 
+@pytest.mark.parametrize(
+    "typed", [{"course": "embeded 2026"}, {"student": "anna.ruiz"}, {"course": "room"}]
+)
+def test_the_check_of_a_missing_homework_names_the_most_similar_one(workspace, typed):
+    other = workspace.outputs / "homework/other/eva"
+    shutil.copytree(workspace.outputs / FOLDER, other)
+    problem = f"is missing: there is homework in .*{FOLDER}: if it is yours, correct"
+    with pytest.raises(UserError, match=problem):
+        workspace.call("homework", **{**SETTINGS, **typed}, check=True)
+
+
 def test_a_damaged_network_is_reported_with_a_remedy(workspace):
     (workspace.outputs / FOLDER / "model.safetensors").write_bytes(b"damaged")
     with pytest.raises(UserError, match="delete it and run this command again"):
@@ -230,6 +241,9 @@ def test_the_questions_do_not_depend_on_the_weights(workspace, written, tmp_path
 def test_the_check_prints_the_command_that_writes_the_file_to_submit(
     workspace, tmp_path
 ):
+    rule = "Upload only `homework.zip`"
+    students = (project_dir() / "pipeline/teaching/STUDENTS.md").read_text("utf-8")
+    assert rule in questions(workspace) and rule in students
     # Without an answer, there is nothing to submit.
     assert "zipfile" not in workspace.call("homework", **SETTINGS, check=True)
     fill_in(workspace, logit=1.5)
@@ -378,9 +392,13 @@ def test_a_file_that_cannot_be_used_is_reported_in_one_line(
         (None, {}, "ana.ruiz cannot be graded: model.safetensors is missing; run the"),
         (b"garbage", {}, "model.safetensors is damaged: copy it again; otherwise, del"),
         ("same", {"hidden": 4}, "its network has 5 hidden neurons instead of 4; run"),
-        ("same", {"epochs": 2}, "trained with epochs=1, but this homework needs epo"),
+        (
+            "same",
+            {"epochs": 2},
+            "needs epochs=2: add epochs=1 if this was assigned; if",
+        ),
         ("same", {"lr": 0.1}, "trained with lr=0.001, but this homework needs lr=0.1"),
-        ("another", {}, "was trained with seed=1, but this homework needs seed=2174"),
+        ("another", {}, "seed=1, but this homework needs seed=217407399: if the cou"),
         ("edited", {}, "is not the file that homework wrote: if its weights were edit"),
         ("saved", {}, "delete it and run the command without check=true, which trains"),
     ],

@@ -27,6 +27,7 @@ from pipeline.teaching import answers as answers_file
 from pipeline.teaching import grade as command
 from pipeline.teaching.answer_inputs import NO_BIAS
 from pipeline.teaching.answers import FILE
+from pipeline.teaching.class_grades import IMPORT_AGAIN
 from pipeline.teaching.class_list import read_students
 from pipeline.teaching.grading import (
     GUESS,
@@ -1117,14 +1118,14 @@ def test_points_that_changed_without_the_questions_are_listed(
     count = len(QUESTIONS)
     grades = grade_all(students=students, again=True)
     assert grades.notices == [
-        f"points changed for 1 student: ana {count - 0.5} -> {count}"
+        f"points changed for 1 student: ana {count - 0.5} -> {count}; {IMPORT_AGAIN}"
     ]
     other, new = grades.changes
     # The stored points were changed by hand, so they are not those of the last call.
     assert other == (
         "since the last call, the points of 3 students changed for a reason other than "
         f"the questions, such as an accepted network or another file: ana {count} -> "
-        f"{count}, eva 4 -> {count}, zoë 0 -> not graded"
+        f"{count}, eva 4 -> {count}, zoë 0 -> not graded; {IMPORT_AGAIN}"
     )
     assert new == "1 student newly graded since the last call: gus 0"
     assert new in page(outputs) and other.replace(">", "&gt;") in page(outputs)
@@ -1147,7 +1148,7 @@ def test_a_student_whose_two_submissions_are_no_longer_graded_is_listed_once(
     course.write(place / "ana second", "ana", {"parameters": 7})
     (changed,) = (x for x in grade_all().changes if "since the last call" in x)
     assert "the points of 1 student changed" in changed
-    assert changed.endswith(": ana 0 -> not graded")
+    assert changed.endswith(f": ana 0 -> not graded; {IMPORT_AGAIN}")
 
 
 def test_students_who_used_an_id_from_another_column_than_most_are_listed(
@@ -1579,7 +1580,7 @@ def test_points_that_require_changes_are_not_listed_as_changes_of_a_question(
         answer["points"] /= 2  # as if all questions had been corrected
     path.write_text(json.dumps(stored))
     notice = "points changed for 1 student: eva"
-    assert grade_all(again=True).notices == [f"{notice} 2 -> 4"]
+    assert grade_all(again=True).notices == [f"{notice} 2 -> 4; {IMPORT_AGAIN}"]
 
 
 def test_differences_of_a_processor_without_avx2_are_not_taken_for_edits(course):
@@ -1699,7 +1700,8 @@ def test_grades_of_other_questions_are_counted_until_they_are_graded_again(
     cell = f'<td class="training">byte-identical; {mark}</td>'
     assert page(outputs).count(cell) == 2
     (notice,) = grade_all(again=True).notices
-    assert re.fullmatch(r"points changed for 1 student: \w+ 1 -> 0", notice)
+    changed = r"points changed for 1 student: \w+ 1 -> 0; if you already .* again"
+    assert re.fullmatch(changed, notice)
     assert notice.replace(">", "&gt;") in page(outputs)
     assert grade_all().notices == [] and mark not in page(outputs)
 
@@ -1783,7 +1785,7 @@ def test_after_a_removal_students_with_other_points_for_another_question_are_lis
     assert kept.startswith(maximum)
     assert re.search(rf"of 1 student: \w+ {count + 0.5} -> {count - 0.5}$", removed)
     # Both numbers are without the removed question.
-    text = rf"for 1 student: \w+ {count - 0.5} -> {count}"
+    text = rf"for 1 student: \w+ {count - 0.5} -> {count}; {re.escape(IMPORT_AGAIN)}"
     assert re.fullmatch(f"points of the other questions changed {text}", changed)
 
 
@@ -1874,6 +1876,7 @@ def test_answers_for_another_course_are_a_problem_and_not_wrong(
         problem = f"submitted, but not graded: answers.json is {word}"
         assert row["problem"].startswith(problem)
         assert ", not embedded 2026: each course has its own" in row["problem"]
+        assert row["problem"].endswith("correct code and answer its questions")
         assert row["points"] == "" and len(row["problem"].splitlines()) == 1
     change(folder, course=" Embedded 2026")
     assert grade_all().entries[0].grade.points == len(QUESTIONS)
