@@ -60,7 +60,7 @@ def test_the_worst_classes_confusions_and_wrong_predictions_are_described():
     spec = datasets.spec("fashion_mnist")
     result = Predictions(preprocessed, spec, logits, [None] * 11)
     text, note, *details = describe_result(result)
-    assert text == "few: 6 of 11 images are classified correctly"
+    assert text == "few: 6 of 11 images are classified correctly."
     assert note.startswith("the classes of this set differ from the classes of ")
     assert details == [
         # 3 (75%) is the fourth; 2 has no error, and other classes have no images.
@@ -72,7 +72,7 @@ def test_the_worst_classes_confusions_and_wrong_predictions_are_described():
     assert describe_prediction(result, 1).endswith(", but the label is 0.")
     captions = [caption for caption, _ in wrong_predictions(result)]
     first, second, *others = captions  # the most confident ones first
-    bag = "predicted: bag\nconfidence: 90.0%\nlabel: 1\n"  # named by both data sets
+    bag = "predicted: bag\nconfidence: 90.0%\nlabel: 1\n"  # the label is not a class
     assert first == f"{bag}few 4\ufffd.png" and len(others) == 3
     assert second.startswith("predicted: pullover\nconfidence: 80.0%\nlabel: 3\n")
     stored = replace(preprocessed, source=replace(source, images=images))

@@ -62,7 +62,7 @@ class BitWidthData:
 class PageData:
     """All names and numbers of the page that are not tensors.
 
-    The templates use these data by name, and the scripts use them as fields of `model`.
+    The templates use this data by name, and the scripts use it as fields of `model`.
     """
 
     kind: Literal["epochs", "bit widths"]  # what the user selects

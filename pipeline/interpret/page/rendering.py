@@ -269,7 +269,7 @@ def epoch_capacity(network: Network) -> int:
     """Return for how many earlier epochs the page has room, at least one.
 
     A weight takes 4 bytes in the last epoch and 2 bytes in an earlier epoch. A stored
-    hidden activation takes 4 bytes. Compression makes these data smaller, but base64
+    hidden activation takes 4 bytes. Compression makes this data smaller, but base64
     makes the result larger again.
     """
     used = 4 * (network.parameter_count + ACTIVATION_IMAGES * network.hidden)
