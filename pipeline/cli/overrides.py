@@ -79,7 +79,7 @@ def _check_key(argument: str, key: str, schema: Schema, flags: Flags) -> None:
         is_size = argument.isdigit() and "hidden" in schema.model_fields
         meant = "hidden" if is_size else schema.main_key
         shown = shortened(argument)
-        raise ConfigError(f"{shown!r} {FORM}, such as {meant}={shown}")
+        raise ConfigError(f"{shown!r} {FORM}: did you mean {meant}={shown}?")
     if not is_setting:
         raise ConfigError(explain_unknown_key(key, schema, flags.groups))
 

@@ -473,7 +473,7 @@ BAD_FILES = {
     "evil/__init__.py is not run": (
         {"mine/evil.yaml": "hydra: {searchpath: [pkg://evil]}"},
         "--config-dir mine --config-name evil",
-        "mine/evil.yaml: hydra.searchpath cannot be set, because it is a setting of Hy",
+        "mine/evil.yaml: hydra.searchpath cannot be set in this project: use --config",
     ),
     "secrets": (
         {"conf/team/x.yaml": GLOBAL + "run_name: x\nhidden: ${oc.env:HOME}"},
