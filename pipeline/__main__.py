@@ -8,7 +8,7 @@ STAGES = {
     "data": "prepare a data set and plot its images",
     "train": "train networks and record them in MLflow",
     "evaluate": "measure how well a network classifies test sets",
-    "predict": "classify images and mark the predictions that are unsure",
+    "predict": "classify images and mark unsure predictions",
     "inspect": "explain every parameter of a trained network",
     "export": "export a trained network as C code and an ONNX file",
     "ui": "show the recorded runs in a browser, in MLflow's UI",

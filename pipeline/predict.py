@@ -1,4 +1,4 @@
-"""Classifies images and marks the predictions that are unsure.
+"""Classifies images and marks unsure predictions.
 
 Reads outputs/train/ (or the network of run=<id> or model=<file>) and the images of
 images=: indices of test images, a file, or a folder. Images can have any size, and pen

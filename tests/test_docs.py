@@ -165,19 +165,6 @@ def test_the_diagrams_are_short_and_name_functions_that_exist():
         assert re.search(rf"^ *(def|class) {name}\b", code, re.MULTILINE), (path, name)
 
 
-def test_the_design_says_how_long_the_code_is_to_read_on_the_first_day():
-    text = DOCUMENTS[".github/DESIGN.md"]
-    first_day = text.partition("On the first day, read")[2].partition("Then make")[0]
-    parts = re.findall(r"(.*?) \(([\d,]+)(?: lines)?\)", first_day.partition("then")[2])
-    assert len(parts) == 3
-    for names, number in parts:
-        folder = ROOT / "pipeline" / re.search(r"`(\w+)/`", names)[1]
-        modules = re.findall(r"`(\w+\.py)`", names) or ["*.py"]
-        paths = [path for module in modules for path in folder.glob(module)]
-        lines = sum(len(path.read_text().splitlines()) for path in paths)
-        assert abs(int(number.replace(",", "")) - lines) < 0.1 * lines, (names, lines)
-
-
 GUIDES = [".github/DESIGN.md", ".github/CONTRIBUTING.md"]
 
 

@@ -86,7 +86,7 @@ class OpenRun:
 
     @property
     def _info(self) -> RunInfo | None:
-        """The identity of the run, as soon as it is open; None with tracking=none."""
+        """Id, name and folder of the run when it is open; None with tracking=none."""
         return self._opened.result()
 
     @property

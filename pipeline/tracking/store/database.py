@@ -72,7 +72,7 @@ CONTENT = """
 
 @dataclass(frozen=True)
 class RunInfo:
-    """The identity of a run, which all objects that stand for a run have in common."""
+    """The id, name and folder of a run, in all objects that stand for a run."""
 
     run_id: str  # the id in MLflow
     name: str
