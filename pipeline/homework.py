@@ -5,9 +5,9 @@ network, the test image, the neurons and the numbers in the questions. Trains th
 network (about 10 s; nothing is recorded) and writes questions.md, answers.json and
 model.safetensors to outputs/homework/<course>/<id>/. The student types the answers into
 answers.json and submits the folder. If you run the command again, it keeps the answers.
-check=true lists the missing and malformed answers, and says whether model.safetensors
-can be graded and was trained with the assigned settings. It does not say whether the
-answers are correct.
+check=true lists the answers that are missing, malformed, 0, or perhaps rounded too
+much, and says whether the network can be graded and was trained with the assigned
+settings. It does not say whether the answers are correct.
 """
 
 import os

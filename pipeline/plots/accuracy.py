@@ -79,7 +79,7 @@ def accuracy_plot(
     points = [point for line in lines.values() for point in line]
     _draw_lines(axes, lines, connect=bool(xlabel))
     if any(len(point.accuracies) > 1 for point in points):
-        title += "\ndots: networks; horizontal dashes and lines: means"
+        title += "\nDots: networks; horizontal dashes and lines: means"
     return _complete(
         figure,
         points,

@@ -103,8 +103,8 @@ def changed_predictions(
     for kind, mask in kinds.items():
         indices = np.flatnonzero(changed & mask)
         shown = indices[: IMAGES_PER_ROW * MAX_ROWS_PER_CHANGE]
-        some = f", the first {len(shown)} of them" if len(shown) < len(indices) else ""
-        title = f"{kind}: {counted(len(indices), 'image')}{some}"
+        some = f"the first {len(shown)} of " if len(shown) < len(indices) else ""
+        title = f"{kind}: {some}{counted(len(indices), 'image')}"
         for start in range(0, len(shown), IMAGES_PER_ROW):
             cells = [
                 (

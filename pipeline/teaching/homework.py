@@ -109,7 +109,7 @@ def _write(variant: Variant, assignment: Assignment, folder: Path) -> None:
     if kept := [name for name in (ANSWERS_FILE, MODEL_FILE) if name in found]:
         say(f"kept   {', '.join(kept)}")
     say(f"files  {displayed(folder)}/: {QUESTIONS_FILE}, {ANSWERS_FILE}, {MODEL_FILE}")
-    checks = "checks the format of the answers, and the network's file"
+    checks = "checks the files before you submit them"
     say(next_steps({_check_command(assignment, variant): checks}))
 
 

@@ -95,7 +95,7 @@ def main():
     print(table(columns, rows, left=("data set",)))
     if sys.argv[1:]:
         title = "Accuracy against flash: 8 bits, Cortex-M0"
-        title += "\nflash of mnist_upright includes straightening"
+        title += "\nFlash of mnist_upright includes straightening"
         plot = accuracy_plot(
             lines,
             xlabel="flash (KB); second line: hidden neurons",

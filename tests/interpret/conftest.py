@@ -18,7 +18,7 @@ from pipeline.interpret.page import render_page
 from pipeline.model import Metadata, load_trained_network, save_network
 
 PAGE_TIMEOUT = 180_000  # milliseconds, for a busy machine
-# The tests of the page use what its modules export as if it were global.
+# The page tests use what the page's modules export as if it were global.
 EXPOSE_MODULES = """
 Promise.all([...document.querySelectorAll("[type='text/module']")]
   .map(({ id }) => import(id))).then((all) => { Object.assign(window, ...all); })

@@ -1,4 +1,4 @@
-"""The page of all bit widths, in a real Chromium with the network off."""
+"""The bit-width page, in a real Chromium with the network off."""
 
 import base64
 import re

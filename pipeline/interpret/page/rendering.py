@@ -71,7 +71,7 @@ BIT_WIDTH_PAGE = PageKind(
     max_bytes=2_000_000,
     command="export",
     link="page of exports",
-    title="interactive page of all bit widths",
+    title="interactive bit-width page",
 )
 
 

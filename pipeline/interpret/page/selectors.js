@@ -1,5 +1,5 @@
 // Selects the network: the network of an epoch, with the slider or a learning curve, or
-// the network of a bit width on the page of bit widths.
+// the network of a bit width on the bit-width page.
 
 import {
   $, element, fillTemplate, integer, number, percent, plural, positionOn, ranked,
