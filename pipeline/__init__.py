@@ -1,6 +1,6 @@
 """Trains, evaluates, explains and exports a small fully connected network for MNIST.
 
-Every run is tracked.
+Training runs and their results are recorded in MLflow.
 """
 
 from typing import Any

@@ -4,8 +4,8 @@ The student's id and a course code that the instructor chooses determine the see
 network, the test image, the neurons and the numbers in the questions. Trains the
 network (about 10 s; nothing is recorded) and writes questions.md, answers.json and
 model.safetensors to outputs/homework/<course>/<id>/. The student types the answers into
-answers.json and submits the folder as homework.zip. Running the command again keeps the
-answers.
+answers.json and submits the folder as homework.zip. If you run the command again, it
+keeps the answers.
 check=true lists the answers that are missing, malformed, 0, or perhaps rounded too
 much, and says whether the network can be graded and was trained with the assigned
 settings. It does not say whether the answers are correct.

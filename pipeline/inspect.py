@@ -7,13 +7,13 @@ responds to. Frozen weights are weights that training never changed. Writes a su
 tables, plots and an interactive page, report.html, to outputs/inspect/ and to the
 network's MLflow run. Takes about 5 s.
 
-Four settings print one result instead of the tutorial. neuron= shows how a neuron
-computes its sum for an image. weight= shows the history of a parameter. against=
-compares the network with another network. These three results are also written to
-outputs/details/. arrays=true prints the four arrays in NumPy's abbreviated form, and
-the path of the file with all values. After python -m pipeline.export, integers=true
-together with neuron= shows the integer sum, as a microcontroller computes it, and the
-floating-point sum.
+With one of four settings, the command prints a single result instead of the tutorial.
+neuron= shows how a neuron computes its sum for an image. weight= shows the history of
+a parameter. against= compares the network with another network. These three results are
+also written to outputs/details/. arrays=true prints the four arrays in NumPy's
+abbreviated form, and the path of the file with all values. After
+python -m pipeline.export, integers=true together with neuron= shows the integer sum, as
+a microcontroller computes it, and the floating-point sum.
 """
 
 # `python pipeline/train.py` would import this module in place of Python's `inspect`.

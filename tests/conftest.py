@@ -48,7 +48,7 @@ def pytest_collection():
     The controller of pytest-xdist does not call this function, because it runs no test.
     Therefore, no module-level import of this file is slow.
     """
-    gc.disable()  # otherwise, a third of the time of the imports
+    gc.disable()  # it takes a third of the time of the imports
     with first_alone():
         # While jaxtyping imports the package, it hides the bytecode of all others.
         for name in LIBRARIES:
@@ -58,7 +58,7 @@ def pytest_collection():
     from threadpoolctl import threadpool_limits
 
     event.listen(Engine, "connect", do_not_flush)
-    os.fsync = lambda descriptor: None  # no test cuts the power
+    os.fsync = lambda descriptor: None  # only needed if the power fails
     # One thread, as in the stages: more would compete for the cores.
     torch.set_num_threads(1)
     threadpool_limits(1)
@@ -147,7 +147,7 @@ def pytest_collection_finish():
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure():
     gc.collect()  # pytest repeats it five times, to report what cannot be freed
-    gc.freeze()  # and Python once more
+    gc.freeze()  # Python collects once more when it ends
 
 
 def command_line(process):
@@ -189,7 +189,7 @@ def start_workers():
         return started, workers
 
     yield start
-    for process in processes:  # if the test failed
+    for process in processes:  # still running only if the test failed
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
 
@@ -230,7 +230,7 @@ def wait_for_end():
 
     def wait(processes):
         limit = time.monotonic() + 60  # 2 s on an idle machine
-        while any(map(command_line, processes)):  # a zombie has none
+        while any(map(command_line, processes)):  # a zombie has no command line
             assert time.monotonic() < limit, processes
             time.sleep(0.05)
 
@@ -543,7 +543,7 @@ def other_user(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     user = os.geteuid()
     if user == 0:
-        os.chown(tmp_path, 65534, -1)  # nobody
+        os.chown(tmp_path, 65534, -1)  # the user `nobody`
         os.seteuid(65534)
     yield
     os.seteuid(user)

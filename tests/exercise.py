@@ -22,7 +22,7 @@ NOTEBOOK = ROOT / "pipeline" / "exercise.ipynb"
 # The cells whose images are stored: none of them answers a question. The images of
 # weights would: their gray pixels can be counted.
 STORED = {"samples", "own-steps", "fashion-samples"}
-QUESTION = re.compile(r'\bcheck\(\s*"(\w+)"')  # in the cell with its answer
+QUESTION = re.compile(r'\bcheck\(\s*"(\w+)"')  # in the cell of the answer
 COLORS = 256  # of the stored images, which are then a third of the size
 
 
@@ -64,7 +64,7 @@ def execute(
             cell.source = cell.source.replace("answer = None", f"answer = {answer!r}")
     client = NotebookClient(
         notebook,
-        timeout=None,  # that of pytest applies
+        timeout=None,  # the timeout of pytest applies
         kernel_name="python3",
         resources={"metadata": {"path": str(NOTEBOOK.parent)}},
         coalesce_streams=True,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 WIDTH = 80  # columns of help, of paragraphs and of tables
-MAX_FILE_NAME = 100  # bytes of `as_file_name`
+MAX_FILE_NAME = 100  # maximum length of `as_file_name`, in bytes
 # The characters that `as_file_name` keeps, for Python's regular expressions. Pydantic
 # uses Rust's regular expressions, in which \w matches different characters.
 NAME_CHARACTERS = r"\w-"

@@ -25,7 +25,7 @@ from pipeline.cli.flags import Flags, read_flags
 from pipeline.cli.problems import collected, reject
 from pipeline.cli.schema import KEYS, ConfigT, Schema
 
-Folder = str | os.PathLike[str] | None  # is given to a call from Python
+Folder = str | os.PathLike[str] | None  # the argument `folder` of a call from Python
 Function = TypeVar("Function", bound=Callable[..., object])
 # For a required key that a variable can replace: how its comment begins.
 REQUIRED = {"server": "required, unless MLFLOW_TRACKING_URI is the URL of a server"}

@@ -30,16 +30,17 @@ NO_RESOLVER = "calls a resolver, which can read secrets: only ${key} is allowed"
 NO_LIST = "selects a list of files: add a file to the group with `defaults: [a, b]`"
 # The alternatives to Hydra's own settings, by the starts of their names.
 ALTERNATIVES = {
-    ("run", "sweep."): "PIPELINE_OUTPUTS sets the folder of the results",
-    ("mode",): "-m runs a sweep, and a file can set RUN or MULTIRUN",
-    ("launcher",): "workers and executor select where a sweep runs",
-    ("sweeper",): "a file can set hydra.sweeper.params; intervals such as "
-    "hidden=interval(4,128) and trials define a search",
-    ("searchpath",): "--config-dir adds a folder of configuration files",
+    ("run", "sweep."): "set the environment variable PIPELINE_OUTPUTS to choose "
+    "the folder of the results",
+    ("mode",): "use -m, or set hydra.mode to RUN or MULTIRUN in a file",
+    ("launcher",): "use workers and executor to select where a sweep runs",
+    ("sweeper",): "set hydra.sweeper.params in a file, or define a search with "
+    "trials and intervals such as hidden=interval(4,128)",
+    ("searchpath",): "use --config-dir to add a folder of configuration files",
     ("job_logging", "verbose", "output_subdir"): "there are no log files",
-    ("job",): "run_name names a run, and the shell sets environment variables",
-    ("callbacks",): "from Python, train(on_epoch=...) calls a function",
-    ("help",): "--help lists the settings",
+    ("job",): "use run_name to name a run, and set environment variables in the shell",
+    ("callbacks",): "from Python, use train(on_epoch=...) to call a function",
+    ("help",): "use --help to list the settings",
 }
 
 
@@ -101,7 +102,7 @@ def describe_hydra(name: str) -> str:
     setting = re.split("hydra[./@]?", name, maxsplit=1)[1]
     remedies = (x for starts, x in ALTERNATIVES.items() if setting.startswith(starts))
     remedy = next(remedies, "conf/README.md lists the alternatives")
-    return f"{name} cannot be set, because it is a setting of Hydra: {remedy}"
+    return f"{name} cannot be set in this project: {remedy}"
 
 
 def _problems(

@@ -45,7 +45,7 @@ def describe_result(result: Predictions) -> list[str]:
     if [*labels] != [*names]:
         lines.append(
             "the classes of this set differ from the classes of the network: a "
-            "prediction counts as correct if its class has the same number as the label"
+            "prediction counts as correct if its class has the number of the label."
         )
     pairs = zip(result.source.files, result.reasons, strict=True)
     if files := [printable(file) for file, reason in pairs if reason in WITHOUT_INK]:
@@ -77,7 +77,7 @@ def count_correct(is_correct: Bool[np.ndarray, " n"], noun: str = "image") -> st
     """Return how many images are classified correctly, as a sentence."""
     number = counted(len(is_correct), noun)
     verb = "is" if 1 in (len(is_correct), is_correct.sum()) else "are"
-    return f"{is_correct.sum():,} of {number} {verb} classified correctly"
+    return f"{is_correct.sum():,} of {number} {verb} classified correctly."
 
 
 def count_unsure(predictions: Predictions) -> str:
@@ -88,9 +88,9 @@ def count_unsure(predictions: Predictions) -> str:
     is_labeled = np.array([label is not None for label in predictions.source.labels])
     is_wrong = is_labeled & ~predictions.is_correct
     if not is_wrong.any():
-        return text
+        return f"{text}."
     wrong, found = is_wrong.sum(), (is_unsure & is_wrong).sum()
-    return f"{text}, including {found:,} of {counted(int(wrong), 'wrong prediction')}"
+    return f"{text}, including {found:,} of {counted(int(wrong), 'wrong prediction')}."
 
 
 def probability_bars(probabilities: Sequence[float], labels: Sequence[str]) -> str:

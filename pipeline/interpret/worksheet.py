@@ -13,7 +13,7 @@ from jaxtyping import Float
 from scipy.special import softmax
 
 from pipeline.base.tables import table
-from pipeline.base.text import wrap
+from pipeline.base.text import counted, wrap
 from pipeline.core import SIDE
 from pipeline.datasets import DatasetSpec
 from pipeline.interpret.integer_worksheet import (
@@ -59,7 +59,10 @@ def sum_worksheet(neuron: NeuronSum, spec: DatasetSpec) -> str:
     displayed = [int(k) for k in order if neuron.sizes[k]]
     zeros = int((neuron.sizes == 0).sum())
     smaller = len(neuron.sizes) - zeros - len(displayed)
-    rest = f"{smaller} smaller, {zeros} equal to 0" if smaller else "rounding"
+    rest = "rounding"
+    if smaller:
+        equal = f"{counted(zeros, 'term')} equal to 0"
+        rest = f"{counted(smaller, 'smaller term')}, {equal}"
     title = f"{neuron.name}: neuron {neuron.neuron + 1} of layer {neuron.layer}"
     title += "" if neuron.layer == 1 else f", for {spec.title(neuron.neuron)}"
     columns, steps = sum_columns(neuron, displayed), []

@@ -71,7 +71,10 @@ def _selected(
 ) -> Iterator[NetworkFile]:
     """Yield a network whose folder no training run replaces in the block."""
     if model:
-        yield load_trained_network(user_path(model, key="model"))
+        path = user_path(model, key="model")
+        if not os.path.lexists(path):
+            raise UserError(f"model must be an existing file, got {model!r}")
+        yield load_trained_network(path)
         return
     if run is not None:
         yield select_recorded_network(run, store=store, server=server)

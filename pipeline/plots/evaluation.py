@@ -100,7 +100,7 @@ def draw_reliability_diagram(
     # adjacent bins could overlap.
     middles = (np.ceil(confidence / bin_width) - 0.5) * bin_width
     below.bar(middles, counts, width=0.8 * bin_width, color=POSITIVE)
-    below.set(ylabel="images\n(log scale)", xlabel="confidence", yscale="log")
+    below.set(ylabel="images\n(logarithmic scale)", xlabel="confidence", yscale="log")
     below.set_ylim(0.5, 3 * max(1.0, float(counts.max())))
     below.set_yticks([10**k for k in range(0, 7, 2) if 10**k <= below.get_ylim()[1]])
     below.yaxis.set_major_formatter("{x:,.0f}")

@@ -109,8 +109,8 @@ class Children:
             try:
                 training = read_training_run(run)
             except UserError as error:
-                text = f"{self._reject_damaged(run, error)}: the job is trained again"
-                say(wrap(text))
+                rejected = self._reject_damaged(run, error)
+                say(wrap(f"{rejected}: its combination is trained again"))
                 continue
             # The tags name the machine and the code that trained the network.
             tags = provenance.tags_of(run.tags)

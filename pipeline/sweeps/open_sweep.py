@@ -21,7 +21,7 @@ class OpenSweep:
     """
 
     cfg: CommonTrainConfig  # the settings that all jobs have in common
-    tracker: Tracker  # has read the code, for all training runs
+    tracker: Tracker  # its code state applies to all training runs
     results: ResultsFolder  # a folder of a call from Python gets table and plot
     on_result: OnResult  # is called with each outcome
     name: str  # the name of the run

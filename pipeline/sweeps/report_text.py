@@ -151,7 +151,7 @@ def summarize(configurations: Sequence[Configuration]) -> str:
 def _meaning_of_deviations(configurations: Sequence[Configuration]) -> str:
     """Say what ± means; an empty text if no configuration has a standard deviation."""
     has_any = any(each.std is not None for each in configurations)
-    return "±: the standard deviation over the seeds" if has_any else ""
+    return "±: the sample standard deviation over the seeds" if has_any else ""
 
 
 def _next_step(outcome: Outcome, *, name: str) -> str:

@@ -53,7 +53,7 @@ class ClassGrades(Roster):
     questions: Sequence[Question]  # the graded ones, in the order of `QUESTIONS`
     require: str  # the value of this setting
     folder: Path  # with the files
-    last: LastGrades  # what the files contained before this call
+    last: LastGrades  # what the files contained before this command
 
     def __repr__(self) -> str:
         """Return a short description, because the fields contain all answers."""
@@ -206,15 +206,16 @@ class ClassGrades(Roster):
     def changes(self) -> list[str]:
         """Lines about students whose points changed, though not with the questions.
 
-        They are compared with the last call with the same course code, if it graded the
-        same questions.
+        They are compared with the previous command with the same course code, if it
+        graded the same questions.
         """
         found, last = list[str](), self.last.points
         if len(self.graded) < len(last):
             found.append(
-                f"the last call graded {counted(len(last), 'submission')}, this call "
-                f"graded only {len(self.graded)}, and its files replace those of the "
-                "last call: keep all submissions of a class in one folder"
+                "the previous `grade` command graded "
+                f"{counted(len(last), 'submission')}; this command graded only "
+                f"{len(self.graded)}, and its files replace the earlier files: keep "
+                "all submissions of a class in one folder"
             )
         if not last or not self.last.has_columns(self.columns):
             return found
@@ -234,13 +235,16 @@ class ClassGrades(Roster):
         if changed:
             number = counted(len(changed), "student")
             found.append(
-                f"since the last call, the points of {number} changed for a reason "
-                "other than the questions, such as an accepted network or another "
-                f"file: {', '.join(changed)}; {IMPORT_AGAIN}"
+                f"since the previous `grade` command, the points of {number} changed "
+                "for a reason other than the questions, such as an accepted network or "
+                f"another file: {', '.join(changed)}; {IMPORT_AGAIN}"
             )
         if new:
             number = counted(len(new), "student")
-            found.append(f"{number} newly graded since the last call: {', '.join(new)}")
+            found.append(
+                f"{number} newly graded since the previous `grade` command: "
+                f"{', '.join(new)}"
+            )
         return found
 
     def canvas_rows(self) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""The grades.csv of the last call with the same course code, which a call replaces."""
+"""The grades.csv of the previous command with the same course code."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,13 +11,13 @@ from pipeline.base.student_ids import normalize
 
 @dataclass(frozen=True)
 class LastGrades:
-    """The points of a class after the last call."""
+    """The points of a class after the previous command."""
 
     points: Mapping[str, float] = field(default_factory=dict)  # by normalized id
     titles: Sequence[str] = ()  # of the columns, in lower case
 
     def has_columns(self, columns: Sequence[str]) -> bool:
-        """Return whether the last call graded the same questions."""
+        """Return whether the previous command graded the same questions."""
         return [*self.titles] == [title.lower() for title in columns]
 
 

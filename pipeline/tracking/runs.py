@@ -107,6 +107,9 @@ def find_training_run(
     if not run.network_path.exists():
         reason = f"is {run.status} and has no network"
         if run.tags.get(KIND_TAG) == Kind.SWEEP:
-            reason = "is a sweep: enter the id of one of its child runs"
+            reason = (
+                "is a sweep: enter the id or the name of one of its child runs, which "
+                "python -m pipeline.ui shows"
+            )
         raise UserError(f"run {run.label} {reason}")
     return run

@@ -109,7 +109,7 @@ def test_a_lock_file_that_is_removed_before_it_is_locked_has_one_holder(
 
     def remove_first(descriptor, operation):
         if not removed:
-            path.unlink()  # as a process that closes its run at this moment
+            path.unlink()  # another process closes its run at this moment
             removed.append(path)
         flock(descriptor, operation)
 

@@ -15,4 +15,4 @@ def test_the_store_of_a_dvc_experiment_is_that_of_the_clone_not_of_another_proje
     file.parent.mkdir(parents=True)
     file.touch()
     assert paths.store_dir() == tmp_path / "outputs"
-    assert paths.results_dir() == paths.ROOT / "outputs"  # of the copy
+    assert paths.results_dir() == paths.ROOT / "outputs"  # results stay in the copy

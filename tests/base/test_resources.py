@@ -39,7 +39,7 @@ def test_the_limit_of_a_group_counts_with_those_of_its_parents(groups, tmp_path)
     assert free_memory(groups("0::/a/b/c"), root) == 1
     (root / "a/b/c/memory.current").write_text("1000\n")
     assert free_memory(groups("0::/a/b/c"), root) == 0
-    (root / "a/b/c/memory.current").write_text("")  # unknown: its parents count
+    (root / "a/b/c/memory.current").write_text("")  # unknown: parents apply
     assert free_memory(groups("0::/a/b/c"), root) == 623
 
 

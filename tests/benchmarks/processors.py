@@ -46,14 +46,14 @@ OLDER = {
     "SSE4.2": {"ATEN_CPU_CAPABILITY": "default", "MKL_ENABLE_INSTRUCTIONS": "SSE4_2"},
 }
 EMULATED = ("Haswell", "EPYC-Rome", "Icelake-Server", "Nehalem")
-STEPS = 100  # of an emulated processor
+STEPS = 100  # training steps on an emulated processor
 
 
 def train(folder, *, images, seeds, lr, epochs):
     """Train a network with each seed; store its weights after the last two epochs."""
     arrays = load_file(images)
     data = LabeledImages(arrays["images"], arrays["labels"])
-    one_image = data.pick(slice(1))  # validation is short
+    one_image = data.pick(slice(1))  # so that validation is short
     dataset = Dataset(DataFile(Path(images), ""), train=data, test=one_image)
     for seed in seeds:
         settings = defaults() | {"seed": seed, "lr": lr, "epochs": epochs}

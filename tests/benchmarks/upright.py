@@ -34,7 +34,7 @@ from emulators import CORTEX_M0_GCC, flash_of, straighten_on  # noqa: E402
 
 SIZES = (10, 15, 20, 30, 40)
 SEEDS = (1, 2, 3, 4, 5)
-OTHER = "digits"  # not written by the writers of MNIST
+OTHER = "digits"  # its digits are not from the writers of MNIST
 
 
 def measure(dataset, other, hyperparameters):

@@ -376,7 +376,7 @@ def test_references_are_resolved_for_each_setting_of_a_sweep(conf):
 def test_several_saved_sweeps_are_one_sweep_but_searches_cannot_be_combined(conf):
     joined = names("-m", "experiment=hidden_sizes,learning_rates")
     sizes, rates = names("experiment=hidden_sizes"), names("experiment=learning_rates")
-    assert len(joined) == len({*joined}) == 15 + 18 - 3  # three are equal
+    assert len(joined) == len({*joined}) == 15 + 18 - 3  # three are in both
     assert {*joined} >= {*rates} and len(sizes) == 15
     error = problem("-m", "experiment=hidden_sizes,search")
     assert "a search cannot be combined with another sweep" in error
@@ -473,7 +473,7 @@ BAD_FILES = {
     "evil/__init__.py is not run": (
         {"mine/evil.yaml": "hydra: {searchpath: [pkg://evil]}"},
         "--config-dir mine --config-name evil",
-        "mine/evil.yaml: hydra.searchpath cannot be set, because it is a setting of Hy",
+        "mine/evil.yaml: hydra.searchpath cannot be set in this project: use --config",
     ),
     "secrets": (
         {"conf/team/x.yaml": GLOBAL + "run_name: x\nhidden: ${oc.env:HOME}"},
@@ -513,7 +513,7 @@ BAD_FILES = {
     "a launcher": (
         {"conf/team/x.yaml": GLOBAL + "defaults: [override /hydra/launcher: x]"},
         "team=x",
-        "/hydra/launcher cannot be set, because it is a setting of Hydra: workers and",
+        "/hydra/launcher cannot be set in this project: use workers and",
     ),
     "a reference in config.yaml": (
         {"conf/config.yaml": "hidden: ${epochs}"},

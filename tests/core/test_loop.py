@@ -22,7 +22,7 @@ from pipeline.core.threads import one_thread
 
 def train(dataset, *, lr=0.001, epochs=2, **options):
     chosen = Hyperparameters(**defaults() | {"epochs": epochs, **options})
-    chosen = chosen.model_copy(update={"lr": lr})  # beyond its bounds too
+    chosen = chosen.model_copy(update={"lr": lr})  # may exceed its bounds
     _, *history = loop.train_network(dataset, chosen)
     return network_from(history[-1].tensors), history
 

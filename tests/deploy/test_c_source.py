@@ -86,7 +86,7 @@ def check(library, state, model, image):
     expected = Outputs.of(model.integers, image.reshape(1, 28, 28))
     logits, before = (ctypes.c_int32 * CLASSES)(), bytes(state)
     library.digits_logits(ctypes.byref(state), logits)
-    assert bytes(state) == before  # which the call does not change
+    assert bytes(state) == before  # the call does not change the state
     assert list(state.sum) == expected.sums[0].tolist()
     assert list(logits) == expected.logits[0].tolist()
 
@@ -101,7 +101,7 @@ def test_missing_pixels_count_as_0(count, library, model, mnist):
 
 def test_pixels_after_the_last_are_ignored(library, model):
     state = begin(library)
-    feed(library, state, [255] * 70_000)  # more than 16 bits can count
+    feed(library, state, [255] * 70_000)  # more pixels than a 16-bit counter can count
     check(library, state, model, WHITE)
 
 

@@ -82,14 +82,14 @@ def test_the_code_calls_no_function_of_a_c_library(bits, hidden, written, tmp_pa
             compile_ = [compiler.program, "-std=c99", option, "-c", "digits.c"]
             execute(compile_, folder=tmp_path, timeout=60.0)
             undefined = execute(["nm", "-u", "digits.o"], folder=tmp_path, timeout=60.0)
-            assert undefined == b""  # such as memcpy, for a loop that copies a table
+            assert undefined == b""  # no call of memcpy for a loop that copies a table
 
 
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
 def test_a_warning_of_another_version_of_a_compiler_is_not_a_failure(
     compiler, written, tmp_path
 ):
-    network, warning = written(8).integers, "-Wpadded"  # about the size of digits_t
+    network, warning = written(8).integers, "-Wpadded"  # warns if digits_t has padding
     with pytest.raises(UserError, match="padded"):
         difference(tmp_path, network, compiler, [warning, "-Werror"])
     assert difference(tmp_path, network, compiler, [warning]) == ""

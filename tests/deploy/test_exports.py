@@ -93,7 +93,7 @@ def test_the_best_network_and_the_smallest_that_is_nearly_as_good_are_reported(
     best = min(near, key=lambda r: (int(r["table_bytes"]), -float(r["accuracy"])))
     name = " ".join(f"{key}={best[key]}" for key in ("hidden", "seed", "bits"))
     text = " ".join(exported.split())
-    assert f"{len(rows)} of {len(rows)} exports)" in text  # were compared
+    assert f"{len(rows)} of {len(rows)} exports)" in text  # all exports were compared
     assert f", {highest:.2%} with " in text
     assert f"the smallest network within 1 percentage point of it: {name}, " in text
     assert f"with {int(best['table_bytes']):,} bytes of tables " in text

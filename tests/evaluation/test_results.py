@@ -60,7 +60,7 @@ def test_the_worst_classes_confusions_and_wrong_predictions_are_described():
     spec = datasets.spec("fashion_mnist")
     result = Predictions(preprocessed, spec, logits, [None] * 11)
     text, note, *details = describe_result(result)
-    assert text == "few: 6 of 11 images are classified correctly"
+    assert text == "few: 6 of 11 images are classified correctly."
     assert note.startswith("the classes of this set differ from the classes of ")
     assert details == [
         # 3 (75%) is the fourth; 2 has no error, and other classes have no images.
@@ -72,7 +72,7 @@ def test_the_worst_classes_confusions_and_wrong_predictions_are_described():
     assert describe_prediction(result, 1).endswith(", but the label is 0.")
     captions = [caption for caption, _ in wrong_predictions(result)]
     first, second, *others = captions  # the most confident ones first
-    bag = "predicted: bag\nconfidence: 90.0%\nlabel: 1\n"  # named by both data sets
+    bag = "predicted: bag\nconfidence: 90.0%\nlabel: 1\n"  # the label is not a class
     assert first == f"{bag}few 4\ufffd.png" and len(others) == 3
     assert second.startswith("predicted: pullover\nconfidence: 80.0%\nlabel: 3\n")
     stored = replace(preprocessed, source=replace(source, images=images))
@@ -131,10 +131,10 @@ def test_unsure_predictions_are_counted_even_among_the_wrong_ones():
     result = Predictions(
         preprocessed, datasets.spec("mnist"), torch.zeros(5, 10), reasons
     )
-    text = "3 predictions are marked unsure, including 2 of 3 wrong predictions"
+    text = "3 predictions are marked unsure, including 2 of 3 wrong predictions."
     assert count_unsure(result) == text
     right = replace(preprocessed, source=replace(source, labels=[0, 0, 0, 0, None]))
-    text = "3 predictions are marked unsure"
+    text = "3 predictions are marked unsure."
     assert count_unsure(replace(result, preprocessed=right)) == text
     text = describe_prediction(replace(result, preprocessed=right), 1)
     reason = "marked unsure because 1 is a close second (10.0%)"

@@ -50,7 +50,7 @@ def test_calls_run_in_their_order_and_keep_what_the_module_stores(helper, functi
     futures = [helper.submit(functions.call, number) for number in range(200)]
     assert futures[-1].result() == [*range(200)]
     assert futures[0].result() == [0]
-    assert functions.calls == []  # of this process
+    assert functions.calls == []  # this process made no call
     assert helper.submit(functions.pid).result() != os.getpid()
 
 
@@ -72,7 +72,7 @@ def test_a_call_in_a_channel_does_not_wait_for_calls_in_another(functions):
 def test_a_helper_process_has_one_thread_for_each_library(monkeypatch):
     variables = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
     for variable in variables:
-        monkeypatch.setenv(variable, "2")  # as a program that calls a stage can have
+        monkeypatch.setenv(variable, "2")  # a program that calls a stage can set it
     helper = HelperProcess("the other process")
     threads = [helper.submit(os.getenv, variable).result() for variable in variables]
     helper.close()

@@ -62,7 +62,7 @@ class Cluster:
         }
         try:
             self._connect_namespaces()
-        except (OSError, subprocess.CalledProcessError):  # not root
+        except (OSError, subprocess.CalledProcessError):  # the user is not root
             self.namespaces = {}
         self.environment = {
             **{k: v for k, v in os.environ.items() if not k.startswith("RAY_")},

@@ -103,7 +103,7 @@ def changed(request, tmp_path_factory, clone_project):
     root = tmp_path_factory.mktemp("changed") / "clone"
     workspace = clone_project(root)
     patches = [PATCHES / f"{name}.patch" for name in request.param]
-    for path in patches:  # each alone
+    for path in patches:  # apply each patch alone
         command = ["git", "apply", "--check", str(path)]
         done = subprocess.run(command, cwd=root, capture_output=True, text=True)
         if done.returncode:
@@ -156,7 +156,7 @@ def test_changes_pass_the_checks_of_contributing_and_their_stages_work(
     # trained before a hyperparameter was added cannot be loaded.
     given = "" if is_shifted else str(finished.outputs)
     checks = [start(root, *command, FINISHED=given)]
-    if shutil.which("ruff"):  # in the extra dev
+    if shutil.which("ruff"):  # the extra `dev` installs it
         for command in ("format --check .", "check ."):
             checks.append(start(root, "ruff", *command.split()))
     training = " ".join(change.training for change in changes)

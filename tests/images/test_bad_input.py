@@ -151,7 +151,7 @@ def test_the_reasons_shadow_border_and_several_are_checked_in_this_order(
 
 
 def test_several_digits_are_the_reason_before_shapes_that_no_pen_can_draw():
-    square = np.ones((40, 40), bool)  # too thick
+    square = np.ones((40, 40), bool)  # too thick for a stroke
     gap = np.zeros((40, 10), bool)
     for mask, finding in (
         (square, "unusual"),

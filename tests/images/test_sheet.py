@@ -131,7 +131,7 @@ def test_a_bold_white_shape_on_black_is_not_a_sheet():
 
 SHEET = np.zeros((40, 40), bool)
 SHEET[12:28, 12:28] = True
-LIT = np.where(SHEET, 200.0, 120.0)  # on a table
+LIT = np.where(SHEET, 200.0, 120.0)  # gray levels: sheet 200, table 120
 DARK_BELOW = np.where(np.arange(40)[:, None] < 20, 1, 0.4)
 
 

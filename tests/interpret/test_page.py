@@ -167,7 +167,7 @@ def test_the_page_and_predict_agree_on_which_predictions_are_unsure(
 ):
     blank = np.zeros((1, 28, 28), np.uint8)
     images = np.concatenate([mnist.test.images[page.evaluate("model.gallery")], blank])
-    images[1] = images[2].T[::-1]  # turned, which hardly looks like a digit
+    images[1] = images[2].T[::-1]  # a rotated digit hardly looks like a digit
     findings = [*[""] * (len(images) - 1), "blank"]
     unsure = detector.reasons(images, trained.network.logits(images))
     reasons = [*unsure[:-1], "blank"]

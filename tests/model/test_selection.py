@@ -57,6 +57,8 @@ def test_dvc_gets_no_results_of_a_network_with_other_settings(
         assert not (project.outputs / stage).exists()
     model = str(project.trained(MODEL_FILE))
     project.call("inspect", model=model, arrays=True)  # model= accepts any network
+    with pytest.raises(UserError, match=r"^model must be an existing file, got "):
+        project.call("inspect", model=f"{model}.old", arrays=True)
 
 
 def test_stages_that_assume_two_layers_reject_others(finished):

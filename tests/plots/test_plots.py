@@ -182,7 +182,8 @@ def test_a_reliability_diagram_has_the_accuracy_above_the_confidence():
     assert points["fewer than 10 images"] == [[0.5, 0.1]]
     assert (upper.get_ylabel(), lower.get_xlabel()) == ("accuracy", "confidence")
     assert [bar.get_height() for bar in lower.patches] == [40, 5, 900]
-    assert (lower.get_yscale(), lower.get_ylabel()) == ("log", "images\n(log scale)")
+    assert lower.get_yscale() == "log"
+    assert lower.get_ylabel() == "images\n(logarithmic scale)"
 
 
 def test_the_bars_of_two_bins_do_not_overlap_when_their_mean_confidence_is_close():

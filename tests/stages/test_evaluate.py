@@ -180,7 +180,7 @@ def test_the_results_are_recorded_in_the_run_that_trained_the_network(
     digits = metrics["digits"]
     recorded.call("evaluate", sets=[str(drawn)])
     (run,) = recorded.runs()
-    note = run.data.tags["mlflow.note.content"]  # keeps the set of before
+    note = run.data.tags["mlflow.note.content"]  # has both sets
     assert f"**Accuracy on digits**: {digits['accuracy']:.2%} of {digits['n']}" in note
     assert "**Accuracy on drawn**: " in note
     assert "**Last evaluation**: drawn ([confusion matrix](" in note

@@ -63,7 +63,7 @@ def test_wrong_and_then_unsure_predictions_of_many_images_are_plotted(workspace)
         assert f"plot {folder / names[0]}, {names[1]}, {names[2]} files" in printed
         assert {path.name for path in folder.glob("*.png")} == {*names}
         images = [Image.open(folder / name) for name in names]
-        assert {image.width for image in images} < {*range(1366)}  # of a laptop
+        assert {image.width for image in images} < {*range(1366)}  # fit a laptop
         bodies = [np.asarray(image)[-3000:] for image in images]  # without the titles
         return records, np.stack(bodies)
 
@@ -110,7 +110,7 @@ def test_blank_pages_pairs_lines_and_noise_are_unsure(workspace, tmp_path, mnist
     records, printed = predict(workspace, tmp_path)
     assert "more than one digit or object, crop the image to a digit." in printed
     assert "write the digit upright and in its usual form" in printed
-    assert "If a digit is cut off" not in printed  # none is
+    assert "If a digit is cut off" not in printed  # no digit is cut off
     assert not any(record["sure"] for record in records)
     reasons = [record["reason"] for record in records]
     assert reasons == ["blank", "unusual", "no ink", "several", "no ink"]

@@ -274,7 +274,7 @@ def test_a_result_is_shown_with_its_metrics_in_a_short_text(project):
         export(tracking="none", quiet=True),
     ):
         assert len(repr(result)) < 400 and "array" not in repr(result)
-        assert result in (copy.deepcopy(result), result)  # compares both
+        assert result in (copy.deepcopy(result), result)  # compares the copy too
 
 
 @pytest.mark.parametrize(
@@ -370,7 +370,7 @@ def test_a_sweep_is_a_data_frame_with_the_best_network(project, few):
     assert best.network.predict(few.val.images).shape == (len(few.val), 10)
     again = sweep(dataset="digits", epochs=1, hidden=[2, 20], seed=[1, 2], quiet=True)
     assert again.run_id == result.run_id
-    assert [*map(list, again.rows())] == [*map(list, result.rows())]  # their columns
+    assert [*map(list, again.rows())] == [*map(list, result.rows())]  # the same columns
     assert again.to_frame().equals(frame)  # even if the store has the results
 
 

@@ -176,7 +176,7 @@ def test_run_folder_and_terminal_have_the_table_and_the_best_configuration(swept
     for text in (printed, runs[0].data.tags["mlflow.note.content"]):
         assert f"best: hidden={best['hidden']}, validation accuracy {accuracy}" in text
         assert all(f"{int(row['parameters']):,}" in text for row in rows[:2])
-    assert "\n±: the standard deviation over the seeds\n" in printed
+    assert "\n±: the sample standard deviation over the seeds\n" in printed
     (network,) = re.findall(r"^next   python -m .*inspect run=(\w{8}) ", printed, re.M)
     (child,) = (run for run in runs[1] if run.info.run_id.startswith(network))
     seeds = [run for run in runs[1] if run.data.params["hidden"] == best["hidden"]]
@@ -250,7 +250,7 @@ def test_equal_training_runs_of_other_sweeps_and_single_runs_are_reused(sweep):
     space = r"(\d+) MB of disk space \(including 2 reused runs\)"
     announced = rf"\n1 training run: {space}\n"
     needed = 1e6 * int(re.search(announced, printed)[1])
-    patch = 3 * len(code_state().diff.encode())  # of an edited clone
+    patch = 3 * len(code_state().diff.encode())  # if the clone is edited
     # With one epoch, the best network has fewer images than the 5 MB that are counted.
     assert taken < needed + 5e5 and needed - patch < taken + 6e6
     assert "\n2 of 3 training runs were reused: again=true trains all" in printed

@@ -1121,18 +1121,22 @@ def test_points_that_changed_without_the_questions_are_listed(
         f"points changed for 1 student: ana {count - 0.5} -> {count}; {IMPORT_AGAIN}"
     ]
     other, new = grades.changes
-    # The stored points were changed by hand, so they are not those of the last call.
+    # The stored points were changed by hand, so they are not those of the last command.
     assert other == (
-        "since the last call, the points of 3 students changed for a reason other than "
-        f"the questions, such as an accepted network or another file: ana {count} -> "
-        f"{count}, eva 4 -> {count}, zoë 0 -> not graded; {IMPORT_AGAIN}"
+        "since the previous `grade` command, the points of 3 students changed for a "
+        "reason other than the questions, such as an accepted network or another "
+        f"file: ana {count} -> {count}, eva 4 -> {count}, zoë 0 -> not graded; "
+        f"{IMPORT_AGAIN}"
     )
-    assert new == "1 student newly graded since the last call: gus 0"
+    assert new == "1 student newly graded since the previous `grade` command: gus 0"
     assert new in page(outputs) and other.replace(">", "&gt;") in page(outputs)
     shutil.rmtree(place / "gus")
     shutil.rmtree(place / "eva")
     (fewer,) = grade_all(students=students).changes
-    text = "the last call graded 3 submissions, this call graded only 1, and its files"
+    text = (
+        "the previous `grade` command graded 3 submissions; this command graded only "
+        "1, and its files"
+    )
     assert fewer.startswith(text)
     capsys.readouterr()
     (outputs / GRADES / "grades.csv").write_text("id;points\nana;3,5\n")  # edited
@@ -1146,7 +1150,7 @@ def test_a_student_whose_two_submissions_are_no_longer_graded_is_listed_once(
         course.write(place / name, name.split()[0], {"parameters": 7})
     grade_all()
     course.write(place / "ana second", "ana", {"parameters": 7})
-    (changed,) = (x for x in grade_all().changes if "since the last call" in x)
+    (changed,) = (x for x in grade_all().changes if "since the previous" in x)
     assert "the points of 1 student changed" in changed
     assert changed.endswith(f": ana 0 -> not graded; {IMPORT_AGAIN}")
 
@@ -1320,7 +1324,7 @@ def test_with_require_only_the_assigned_network_gets_points_for_its_weights(
     networks = {name: course.train(name) for name in ("ana", "ben", "cem", "finn")}
     networks["ben"]["layer_1.weight"] += 2e-7  # as on another processor
     networks["cem"] = without_a_neuron(networks["cem"])
-    networks["dora"] = course.train("ana")  # of another student
+    networks["dora"] = course.train("ana")  # the network of another student
     networks["eva"] = course.train("eva", lr=0.01)
     networks["gus"] = chaotic(course.train("gus"))
     for name, network in networks.items():
@@ -1486,7 +1490,7 @@ def test_the_page_distinguishes_denied_answers_from_wrong_answers(
     assert shown.count("1 wrong answer that matches no typical mistake. See") == 1
     assert shown.count("No wrong answers.") == len(QUESTIONS) - 1
     assert f"<b>{len(QUESTIONS) - 0.5}</b> of {len(QUESTIONS)} points on av" in shown
-    assert "on average, without the students who get no points for" in shown
+    assert "on average, excluding the students who get no points for" in shown
     assert shown.count("50% of the points") == 1
     assert shown.count("100% of the points") == len(QUESTIONS) - 1
     for name in ("cem", "dora"):

@@ -302,7 +302,7 @@ def test_a_deleted_run_is_rejected_with_the_command_that_restores_it(
     ("kind", "message"),
     [
         ("training", r"is FINISHED and has no network$"),
-        ("sweep", r"is a sweep: enter the id of one of its child runs$"),
+        ("sweep", r"is a sweep: enter the id or the name of one of its child runs, "),
     ],
 )
 def test_a_run_without_a_network_is_rejected_with_the_reason(
