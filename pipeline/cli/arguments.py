@@ -86,7 +86,7 @@ def _make_command(
         problems += broken_rules(compositions, flags)
     problems += invalid_values(compositions, is_rejected=bool(problems))
     reject(problems)
-    # The group of saved sweeps only lists combinations.
+    # Saved sweeps add combinations, but `experiment` is not a varied setting.
     groups = [x for x in varied_groups(compositions) if x != SAVED_SWEEPS]
     return Command(
         schema,

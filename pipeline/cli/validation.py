@@ -20,10 +20,12 @@ from pipeline.cli.default_values import defaults
 from pipeline.cli.problems import WrongType, as_text, located
 from pipeline.cli.schema import KEYS, SCHEMAS, TEXT_KEYS, ConfigT, StageConfig
 
-# Texts, and why they are no numbers or Booleans: Hydra reads 007 and 1.2.3 as text.
+# Texts that look like numbers or Booleans, and remedies: Hydra reads 007 as text.
 REMEDIES = {
     r"[+-]?((0|[1-9]\d*)(\.\d*)?|\.\d+)(e[+-]?\d+)?|true|false": "leave out the quotes",
-    r"[+-]?[\d.,]+(e[+-]?\d+)?": "write it without leading zeros, with a decimal point",
+    r"[+-]?[\d.,]+(e[+-]?\d+)?": (
+        "write a number such as 20 or, with a decimal point, 0.001"
+    ),
 }
 
 
@@ -109,7 +111,7 @@ def _explain(
 
 
 def _remedy(text: str) -> str:
-    """Return how to write a number or a Boolean instead of a text; "" if it is none."""
+    """Return a remedy if the text looks like a number or a Boolean; otherwise ""."""
     for form, remedy in REMEDIES.items():
         if re.fullmatch(form, text, re.IGNORECASE):
             return f", which is text: {remedy}"

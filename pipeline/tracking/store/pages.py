@@ -31,7 +31,7 @@ COLUMNS = {  # the columns of the saved view
     **DURATION,
 }
 PARAM_WIDTH = 90  # pixels of a column with a varied setting
-# Only in this order, the UI shows the children of a sweep below the sweep.
+# The UI nests the children of a sweep below the sweep only in this order.
 NEWEST_FIRST = {"orderByKey": "attributes.start_time", "orderByAsc": False}
 BEST_FIRST = {"orderByKey": f"metrics.`{VAL_ACCURACY}`", "orderByAsc": False}
 
