@@ -16,9 +16,9 @@ from the store is a `RecordedRun`, in any process. Like the `Run`, it has the id
 and folder of a `RunInfo`, which an `OpenRun` waits for. The docstring of each module
 says in which process it runs.
 
-Processes import MLflow with `store/entrance.py`, which turns its telemetry off. These
-modules import MLflow: `mlflow_run.py`, `logged_model.py`, `classifier.py`, `ui.py` and
-`ui_server.py`; in `copies/`, `server.py` and `sender.py`; in `store/`,
+Processes import MLflow with `store/mlflow_calls.py`, which turns its telemetry off.
+These modules import MLflow: `mlflow_run.py`, `logged_model.py`, `classifier.py`,
+`ui.py` and `ui_server.py`; in `copies/`, `server.py` and `sender.py`; in `store/`,
 `client.py`, `mlflow_internals.py` and `pages.py`.
 """
 
@@ -33,8 +33,8 @@ from pipeline.tracking.store.database import (
     recorded_params,
     tagged_runs,
 )
-from pipeline.tracking.store.entrance import import_mlflow
 from pipeline.tracking.store.locks import store_lock
+from pipeline.tracking.store.mlflow_calls import import_mlflow
 from pipeline.tracking.tracker import (
     Tracker,
     end_transactions,

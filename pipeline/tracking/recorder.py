@@ -32,12 +32,12 @@ from pipeline.base.tags import (
 )
 from pipeline.base.terminal import print_error, say
 from pipeline.base.text import short_id, wrap
-from pipeline.base.urls import database_path
 from pipeline.tracking import provenance
 from pipeline.tracking.run_data import RunStart, final_status
 from pipeline.tracking.store.database import RunInfo, children_of, tagged_runs
-from pipeline.tracking.store.entrance import using_mlflow
+from pipeline.tracking.store.location import database_path
 from pipeline.tracking.store.locks import run_lock_file, store_lock
+from pipeline.tracking.store.mlflow_calls import using_mlflow
 
 if TYPE_CHECKING:  # importing MLflow takes a second
     from mlflow import entities

@@ -14,10 +14,10 @@ from pipeline.base.metric_names import VAL_ACCURACY
 from pipeline.base.paths import METRICS_FILE, MODEL_FILE, NETWORK_PATH
 from pipeline.base.run_files import read_metrics
 from pipeline.base.tags import COPY_TAG, KIND_TAG, Kind
-from pipeline.base.urls import database_path, tracking_uri
+from pipeline.base.urls import tracking_uri
 from pipeline.tracking.server_request import tags_on
 from pipeline.tracking.store.database import RecordedRun, named_runs
-from pipeline.tracking.store.sqlite import mlflow_command
+from pipeline.tracking.store.location import database_path, mlflow_command
 
 MAX_LISTED = 10  # runs in a message about several runs
 

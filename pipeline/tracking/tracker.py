@@ -56,7 +56,6 @@ from typing import Concatenate, ParamSpec
 from pipeline.base.tags import Status
 from pipeline.base.terminal import is_quiet, say
 from pipeline.base.text import wrap
-from pipeline.base.urls import database_path, names_another_store
 from pipeline.execution.helper_process import HelperProcess
 from pipeline.tracking import provenance, recorder
 from pipeline.tracking.copying_process import CopyingProcess
@@ -64,6 +63,7 @@ from pipeline.tracking.open_run import RECORDING_PROCESS, OpenRun, ThisProcess
 from pipeline.tracking.provenance import CodeState
 from pipeline.tracking.run_data import Params, RunStart, Tags, final_status
 from pipeline.tracking.store.database import RecordedRun, RunInfo, tagged_runs
+from pipeline.tracking.store.location import database_path, names_another_store
 from pipeline.tracking.store.sqlite import require_store
 
 # The copying to a server takes half a second of CPU time, and a server on this machine

@@ -36,7 +36,7 @@ from pipeline.tracking.copies.sender import Sender, file_stats
 from pipeline.tracking.store import pages
 from pipeline.tracking.store.client import StoreClient, complete_experiment, open_store
 from pipeline.tracking.store.database import RecordedRun, content_of, named_runs
-from pipeline.tracking.store.entrance import using_mlflow
+from pipeline.tracking.store.mlflow_calls import using_mlflow
 
 # Errors of a run or of the server with a clear text. If a server sends a response that
 # MLflow cannot read, any other error can be raised.

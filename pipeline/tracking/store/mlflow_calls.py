@@ -1,4 +1,4 @@
-"""The entrance to MLflow: imports it without telemetry, and translates its errors.
+"""Imports MLflow without telemetry, and translates its errors.
 
 Runs in all processes of the table in `pipeline.tracking`.
 
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pipeline import UserError
 from pipeline.base.progress import busy
-from pipeline.base.urls import database_path
+from pipeline.tracking.store.location import database_path
 
 
 @cache
