@@ -36,25 +36,29 @@ def find_run(text: str, *, store: Path, server: str | None = None) -> RecordedRu
         raise UserError(message)
     matching = named_runs(store, text)
     runs = [run for run in matching if text in (run.name, run.run_id)] or matching
-    if len(runs) == 1:
-        return runs[0]
-    if runs:
+    if not runs:
+        raise UserError(_why_missing(text, server, store))
+    if len(runs) > 1:
         raise UserError(_ambiguous(text, runs))
+    return runs[0]
+
+
+def _why_missing(text: str, server: str | None, store: Path) -> str:
+    """Return a message that says where a run is that the store does not list."""
     if deleted := named_runs(store, text, deleted=True):
         run_id = deleted[0].run_id
         command = mlflow_command(store, f"runs restore --run-id {run_id}")
-        raise UserError(f"run {run_id} was deleted: restore it ({command})")
+        return f"run {run_id} was deleted: restore it ({command})"
     if deleted := named_runs(store, text, experiments="deleted"):
         run = deleted[0]
         rule = f"run {run.run_id} belongs to the experiment {run.experiment!r}"
         remedy = "restore it in MLflow's UI, or with mlflow experiments restore"
-        raise UserError(f"{rule}, which was deleted: {remedy}")
-    if message := _on_server(text, server, store):
-        raise UserError(message)
-    raise UserError(
+        return f"{rule}, which was deleted: {remedy}"
+    unknown = (
         f"{database_path(store)} has no run {text!r}: enter the id that "
         "python -m pipeline.train printed, its first characters, or the run's name"
     )
+    return _on_server(text, server, store) or unknown
 
 
 def _on_server(text: str, server: str | None, store: Path) -> str:

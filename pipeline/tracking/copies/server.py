@@ -139,29 +139,31 @@ class Server:
             return str(self._source.get_experiment(run.info.experiment_id).name)
 
     def _experiment_of(self, run: entities.Run) -> str:
-        """Return the experiment of a copy, which has the name of the run's experiment.
+        """Return the id of the experiment of a copy; see `_prepare_experiment`."""
+        original_id = run.info.experiment_id
+        if original_id not in self._experiments:
+            name = self._experiment_name(run)
+            self._experiments[original_id] = self._prepare_experiment(name)
+        return self._experiments[original_id]
 
-        A missing experiment is created; a missing note or view is added to it.
+    def _prepare_experiment(self, name: str) -> str:
+        """Create an experiment, or its note and view, if missing; return its id.
 
         Raises:
             UserError: If the server would write artifacts to a folder of this machine.
         """
-        original_id = run.info.experiment_id
-        if original_id not in self._experiments:
-            name = self._experiment_name(run)
-            experiment = self._client.get_experiment_by_name(name)
-            if experiment is None:
-                created = self._client.create_experiment(name)
-                experiment = self._client.get_experiment(created)
-            complete_experiment(self._client, experiment)
-            location = experiment.artifact_location
-            if urlparse(location).scheme in ("", "file"):
-                raise UserError(
-                    f"it stores artifacts in {location}, which other machines cannot "
-                    "reach: start it with --artifacts-destination"
-                )
-            self._experiments[original_id] = str(experiment.experiment_id)
-        return self._experiments[original_id]
+        experiment = self._client.get_experiment_by_name(name)
+        if experiment is None:
+            created = self._client.create_experiment(name)
+            experiment = self._client.get_experiment(created)
+        complete_experiment(self._client, experiment)
+        location = experiment.artifact_location
+        if urlparse(location).scheme in ("", "file"):
+            raise UserError(
+                f"it stores artifacts in {location}, which other machines cannot "
+                "reach: start it with --artifacts-destination"
+            )
+        return str(experiment.experiment_id)
 
     def _find(self, run: entities.Run) -> entities.Run | None:
         """Return the copy of a run, even if it was deleted."""
