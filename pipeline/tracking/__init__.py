@@ -12,7 +12,7 @@ MLflow. Importing MLflow takes a second, so processes share the work:
     RecordedRun      any process            a state that was read  store/database
 
 To open a run, the main process sends a `RunStart` to the process that records, which
-calls a function of `recorder` and responds with a `RunInfo`: id, name and folder, which
+calls a function of `recorder` and responds with a `RunInfo`: ID, name and folder, which
 are also fields of `Run` and `RecordedRun`. Then `OpenRun.submit` sends functions, which
 are called with the `Run`. The process that records is the recording process for
 `train`, and otherwise the main process. The recording process is also the copying

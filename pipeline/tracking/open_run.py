@@ -69,7 +69,7 @@ class NotRecorded:
 class OpenRun:
     """An open run, which stands for a `Run` in the process that records.
 
-    The run is opened later, and MLflow creates its id. Until then, data is submitted,
+    The run is opened later, and MLflow creates its ID. Until then, data is submitted,
     so the process finds the `Run` by the number `_key`. A run that is not recorded
     has `NoProcess`.
     """
@@ -100,7 +100,7 @@ class OpenRun:
 
     @property
     def run_id(self) -> str | None:
-        """The id of the run in MLflow; None with tracking=none.
+        """The ID of the run in MLflow; None with tracking=none.
 
         This property and the next two wait until the run is open.
         """
@@ -108,7 +108,7 @@ class OpenRun:
 
     @property
     def label(self) -> str:
-        """Name and id of the run, for messages."""
+        """Name and ID of the run, for messages."""
         return self._info.label
 
     @property
@@ -167,7 +167,7 @@ class OpenRun:
             self._process.submit(_forget, child._key)
 
     def close(self, status: Status, error: str | None) -> str | None:
-        """Close the run, record its error, if any, and return its id, if any.
+        """Close the run, record its error, if any, and return its ID, if any.
 
         A tracker calls this method. It prints a message if the run cannot be closed.
 
@@ -227,7 +227,7 @@ def _record(
 
 
 def _close(key: int, status: Status, error: str | None) -> str | None:
-    """Close a run and return its id; return None if it was not opened."""
+    """Close a run and return its ID; return None if it was not opened."""
     run = _runs.pop(key, None)
     return recorder.end(run, status, error) if run else None
 

@@ -174,7 +174,7 @@ def complete_child(child: "Run", failure: str | None, end: int | None) -> None:
 
 
 def end(run: "Run", status: Status, error: str | None) -> str:
-    """Close a run and return its id; see `OpenRun.close`.
+    """Close a run and return its ID; see `OpenRun.close`.
 
     The status of a run that was opened to add results does not change.
     """
