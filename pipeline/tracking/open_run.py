@@ -95,7 +95,7 @@ class OpenRun:
 
     @property
     def _info(self) -> RunInfo | NotRecorded:
-        """Id, name and folder of the run; wait until it is open."""
+        """ID, name and folder of the run; wait until it is open."""
         return self._opened.result() or NotRecorded()
 
     @property
