@@ -83,7 +83,7 @@ class Command(Generic[ConfigT]):
     schema: type[ConfigT]
     combinations: Sequence[Combination]  # at least one is valid
     is_sweep: bool  # perhaps with a single combination
-    varied: Sequence[str]  # the groups and keys that a sweep varies
+    varied: Sequence[str]  # the groups and keys that a sweep varies, at least one key
     intervals: Mapping[str, Interval]  # by key
     prints: bool  # --cfg job: only print `config`
     # Gets the results of a call from Python, and was empty. The folder is not a

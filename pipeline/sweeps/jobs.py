@@ -24,7 +24,7 @@ class Job:
     values: Mapping[str, Any]  # by key; if there is an error, some values are invalid
     # By group, the options of all combinations with these values, such as small,wide.
     options: Mapping[str, str]
-    varied: Sequence[str]  # the groups and the settings that the sweep varies
+    varied: Sequence[str]  # `Command.varied`, the same in all jobs of a sweep
     error: str | None = None  # one line; None if the values are valid
     known_data_file: DataFile | None = None  # the file of the data set; None if unknown
 

@@ -345,9 +345,9 @@ def test_the_flag_for_sweeps_may_be_anywhere():
     assert command == read("hidden=5,6", "seed=1", "-m") and len(jobs_of(command)) == 2
 
 
-def test_a_sweep_with_one_combination_varies_nothing_and_its_job_has_a_seed():
+def test_a_sweep_with_one_combination_varies_only_the_seed():
     command = read("-m", "hidden=7")
-    assert command.is_sweep and not command.varied
+    assert command.is_sweep and command.varied == ["seed"]
     assert [job.varied_values for job in jobs_of(command)] == [{"seed": 1}]
 
 
