@@ -45,7 +45,7 @@ def run_command(function: Callable[[], object], *, name: str) -> None:
         sys.stdout.flush()
         statuses.append(0)
     except ConfigError as error:
-        title = "error: invalid configuration; nothing was run"
+        title = "error: invalid settings; nothing was run"
         print_error("\n  ".join([title, *error.problems, f"see {name} --help"]))
         sys.exit(2)
     except (UserError, FloatingPointError, OSError) as error:

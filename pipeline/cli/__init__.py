@@ -1,4 +1,4 @@
-"""The command line and the validated configuration of a stage.
+"""The command line and the validated settings of a stage.
 
 This is the only package that uses Hydra; only `hydra_internals` uses undocumented parts
 of Hydra. `arguments` creates a `Command` from the arguments, in these steps:

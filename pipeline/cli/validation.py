@@ -1,4 +1,4 @@
-"""The configuration of a stage: validation, and messages about single settings.
+"""The settings of a stage: validation, and messages about single settings.
 
 `schema.py` contains the types and bounds.
 """

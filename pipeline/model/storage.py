@@ -1,7 +1,7 @@
 """The files of trained networks: the weights, and the weight history.
 
 These files are safetensors files, which cannot contain code. The hyperparameters are
-stored with the weights, so loading needs no configuration. `base.run_files` reads and
+stored with the weights, so loading needs no settings. `base.run_files` reads and
 writes all other files of a training run.
 """
 

@@ -658,7 +658,7 @@ def test_a_course_code_that_most_answers_do_not_have_is_an_error(
     before = page(outputs), table(outputs)
     with pytest.raises(UserError, match=problem) as error:
         grade_all()
-    assert error.type is UserError  # the configuration is valid
+    assert error.type is UserError  # the settings are valid
     assert (page(outputs), table(outputs)) == before
 
 
