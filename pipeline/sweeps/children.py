@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline import UserError
-from pipeline.base.paths import NETWORK_PATH
+from pipeline.base.paths import ERROR_FILE, NETWORK_PATH
 from pipeline.base.tags import (
     HOST_TAG,
     KIND_TAG,
@@ -59,9 +59,9 @@ class Children:
             return self.record_failure(result.job, result.error, result.traceback)
         code = self.sweep.tracker.read_code()
         tags = provenance.tags(code) | dict(result.machine)
-        return self._record(result.job, result.value, tags)
+        return self._record_training(result.job, result.value, tags)
 
-    def _record(
+    def _record_training(
         self,
         job: Job,
         training: TrainingRun,
@@ -115,7 +115,7 @@ class Children:
             # The tags name the machine and the code that trained the network.
             tags = provenance.tags_of(run.tags)
             tags[REUSED_TAG] = run.tags.get(REUSED_TAG, run.run_id)
-            return self._record(job, training, tags, reused=run)
+            return self._record_training(job, training, tags, reused=run)
         return None
 
     def _reject_damaged(self, run: RecordedRun, error: UserError) -> str:
@@ -197,4 +197,4 @@ def _log_damage(run: "Run", run_id: str, error: str) -> None:
 
 def _log_traceback(run: "Run", text: str) -> None:
     """Log the traceback of a failed training run."""
-    run.log_text("error.txt", text)
+    run.log_text(ERROR_FILE, text)

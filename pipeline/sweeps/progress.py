@@ -52,7 +52,7 @@ class ProgressLines:
             "", total=plan.total, completed=plan.ended, text=self
         )
 
-    def add(self, outcome: Outcome) -> None:
+    def print_outcome(self, outcome: Outcome) -> None:
         """Print a line for a training run that finished or failed.
 
         The plan already contains the outcome.
@@ -73,7 +73,7 @@ class ProgressLines:
     def _count(self) -> str:
         return f"{self._plan.ended:,} of {self._plan.total:,}"
 
-    def add_attempt(self, job: Job, reason: str) -> None:
+    def print_attempt(self, job: Job, reason: str) -> None:
         """Print why an attempt failed; the training run is tried again."""
         self._print(job, f"{reason}; trying again")
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline import UserError
 from pipeline.base.metric_names import EPOCH_METRICS
+from pipeline.base.paths import PLOT_FILE, TABLE_FILE
 from pipeline.base.tags import Status
 from pipeline.base.text import counted, short_repr
 from pipeline.sweeps.configurations import (
@@ -21,7 +22,6 @@ from pipeline.sweeps.jobs import Outcome, failed_jobs
 if TYPE_CHECKING:
     from pipeline.model import NetworkFile
 
-TABLE_FILE, PLOT_FILE = "sweep.csv", "sweep.png"
 MAX_REASONS = 3  # the number of different errors in an error message
 
 
