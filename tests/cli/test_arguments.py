@@ -202,7 +202,8 @@ def test_a_search_without_multirun_gets_only_remedies_that_work():
 def test_the_number_of_workers_of_a_cluster_is_rejected_before_anything_is_written(
     bare_project,
 ):
-    with pytest.raises(ConfigError, match="workers has no effect with executor=ray"):
+    text = "workers has no effect with executor=ray, .*: leave out workers"
+    with pytest.raises(ConfigError, match=text):
         bare_project.sweep("train", "seed=1,2", "workers=2", "executor=ray")
     assert not bare_project.files()
 
