@@ -82,7 +82,7 @@ def data_dir() -> Path:
 
 
 def search_path() -> str:
-    """Return a PYTHONPATH with which another process finds this package."""
+    """Return a PYTHONPATH that lets another process find this package."""
     paths = [str(PACKAGE.parent), os.environ.get("PYTHONPATH")]
     return os.pathsep.join(filter(None, paths))
 

@@ -34,7 +34,7 @@ class Software:
 
     The version of NumPy is not included, because the results depend only on exact or
     correctly rounded results of NumPy, such as sorting, subtraction and square roots.
-    One exception, the quantile in `core.margin`, is rounded to four decimals.
+    One exception, the quantile in `core.margin`, is rounded to four decimal places.
     """
 
     code: str  # the hash of the code of `core`

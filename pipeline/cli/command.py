@@ -18,7 +18,7 @@ SAVED_SWEEPS = "experiment"  # the config group whose options are saved sweeps
 
 @dataclass(frozen=True)
 class Interval:
-    """The numbers from which a search suggests a value of a key."""
+    """The numbers that a search can suggest for a key."""
 
     low: int | float  # int if the values are integers
     high: int | float  # included
@@ -78,7 +78,7 @@ class Combination:
 
 @dataclass(frozen=True)
 class Command(Generic[ConfigT]):
-    """A valid command, with which a stage or a sweep is run."""
+    """A valid command: the input of a stage or a sweep."""
 
     schema: type[ConfigT]
     combinations: Sequence[Combination]  # at least one is valid

@@ -61,6 +61,6 @@ def network_name(params: Mapping[str, Any], *, dataset: str, sha256: str) -> str
         sha256: The SHA-256 hash of the weights.
 
     Returns:
-        The name that `train` gives the run by default, or the start of the hash.
+        The name that `train` gives the run by default, or a prefix of the hash.
     """
     return run_name({**params, "dataset": dataset}) if params else short_id(sha256)

@@ -108,7 +108,7 @@ def settings_help(
     line = re.compile(r"^(\w+): *(.*?) +# (.*)$", re.MULTILINE)
     lines = line.findall(files.read_utf8(displayed(path)))
     comments = {
-        f"{key}={value}": (
+        key if key in required else f"{key}={value}": (
             f"{REQUIRED.get(key, 'required')}: {text.partition('; null: ')[0]}"
             if key in required
             else text

@@ -147,7 +147,7 @@ def explain_unknown_key(
     if matches:
         return located(f"`{key}` is not a setting: did you mean {matches[0]}?", path)
     stages = [x.command_name() for x in SCHEMAS if key in x.model_fields]
-    others = f", but of {alternatives(stages)}" if stages else ""
+    what = f"a setting of {alternatives(stages)}, not" if stages else "not a setting"
     settings = ", ".join(each for each in defaults() if each in schema.model_fields)
-    rule = f"`{key}` is not a setting of this stage{others}: choose from {settings}"
+    rule = f"`{key}` is {what} of {schema.command_name()}: choose from {settings}"
     return located(rule, path)

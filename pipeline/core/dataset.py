@@ -20,7 +20,7 @@ HOLDOUT_DIVISOR = 120
 MIN_SAMPLE = 20_000  # minimum size of a sample of more images; see `sample_rows`
 
 
-@dataclass(frozen=True, eq=False)  # arrays cannot be compared as a whole
+@dataclass(frozen=True, eq=False)  # `==` of arrays is elementwise
 class LabeledImages:
     """Images as gray levels (0 is the background), and their classes.
 

@@ -12,7 +12,7 @@ from pipeline.model.storage import WeightHistory, load_weight_history
 from pipeline.model.trained_network import NetworkFile
 
 
-@dataclass(frozen=True, eq=False)  # arrays cannot be compared as a whole
+@dataclass(frozen=True, eq=False)  # `==` of arrays is elementwise
 class Histories:
     """The histories that exist; None if there is no file."""
 

@@ -30,7 +30,7 @@ KERAS_DATASET = "mnist"
 KERAS_SPLIT: SplitName = "exercise"
 
 
-@dataclass(frozen=True, eq=False)  # networks cannot be compared as a whole
+@dataclass(frozen=True, eq=False)  # `==` of arrays is elementwise
 class TrainedNetwork:
     """A network and its metadata: a `NetworkFile`, or part of a `TrainingRun`."""
 

@@ -16,8 +16,8 @@ def list_jobs(
 
     Combinations with equal images and hyperparameters are treated as one job, which has
     the options of all these combinations. A group without an option has the option
-    null. A saved sweep, an option of the group `experiment`, only lists combinations,
-    so it does not distinguish jobs.
+    null. The saved sweeps, the options of the group `experiment`, do not distinguish
+    jobs.
 
     For a search, each interval is replaced by one of its numbers.
 

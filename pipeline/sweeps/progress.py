@@ -20,8 +20,8 @@ def time_left(
 ) -> float | None:
     """Return the seconds until the missing results have arrived, None if unknown.
 
-    The results of all workers can arrive at the same time, so the pace is that of as
-    many whole rounds as possible, with a result of each worker. For equal jobs, the
+    All workers can finish at the same time. The pace is therefore measured over
+    complete rounds, in which each worker returns one result. For equal jobs, the
     estimate is then exact after each round.
 
     Args:

@@ -44,9 +44,9 @@ from pipeline.training.training_run import TrainingRun
 OnEpoch = Callable[[Epoch], object]
 
 
-@dataclass(frozen=True, eq=False)  # arrays cannot be compared as a whole
+@dataclass(frozen=True, eq=False)  # `==` of arrays is elementwise
 class TrainCall:
-    """What a training run is called with."""
+    """The arguments of a call of `train`."""
 
     cfg: TrainConfig  # for a reproduction, with the recorded hyperparameters
     options: Mapping[str, str]  # the options of config groups

@@ -188,7 +188,7 @@ def content_of(store: Path, run_id: str) -> list[tuple[str | int, ...]]:
 def named_runs(
     store: Path, text: str, *, deleted: bool = False, experiments: str = "active"
 ) -> list[RecordedRun]:
-    """Return the runs with this name, ID or start of an ID, newest first.
+    """Return the runs with this name, ID or prefix of an ID, newest first.
 
     `deleted` selects deleted runs, and experiments="deleted" selects runs of deleted
     experiments.
