@@ -65,7 +65,11 @@ class DataFile:
 
     @property
     def name(self) -> str:
-        """The name of the data set: its file name without the extension."""
+        """The name of the data set: its file name without the extension.
+
+        A run records this name, also if the setting `dataset` was a folder or another
+        name of the same images.
+        """
         return self.path.stem
 
     def read(self) -> "Dataset":

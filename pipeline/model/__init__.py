@@ -1,4 +1,9 @@
-"""A trained network: its files, its metadata, the out-of-distribution detector."""
+"""A trained network: its files, its metadata, the out-of-distribution detector.
+
+`trained_network` reads a network, `histories` reads its weights and metrics by epoch,
+and `storage` defines the format of the files. `selection` finds the network that a
+command uses, and `ood` checks its predictions.
+"""
 
 from pipeline.model.histories import Histories, load_histories
 from pipeline.model.ood import Detector, MissingDetector, OodDetector

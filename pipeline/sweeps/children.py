@@ -69,7 +69,6 @@ class Children:
         reused: RecordedRun | None = None,
     ) -> Outcome:
         """Record a job that was trained now, or earlier by the run `reused`."""
-        training = training.with_dataset(job.data_file.name)  # its name in this sweep
         inputs = TrainingInputs(
             job.data_file, job.values, job.options, fingerprint=job.fingerprint
         )
@@ -107,7 +106,7 @@ class Children:
         """
         for run in runs:
             try:
-                training = read_training_run(run)
+                training = read_training_run(run).with_dataset(job.data_file.name)
             except UserError as error:
                 rejected = self._reject_damaged(run, error)
                 say(wrap(f"{rejected}: its combination is trained again"))

@@ -63,6 +63,10 @@ class TrainingInputs:
     options: Mapping[str, str]  # the options of config groups
     fingerprint: str
 
+    def __post_init__(self) -> None:
+        """Check that the data set has one name: the setting can be a folder."""
+        assert self.values["dataset"] == self.data_file.name, self.values["dataset"]
+
     @property
     def params(self) -> dict[str, Any]:
         """The params of the run."""

@@ -58,7 +58,7 @@ class TrainCall:
 
 def train_recorded(call: TrainCall, dataset: Dataset) -> TrainResult:
     """Train a network in a run, with checkpoints; write and print the results."""
-    # The settings can have a folder, or another name of the same images.
+    # The setting can be a folder; see `DataFile.name`.
     cfg = call.cfg.model_copy(update={"dataset": dataset.name})
     call, hyperparameters = replace(call, cfg=cfg), cfg.hyperparameters
     split = dataset.training_split(hyperparameters)
