@@ -149,7 +149,9 @@ class Children:
         with exported_model(self.run, training, run.network_path) as model:
             self.run.submit(_log_best, run.run_id, shown, model)
 
-    def record_failure(self, job: Job, error: str, traceback: str | None = None) -> Outcome:
+    def record_failure(
+        self, job: Job, error: str, traceback: str | None = None
+    ) -> Outcome:
         """Record why a job could not be trained.
 
         An invalid job is recorded once, however often the command is repeated.
@@ -158,8 +160,10 @@ class Children:
         run_id = earlier or self.record_attempt(job, error, traceback)
         return Outcome(job, error, run_id=run_id, traceback=traceback)
 
-    def record_attempt(self, job: Job, error: str, traceback: str | None = None) -> str | None:
-        """Record a failed attempt to train a job; return the id of its run, if any.
+    def record_attempt(
+        self, job: Job, error: str, traceback: str | None = None
+    ) -> str | None:
+        """Record a failed attempt to train a job; return the ID of its run, if any.
 
         The run has no tags for host and processor, because the worker is not known.
         """
