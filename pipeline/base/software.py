@@ -73,7 +73,7 @@ def check_code() -> None:
         raise OtherSoftware(f"{rule}: start it again")
 
 
-@functools.cache  # each call would parse the metadata of PyTorch, in 1 ms
+@functools.cache  # each call would parse the metadata of PyTorch
 def torch_version() -> str:
     """Return the version of PyTorch with its local part, such as +cpu."""
     return importlib.metadata.version("torch")

@@ -17,7 +17,7 @@ from pipeline.base.text import printable, short_id
 from pipeline.cli.default_values import defaults
 
 
-@cache  # git takes 5 ms, and each training run of a sweep has a name
+@cache  # calls git, and each training run of a sweep has a name
 def _unnamed_values() -> Mapping[str, Any]:
     """Return the values that names leave out: those of the committed conf/config.yaml.
 

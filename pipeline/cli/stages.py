@@ -47,7 +47,7 @@ def stage(
                 flags, _ = read_flags(arguments)
             print(help_text(doc, schema, flags), end="")
             return
-        from pipeline.cli.arguments import parse  # imports Hydra, which takes 0.1 s
+        from pipeline.cli.arguments import parse  # imports Hydra
 
         command = parse(arguments, schema)
         if command.prints:

@@ -96,7 +96,7 @@ def _explain(
     if error["type"] == "missing":
         rule = "lacks the default values: add the line `defaults: [config, _self_]`"
         return f"the primary config (--config-name) {rule}"  # the same for all keys
-    rule = broken_rule(error["msg"])
+    rule = broken_rule(error)
     if isinstance(error.get("ctx", {}).get("error"), WholeMessage):
         return rule
     value = error["input"]

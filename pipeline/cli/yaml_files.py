@@ -59,7 +59,7 @@ def read(path: Path) -> tuple[dict[str, Any], str | None]:
     return {**values}, package
 
 
-@cache  # takes 5 ms for conf/config.yaml, which each message about a default reads
+@cache  # each message about a default reads conf/config.yaml
 def _checked(text: str, path: Path) -> tuple[dict[str, Any], str | None]:
     """Parse and check the text of a file; see `read`."""
     header = HEADER.match(text)

@@ -21,7 +21,7 @@ from pipeline.images.unsure import is_blank
 from pipeline.interpret import measurements
 from pipeline.model import (
     Detector,
-    Histories,
+    HistoryFiles,
     TrainedNetwork,
     load_detector,
 )
@@ -49,7 +49,7 @@ class ModelAnalysis:
 
     trained: TrainedNetwork
     dataset: Dataset
-    histories: Histories = field(default_factory=Histories)
+    histories: HistoryFiles = field(default_factory=HistoryFiles)
 
     @property
     def spec(self) -> DatasetSpec:

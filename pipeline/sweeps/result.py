@@ -96,7 +96,7 @@ class SweepResult:
 
         None is NaN in a column of floats, and <NA> in a column of integers.
         """
-        from pandas import DataFrame  # takes 0.3 s
+        from pandas import DataFrame  # a slow import
 
         types = dict.fromkeys([*self._metric_names, "seconds"], "float64")
         return DataFrame(self.rows()).astype(types | {"parameters": "Int64"})

@@ -68,6 +68,10 @@ class TrainingInputs:
     options: Mapping[str, str]  # the options of config groups
     fingerprint: str
 
+    def __post_init__(self) -> None:
+        """Check that the data set has one name: the setting can be a folder."""
+        assert self.values["dataset"] == self.data_file.name, self.values["dataset"]
+
     @property
     def params(self) -> dict[str, Any]:
         """The params of the run."""
@@ -297,6 +301,14 @@ def log_model(run: "Run", model: ModelData) -> None:
     run.log_model(model)
     title = "learning curves and images of the weights"
     run.add_links({"curves": run.link(title, "model-metrics")})
+
+
+def submit_comparison(
+    run: OpenRun, original: "TrainingRun", again: "TrainingRun"
+) -> None:
+    """Submit whether a reproduction has the weights of its original."""
+    before, now = (each.trained.weights_sha256 for each in (original, again))
+    run.submit(log_comparison, before == now)
 
 
 def log_comparison(run: "Run", is_equal: bool) -> None:

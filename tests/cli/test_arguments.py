@@ -154,6 +154,7 @@ INVALID = {
     "evaluate folder": "did you mean sets=folder?",
     "export bits=3": "bits must be 8, 4, 2, 1 or all, got 3 (the default is bits=8)",
     "export bits=true": "bits must be 8, 4, 2, 1 or all, got True",
+    "export bits=1" + "0" * 20: "bits is too large, got 1000",
     "export bits=8.0": "bits must be 8, 4, 2, 1 or all, got 8.0",
     "export finetune=-1": "finetune must be at least 0, got -1",
     "export 4": "did you mean bits=4?",
