@@ -18,10 +18,11 @@ are called with the `Run`. The process that records is the recording process for
 `train`, and otherwise the main process. The recording process is also the copying
 process of its run, in a second thread. `Tracker.is_recorded` says whether runs are
 recorded; otherwise, an `OpenRun` drops all data. The docstring of each module says in
-which process it runs. The command `sync` copies runs without a `Tracker`.
+which process it runs.
 
 `run_data` defines the data that other packages record, `description` and `messages`
-contain texts about runs, and `server_request` asks a server for a run.
+contain texts about runs, `sync` copies earlier runs to a server, and `server_request`
+asks a server for a run.
 
 Processes import MLflow with `store/mlflow_calls.py`, which turns its telemetry off.
 These modules import MLflow: `mlflow_run.py`, `logged_model.py`, `classifier.py`,
