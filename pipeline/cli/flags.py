@@ -24,7 +24,7 @@ class Flags:
     """
 
     multirun: bool = False  # -m, or a call of `sweep`
-    prints_config: bool = False  # --cfg job, which runs nothing
+    prints_settings: bool = False  # --cfg job, which runs nothing
     config_name: str = "hydra"  # the primary config, conf/hydra.yaml
     config_dir: Path | None = None
     is_call: bool = False  # whether this is a call from Python
@@ -80,7 +80,7 @@ def read_flags(arguments: Sequence[str]) -> tuple[Flags, list[str]]:
 
     Raises:
         ConfigError: If a flag is invalid.
-        UserError: If a folder of configuration files cannot be read.
+        UserError: If a folder of settings cannot be read.
     """
     if "--" in arguments:  # everything after it would be a setting, even --cfg
         raise ConfigError("unknown flag --: leave it out")
@@ -101,8 +101,7 @@ def read_flags(arguments: Sequence[str]) -> tuple[Flags, list[str]]:
         ) from None
     if found.config_path is not None:
         raise ConfigError(
-            "unknown flag --config-path: "
-            "--config-dir adds a folder of configuration files"
+            "unknown flag --config-path: --config-dir adds a folder of settings"
         )
     if found.cfg not in (None, "job"):
         raise ConfigError(f"--cfg must be job, got {found.cfg!r}")

@@ -94,7 +94,7 @@ def _conflicting_keys(
         yield (
             ["workers", "executor"],
             "workers has no effect with executor=ray, "
-            "which uses all cores of the nodes: leave it out",
+            "which uses all cores of the nodes: leave out workers",
         )
 
 
