@@ -12,9 +12,9 @@ class ConfigError(UserError):
     """Invalid settings; one error contains all problems that were found."""
 
     def __init__(self, *problems: str) -> None:
-        """Set the problems, each a line that a command prints below a title."""
-        super().__init__(*problems)
-        self.problems = [*problems]
+        """Set the problems, each a line that a command prints below a title, once."""
+        self.problems = [*dict.fromkeys(problems)]
+        super().__init__(*self.problems)
 
     def __str__(self) -> str:
         """Return a message with one line per problem."""

@@ -19,7 +19,7 @@ from pipeline.cli import (
     defaults,
     documented,
     from_python,
-    stage,
+    main,
 )
 
 if TYPE_CHECKING:
@@ -57,4 +57,4 @@ def run_data(command: Command[DataConfig]) -> "PreparedData":
 
 
 if __name__ == "__main__":
-    stage(run_data, DataConfig)
+    main(run_data, DataConfig)

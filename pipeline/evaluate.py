@@ -35,7 +35,7 @@ from pipeline.cli import (
     EvaluateKeywords,
     documented,
     from_python,
-    stage,
+    main,
 )
 
 if TYPE_CHECKING:
@@ -78,4 +78,4 @@ def run_evaluate(command: Command[EvaluateConfig]) -> "Evaluation":
 
 
 if __name__ == "__main__":
-    stage(run_evaluate, EvaluateConfig)
+    main(run_evaluate, EvaluateConfig)

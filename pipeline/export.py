@@ -48,7 +48,7 @@ from pipeline.cli import (
     ExportKeywords,
     documented,
     from_python,
-    stage,
+    main,
 )
 
 if TYPE_CHECKING:
@@ -95,4 +95,4 @@ def run_export(command: Command[ExportConfig]) -> "ExportResult":
 
 
 if __name__ == "__main__":
-    stage(run_export, ExportConfig)
+    main(run_export, ExportConfig)

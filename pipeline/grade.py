@@ -24,7 +24,7 @@ from pipeline.cli import (
     GradeKeywords,
     documented,
     from_python,
-    stage,
+    main,
 )
 
 if TYPE_CHECKING:
@@ -66,4 +66,4 @@ def run_grade(command: Command[GradeConfig]) -> "ClassGrades":
 
 
 if __name__ == "__main__":
-    stage(run_grade, GradeConfig)
+    main(run_grade, GradeConfig)

@@ -22,7 +22,7 @@ from pipeline.cli import (
     HomeworkKeywords,
     documented,
     from_python,
-    stage,
+    main,
 )
 
 if TYPE_CHECKING:
@@ -64,4 +64,4 @@ def run_homework(command: Command[HomeworkConfig]) -> "Homework":
 
 
 if __name__ == "__main__":
-    stage(run_homework, HomeworkConfig)
+    main(run_homework, HomeworkConfig)

@@ -34,7 +34,7 @@ from pipeline.cli import (
     InspectKeywords,
     documented,
     from_python,
-    stage,
+    main,
 )
 
 if TYPE_CHECKING:
@@ -75,4 +75,4 @@ def run_inspect(command: Command[InspectConfig]) -> "Inspection":
 
 
 if __name__ == "__main__":
-    stage(run_inspect, InspectConfig)
+    main(run_inspect, InspectConfig)

@@ -29,7 +29,7 @@ from pipeline.cli import (
     PredictKeywords,
     documented,
     from_python,
-    stage,
+    main,
 )
 
 if TYPE_CHECKING:
@@ -115,4 +115,4 @@ def run_predict(
 
 
 if __name__ == "__main__":
-    stage(run_predict, PredictConfig)
+    main(run_predict, PredictConfig)

@@ -18,7 +18,7 @@ from pipeline.cli import (
     SyncKeywords,
     documented,
     from_python,
-    stage,
+    main,
 )
 
 
@@ -53,4 +53,4 @@ def run_sync(command: Command[SyncConfig]) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    stage(run_sync, SyncConfig)
+    main(run_sync, SyncConfig)

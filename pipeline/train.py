@@ -22,7 +22,7 @@ from pipeline.cli import (
     TrainKeywords,
     documented,
     from_python,
-    stage,
+    main,
 )
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def run_sweep(
 
 
 if __name__ == "__main__":
-    stage(
+    main(
         lambda command: (run_sweep if command.is_sweep else run_train)(command),
         TrainConfig,
     )

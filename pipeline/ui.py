@@ -10,7 +10,7 @@ in about 3 s, is accessible only from this machine and runs until you press Ctrl
 
 from typing import Unpack
 
-from pipeline.cli import Command, UiConfig, UiKeywords, documented, from_python, stage
+from pipeline.cli import Command, UiConfig, UiKeywords, documented, from_python, main
 
 
 @documented(UiKeywords)
@@ -40,4 +40,4 @@ def run_ui(command: Command[UiConfig]) -> None:
 
 
 if __name__ == "__main__":
-    stage(run_ui, UiConfig)
+    main(run_ui, UiConfig)

@@ -3,20 +3,21 @@
 This is the only package that uses Hydra; only `hydra_internals` uses undocumented parts
 of Hydra. `arguments` creates a `Command` from the arguments, in these steps:
 
-1. `flags` reads the flags, which select folders. `overrides` reads all other arguments,
-   or the keywords of a call from Python, as `Given` settings and options of groups.
-   `values` parses the text of a setting, which has one value, several values for a
-   sweep, or an interval for a search.
+1. `flags` reads the flags, which select folders; `reserved_names` checks the names of
+   config groups. `overrides` reads all other arguments, or the keywords of a call from
+   Python, as `Overrides`: settings and options of groups. `values` parses the text of a
+   setting, which has one value, several values for a sweep, or an interval for a
+   search.
 2. `composition` merges the files that Hydra selects, once for each combination of
    options, and replaces values of files with given values. Each result is a
    `Composition`. `hydra_files` asks Hydra for the files, and `yaml_files` reads each
    file and rejects content that could run code.
-3. `combinations` lists each `Combination` of the values of a composition, and
-   `validation` checks it against the `schema` of the stage.
-4. `rules` checks several settings of a composition together, if steps 1 and 2 had no
+3. `rules` checks several settings of a composition together, if steps 1 and 2 had no
    problem; otherwise, settings may be missing.
+4. `combinations` lists each `Combination` of the values of a composition, and
+   `validation` checks it against the `schema` of the stage.
 5. If a step had a problem, a `ConfigError` with all problems is raised. A sweep may
-   keep combinations that break a bound; see `invalid_values` in `combinations`.
+   keep combinations that break a bound; see `check_values` in `combinations`.
 
 `stages` runs a stage or a sweep with the `Command`. `command` defines the types of
 these steps, and `keywords` the types of keyword arguments. `default_values` contains
@@ -54,5 +55,5 @@ from pipeline.cli.schema import (
     TrainConfig,
     UiConfig,
 )
-from pipeline.cli.stages import documented, from_python, stage
+from pipeline.cli.stages import documented, from_python, main
 from pipeline.cli.validation import validate

@@ -3,21 +3,17 @@
 The docstring of `pipeline.cli` lists the steps.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from pipeline.cli.combinations import (
-    Composition,
-    invalid_values,
-    too_many,
-    varied_groups,
-)
+from pipeline import ConfigError
+from pipeline.cli.combinations import Composition, check_values, varied_groups
 from pipeline.cli.command import (
     SAVED_SWEEPS,
     Combination,
     Command,
-    Given,
     Interval,
+    Overrides,
     Setting,
     Several,
 )
@@ -25,7 +21,7 @@ from pipeline.cli.composition import compose_all
 from pipeline.cli.default_values import defaults
 from pipeline.cli.flags import Flags, read_flags
 from pipeline.cli.overrides import read_arguments, read_keywords
-from pipeline.cli.problems import as_text, collected, reject
+from pipeline.cli.problems import as_text, reject
 from pipeline.cli.reserved_names import check_groups
 from pipeline.cli.rules import broken_rules
 from pipeline.cli.schema import KEYS, ConfigT
@@ -54,38 +50,28 @@ def parse_keywords(
 
 
 def _make_command(
-    given: Given, schema: type[ConfigT], flags: Flags
+    given: Overrides, schema: type[ConfigT], flags: Flags
 ) -> Command[ConfigT]:
     """Return the command that a user has given.
 
     For `train hiden=3 hidden=0`, the error has two problems: hiden is not a setting,
     and hidden must be at least 1. The rules about several settings need all settings,
-    so they are checked only if all arguments and files can be read. If there are too
-    many combinations, their values are not checked.
+    so they are checked only if all arguments and files can be read.
 
     Raises:
         ConfigError: If settings or files are invalid, with the problems of all steps.
     """
     check_groups(flags)
-    problems, compositions = [*given.problems], list[Composition]()
-    with collected(problems):
+    try:
         compositions = [*compose_all(given, schema, flags)]
-    problems += (
-        explain_unknown_key(key, schema, flags.groups, setting.path)
-        for each in compositions
-        for key, setting in each.settings.items()
-        if key not in KEYS
-    )
-    if not compositions:  # the given settings are checked with all other defaults
-        others = {key: Setting(x, is_chosen=False) for key, x in defaults().items()}
-        settings = {**others, **given.settings}
-        compositions = [Composition(schema, settings, options={}, is_sweep=False)]
-    if found := too_many(compositions):
-        reject([*problems, *found])
-    if not problems:
-        problems += broken_rules(compositions, flags)
-    problems += invalid_values(compositions, is_rejected=bool(problems))
-    reject(problems)
+    except ConfigError as error:
+        invalid, _ = check_values([_without_files(given, schema)])
+        raise ConfigError(*given.problems, *error.problems, *invalid) from None
+    problems = [*given.problems, *_unknown_keys(compositions, flags)]
+    problems = problems or [*broken_rules(compositions, flags)]
+    invalid, is_accepted = check_values(compositions)
+    if problems or not is_accepted:
+        raise ConfigError(*problems, *invalid)
     # Saved sweeps add combinations, but `experiment` is not a varied setting.
     groups = [x for x in varied_groups(compositions) if x != SAVED_SWEEPS]
     return Command(
@@ -94,8 +80,22 @@ def _make_command(
         is_sweep=any(each.is_sweep for each in compositions),
         varied=[*groups, *_varied_keys(compositions)],
         intervals=compositions[0].intervals,
-        prints=flags.prints,
+        prints_settings=flags.prints_settings,
     )
+
+
+def _without_files(given: Overrides, schema: type[ConfigT]) -> Composition:
+    """Return the given settings with all other defaults, if files cannot be read."""
+    others = {key: Setting(x, is_chosen=False) for key, x in defaults().items()}
+    return Composition(schema, {**others, **given.settings}, options={}, is_sweep=False)
+
+
+def _unknown_keys(compositions: Sequence[Composition], flags: Flags) -> Iterator[str]:
+    """Yield a problem for each key in a file that is not a setting."""
+    for each in compositions:
+        for key, setting in each.settings.items():
+            if key not in KEYS:
+                yield explain_unknown_key(key, each.schema, flags.groups, setting.path)
 
 
 def _varied_keys(compositions: Sequence[Composition]) -> list[str]:
@@ -129,5 +129,7 @@ def _lacks_one_value(key: str, combinations: Sequence[Combination]) -> str:
         options = " ".join(f"{group}={name}" for group, name in each.options.items())
         values.setdefault(as_text(each.values[key]), options)
     found = [f"{x} with {options}" if options else x for x, options in values.items()]
-    rule = f"{key} must have one value in a sweep, got {' and '.join(found[:2])}"
-    return f"{rule}: add {key}= with one of them"
+    return (
+        f"{key} must have one value in a sweep, got {' and '.join(found[:2])}: "
+        f"add {key}= with one of them"
+    )

@@ -51,6 +51,11 @@ class Composition:
         values = ((key, each.value) for key, each in self.settings.items())
         return {key: x for key, x in values if isinstance(x, Interval)}
 
+    @cached_property
+    def first(self) -> Combination:
+        """The first combination; the others are not listed."""
+        return next(self._checked(high=False))
+
     @property
     def number(self) -> int:
         """The number of combinations; for a search, multiplied by its trials."""
@@ -71,14 +76,17 @@ class Composition:
         if not self.intervals:
             return
         others = [key for key in self.settings if key not in self.intervals]
-        rule = "must not refer to a setting with an interval: give it a value"
         for low, high in zip(self.combinations, self._checked(high=True), strict=True):
             if high.error:
                 yield from high.error.problems
             elif not low.error:
                 for key in others:
                     if low.values.get(key) != high.values.get(key):
-                        yield located(f"{key} {rule}", self.files.get(key))
+                        problem = (
+                            f"{key} must not refer to a setting with an interval: "
+                            "give it a value"
+                        )
+                        yield located(problem, self.files.get(key))
 
     def _checked(self, *, high: bool) -> Iterator[Combination]:
         """Yield each combination, with one bound of each interval."""
@@ -134,36 +142,36 @@ def varied_groups(compositions: Sequence[Composition]) -> dict[str, list[str]]:
     return {group: names for group, names in options.items() if len(names) > 1}
 
 
-def too_many(compositions: Sequence[Composition]) -> list[str]:
-    """Return a problem if a sweep has too many combinations to list them."""
-    if sum(each.number for each in compositions) <= MAX_VALUES:
-        return []
-    settings = [item for each in compositions for item in each.settings.items()]
-    keys = [key for key, each in settings if isinstance(each.value, Several)]
-    names = ", ".join(dict.fromkeys([*keys, *varied_groups(compositions)]))
-    rule = f"a sweep must have at most {MAX_VALUES:,} combinations"
-    remedies = [f"fewer values of {names}"] if names else []
-    if any(each.intervals for each in compositions):
-        remedies.append("fewer trials")
-    return [f"{rule}: give {alternatives(remedies)}"]
-
-
-def invalid_values(
-    compositions: Sequence[Composition], *, is_rejected: bool
-) -> Iterator[str]:
-    """Yield the invalid values that cause the command to be rejected.
+def check_values(compositions: Sequence[Composition]) -> tuple[list[str], bool]:
+    """Return the problems of values, and whether a command is accepted despite them.
 
     A recorded sweep accepts a value that breaks a bound, or names something that does
     not exist: only the jobs with this value fail. It is rejected if a value has a wrong
-    type, or if all combinations are invalid. If `is_rejected`, or for a search or any
-    command other than a sweep, every invalid value is a problem.
+    type, or if all combinations are invalid. A search and all other commands are
+    rejected for each problem. If there are too many combinations to list them, this is
+    the only problem.
     """
+    if sum(each.number for each in compositions) > MAX_VALUES:
+        return [_too_many(compositions)], False
     errors = [x.error for each in compositions for x in each.combinations]
-    accepts_some = compositions[0].schema.has_recorded_sweeps and not (
-        is_rejected or all(errors) or any(each.intervals for each in compositions)
+    problems = [x for error in errors if error for x in error.problems]
+    problems += (x for each in compositions for x in each.interval_problems())
+    is_search = any(each.intervals for each in compositions)
+    accepts_some = compositions[0].schema.has_recorded_sweeps and not is_search
+    has_wrong_type = any(isinstance(error, WrongType) for error in errors)
+    is_accepted = accepts_some and not (has_wrong_type or all(errors))
+    return problems, is_accepted or not problems
+
+
+def _too_many(compositions: Sequence[Composition]) -> str:
+    """Return the problem of a sweep with more than `MAX_VALUES` combinations."""
+    settings = [item for each in compositions for item in each.settings.items()]
+    keys = [key for key, each in settings if isinstance(each.value, Several)]
+    names = ", ".join(dict.fromkeys([*keys, *varied_groups(compositions)]))
+    remedies = [f"fewer values of {names}"] if names else []
+    if any(each.intervals for each in compositions):
+        remedies.append("fewer trials")
+    return (
+        f"a sweep must have at most {MAX_VALUES:,} combinations: "
+        f"give {alternatives(remedies)}"
     )
-    for error in filter(None, errors):
-        if isinstance(error, WrongType) or not accepts_some:
-            yield from error.problems
-    for each in compositions:
-        yield from each.interval_problems()

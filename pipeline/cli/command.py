@@ -1,4 +1,4 @@
-"""The types of a command: given settings, combinations of values, and the command.
+"""The types of a command: overrides, combinations of values, and the command.
 
 Hydra is not imported, because --help imports this module.
 """
@@ -57,7 +57,7 @@ class Setting(NamedTuple):
         return self.value if isinstance(self.value, Several) else [self.value]
 
 
-class Given(NamedTuple):
+class Overrides(NamedTuple):
     """The arguments of a user or of a saved sweep."""
 
     settings: dict[str, Setting]  # by key
@@ -85,7 +85,7 @@ class Command(Generic[ConfigT]):
     is_sweep: bool  # perhaps with a single combination
     varied: Sequence[str]  # the groups and keys that a sweep varies, at least one key
     intervals: Mapping[str, Interval]  # by key
-    prints: bool  # --cfg job: only print `config`
+    prints_settings: bool  # --cfg job: print `config` instead of running the stage
     # Gets the results of a call from Python, and was empty. The folder is not a
     # setting, so `config` does not contain it.
     folder: Path | None = None

@@ -14,17 +14,19 @@ from omegaconf.errors import OmegaConfBaseException
 from pipeline import ConfigError
 from pipeline.base.paths import displayed
 from pipeline.cli.combinations import Composition
-from pipeline.cli.command import SAVED_SWEEPS, Given, Setting
+from pipeline.cli.command import SAVED_SWEEPS, Overrides, Setting
 from pipeline.cli.flags import Flags
 from pipeline.cli.hydra_files import File, ordered_files
 from pipeline.cli.hydra_internals import is_listed_twice, one_line, split_message
 from pipeline.cli.overrides import read_arguments
-from pipeline.cli.problems import as_text, located, reject
+from pipeline.cli.problems import as_text, reject
 from pipeline.cli.schema import KEYS, SCHEMAS, Schema
 from pipeline.cli.validation import explain_unknown_key
 
 
-def compose_all(given: Given, schema: Schema, flags: Flags) -> Iterator[Composition]:
+def compose_all(
+    given: Overrides, schema: Schema, flags: Flags
+) -> Iterator[Composition]:
     """Compose the files for each combination of the options of groups.
 
     For `train -m team=small,large hidden=5,6`, there are two compositions. In the
@@ -43,21 +45,32 @@ def compose_all(given: Given, schema: Schema, flags: Flags) -> Iterator[Composit
     Raises:
         ConfigError: If a file cannot be read, or contains more than settings.
     """
-    for overrides in _each_combination(given.groups):
-        files, options = _select(overrides, flags)
+    for selected in _each_combination(given.groups):
+        files, _ = _select(selected, flags)
         is_sweep = _is_sweep(files, schema, flags)
-        replaced = {*overrides, *given.settings}
+        replaced = {*selected, *given.settings}
         saved = _saved_sweep(files, replaced, schema, flags, is_sweep=is_sweep)
+        settings = {**saved.settings, **given.settings}
         for more in _each_combination(saved.groups):
-            selected = {**overrides, **more}
-            if more:
-                files, options = _select(selected, flags)
-            in_files = _settings(files, selected)
-            settings = {**in_files, **saved.settings, **given.settings}
-            # The keys that a sweep can vary are first, as in the names of runs.
-            order = dict.fromkeys([*schema.can_vary, *settings])
-            ordered = {key: settings[key] for key in order if key in settings}
-            yield Composition(schema, ordered, options, is_sweep)
+            yield _compose({**selected, **more}, settings, schema, flags, is_sweep)
+
+
+def _compose(
+    selected: Mapping[str, str],
+    settings: Mapping[str, Setting],
+    schema: Schema,
+    flags: Flags,
+    is_sweep: bool,
+) -> Composition:
+    """Compose the selected files, and replace values of files with `settings`.
+
+    The keys that a sweep can vary are first, as in the names of runs.
+    """
+    files, options = _select(selected, flags)
+    all_settings = {**_settings(files, selected), **settings}
+    order = dict.fromkeys([*schema.can_vary, *all_settings])
+    ordered = {key: all_settings[key] for key in order if key in all_settings}
+    return Composition(schema, ordered, options, is_sweep)
 
 
 def _each_combination(groups: Mapping[str, Sequence[str]]) -> Iterator[dict[str, str]]:
@@ -111,7 +124,7 @@ def _saved_sweep(
     flags: Flags,
     *,
     is_sweep: bool,
-) -> Given:
+) -> Overrides:
     """Read the arguments of saved sweeps, such as +seed=1,2.
 
     Arguments for the keys in `replaced`, which the user has set, are ignored. Arguments
@@ -126,15 +139,14 @@ def _saved_sweep(
         for name, value in (sweeper.get("params") or {}).items():
             key = str(name).lstrip("+")
             arguments[key] = f"{name}={as_text(value)}", file.path
-    saved = Given({}, {}, [])
+    saved = Overrides({}, {}, [])
     for key in [key for key in arguments if key not in replaced]:
         argument, path = arguments[key]
         if is_sweep:
-            read = read_arguments([argument], schema, flags)
-            for name, setting in read.settings.items():
-                saved.settings[name] = setting._replace(path=path)
+            read = read_arguments([argument], schema, flags, path)
+            saved.settings.update(read.settings)
             saved.groups.update(read.groups)
-            saved.problems.extend(located(each, path) for each in read.problems)
+            saved.problems.extend(read.problems)
         elif key not in KEYS and flags.files_of_group(key) is None:
             saved.problems.append(explain_unknown_key(key, schema, path=path))
     reject(saved.problems)
@@ -150,9 +162,11 @@ def _explain(error: Exception, overrides: Sequence[str], flags: Flags) -> str:
     for override in overrides:
         group = re.split("[@=]", override.lstrip("+"))[0]
         if override.startswith("+") and is_listed_twice(group, text):
-            rule = f"{group} is already in the defaults list"
-            return f"{override} cannot be added, because {rule}: write {override[1:]}"
+            return (
+                f"{override} cannot be added, because {group} is already in the "
+                f"defaults list: write {override[1:]}"
+            )
     names, problem = split_message(text)
-    found = map(flags.find, [*names, flags.name])
+    found = map(flags.find, [*names, flags.config_name])
     path = next(filter(None, found), flags.folders[-1])
     return f"cannot compose {displayed(path)}: {problem}"

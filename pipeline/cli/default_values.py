@@ -19,8 +19,11 @@ def defaults() -> dict[str, Any]:
 
     path = conf_dir() / "config.yaml"
     values, _ = read(path)
-    rule = "lacks the line `{}:`, but every setting needs a default"
-    reject(located(rule.format(key), path) for key in KEYS if key not in values)
+    reject(
+        located(f"lacks the line `{key}:`, but every setting needs a default", path)
+        for key in KEYS
+        if key not in values
+    )
     return values
 
 

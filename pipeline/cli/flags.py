@@ -24,15 +24,15 @@ class Flags:
     """
 
     multirun: bool = False  # -m, or a call of `sweep`
-    prints: bool = False  # --cfg job: only print the settings
-    name: str = "hydra"  # the primary config, conf/hydra.yaml
-    folder: Path | None = None  # --config-dir
+    prints_settings: bool = False  # --cfg job, which runs nothing
+    config_name: str = "hydra"  # the primary config, conf/hydra.yaml
+    config_dir: Path | None = None
     is_call: bool = False  # whether this is a call from Python
 
     @property
     def folders(self) -> list[Path]:
         """The folders with settings."""
-        return [conf_dir(), *([self.folder] if self.folder else [])]
+        return [conf_dir(), *([self.config_dir] if self.config_dir else [])]
 
     @property
     def paths(self) -> list[Path]:
@@ -45,8 +45,9 @@ class Flags:
 
     @property
     def groups(self) -> list[str]:
-        """The names of all groups, which are subfolders."""
-        return sorted({path.name for path in self.paths if os.path.isdir(path)})
+        """The names of all groups, without those in subfolders of groups."""
+        names = {path.name for path in self.paths}
+        return sorted(x for x in names if self.files_of_group(x) is not None)
 
     def files_of_group(self, group: str) -> list[str] | None:
         """Return the names of the files of a group, such as sub/deep.
@@ -89,15 +90,19 @@ def read_flags(arguments: Sequence[str]) -> tuple[Flags, list[str]]:
     # A flag without a value gets an empty text, which the rules below reject.
     for flag in ("--cfg", "-c"), ("--config-path", "-cp"), ("--config-dir", "-cd"):
         parser.add_argument(*flag, nargs="?", const="")
-    parser.add_argument("--config-name", "-cn", default=Flags.name, nargs="?", const="")
+    parser.add_argument(
+        "--config-name", "-cn", default=Flags.config_name, nargs="?", const=""
+    )
     try:
         found, others = parser.parse_known_args(arguments)
     except ArgumentError as error:
-        rule = "must have no value: leave out what follows it"
-        raise ConfigError(f"{error.argument_name} {rule}") from None
+        raise ConfigError(
+            f"{error.argument_name} must have no value: leave out what follows it"
+        ) from None
     if found.config_path is not None:
-        remedy = "--config-dir adds a folder of settings"
-        raise ConfigError(f"unknown flag --config-path: {remedy}")
+        raise ConfigError(
+            "unknown flag --config-path: --config-dir adds a folder of settings"
+        )
     if found.cfg not in (None, "job"):
         raise ConfigError(f"--cfg must be job, got {found.cfg!r}")
     folder, text = None, found.config_dir
@@ -107,7 +112,8 @@ def read_flags(arguments: Sequence[str]) -> tuple[Flags, list[str]]:
             raise ConfigError(f"--config-dir must be an existing folder, got {text!r}")
     flags = Flags(found.multirun, found.cfg == "job", found.config_name, folder)
     names = sorted({x.stem for x in flags.paths if x.suffix == ".yaml"})
-    if flags.name.removesuffix(".yaml") not in names:
-        rule = f"--config-name must be {alternatives(names)}"
-        raise ConfigError(f"{rule}, got {flags.name!r}")
+    if flags.config_name.removesuffix(".yaml") not in names:
+        raise ConfigError(
+            f"--config-name must be {alternatives(names)}, got {flags.config_name!r}"
+        )
     return flags, others

@@ -88,7 +88,7 @@ def ordered_files(
     """
     source = CheckedFiles(flags)
     try:
-        listed, options = list_files(flags.name, overrides, source)
+        listed, options = list_files(flags.config_name, overrides, source)
     except DefaultsCycle:
         raise ConfigError(_describe_cycle([*source.loaded.values()])) from None
     found = [

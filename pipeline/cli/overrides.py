@@ -5,11 +5,12 @@ import operator
 import os
 import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any, SupportsFloat, SupportsIndex
 
 from pipeline import ConfigError
 from pipeline.base.text import shortened
-from pipeline.cli.command import Given, Interval, Setting, Several
+from pipeline.cli.command import Interval, Overrides, Setting, Several
 from pipeline.cli.flags import Flags
 from pipeline.cli.problems import as_text, collected
 from pipeline.cli.schema import TEXT_KEYS, Schema, contains
@@ -22,17 +23,21 @@ PREFIX = re.compile(r"^(\+\+|\+|~)")  # of a key or a group
 FORM = "is not of the form key=value"
 
 
-def read_arguments(arguments: Iterable[str], schema: Schema, flags: Flags) -> Given:
-    """Read the arguments of a command line, without its flags.
+def read_arguments(
+    arguments: Iterable[str], schema: Schema, flags: Flags, path: Path | None = None
+) -> Overrides:
+    """Read the arguments of a command line without its flags, or of a saved sweep.
 
-    As in Hydra, the last value of a key counts.
+    As in Hydra, the last value of a key counts. `path` is the file of a saved sweep.
     """
-    given = Given({}, {}, [])
+    given = Overrides({}, {}, [])
     for argument in arguments:
-        with collected(given.problems):
+        with collected(given.problems, path):
             if argument.startswith("-"):
-                rule = "settings have no dashes, and --help lists all flags"
-                raise ConfigError(f"unknown flag {argument}: {rule}")
+                raise ConfigError(
+                    f"unknown flag {argument}: "
+                    "settings have no dashes, and --help lists all flags"
+                )
             name, equals, text = argument.partition("=")
             key = PREFIX.sub("", name)
             group, _, package = key.partition("@")
@@ -44,15 +49,17 @@ def read_arguments(arguments: Iterable[str], schema: Schema, flags: Flags) -> Gi
             if not equals and not name.startswith("~"):
                 raise ConfigError(f"{key} has no value: write {key}=value")
             if options is None:
-                given.settings[key] = Setting(parse_value(key, text, schema))
+                given.settings[key] = Setting(parse_value(key, text, schema), path)
             else:
                 given.groups[key] = parse_options(argument, options)
     return given
 
 
-def read_keywords(keywords: Mapping[str, Any], schema: Schema, flags: Flags) -> Given:
+def read_keywords(
+    keywords: Mapping[str, Any], schema: Schema, flags: Flags
+) -> Overrides:
     """Read the keywords of a call from Python, like `read_arguments`."""
-    given = Given({}, {}, [])
+    given = Overrides({}, {}, [])
     for key, value in keywords.items():
         with collected(given.problems):
             options = flags.files_of_group(key)
@@ -71,8 +78,10 @@ def _check_key(argument: str, key: str, schema: Schema, flags: Flags) -> None:
     """Check that an argument sets a key of the stage."""
     is_setting = key in schema.model_fields
     if argument.startswith("~") and is_setting:
-        rule = f"~{key} would delete a setting, but every setting needs a value"
-        raise ConfigError(f"{rule}: leave out ~{key} ({describe_default(key)})")
+        raise ConfigError(
+            f"~{key} would delete a setting, but every setting needs a value: "
+            f"leave out ~{key} ({describe_default(key)})"
+        )
     if not key:
         raise ConfigError(f"{argument!r} {FORM}: leave out spaces, as in hidden=20")
     if argument == key and not is_setting:

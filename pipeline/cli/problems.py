@@ -44,5 +44,5 @@ def collected(problems: list[str], path: Path | None = None) -> Iterator[None]:
 
 def reject(problems: Iterable[str]) -> None:
     """Raise a ConfigError with a line for each problem, if there is one."""
-    if lines := [*dict.fromkeys(problems)]:
+    if lines := [*problems]:
         raise ConfigError(*lines)

@@ -35,6 +35,8 @@ def check_groups(flags: Flags) -> None:
     """Raise a ConfigError if a config group has a reserved name."""
     for what, names in RESERVED.items():
         for name in sorted({*flags.groups} & names):
-            rule = f"a group must not have the name of a {what}: rename the folder"
             folder = next(x for x in flags.folders if (x / name).is_dir())
-            raise ConfigError(f"{rule} {name} in {displayed(folder)}")
+            raise ConfigError(
+                f"a group must not have the name of a {what}: "
+                f"rename the folder {name} in {displayed(folder)}"
+            )

@@ -31,7 +31,7 @@ def broken_rules(compositions: Sequence[Composition], flags: Flags) -> Iterator[
     For each composition, the rules are checked for its first combination.
     """
     for each in compositions:
-        first = each.combinations[0].values
+        first = each.first.values
         values = {key: first.get(key) for key in each.schema.model_fields}
         changed = _changed_settings(values, each)
         yield from _missing(first, each.schema)
@@ -82,17 +82,20 @@ def _conflicting_keys(
         yield networks, f"{names} both select a network: leave out one of them"
     if len(details) > 1:
         *others, last = details
-        rule = "cannot be combined: use only one of them"
-        yield details, f"{', '.join(others)} and {last} {rule}"
+        names = f"{', '.join(others)} and {last}"
+        yield details, f"{names} cannot be combined: use only one of them"
     lacks_neuron = "neuron" in values and not values["neuron"]
     if lacks_neuron and values.get("image") is not None:
         yield ["image"], "image requires neuron: add neuron=N11, or leave out image"
     if lacks_neuron and values.get("integers"):
-        rule = "requires neuron: add neuron=N11, or leave out integers"
-        yield ["integers"], f"integers {rule}"
+        problem = "integers requires neuron: add neuron=N11, or leave out integers"
+        yield ["integers"], problem
     if values.get("executor") == "ray" and values.get("workers"):
-        rule = "has no effect with executor=ray, which uses all cores of the nodes"
-        yield ["workers", "executor"], f"workers {rule}: leave out workers"
+        yield (
+            ["workers", "executor"],
+            "workers has no effect with executor=ray, "
+            "which uses all cores of the nodes: leave out workers",
+        )
 
 
 def _without_effect(
@@ -155,9 +158,10 @@ def _unrecorded_by_dvc(
     """
     for key, setting in changed.items():
         if os.environ.get("DVC_STAGE") and setting.path:
-            place = f"{key}={as_text(values[key])} in {displayed(setting.path)}"
-            rule = "differs from conf/config.yaml, the only file that DVC records"
-            yield f"{place} {rule}: set it there"
+            yield (
+                f"{key}={as_text(values[key])} in {displayed(setting.path)} differs "
+                "from conf/config.yaml, the only file that DVC records: set it there"
+            )
 
 
 def _several_values(
@@ -211,7 +215,7 @@ def _rules_of_sweep(compositions: Sequence[Composition], flags: Flags) -> Iterat
         if each.intervals and trials.value is None:
             yield "a search needs the number of trials: add trials=40"
         if not each.intervals and trials.value is not None:
-            rule = f"has no effect without an interval: add {INTERVAL}"
-            yield located(f"trials {rule}", trials.path)
+            problem = f"trials has no effect without an interval: add {INTERVAL}"
+            yield located(problem, trials.path)
     if len(compositions) > 1 and any(each.intervals for each in compositions):
         yield "a search cannot be combined with another sweep: run them separately"

@@ -33,9 +33,7 @@ REQUIRED = {"server": "required, unless MLFLOW_TRACKING_URI is the URL of a serv
 FOR_STAGES = re.compile(r"(\w+) \(([a-z, ]+)\)(: .*)")
 
 
-def stage(
-    function: Callable[[Command[ConfigT]], object], schema: type[ConfigT]
-) -> None:
+def main(function: Callable[[Command[ConfigT]], object], schema: type[ConfigT]) -> None:
     """Run the function of a stage; the name of `schema` determines the command."""
     doc = sys.modules[function.__module__].__doc__ or ""
 
@@ -50,7 +48,7 @@ def stage(
         from pipeline.cli.arguments import parse  # imports Hydra
 
         command = parse(arguments, schema)
-        if command.prints:
+        if command.prints_settings:
             if (number := len(command.combinations)) > 1:
                 print(f"# the first valid combination of {number:,}")
             for group, option in command.options.items():

@@ -94,8 +94,10 @@ def _explain(
 ) -> str:
     key = str(error["loc"][0])
     if error["type"] == "missing":
-        rule = "lacks the default values: add the line `defaults: [config, _self_]`"
-        return f"the primary config (--config-name) {rule}"  # the same for all keys
+        return (  # the same for all keys
+            "the primary config (--config-name) lacks the default values: "
+            "add the line `defaults: [config, _self_]`"
+        )
     rule = broken_rule(error)
     if isinstance(error.get("ctx", {}).get("error"), WholeMessage):
         return rule
@@ -138,8 +140,11 @@ def explain_unknown_key(
         path: The file that contains the key, if any.
     """
     if key in groups:
-        remedy = f"select one of its files in a defaults list: - {key}: <file>"
-        return located(f"`{key}` is a group, not a setting: {remedy}", path)
+        problem = (
+            f"`{key}` is a group, not a setting: "
+            f"select one of its files in a defaults list: - {key}: <file>"
+        )
+        return located(problem, path)
     # `image` is a setting of another stage, so a low limit would suggest it.
     similarity = 0.8 if key in KEYS else 0.6
     names = [*schema.model_fields, *groups]
@@ -149,5 +154,6 @@ def explain_unknown_key(
     stages = [x.command_name() for x in SCHEMAS if key in x.model_fields]
     what = f"a setting of {alternatives(stages)}, not" if stages else "not a setting"
     settings = ", ".join(each for each in defaults() if each in schema.model_fields)
-    rule = f"`{key}` is {what} of {schema.command_name()}: choose from {settings}"
-    return located(rule, path)
+    return located(
+        f"`{key}` is {what} of {schema.command_name()}: choose from {settings}", path
+    )

@@ -48,9 +48,10 @@ def parse_value(key: str, text: str, schema: Schema) -> object:
         return _parse_texts(key, text) if is_varied else _unquote(text)
     value = _parse_with_hydra(key, text, integer=contains(annotation, int))
     if isinstance(value, list) and is_varied and not isinstance(value, Several):
-        rule = f"{shortened(f'{key}={text}')} is a list"
-        remedy = f"leave out the brackets: -m {key}={Several(value)}"
-        raise ConfigError(f"{rule}: for a sweep, {remedy}")
+        raise ConfigError(
+            f"{shortened(f'{key}={text}')} is a list: "
+            f"for a sweep, leave out the brackets: -m {key}={Several(value)}"
+        )
     if isinstance(value, Several | Interval) and not is_varied:
         raise ConfigError(f"{key}={shortened(text)} has several values: give only one")
     return value
@@ -73,16 +74,16 @@ def parse_options(argument: str, names: Sequence[str]) -> list[str]:
     try:
         found = parse_names(argument, names)
     except PARSE_ERRORS:
-        rule = f"{shortened(argument)} cannot be read"
-        raise ConfigError(f"{rule}: write {key}=a or {key}=a,b") from None
+        raise ConfigError(
+            f"{shortened(argument)} cannot be read: write {key}=a or {key}=a,b"
+        ) from None
     if argument.startswith("~"):
         return [argument]
     for name in found or [text]:
         if name.startswith("["):
             raise ConfigError(f"{shortened(argument)} {NO_LIST}")
         if name not in (*names, NO_OPTION):
-            rule = f"{key} must be {alternatives(names)}"
-            raise ConfigError(f"{rule}, got {name!r}")
+            raise ConfigError(f"{key} must be {alternatives(names)}, got {name!r}")
     nothing = "" if key.startswith("+") else f"~{key}"
     return [nothing if name == NO_OPTION else f"{key}={name}" for name in found]
 
@@ -132,8 +133,10 @@ def _parse_with_hydra(key: str, text: str, *, integer: bool) -> object:
     if isinstance(values[0], IntervalSweep) and len(values) == 1:
         return _interval(key, text, values[0], integer=integer)
     if has_range(values):
-        rule = "cannot combine an interval or a range with other values"
-        raise ConfigError(f"{key} {rule}: use only one of them")
+        raise ConfigError(
+            f"{key} cannot combine an interval or a range with other values: "
+            "use only one of them"
+        )
     return Several(values) if is_sweep else values[0]
 
 
@@ -141,13 +144,17 @@ def _interval(key: str, text: str, sweep: IntervalSweep, *, integer: bool) -> In
     ends = float(sweep.start or 0), float(sweep.end or 0)
     # Hydra has converted the numbers of interval(4,128) to float.
     if integer and max(map(abs, ends)) >= MAX_FLOAT:
-        rule = f"must have an interval of numbers below {MAX_FLOAT:,}"
-        raise ConfigError(f"{key} {rule}, got {shortened(text)}")
+        raise ConfigError(
+            f"{key} must have an interval of numbers below {MAX_FLOAT:,}, "
+            f"got {shortened(text)}"
+        )
     low, high = (int(x) if integer and x.is_integer() else x for x in ends)
     if low < high and (not sweep.tags or (sweep.tags == {"log"} and low > 0)):
         return Interval(low, high, log=bool(sweep.tags))
-    rule = "must be interval(low,high) with low < high, and low > 0 for tag(log,...)"
-    raise ConfigError(f"{key} {rule}, got {shortened(text)}")
+    raise ConfigError(
+        f"{key} must be interval(low,high) with low < high, "
+        f"and low > 0 for tag(log,...), got {shortened(text)}"
+    )
 
 
 def _unreadable(key: str, text: str) -> ConfigError:

@@ -131,8 +131,10 @@ def _problems(
             yield "_target_ names a class to call: remove it"
         is_read_by_dvc = path == conf_dir() / "config.yaml"
         if is_read_by_dvc and "${" in str(value):
-            rule = "refers to another setting, which DVC does not resolve"
-            yield f"{name}: {value} {rule}: write a value"
+            yield (
+                f"{name}: {value} refers to another setting, "
+                "which DVC does not resolve: write a value"
+            )
         elif calls_resolver(str(value)):
             yield f"{value} {NO_RESOLVER}"
 

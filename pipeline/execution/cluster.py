@@ -1,8 +1,8 @@
 """Runs tasks on a Ray cluster.
 
 Nodes need Ray, PyTorch and the other dependencies, but no clone, no shared folder and
-no MLflow store, because this process sends the code and the data. `_run_on_node`,
-`_load` and `_check` run on the nodes.
+no MLflow store, because this process sends the code and the data. `_run_on_node` and
+`_check` run on the nodes.
 """
 
 import copy
@@ -207,7 +207,7 @@ def _check_nodes(software: Software) -> frozenset[str]:
 
 def _run_on_node(
     function: Callable[..., Any],
-    stored: Stored,
+    stored: Stored,  # Ray maps its arrays into the memory of each process of a node
     arguments: Mapping[str, Any],
     software: Software,
 ) -> tuple[Any, dict[str, str]]:
@@ -219,12 +219,7 @@ def _run_on_node(
     tags = {HOST_TAG: platform.node(), PROCESSOR_TAG: _check(software)}
     # Ray's arrays are read-only, and training does not write to the images.
     warnings.filterwarnings("ignore", "The given NumPy array is not writable")
-    return function(_load(*stored), **arguments), tags
-
-
-@functools.lru_cache(2)
-def _load(ref: ObjectRef[Dataset]) -> Dataset:
-    return ray.get(ref)
+    return function(ray.get(stored[0]), **arguments), tags
 
 
 def _check(software: Software) -> str:

@@ -24,8 +24,10 @@ def executor_type(kind: str) -> type[Executor]:
             except ModuleNotFoundError as error:
                 if error.name != "ray":
                     raise
-                needed = "executor=ray needs Ray: pip install -e '.[ray]'"
-                raise UserError(f"{needed}, or use executor=local") from None
+                raise UserError(
+                    "executor=ray needs Ray: pip install -e '.[ray]', "
+                    "or use executor=local"
+                ) from None
             return RayExecutor
         case _:
             raise ValueError(f"there is no executor {kind!r}")

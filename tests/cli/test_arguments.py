@@ -225,6 +225,9 @@ def test_all_invalid_values_are_reported_at_once():
     for words in ("hidden=5,0", "-m hidden=5,0 hiden=3", "-m hidden=5,0 trials=3"):
         _, size = problems(*words.split())
         assert size.startswith("hidden must be at least 1, got 0")
+    trials, many = problems("-m", "trials=3", "seed=range(1,200000)")
+    assert trials.startswith("trials has no effect without an interval")
+    assert many.startswith("a sweep must have at most 100,000 combinations")
     others = ("hidden=5,6", "workers=1", "trials=9")
     lines = problems("experiment=x", "seed=-1", *others)
     assert [line.split()[0] for line in lines] == ["experiment", "seed"]
@@ -381,7 +384,8 @@ def test_a_setting_that_is_normalized_is_not_varied_by_an_invalid_combination(
 
 @pytest.mark.parametrize("value", ["abc", "5.5", "true"])
 def test_a_value_of_a_sweep_with_another_type_is_rejected(value):
-    (problem,) = problems("-m", f"hidden=-1,5,{value}", "seed=1,2")
+    low, problem = problems("-m", f"hidden=-1,5,{value}", "seed=1,2")
+    assert low.startswith("hidden must be at least 1, got -1")
     assert problem.startswith("hidden must be an integer, got ")
     settings = {"hidden": [5, value], "seed": range(1, 3)}
     with pytest.raises(ConfigError) as error:

@@ -161,7 +161,7 @@ def test_a_folder_of_settings_that_cannot_be_read_is_reported(other_user, monkey
         Path(folder).mkdir(mode)
     for find in (lambda x: x.groups, lambda x: x.paths):
         with pytest.raises(UserError, match=r"^mine cannot be read: Perm"):
-            find(Flags(folder=Path("mine")))
+            find(Flags(config_dir=Path("mine")))
 
 
 INTEGER, NUMBER = int | SupportsIndex, float | SupportsFloat

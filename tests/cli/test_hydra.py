@@ -841,3 +841,8 @@ def test_a_group_with_a_reserved_name_is_rejected(conf, tmp_path, name, what):
     message = rf"^a group must not have the name of a {what}.* folder {name} in conf$"
     with pytest.raises(ConfigError, match=message):
         read("epochs=1", f"--config-dir={tmp_path / 'another'}")
+
+
+def test_a_hidden_folder_is_not_a_group(conf):
+    conf({"conf/.ipynb_checkpoints/small.yaml": "hidden: 10"})
+    assert ".ipynb_checkpoints" not in Flags().groups and "team" in Flags().groups
