@@ -1,6 +1,6 @@
 """Writes homework questions for a student.
 
-The student's id and a course code that the instructor chooses determine the seed of the
+The student's ID and a course code that the instructor chooses determine the seed of the
 network, the test image, the neurons and the numbers in the questions. Trains the
 network (about 10 s; nothing is recorded) and writes questions.md, answers.json and
 model.safetensors to outputs/homework/<course>/<id>/. The student types the answers into

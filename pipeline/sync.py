@@ -4,7 +4,7 @@ Reads the tracking store in outputs/. Marks runs whose process was killed as KIL
 then copies all runs. With run=<id>, copies only this run and, if the run is a sweep,
 its training runs. Copying takes 1 to 2 s per run, 0.1 to 0.3 s per training run of a
 sweep, and 0.1 s if an unchanged copy is already on the server. A copy has the tag
-`copy.of` with the id of its original; metrics, files and times are the same. For each
+`copy.of` with the ID of its original; metrics, files and times are the same. For each
 experiment, the command prints how many runs were copied, how many copies were already
 complete, and which runs were skipped and why.
 """
@@ -31,7 +31,7 @@ def sync(*, quiet: bool = False, **settings: Unpack[SyncKeywords]) -> dict[str, 
         settings: Keyword arguments, such as server="http://..."; they are listed below.
 
     Returns:
-        A dictionary that maps the id of each run to the URL of its copy.
+        A dictionary that maps the ID of each run to the URL of its copy.
 
     Raises:
         ConfigError: If settings are invalid, or the server is missing.

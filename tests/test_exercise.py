@@ -58,7 +58,7 @@ def keywords(name):
 
 
 def execute(project, **options):
-    """Execute the notebook; return what each cell printed, by the cell's id."""
+    """Execute the notebook; return what each cell printed, by the cell's ID."""
     for path in (ROOT / "outputs" / "data").glob("fashion_mnist*"):
         (project.outputs / "data" / path.name).symlink_to(path)
     notebook = exercise["execute"](project.outputs, **options)

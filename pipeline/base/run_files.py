@@ -28,7 +28,7 @@ class RunFile:
     These values differ between training runs with the same fingerprint.
     """
 
-    # The id of the MLflow run; None if the training run was not recorded.
+    # The ID of the MLflow run; None if the training run was not recorded.
     run_id: Annotated[str, StringConstraints(pattern="^[0-9a-f]{32}$")] | None
     seconds: list[FiniteFloat]  # the duration of each epoch, from epoch 1
     times: list[int]  # the end of each epoch, from epoch 0, in ms since 1970

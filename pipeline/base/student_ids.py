@@ -1,4 +1,4 @@
-"""The ids of students, and the form in which ids and courses are compared."""
+"""The IDs of students, and the form in which IDs and courses are compared."""
 
 import re
 import unicodedata
@@ -6,12 +6,12 @@ import unicodedata
 from pipeline.base.text import printable
 
 MAX_ID = 64  # characters
-# Letters, digits and a few symbols, because ids appear in file names, tables and pages.
+# Letters, digits and a few symbols, because IDs appear in file names, tables and pages.
 ID = re.compile(rf"^\w[\w.@+-]{{0,{MAX_ID - 1}}}\Z")
 
 
 def normalize(text: str) -> str:
-    """Return a text in the form in which ids and courses are compared.
+    """Return a text in the form in which IDs and courses are compared.
 
     Args:
         text: As it was typed, such as " Zoë ".
@@ -24,10 +24,10 @@ def normalize(text: str) -> str:
 
 
 def student_id(text: str) -> str:
-    """Return a normalized id.
+    """Return a normalized ID.
 
     Raises:
-        ValueError: If the id has characters that a file name or a table should not
+        ValueError: If the ID has characters that a file name or a table should not
             have.
     """
     if not ID.match(name := normalize(text)):

@@ -13,18 +13,18 @@ HOST_TAG = "host"
 PARENT_TAG = "mlflow.parentRunId"  # set on a child of a sweep
 SWEEP_TAG = "sweep"  # the `sweep_id` of a sweep and its children
 SWEPT_TAG = "swept"  # the groups and settings that a sweep varies: "team,hidden,seed"
-REUSED_TAG = "reused_from"  # the id of the trained run that was reused
-CHECKPOINT_TAG = "checkpoint"  # the id of the checkpoint
-REPRODUCES_TAG = "reproduces"  # the id of the run that was trained again
+REUSED_TAG = "reused_from"  # the ID of the trained run that was reused
+CHECKPOINT_TAG = "checkpoint"  # the ID of the checkpoint
+REPRODUCES_TAG = "reproduces"  # the ID of the run that was trained again
 REPRODUCED_TAG = "reproduced"  # "true" if the weights are byte-identical, or "false"
-COPY_TAG = "copy.of"  # the id of the original of a run or model
+COPY_TAG = "copy.of"  # the ID of the original of a run or model
 COPIED_TAG = "copy.sha256"  # a hash of the complete copy; see `copies.sender`
 ERROR_TAG = "error"  # why a run failed
 MAX_TAG_LENGTH = 8000  # characters; MLflow truncates a longer text
 NOTE_TAG = "mlflow.note.content"  # the description of a run or an experiment
 ENTRIES_TAG = "description.entries"  # the links and results of the description
-# The tags that contain ids of runs. In a copy, these are the ids of copies.
-RUN_TAGS = (PARENT_TAG, REUSED_TAG, REPRODUCES_TAG)  # tags with a single id
+# The tags that contain IDs of runs. In a copy, these are the IDs of copies.
+RUN_TAGS = (PARENT_TAG, REUSED_TAG, REPRODUCES_TAG)  # tags with a single ID
 ID_TAGS = frozenset({*RUN_TAGS, NOTE_TAG, ENTRIES_TAG})
 COMMIT_TAG = "git.commit"
 DIFF_TAG = "git.diff"  # the SHA-256 hash of code.diff, or "none"

@@ -131,7 +131,7 @@ class ExportKeywords(NetworkKeywords, RecordedKeywords, total=False):
 
 
 class CourseKeywords(HyperparameterKeywords, total=False):
-    """Keywords of the stages for homework; the student's id determines the seed."""
+    """Keywords of the stages for homework; the student's ID determines the seed."""
 
     course: str | None
 

@@ -175,7 +175,7 @@ class ExportConfig(NetworkConfig, RecordedConfig):
 
 
 class CourseConfig(DataConfig, HyperparameterFields):
-    """Settings of the stages for homework; the student's id determines the seed."""
+    """Settings of the stages for homework; the student's ID determines the seed."""
 
     course: Annotated[str, AfterValidator(course_code)] | None
 

@@ -91,7 +91,7 @@ def _select_networks(
     """Select the networks and the run that records the whole export.
 
     Returns:
-        The networks with their varied values, the id of the run of the sweep or of the
+        The networks with their varied values, the ID of the run of the sweep or of the
         network, and the hash of the weights, which is None for a sweep.
     """
     if cfg.sweep:
@@ -116,7 +116,7 @@ def _log_all(run: "Run", results: ExportsByJob, folder: Path) -> None:
     In a sweep, an export is logged in the child of its network.
     """
     order = sorted(results, key=lambda job: -job.bits)
-    described: dict[str, tuple[Run, list[str]]] = {}  # by run id
+    described: dict[str, tuple[Run, list[str]]] = {}  # by run ID
     for job in progress("recording")(order):
         exported = results[job]
         child = run.reopen_child(job.run_id) if job.run_id else run

@@ -28,7 +28,7 @@ class ExportJob:
     # The values that distinguish the network from others; {} if there is only one.
     varied_values: Mapping[str, Any]
     trained: TrainedNetwork
-    run_id: str | None  # the id of the child of a sweep that trained the network
+    run_id: str | None  # the ID of the child of a sweep that trained the network
     bits: int
     folder: Path  # below outputs/export; "." for a single export
 

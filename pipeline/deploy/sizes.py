@@ -32,7 +32,7 @@ def write_sizes(
 ) -> list[Path]:
     """Write the plot and the table to a folder; return their paths.
 
-    `run_id` is the run of a single network. In a sweep, each job has its own run id.
+    `run_id` is the run of a single network. In a sweep, each job has its own run ID.
     """
     paths = [folder / SIZES_PLOT, folder / SIZES_TABLE]
     rows = [_row(job, exported.report, run_id) for job, exported in results.items()]

@@ -222,7 +222,7 @@ class HelperProcess:
     def _end(self) -> None:
         """Kill the process and all processes that it started; remove their files."""
         with self._ending:
-            if self._ended:  # another process may have the same id now
+            if self._ended:  # another process may have the same ID now
                 return
             self._ended = True
             with suppress(ProcessLookupError):  # all processes have ended

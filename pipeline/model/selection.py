@@ -28,7 +28,7 @@ from pipeline.tracking import find_training_run
 class Selection(TypedDict, total=False):
     """How a command selects a network; by default, it is the last trained one."""
 
-    run: Required[str | None]  # the id of an MLflow run
+    run: Required[str | None]  # the ID of an MLflow run
     model: Required[str | None]  # the path of a network's file
     store: Required[Path]  # the folder of the store
     server: str | None  # is mentioned in a message if only this server has the run

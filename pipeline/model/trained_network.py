@@ -92,7 +92,7 @@ class NetworkFile(TrainedNetwork):
     """The file of a trained network."""
 
     path: Path
-    # The id in run.json. `reopen_run` uses this run if it has the same weights.
+    # The ID in run.json. `reopen_run` uses this run if it has the same weights.
     run_id: str | None
 
     def __repr__(self) -> str:
@@ -126,7 +126,7 @@ def _dense_layers(network: Network) -> list[Dense]:
 
 
 def load_trained_network(path: Path) -> NetworkFile:
-    """Read a network, and the id of its run from `run.json` in the same folder.
+    """Read a network, and the ID of its run from `run.json` in the same folder.
 
     Raises:
         UserError: If there is no network at `path`, or a file is damaged.

@@ -160,7 +160,7 @@ class Children:
         return Outcome(job, error, run_id=run_id, traceback=traceback)
 
     def record_attempt(self, job: Job, error: str, traceback: str = "") -> str | None:
-        """Record a failed attempt to train a job; return the id of its run, if any.
+        """Record a failed attempt to train a job; return the ID of its run, if any.
 
         The run has no tags for host and processor, because the worker is not known.
         """

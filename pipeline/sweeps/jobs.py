@@ -53,9 +53,9 @@ class Job:
 
     @cached_property
     def id(self) -> str:
-        """The id, which distinguishes the jobs of a sweep.
+        """The ID, which distinguishes the jobs of a sweep.
 
-        The id is the fingerprint if the values are valid. Otherwise, it is a hash of
+        The ID is the fingerprint if the values are valid. Otherwise, it is a hash of
         the values, with the hash of the images instead of the name of a known data set.
         """
         if not self.error:
@@ -112,7 +112,7 @@ class Outcome:
     # The content of metrics.json; empty if the job failed.
     metrics: Mapping[str, float] = field(default_factory=dict)
     seconds: float | None = None  # the time of all epochs; None if the job failed
-    run_id: str | None = None  # the id of the MLflow run, even if the job failed
+    run_id: str | None = None  # the ID of the MLflow run, even if the job failed
     network_path: Path | None = None  # the file of the network; None if the job failed
     reused: bool = False  # whether the results are from an earlier run
     traceback: str = ""  # set for an error in the program

@@ -1,4 +1,4 @@
-"""The id and the name of a sweep, which its jobs determine."""
+"""The ID and the name of a sweep, which its jobs determine."""
 
 from collections.abc import Mapping, Sequence
 
@@ -16,9 +16,9 @@ def sweep_id(
     experiment: str | None,
     again: bool,
 ) -> str:
-    """Return the id of a sweep, 16 hexadecimal digits, for jobs in any order.
+    """Return the ID of a sweep, 16 hexadecimal digits, for jobs in any order.
 
-    The id is a hash of the fingerprints of the jobs, the options of groups, which are
+    The ID is a hash of the fingerprints of the jobs, the options of groups, which are
     tags of the run, the intervals of a search, the experiment (None if nothing is
     recorded), and the setting `again`.
     """

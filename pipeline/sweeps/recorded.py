@@ -59,12 +59,12 @@ class RecordedSweep:
     sweep_id: str  # see `sweep_id` in naming.py
     run: RecordedRun | None = None
     children: Sequence[RecordedRun] = ()  # the children that ended, oldest first
-    # The `newest_trained` child of each job, by its id.
+    # The `newest_trained` child of each job, by its ID.
     trained: Mapping[str | None, CompleteRun] = field(default_factory=dict)
 
     @classmethod
     def read(cls, tracker: Tracker, sweep_id: str) -> "RecordedSweep":
-        """Read the newest sweep with this id.
+        """Read the newest sweep with this ID.
 
         Children from any processor are included. A tag of a child names its processor.
         """
@@ -97,7 +97,7 @@ class RecordedSweep:
         )
 
     def failed_run(self, job: Job) -> str | None:
-        """Return the id of a child that records this invalid job."""
+        """Return the ID of a child that records this invalid job."""
         same = (c for c in self.children if c.tags.get(VALUES_TAG) == job.id)
         return next((child.run_id for child in same), None)
 
@@ -150,10 +150,10 @@ def find_sweep(
     sweep = find_run(text, store=store, server=server)
     if parent := sweep.tags.get(PARENT_TAG):
         raise UserError(
-            f"run {sweep.label} is part of a sweep: enter the sweep's id, {parent}"
+            f"run {sweep.label} is part of a sweep: enter the sweep's ID, {parent}"
         )
     if sweep.tags.get(KIND_TAG) != Kind.SWEEP:
-        remedy = "enter the id of a sweep, which train -m printed"
+        remedy = "enter the ID of a sweep, which train -m printed"
         raise UserError(f"run {sweep.label} is not a sweep: {remedy}")
     children = children_of(store, sweep.run_id)
     trained = newest_trained(children)

@@ -31,7 +31,7 @@ class SweepResult:
 
     outcomes: Sequence[Outcome]  # in the order of the jobs
     folder: Path  # contains the table and the plot
-    run_id: str | None  # the id of the MLflow run; None if not recorded
+    run_id: str | None  # the ID of the MLflow run; None if not recorded
     # Whether the server has a complete copy; None without a server.
     copied: bool | None = None
     store: Path | None = None  # the folder of the store, which `load_best` reads
@@ -73,7 +73,7 @@ class SweepResult:
 
         A row has the options of groups, the hyperparameters, the data set, all metrics
         of metrics.json, the number of parameters, the seconds of all epochs, and the
-        status and the id of the run. If the training run failed, `error` says why, and
+        status and the ID of the run. If the training run failed, `error` says why, and
         the metrics, the number of parameters and the seconds are None.
         """
         return [

@@ -34,7 +34,7 @@ BEGUN = re.compile(r'"(?!id"|course")\w+"\s*:\s*([^\s",{}\[\]]*) *\Z')
 class Answers:
     """The answers of a student."""
 
-    student: str  # the normalized id
+    student: str  # the normalized ID
     course: str  # the normalized course code
     numbers: Mapping[str, float]  # the graded answers, by name of the question
     # The malformed answers, by name, and the reason for each: the value is not a

@@ -38,7 +38,7 @@ class Assignment:
         return distinct_file_name(self.course, allowed=" @+")
 
     def variant(self, student: str) -> Variant:
-        """Return the variant of a student; raise a ValueError if the id is invalid."""
+        """Return the variant of a student; raise a ValueError if the ID is invalid."""
         return Variant.of(student, self.course)
 
     def params(self, student: str) -> dict[str, Any]:

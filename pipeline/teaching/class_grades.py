@@ -48,7 +48,7 @@ class ClassGrades(Roster):
     """The grade of each submission of a class."""
 
     assignment: Assignment
-    assigned: Mapping[str, Snapshot]  # the networks of students, by id
+    assigned: Mapping[str, Snapshot]  # the networks of students, by ID
     settings_notice: str  # from `other_settings_notice`; can be empty
     early_notices: Sequence[str]  # the notices that were printed before the grading
     other_questions: int  # graded submissions whose questions.md has other questions
@@ -273,7 +273,7 @@ class ClassGrades(Roster):
         ]
 
     def _spelled(self, student: str) -> str:
-        """Return an id as it is in grades.csv."""
+        """Return an ID as it is in grades.csv."""
         # A learning platform may compare the case.
         listed = self.listed.get(student)
         return listed.spelled if listed else student
@@ -311,7 +311,7 @@ class ClassGrades(Roster):
                 f"{what} of {' and '.join(map(submitter, pair))}"
                 for what, pair in self.shared
             ],
-            "other id": [
+            "other ID": [
                 f"{x} (most students: {self.usual_column}; in grades.csv: "
                 f"{self._spelled(x)})"
                 for x in self.other_ids
@@ -323,7 +323,7 @@ class ClassGrades(Roster):
         return {title: names for title, names in found.items() if names}
 
     def answers(self, question: str) -> list[tuple[str, GradedAnswer]]:
-        """Return the graded answers to a question, with the ids of the students."""
+        """Return the graded answers to a question, with the IDs of the students."""
         return [
             (entry.student, answer)
             for entry in self.graded
@@ -347,7 +347,7 @@ class ClassGrades(Roster):
     def rows(self) -> list[dict[str, Any]]:
         """Return the lines of grades.csv, including students without a submission.
 
-        Submissions without an id have no line, because a learning platform could not
+        Submissions without an ID have no line, because a learning platform could not
         import such a line.
         """
         places = defaultdict[str, list[str]](list)  # all, if none is selected

@@ -13,10 +13,10 @@ from pipeline.base.student_ids import normalize, student_id
 from pipeline.base.text import counted, printable
 
 T = TypeVar("T")
-WITHOUT_ID = "without an id"  # the end of the message about lines of teachers
-# Titles of columns with ids, without spaces, and as they are shown. `spelled` is the id
+WITHOUT_ID = "without an ID"  # the end of the message about lines of teachers
+# Titles of columns with IDs, without spaces, and as they are shown. `spelled` is the ID
 # in the column that most students used, or in the first of these columns. A student can
-# use the id in any of these columns.
+# use the ID in any of these columns.
 ID_COLUMNS = {
     "id": "id",
     "idnumber": "ID number",
@@ -66,7 +66,7 @@ ACCEPTED = "accepted"  # the title of the column for `ListedStudent.is_accepted`
 class ListedStudent:
     """A student in the list."""
 
-    spelled: str  # the id as it is in the list
+    spelled: str  # the ID as it is in the list
     name: str  # empty if the list has no names
     # Whether the instructor accepts a network other than the assigned one.
     is_accepted: bool = False
@@ -92,17 +92,17 @@ def name_words(name: str) -> list[str]:
 def read_students(
     path: Path, submitted: Collection[str] = ()
 ) -> tuple[dict[str, ListedStudent], list[str]]:
-    """Return the students in a CSV file by id, and messages about unused parts.
+    """Return the students in a CSV file by ID, and messages about unused parts.
 
-    Lines without an id, such as teachers in Moodle's list, are ignored. If a
-    line has several ids, the id that is in `submitted`, the ids of all submissions, is
-    used. Leading zeros that a spreadsheet program removed are restored, if other ids
+    Lines without an ID, such as teachers in Moodle's list, are ignored. If a
+    line has several IDs, the ID that is in `submitted`, the IDs of all submissions, is
+    used. Leading zeros that a spreadsheet program removed are restored, if other IDs
     have as many characters. Without a column in `ID_COLUMNS`, the column with most of
-    these ids is used.
+    these IDs is used.
 
     Raises:
-        UserError: If the file cannot be read or has no column with ids, if an id is
-            invalid or repeated, if there is no id, or if a value in the column
+        UserError: If the file cannot be read or has no column with IDs, if an ID is
+            invalid or repeated, if there is no ID, or if a value in the column
             `ACCEPTED` is not yes.
     """
     name = printable(path)
@@ -120,28 +120,28 @@ def read_students(
         most = max((_matches(submitted, title, rows) for title in titles), default=0)
         raise UserError(
             f"{name} must begin with a row of column titles, and the column with the "
-            "ids must have the title id, ID number, username or Email address, got "
+            "IDs must have the title id, ID number, username or Email address, got "
             f"{found}; a column with a different title must contain more than half of "
-            f"the submitted ids, got at most {most} of {len(submitted)}"
+            f"the submitted IDs, got at most {most} of {len(submitted)}"
         )
     if columns[0] not in ID_COLUMNS:
-        rule = "has most of the submitted ids; the first line is read as titles"
+        rule = "has most of the submitted IDs; the first line is read as titles"
         unused.append(f"the column {printable(columns[0])} {rule}")
     filled = [x for x in columns if any(row[x].strip() for _, row in rows)]
     if not filled:
-        raise UserError(f"{name} contains no ids in {_shown(columns)}")
+        raise UserError(f"{name} contains no IDs in {_shown(columns)}")
     named = next((x for x in NAME_COLUMNS if {*x} <= {*titles}), ())
     lengths = _usual_lengths((row[filled[0]].strip() for _, row in rows), submitted)
     students, without_id, restored = dict[str, ListedStudent](), 0, list[str]()
     for number, row in rows:
         if is_canvas and normalize(row["name"]) in NO_STUDENTS:
             continue
-        # Teachers have no id in the usual column; all lines of Canvas are students.
+        # Teachers have no ID in the usual column; all lines of Canvas are students.
         cells = [row[x].strip() for x in (filled if is_canvas else filled[:1])]
         if not (spelled := next(filter(None, cells), "")):
             without_id += 1
             continue
-        student = _checked(spelled, student_id, f"{name}, line {number}: id")
+        student = _checked(spelled, student_id, f"{name}, line {number}: ID")
         by_column = {
             title: normalize(row[title]) for title in filled if row[title].strip()
         }
@@ -152,7 +152,7 @@ def read_students(
             student = spelled = with_zeros.pop()
             restored.append(student)
         if student in students:
-            raise UserError(f"{name} contains the id {student} twice")
+            raise UserError(f"{name} contains the ID {student} twice")
         place = f"{name}, line {number}: {ACCEPTED}"
         words = printable(" ".join(" ".join(row[title] for title in named).split()))
         students[student] = ListedStudent(
@@ -165,18 +165,18 @@ def read_students(
         )
     if are_mostly_unknown(submitted, students):
         unknown = sorted({*submitted} - {*students})
-        ids = f"{len(unknown)} of {counted(len(submitted), 'submitted id')}"
+        ids = f"{len(unknown)} of {counted(len(submitted), 'submitted ID')}"
         by_name = "submissions are matched by the names of the folders"
-        rule = by_name if named else "add a column with these ids"
+        rule = by_name if named else "add a column with these IDs"
         unused.append(f"{_shown(filled)} lacks {ids}, such as {unknown[0]}: {rule}")
     if not (named or numbers in titles) and {*titles} - {*ID_COLUMNS, ACCEPTED}:
         rule = "their columns must be titled First name and Last name, or name"
         unused.append(
             f"names are not used: {rule}, got {found}; without names, a classmate who "
-            "submits a copy with the same id can prevent both from being graded"
+            "submits a copy with the same ID can prevent both from being graded"
         )
     if restored:
-        ids = f"{counted(len(restored), 'id')}, such as {restored[0]}"
+        ids = f"{counted(len(restored), 'ID')}, such as {restored[0]}"
         remedy = "in Excel, import this column as text"
         unused.append(f"restored the leading zeros of {ids}: {remedy}")
     if without_id:
@@ -185,9 +185,9 @@ def read_students(
 
 
 def _usual_lengths(ids: Iterable[str], submitted: Collection[str]) -> set[int]:
-    """Return how many characters an id can have that lost zeros in the list.
+    """Return how many characters an ID can have that lost zeros in the list.
 
-    It has as many as another id in the list, or as most submitted ids.
+    It has as many as another ID in the list, or as most submitted IDs.
     """
     counts = Counter(map(len, submitted))
     most = max(1, len(submitted) / 2)
@@ -214,10 +214,10 @@ def _id_columns(
     rows: Sequence[tuple[int, Mapping[str, str]]],
     submitted: Collection[str],
 ) -> list[str]:
-    """Return the columns with ids, the one with most of the submitted ids first.
+    """Return the columns with IDs, the one with most of the submitted IDs first.
 
     Without a column in `ID_COLUMNS`, this is the only column, if it contains more than
-    half of the submitted ids.
+    half of the submitted IDs.
     """
     known = [title for title in ID_COLUMNS if title in titles]
     matches = {title: _matches(submitted, title, rows) for title in known or titles}
@@ -244,7 +244,7 @@ def _in_english(
 
 
 def are_mostly_unknown(submitted: Collection[str], listed: Collection[str]) -> bool:
-    """Return whether the list and the submissions use different kinds of ids."""
+    """Return whether the list and the submissions use different kinds of IDs."""
     return 2 * len({*submitted} - {*listed}) > len(submitted)
 
 
@@ -253,7 +253,7 @@ def _matches(
     title: str,
     rows: Sequence[tuple[int, Mapping[str, str]]],
 ) -> int:
-    """Return how many of the submitted ids a column contains."""
+    """Return how many of the submitted IDs a column contains."""
     return len({normalize(row[title]) for _, row in rows} & {*submitted})
 
 
@@ -262,5 +262,5 @@ def _shown(columns: list[str]) -> str:
 
 
 def shown_title(title: str) -> str:
-    """Return the title of a column with ids, as it is shown."""
+    """Return the title of a column with IDs, as it is shown."""
     return ID_COLUMNS.get(title, title)

@@ -197,7 +197,7 @@ def grade_submission(
     Args:
         dataset: The data set of the assignment.
         assignment: The assignment of the course.
-        student: The id of the student.
+        student: The ID of the student.
         answers: The answers, by the names of the questions.
         network: The submitted network.
         reference: The file of the assigned network. If the file is missing, the network

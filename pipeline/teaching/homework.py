@@ -135,7 +135,7 @@ def _check_submission(folder: Path, assignment: Assignment, variant: Variant) ->
     """
     found = read_submission([folder.resolve()], assignment)
     torch = "" if isinstance(found, Rejected) else found.torch
-    known = f"id {variant.student}, course {variant.course}"
+    known = f"ID {variant.student}, course {variant.course}"
     known += f", trained with PyTorch {torch}" if torch else ""
     say(wrap(f"{known}: check that these values are correct."))
     _print_other_torch(torch)
@@ -269,7 +269,7 @@ def _read_answers(folder: Path, variant: Variant) -> Answers:
         elif other := _other_homework(folder):
             remedy = (
                 f"there is homework in {other}: if it is yours, correct the course "
-                f"code or the id; otherwise, {WITHOUT_CHECK}"
+                f"code or the ID; otherwise, {WITHOUT_CHECK}"
             )
         raise UserError(f"{displayed(path)} is missing: {remedy}")
     try:

@@ -15,7 +15,7 @@ def check_course(entries: Sequence[Submission | Rejected]) -> None:
     others = [entry.problem for entry in rejected if entry.other_course]
     known = sum(bool(entry.student) for entry in entries)
     if 2 * len(others) > known:
-        number = f"{len(others)} of {counted(known, 'submission')} with an id"
+        number = f"{len(others)} of {counted(known, 'submission')} with an ID"
         ((problem, _),) = Counter(others).most_common(1)
         raise UserError(f"{number} cannot be graded: {problem}")
 

@@ -13,7 +13,7 @@ from pipeline.base.student_ids import normalize
 class LastGrades:
     """The points of a class after the previous command."""
 
-    points: Mapping[str, float] = field(default_factory=dict)  # by normalized id
+    points: Mapping[str, float] = field(default_factory=dict)  # by normalized ID
     titles: Sequence[str] = ()  # of the columns, in lower case
 
     def has_columns(self, columns: Sequence[str]) -> bool:

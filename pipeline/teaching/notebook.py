@@ -88,10 +88,10 @@ class Checker:
     """Compares answers with the correct answers, or records a student's answers."""
 
     def __init__(self, student: str = "", course: str = "") -> None:
-        """Choose the mode: homework if there are an id and a course code.
+        """Choose the mode: homework if there are an ID and a course code.
 
         Raises:
-            ConfigError: If only the id or only the code is set, or the id is invalid.
+            ConfigError: If only the ID or only the code is set, or the ID is invalid.
         """
         self.variant = _variant(student, course)  # None without homework
         self.recorded: dict[str, Answer] = {}  # in homework, by name of the question

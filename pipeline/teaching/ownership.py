@@ -2,12 +2,12 @@
 
 1. `with_owners`, before the grading: a submission whose name contains a listed
    student's number on the platform, or is the name of exactly one listed student,
-   belongs to this student. It is rejected if its id is that of another student in the
-   list. `with_submitted_ids` finds the id that each student used in the student's
+   belongs to this student. It is rejected if its ID is that of another student in the
+   list. `with_submitted_ids` finds the ID that each student used in the student's
    submission.
 2. `one_for_each_id`, after the grading: a submission that could not be graded belongs
-   to the owner of its folder, and any other to the id in its answers.
-3. `Roster` compares the ids with the folders' names and with the list of students.
+   to the owner of its folder, and any other to the ID in its answers.
+3. `Roster` compares the IDs with the folders' names and with the list of students.
 """
 
 import re
@@ -34,7 +34,7 @@ from pipeline.teaching.submissions import (
 
 # The text after the name of a student, such as _1234_assignsubmission_file_ of Moodle.
 AFTER_NAME = re.compile(rf"(_\d+)?({MOODLE}\w*)?(\.zip)?\Z", re.IGNORECASE)
-# Characters that continue an id; `_` does not, because platforms write it between the
+# Characters that continue an ID; `_` does not, because platforms write it between the
 # parts of names.
 IN_ID = r"[^\W_]|[.@+-]"
 MISSING = "no submission"
@@ -48,7 +48,7 @@ def with_owners(
 
     Moodle can create several folders for a student. If a folder has files, the
     empty folders are dropped; otherwise, one empty folder is kept. An entry without an
-    id gets the id in questions.md, unless another entry has this id or belongs to this
+    ID gets the ID in questions.md, unless another entry has this ID or belongs to this
     student.
     """
     kept, known = list[Submission | Rejected](), set[str]()
@@ -66,7 +66,7 @@ def with_owners(
 def _with_owner(
     entry: Submission | Rejected, listed: Mapping[str, ListedStudent]
 ) -> Submission | Rejected:
-    """Return an entry with its owner, rejected if it has the id of another student."""
+    """Return an entry with its owner, rejected if it has the ID of another student."""
     owned = replace(entry, owner=_owner(entry.place, listed))
     if isinstance(owned, Rejected) or owned.owner in ("", owned.student):
         return owned
@@ -76,14 +76,14 @@ def _with_owner(
     if owned.student not in {*listed, *ids}:
         return owned
     return owned.rejected(
-        f"its id {owned.student} is that of another student in the list",
+        f"its ID {owned.student} is that of another student in the list",
         student="",
-        to_student="the id in your answers.json is another student's",
+        to_student="the ID in your answers.json is another student's",
     )
 
 
 def _owner(place: str, listed: Mapping[str, ListedStudent]) -> str:
-    """Return the id of the only student with the number or name in a submission's name.
+    """Return the ID of the only student with the number or name in a submission's name.
 
     The result is empty if there is no such student.
     """
@@ -95,7 +95,7 @@ def _owner(place: str, listed: Mapping[str, ListedStudent]) -> str:
 
 
 def _namesakes(place: str, listed: Mapping[str, ListedStudent]) -> list[str]:
-    """Return the ids of the listed students whose name a folder has."""
+    """Return the IDs of the listed students whose name a folder has."""
     words = name_words(AFTER_NAME.sub("", place))
     return [x for x, name in listed.items() if words and name.words == words]
 
@@ -103,12 +103,12 @@ def _namesakes(place: str, listed: Mapping[str, ListedStudent]) -> list[str]:
 def with_submitted_ids(
     listed: Mapping[str, ListedStudent], entries: Iterable[Entry]
 ) -> dict[str, ListedStudent]:
-    """Return the listed students by the ids that they submitted.
+    """Return the listed students by the IDs that they submitted.
 
-    An id that is not in the student's line is used only if this applies to most of the
-    submitted ids. A student keeps the id in the list if no submission belongs to the
-    student, or if the submitted id also belongs to another student: it is in a
-    submission of this student, or is the student's id in the list.
+    An ID that is not in the student's line is used only if this applies to most of the
+    submitted IDs. A student keeps the ID in the list if no submission belongs to the
+    student, or if the submitted ID also belongs to another student: it is in a
+    submission of this student, or is the student's ID in the list.
     """
     given = [entry for entry in entries if entry.student]
     any_id = are_mostly_unknown({entry.student for entry in given}, listed)
@@ -128,9 +128,9 @@ def with_submitted_ids(
 
 
 def one_for_each_id(entries: Iterable[GradedOrRejected]) -> list[GradedOrRejected]:
-    """Return the entries, with at most one graded entry for each id.
+    """Return the entries, with at most one graded entry for each ID.
 
-    If several submissions have the same id, one submission is selected. All others are
+    If several submissions have the same ID, one submission is selected. All others are
     rejected, and belong to the owner of their folder, who would otherwise be listed as
     missing, or to nobody. If no rule selects a submission, all are rejected.
     """
@@ -145,22 +145,22 @@ def one_for_each_id(entries: Iterable[GradedOrRejected]) -> list[GradedOrRejecte
         found += [chosen] if chosen else []
         for entry in same:
             if not chosen:  # the feedback shows this, so it names no other submission
-                problem = f"{len(same)} submissions have the id {student}: {ONLY_ONE}"
+                problem = f"{len(same)} submissions have the ID {student}: {ONLY_ONE}"
                 found.append(entry.rejected(problem))
             elif entry is not chosen:
-                problem = f"another submission with the id {student} is used instead"
+                problem = f"another submission with the ID {student} is used instead"
                 about = {
                     "student": "",
                     "owner": "" if entry.owner in groups else entry.owner,
-                    "to_student": "the id in your answers.json is another student's",
+                    "to_student": "the ID in your answers.json is another student's",
                 }
                 others.append(entry.rejected(problem, **about))
-    # A rejected submission now has only its owner's id: the second pass is the last.
+    # A rejected submission now has only its owner's ID: the second pass is the last.
     return found + (one_for_each_id(others) if others else [])
 
 
 def _chosen(same: Sequence[GradedOrRejected]) -> GradedOrRejected | None:
-    """Return the submission that is used among those with the same id, or None."""
+    """Return the submission that is used among those with the same ID, or None."""
     named = [entry for entry in same if is_named(entry)]
     graded = [entry for entry in named or same if isinstance(entry, Graded)]
     assigned = [entry for entry in graded if entry.is_assigned]
@@ -169,7 +169,7 @@ def _chosen(same: Sequence[GradedOrRejected]) -> GradedOrRejected | None:
 
 
 def is_named(entry: Entry) -> bool:
-    """Return whether a folder has the student's name or the whole id in its name."""
+    """Return whether a folder has the student's name or the whole ID in its name."""
     if entry.owner:
         return entry.owner == entry.student
     name = normalize(entry.place).removesuffix(".zip")
@@ -185,8 +185,8 @@ def submitter(entry: Entry) -> str:
 class Roster:
     """The submissions of a class, compared with the list of students."""
 
-    entries: Sequence[GradedOrRejected]  # by id; entries without an id are last
-    listed: Mapping[str, ListedStudent]  # all students by id; empty if not known
+    entries: Sequence[GradedOrRejected]  # by ID; entries without an ID are last
+    listed: Mapping[str, ListedStudent]  # all students by ID; empty if not known
 
     @property
     def graded(self) -> list[Graded]:
@@ -208,27 +208,27 @@ class Roster:
 
     @property
     def missing(self) -> list[str]:
-        """The ids of the listed students without a submission."""
+        """The IDs of the listed students without a submission."""
         absent = self.absent.items()
         return [student for student, problem in absent if problem == MISSING]
 
     @property
     def unlisted(self) -> list[GradedOrRejected]:
-        """The submissions of ids that are not in the list of students."""
+        """The submissions of IDs that are not in the list of students."""
         known = [entry for entry in self.entries if entry.student]
         others = [entry for entry in known if entry.student not in self.listed]
         return others if self.listed else []
 
     @property
     def usual_column(self) -> str:
-        """The column of the list whose ids most students used; empty if not known."""
+        """The column of the list whose IDs most students used; empty if not known."""
         return shown_title(self._columns[0][0]) if self._columns else ""
 
     @property
     def other_ids(self) -> list[str]:
-        """The students who used the id in another column than most others.
+        """The students who used the ID in another column than most others.
 
-        Students without an id in the usual column had no choice.
+        Students without an ID in the usual column had no choice.
         """
         if not self._columns:
             return []
@@ -239,7 +239,7 @@ class Roster:
 
     @property
     def _ids(self) -> dict[str, Mapping[str, str]]:
-        """All ids of the graded students who used one of them, by this id."""
+        """All IDs of the graded students who used one of them, by this ID."""
         ids = {
             x.student: self.listed[x.student].ids
             for x in self.graded
@@ -263,7 +263,7 @@ class Roster:
 
     @property
     def misnamed(self) -> list[GradedOrRejected]:
-        """The submissions whose name does not contain their id.
+        """The submissions whose name does not contain their ID.
 
         If this applies to most submissions, the learning platform uses other names, and
         the list is empty.

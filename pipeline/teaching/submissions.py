@@ -58,11 +58,11 @@ class Entry:
 
     # The name of the entry, or of its first file, which can be any printable text.
     place: str
-    student: str  # the normalized id in the answers; empty if the id is not known
-    # The id of the listed student to whom the name of the entry belongs, if there is
+    student: str  # the normalized ID in the answers; empty if the ID is not known
+    # The ID of the listed student to whom the name of the entry belongs, if there is
     # one; see `ownership`.
     owner: str = field(default="", kw_only=True)
-    # The normalized id in questions.md, if the answers have no id that can be read.
+    # The normalized ID in questions.md, if the answers have no ID that can be read.
     id_in_questions: str = field(default="", kw_only=True)
     # Whether the entry contains no file of the homework.
     is_empty: bool = field(default=False, kw_only=True)
@@ -90,7 +90,7 @@ class Entry:
     @property
     def to_owner(self) -> str:
         """The status of this entry, for the line of its owner in grades.csv."""
-        return f"submitted with the id {self.student}"
+        return f"submitted with the ID {self.student}"
 
     def row(self) -> dict[str, Any]:
         """Return the line of grades.csv, without the submission."""
@@ -108,7 +108,7 @@ class Rejected(Entry):
 
     problem: str  # one line: why the entry cannot be graded
     other_course: bool = False  # whether the answers are for another course
-    to_student: str = ""  # the problem without ids of others, if `problem` has any
+    to_student: str = ""  # the problem without IDs of others, if `problem` has any
 
     @property
     def to_owner(self) -> str:
@@ -168,7 +168,7 @@ class Submission(Entry):
     def has_other_questions(self, values: QuestionValues) -> bool:
         """Return whether questions.md lacks the text of a question of this version.
 
-        The result is False if questions.md belongs to another id, whose questions are
+        The result is False if questions.md belongs to another ID, whose questions are
         always different.
         """
         named = TITLE.match(self.questions)
@@ -323,7 +323,7 @@ def _questions(files: list[SubmittedFile]) -> str:
 
 
 def _id_in_questions(questions: str) -> str:
-    """Return the normalized id in questions.md; empty if there is no valid id."""
+    """Return the normalized ID in questions.md; empty if there is no valid ID."""
     found = TITLE.match(questions)
     with suppress(ValueError):
         return student_id(found[1]) if found else ""

@@ -1,4 +1,4 @@
-"""The variant of a student: what is derived from the id and the course code.
+"""The variant of a student: what is derived from the ID and the course code.
 
 Two students get different seeds, images, neurons and weights. Nothing depends on a
 trained network, so a variant is the same on every computer.
@@ -21,10 +21,10 @@ class Variant:
 
     @classmethod
     def of(cls, student: str, course: str) -> "Variant":
-        """Return the variant of an id and a course, as they were typed.
+        """Return the variant of an ID and a course, as they were typed.
 
         Raises:
-            ValueError: If the id is invalid; see `student_id`.
+            ValueError: If the ID is invalid; see `student_id`.
         """
         return cls(student_id(student), normalize(course))
 

@@ -12,7 +12,7 @@ A `Tracker` opens a run as an `OpenRun`. To record data, `OpenRun.submit` passes
 function to the process that records, where `recorder.record` calls it with the `Run`.
 This is the recording process for `train`, and otherwise the main process. The recording
 process is also the copying process of its run, in a second thread. A run that was read
-from the store is a `RecordedRun`, in any process. Like the `Run`, it has the id, name
+from the store is a `RecordedRun`, in any process. Like the `Run`, it has the ID, name
 and folder of a `RunInfo`, which an `OpenRun` waits for. The docstring of each module
 says in which process it runs.
 

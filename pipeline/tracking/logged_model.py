@@ -28,7 +28,7 @@ REQUIREMENTS = ("mlflow", "numpy", "safetensors", "torch")
 
 
 def record_model(client: StoreClient, run: entities.Run, data: ModelData) -> str:
-    """Record the model of a run, or replace its files; return the id of the model."""
+    """Record the model of a run, or replace its files; return the ID of the model."""
     run_id, experiment_id = run.info.run_id, run.info.experiment_id
     # A model of an earlier process may be incomplete. Users can log other models.
     condition = f"source_run_id = '{run_id}' AND name = 'model'"

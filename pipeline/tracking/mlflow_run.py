@@ -54,7 +54,7 @@ class Run(RunInfo):
 
     Attributes:
         client: The client of the store.
-        experiment_id: The id of the run's experiment in MLflow.
+        experiment_id: The ID of the run's experiment in MLflow.
         lock: The lock of the run, if `recorder.end` sets its status.
     """
 

@@ -56,7 +56,7 @@ class OpenRun:
     """An open run, which stands for a `Run` in the process that records.
 
     The process finds the `Run` by the number `_key`: data can be submitted before
-    MLflow creates the run and its id. A run that is not recorded has `NoProcess`.
+    MLflow creates the run and its ID. A run that is not recorded has `NoProcess`.
     """
 
     # Whether the server has a complete copy, when the run is closed; None: no server.
@@ -86,12 +86,12 @@ class OpenRun:
 
     @property
     def _info(self) -> RunInfo | None:
-        """Id, name and folder of the run when it is open; None with tracking=none."""
+        """ID, name and folder of the run when it is open; None with tracking=none."""
         return self._opened.result()
 
     @property
     def run_id(self) -> str | None:
-        """The id of the run in MLflow; None with tracking=none.
+        """The ID of the run in MLflow; None with tracking=none.
 
         This property and the next two wait until the run is open.
         """
@@ -99,7 +99,7 @@ class OpenRun:
 
     @property
     def label(self) -> str:
-        """Name and id of the run, for messages."""
+        """Name and ID of the run, for messages."""
         return self._info.label if self._info else "the training run"
 
     @property
@@ -160,7 +160,7 @@ class OpenRun:
             self._process.submit(recorder.forget, child._key)
 
     def close(self, status: Status, error: str | None) -> str | None:
-        """Close the run, record its error, if any, and return its id, if any.
+        """Close the run, record its error, if any, and return its ID, if any.
 
         A tracker calls this method. It prints a message if the run cannot be closed.
 

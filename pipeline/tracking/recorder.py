@@ -212,13 +212,13 @@ def forget(key: int) -> None:
 
 
 def end(key: int, status: Status, error: str | None) -> str | None:
-    """Close a run and return its id; return None if it was not opened."""
+    """Close a run and return its ID; return None if it was not opened."""
     run = _runs.pop(key, None)
     return _end(run, status, error) if run else None
 
 
 def _end(run: "Run", status: Status, error: str | None) -> str:
-    """Close a run and return its id; see `OpenRun.close`.
+    """Close a run and return its ID; see `OpenRun.close`.
 
     The status of a run that was opened to add results does not change.
     """

@@ -1,4 +1,4 @@
-"""Finds the run that a user selects by an id, the start of an id, or a name.
+"""Finds the run that a user selects by an ID, the start of an ID, or a name.
 
 Runs in the main process.
 
@@ -23,7 +23,7 @@ MAX_LISTED = 10  # runs in a message about several runs
 
 
 def find_run(text: str, *, store: Path, server: str | None = None) -> RecordedRun:
-    """Return the run with this id or name, or else with an id that starts like this.
+    """Return the run with this ID or name, or else with an ID that starts like this.
 
     If there is no such run, the message says whether the run is on a server, by default
     the server at MLFLOW_TRACKING_URI.
@@ -52,7 +52,7 @@ def find_run(text: str, *, store: Path, server: str | None = None) -> RecordedRu
     if message := _on_server(text, server, store):
         raise UserError(message)
     raise UserError(
-        f"{database_path(store)} has no run {text!r}: enter the id that "
+        f"{database_path(store)} has no run {text!r}: enter the ID that "
         "python -m pipeline.train printed, its first characters, or the run's name"
     )
 
@@ -66,7 +66,7 @@ def _on_server(text: str, server: str | None, store: Path) -> str:
     original = tags.get(COPY_TAG, "")
     if original and database_path(store).exists() and named_runs(store, original):
         rule = f"run {text} on {server} is the copy of run {original}"
-        return f"{rule}, which is in the store: enter that id"
+        return f"{rule}, which is in the store: enter that ID"
     remedy = "run this command where the network was trained"
     if tags.get(KIND_TAG) == Kind.TRAINING:
         command = f"artifacts download --run-id {text} -a {NETWORK_PATH} -d ."
@@ -76,8 +76,8 @@ def _on_server(text: str, server: str | None, store: Path) -> str:
 
 
 def _ambiguous(text: str, runs: list[RecordedRun]) -> str:
-    """Return a message with a line for each run: id, start, accuracy and name."""
-    lines = [f"{text!r} matches several runs: enter the id of one"]
+    """Return a message with a line for each run: ID, start, accuracy and name."""
+    lines = [f"{text!r} matches several runs: enter the ID of one"]
     for run in runs[:MAX_LISTED]:
         start = datetime.fromtimestamp(run.start / 1000).strftime("%Y-%m-%d %H:%M")
         lines.append(f"{run.run_id}  {start}  {_result(run):>8}  {run.name}")
@@ -108,7 +108,7 @@ def find_training_run(
         reason = f"is {run.status} and has no network"
         if run.tags.get(KIND_TAG) == Kind.SWEEP:
             reason = (
-                "is a sweep: enter the id or the name of one of its child runs, which "
+                "is a sweep: enter the ID or the name of one of its child runs, which "
                 "python -m pipeline.ui shows"
             )
         raise UserError(f"run {run.label} {reason}")

@@ -22,7 +22,7 @@ SERVER_SECONDS = 3  # maximum wait for a server, without the import of MLflow
 
 
 def tags_on(server: str, run_id: str) -> dict[str, str] | None:
-    """Return the tags of the run with this id on a server; None without such a run."""
+    """Return the tags of the run with this ID on a server; None without such a run."""
     if not re.fullmatch("[0-9a-f]{32}", run_id) or not is_server(server):
         return None
     with (

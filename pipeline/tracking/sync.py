@@ -36,7 +36,7 @@ def sync(server: str, *, run: str | None) -> dict[str, str]:
     """Copy runs that are missing on a server, and print the results.
 
     Returns:
-        A dictionary that maps the id of each run to the URL of its copy.
+        A dictionary that maps the ID of each run to the URL of its copy.
 
     Raises:
         PartlyFailed: If the server rejected some runs. All other runs are copied first,

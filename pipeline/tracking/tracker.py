@@ -142,7 +142,7 @@ class Tracker:
     def start_run(
         self, *, name: str, params: Params, tags: Tags, resume: str | None = None
     ) -> Iterator[OpenRun]:
-        """Open a run, or resume the run with this id; close it when the block ends.
+        """Open a run, or resume the run with this ID; close it when the block ends.
 
         The steps are in the docstring of this module. The final status is FINISHED,
         FAILED after an exception or `OpenRun.fail`, or KILLED after an interrupt.
@@ -170,7 +170,7 @@ class Tracker:
         hash of its weights. If several runs have these weights, the run `run_id` is
         used or, if it is not among them, the newest run. If no run has these weights,
         as in a fresh clone, a run is created and a message is printed. A sweep has no
-        weights, so it is found by its id. A server gets a copy when the block ends.
+        weights, so it is found by its ID. A server gets a copy when the block ends.
         """
         with self._copying() as copying:
             if copying:

@@ -72,7 +72,7 @@ class Checkpoint:
 
     @property
     def id(self) -> str:
-        """The id of the checkpoint, which is a tag of the MLflow run."""
+        """The ID of the checkpoint, which is a tag of the MLflow run."""
         return self.folder.name
 
     def save(self, epoch: Epoch) -> None:

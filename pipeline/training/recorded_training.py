@@ -81,7 +81,7 @@ def train_recorded(call: TrainCall, dataset: Dataset) -> TrainResult:
     say(f"{name}: {describe_layers(network)}, {network.parameter_count:,} parameters")
     if call.tracker.is_recorded:
         start_exporter(cfg.hidden)  # in another process, alongside training
-    # The run has a tag with the id of the checkpoint, so the checkpoint is opened
+    # The run has a tag with the ID of the checkpoint, so the checkpoint is opened
     # first. It is removed last: if the process is killed while the run is closed or
     # copied, the next command finds both. Only the innermost block delays Ctrl-C,
     # because opening and closing the run can wait for another process or a server.

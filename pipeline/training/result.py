@@ -15,7 +15,7 @@ class TrainResult(TrainingRun):
     """The result of the train stage: a training run, and where it is recorded."""
 
     folder: Path  # the folder of the files; see `ResultsFolder.lasting`
-    run_id: str | None  # the id of the MLflow run; None without a recorded run
+    run_id: str | None  # the ID of the MLflow run; None without a recorded run
     copied: bool | None  # whether the server has a complete copy; None without a server
 
     def __repr__(self) -> str:

@@ -21,7 +21,7 @@ def write_training_run(
 ) -> None:
     """Write all files to an existing folder; `read_training_run` is the inverse.
 
-    Equal training runs write equal files, except for run.json (id and times).
+    Equal training runs write equal files, except for run.json (ID and times).
     """
     metadata, epochs = training.metadata, training.epochs
     storage.save_network(folder / paths.MODEL_FILE, training.network, metadata)

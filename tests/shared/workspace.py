@@ -112,7 +112,7 @@ class Workspace:
         return self.outputs / "train" / name
 
     def run_id(self, folder="train"):
-        """Return the id of the run whose files are in this folder of the outputs."""
+        """Return the ID of the run whose files are in this folder of the outputs."""
         return self.read(f"{folder}/run.json")["run_id"]
 
     def read(self, name):

@@ -93,6 +93,6 @@ def test_missing_settings_are_reported_together_and_folders_are_checked(done):
     assert "/all.zip is a file: unpack a zip file into" in words
     assert "0 of 2 submissions can be graded, so nothing was written" in words
     assert "For example, all.zip: " in words
-    assert "list.csv contains no ids" in done.stderr
+    assert "list.csv contains no IDs" in done.stderr
     assert "batch_size must be at most 1500" in done.stderr.replace(",", "")
     assert "Traceback" not in done.stderr

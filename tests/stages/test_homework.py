@@ -184,7 +184,7 @@ def test_the_homework_of_another_course_has_its_own_folder(workspace):
     assert [text["course"] for text in texts] == ["embedded 2026", "another"]
     words = " ".join(workspace.call("homework", **keys, check=True).split())
     assert f"{COUNT} of {COUNT} answers are missing" in words
-    assert "id ana.ruiz, course another, trained with" in words
+    assert "ID ana.ruiz, course another, trained with" in words
 
 
 def test_files_of_another_course_in_the_folder_of_a_course_are_not_replaced(workspace):
@@ -456,7 +456,7 @@ def test_the_version_of_pytorch_that_trained_the_network_is_reported(workspace):
     for recorded in (installed, "2.0.1"):
         write_tensors(path, tensors, {**about, "torch": recorded})
         words = " ".join(workspace.call("homework", **SETTINGS, check=True).split())
-        asked = "id ana.ruiz, course embedded 2026, trained with PyTorch"
+        asked = "ID ana.ruiz, course embedded 2026, trained with PyTorch"
         assert f"{asked} {recorded}: check that these values are correct." in words
         assert (notice in words) == (recorded != installed)
     words = " ".join(workspace.call("homework", **SETTINGS).split())
@@ -467,7 +467,7 @@ def test_the_version_of_pytorch_that_trained_the_network_is_reported(workspace):
     assert notice not in printed and read_tensors(path)[1] == about
     write_tensors(path, tensors, {key: about[key] for key in about if key != "torch"})
     words = " ".join(workspace.call("homework", **SETTINGS, check=True).split())
-    assert "id ana.ruiz, course embedded 2026: check that these values are c" in words
+    assert "ID ana.ruiz, course embedded 2026: check that these values are c" in words
 
 
 def test_the_message_asks_the_student_to_delete_one_of_two_answer_files(workspace):

@@ -28,7 +28,7 @@ class Sweep:
     def runs(self, *, deleted=()):
         """Return the parent runs and the child runs that are not deleted.
 
-        Only the runs whose ids are in `deleted` may have been deleted after they
+        Only the runs whose IDs are in `deleted` may have been deleted after they
         finished.
         """
         from mlflow.entities import ViewType

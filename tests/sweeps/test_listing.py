@@ -1,4 +1,4 @@
-"""The jobs of a sweep, its id and its name."""
+"""The jobs of a sweep, its ID and its name."""
 
 import shutil
 from functools import partial

@@ -73,7 +73,7 @@ class Course:
     ):
         """Write a submission with these answers, by default with the assigned network.
 
-        Its id is that of the student, or another text. Its network can record a
+        Its ID is that of the student, or another text. Its network can record a
         version of PyTorch.
         """
         folder.mkdir(parents=True)

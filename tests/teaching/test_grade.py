@@ -79,7 +79,7 @@ def grade_all(course, outputs, place, same_worker):
 
 
 def table(outputs):
-    """Return the lines of grades.csv by id."""
+    """Return the lines of grades.csv by ID."""
     with (outputs / GRADES / "grades.csv").open(newline="") as stream:
         rows = [*csv.DictReader(stream)]
     found = {row["id"]: row for row in rows}
@@ -328,7 +328,7 @@ def test_neither_of_two_submissions_with_the_same_id_is_graded(
     grade_all()
     rows = table(outputs)
     assert rows["ana"]["submission"] == "ana first, ana second"
-    problem = "2 submissions have the id ana: only one can be graded, so delete the oth"
+    problem = "2 submissions have the ID ana: only one can be graded, so delete the oth"
     assert rows["ana"]["problem"].startswith(f"submitted, but not graded: {problem}")
     assert rows["ana"]["points"] == ""
     assert rows["ben"]["problem"] == "" and rows["ben"]["points"] == "0.0"
@@ -370,7 +370,7 @@ def test_copies_are_listed_even_if_they_are_not_graded(
     assert len(grade_all().shared) == 1
     copy = '<b>?</b> <span class="muted">(Kim)</span>'
     assert copy in page(outputs)
-    (place / "ana").rename(place / "Eva")  # the id says of neither whose it is
+    (place / "ana").rename(place / "Eva")  # the ID says of neither whose it is
     course.write(place / "ben", "ben")
     copies = grade_all().attention()["identical"]
     assert copies == ["3 answers and the network of Eva and Kim"]
@@ -394,7 +394,7 @@ def test_a_submission_with_another_students_id_costs_that_student_no_points(
     row = table(outputs)["ana"]
     assert float(row["points"]) == len(QUESTIONS) and row["submission"] == places[0]
     (claimed,) = grades.problems
-    problem = "another submission with the id ana is used instead"
+    problem = "another submission with the ID ana is used instead"
     assert (claimed.place, claimed.problem) == (places[1], problem)
     assert problem in page(outputs)
     assert problem not in page(outputs, "feedback/ana.html")
@@ -550,9 +550,9 @@ def test_a_student_with_an_unreadable_submission_is_found_by_name(
     assert {x: row["problem"] for x, row in rows.items() if row["problem"]} == {
         "G2": f"{text}answers.json is missing: the folder contains a.rar",
         "K3": f"{text}answers.json must be text: save it as UTF-8",
-        "M4": f"{text}its id a1 is that of another student in the list",
+        "M4": f"{text}its ID a1 is that of another student in the list",
         "F9": f"{text}its network has 4 hidden neurons instead of 5",
-        "C5": "submitted with the id c55",
+        "C5": "submitted with the ID c55",
         "N6": "no submission",
         "J7": "no submission",
         "J8": "no submission",
@@ -562,10 +562,10 @@ def test_a_student_with_an_unreadable_submission_is_found_by_name(
     assert [entry.student for entry in grades.misnamed] == ["c55"]
     shown = page(outputs)
     assert f"{text}answers.json is missing" in shown
-    assert "1 submission without an id (“?” in the table) may belong to" in shown
+    assert "1 submission without an ID (“?” in the table) may belong to" in shown
     assert "answers.json is missing" in page(outputs, "feedback/g2.html")
     feedback = page(outputs, "feedback/m4.html")
-    assert "the id in your answers.json is another student" in feedback
+    assert "the ID in your answers.json is another student" in feedback
     assert "a1" not in feedback
     with zipfile.ZipFile(outputs / GRADES / "feedback.zip") as archive:
         names = [f"{moodle('Ana Ruiz', 1).name}/a1.html"]
@@ -656,7 +656,7 @@ def test_a_course_code_that_most_answers_do_not_have_is_an_error(
     assert len(grade_all().graded) == 2
     change(place / "ben", course="others")  # the wrong codes need not be equal
     problem = (
-        "3 of 4 submissions with an id cannot be graded: answers.json is for the "
+        "3 of 4 submissions with an ID cannot be graded: answers.json is for the "
         "course other"
     )
     before = page(outputs), table(outputs)
@@ -674,7 +674,7 @@ def test_if_all_answers_are_for_another_course_nothing_is_overwritten(
     grade_all()
     before = page(outputs), table(outputs)
     change(folder, course="embeded")
-    problem = "1 of 1 submission with an id cannot be graded: answers.json is for the"
+    problem = "1 of 1 submission with an ID cannot be graded: answers.json is for the"
     with pytest.raises(UserError, match=problem):
         grade_all()
     assert (page(outputs), table(outputs)) == before
@@ -706,7 +706,7 @@ def test_if_nothing_can_be_graded_the_files_of_an_earlier_grading_stay(
         assert "\n" not in str(error.value)
     for name in ("1", "2"):  # can be read, but not graded
         course.write(tmp_path / "two" / name, "ana")
-    with pytest.raises(UserError, match="1: 2 submissions have the id ana"):
+    with pytest.raises(UserError, match="1: 2 submissions have the ID ana"):
         grade(submissions=tmp_path / "two", **course.keys)
     assert {path: path.read_bytes() for path in before} == before
 
@@ -789,13 +789,13 @@ def test_no_submission_is_listed_as_misnamed_if_the_platform_uses_other_names(
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("id\nana\nb n\n", "line 3: id must be 1 to 64 letters"),
-        ("id\nana\nben\nANA\n", "contains the id ana twice"),
-        ("id,name\n\n", "contains no ids in the column id$"),
+        ("id\nana\nb n\n", "line 3: ID must be 1 to 64 letters"),
+        ("id\nana\nben\nANA\n", "contains the ID ana twice"),
+        ("id,name\n\n", "contains no IDs in the column id$"),
         (b"ana\n\xff\n", "is not UTF-8"),
-        ("name,email\nAna,\nBen\n", "contains no ids in the column email$"),
-        ("id number,email\n,\n,b\n,b\n", "contains the id b twice"),
-        ("id number,email\n,\n", "no ids in the column ID number or email$"),
+        ("name,email\nAna,\nBen\n", "contains no IDs in the column email$"),
+        ("id number,email\n,\n,b\n,b\n", "contains the ID b twice"),
+        ("id number,email\n,\n", "no IDs in the column ID number or email$"),
         ("a" * 200_000, "cannot be read: field larger"),
         (
             "id,accepted\na,yes\nb,no\n",
@@ -938,7 +938,7 @@ def test_the_participant_number_of_moodle_identifies_students_without_their_name
     rows = table(outputs)
     assert rows["a1"]["points"] == "0.0"
     assert rows["b2"]["problem"].endswith(
-        "its id a1 is that of another student in the list"
+        "its ID a1 is that of another student in the list"
     )
     assert grades.missing == ["c3"] and grades.early_notices == []
 
@@ -951,7 +951,7 @@ def test_leading_zeros_that_excel_removed_are_restored(tmp_path):
     assert [*students] == ["00123", "45678", "7"]
     assert students["00123"].spelled == "00123"
     assert lines == [
-        "list.csv: restored the leading zeros of 1 id, such as 00123: in Excel, import "
+        "list.csv: restored the leading zeros of 1 ID, such as 00123: in Excel, import "
         "this column as text"
     ]
 
@@ -966,8 +966,8 @@ def test_zeros_that_no_spreadsheet_program_can_have_removed_make_another_id(
     grades = grade_all(students=path)
     assert grades.early_notices == []
     assert [entry.student for entry in grades.unlisted] == ["0002026006"]
-    assert table(outputs)["2026006"]["problem"] == "submitted with the id 0002026006"
-    # All ids in this list can have lost zeros, because most submitted ids have them.
+    assert table(outputs)["2026006"]["problem"] == "submitted with the ID 0002026006"
+    # All IDs in this list can have lost zeros, because most submitted IDs have them.
     path.write_text("id\n123\n456\n789\n")
     assert [*read_students(path, {"00123", "00456"})[0]] == ["00123", "00456", "789"]
 
@@ -1224,7 +1224,7 @@ def test_students_who_used_an_id_from_another_column_than_most_are_listed(
     shown = page(outputs)
     assert "Most students used the column ID number" in shown
     grade(submissions=place, students=students, **course.keys)
-    line = "other id  1: c@x.de (most students: ID number; in grades.csv: 3)"
+    line = "other ID  1: c@x.de (most students: ID number; in grades.csv: 3)"
     assert f"\n{line}\n" in capsys.readouterr().out
     shutil.rmtree(place / "c@x.de")
     assert grade_all(students=students).other_ids == []
@@ -1258,12 +1258,12 @@ def test_ids_are_found_in_a_column_with_another_title_by_the_submitted_ids(tmp_p
     path.write_text("Nome;Cognome;Matricola\nAna;Ruiz;A1\nBen;Oz;b2\nCem;Li;c3\n")
     students, lines = read_students(path, {"a1", "b2", "x"})
     assert [*students] == ["a1", "b2", "c3"]
-    text = "list.csv: the column matricola has most of the submitted ids; the first li"
+    text = "list.csv: the column matricola has most of the submitted IDs; the first li"
     assert lines[0].startswith(text)
     message = (
         "must begin with a row of column titles, .*, got 'nome, cognome, matricola'"
         "; a column with a different title must contain more than half of the "
-        "submitted ids, got at most 2 of 4$"
+        "submitted IDs, got at most 2 of 4$"
     )
     with pytest.raises(UserError, match=message):
         read_students(path, {"a1", "b2", "x", "y"})
@@ -1279,14 +1279,14 @@ def test_ids_are_found_in_a_column_with_another_title_by_the_submitted_ids(tmp_p
             "First name,Last name,ID number\nAna,Ruiz,a1\nKim,Li,\n",
             ["ignored 1 line"],
         ),
-        ("id,name\na1,Ana\n ,Ben\n,Cem\n", ["ignored 2 lines without an id"]),
+        ("id,name\na1,Ana\n ,Ben\n,Cem\n", ["ignored 2 lines without an ID"]),
         (
             "Cognome;Nome;ID number\nRuiz;Ana;a1\nLi;Kim;\n",
             [
                 "names are not used: their columns must be titled First name and "
                 "Last name, or name, got 'cognome, nome, idnumber'; without names, a "
-                "classmate who submits a copy with the same id can prevent both",
-                "ignored 1 line without an id",
+                "classmate who submits a copy with the same ID can prevent both",
+                "ignored 1 line without an ID",
             ],
         ),
     ],
@@ -1304,7 +1304,7 @@ def test_a_message_names_the_unused_parts_of_the_list(
         course.write(place / "a1", "a1")
         grade_all(students=path)
         assert "list.csv: names are not used" in page(outputs)
-        assert "list.csv: ignored 1 line without an id" in page(outputs)
+        assert "list.csv: ignored 1 line without an ID" in page(outputs)
 
 
 def test_a_teacher_in_the_list_does_not_need_attention(
@@ -1317,7 +1317,7 @@ def test_a_teacher_in_the_list_does_not_need_attention(
     assert not grades.needs_attention
     shown = page(outputs)
     assert "Nothing needs attention: every submission" in shown
-    assert "<p>list.csv: ignored 1 line without an id.</p>" in shown
+    assert "<p>list.csv: ignored 1 line without an ID.</p>" in shown
     path.write_text("First name,Last name,ID number\nAna,Ruiz,a1\nKim,Li,k1\n")
     assert grade_all(students=path).needs_attention
 
@@ -1353,13 +1353,13 @@ def test_names_identify_the_students_of_a_list_with_another_kind_of_id(
         course.write(folder, student, {"logit": len(name)})
     grades = grade_all(students=path)
     rows = table(outputs)
-    text = "list.csv: the column Email address lacks 2 of 2 submitted ids, such as ana"
+    text = "list.csv: the column Email address lacks 2 of 2 submitted IDs, such as ana"
     assert [line.startswith(text) for line in grades.early_notices] == [True]
     assert text in page(outputs)
     assert (rows["Ben@x.edu"]["points"], rows["Ben@x.edu"]["problem"]) == ("0.0", "")
     assert rows["cem@x.edu"]["problem"] == "no submission"
-    # Both folders claim the id ana, and the names cannot say whose it is.
-    problem = "submitted, but not graded: 2 submissions have the id ana"
+    # Both folders claim the ID ana, and the names cannot say whose it is.
+    problem = "submitted, but not graded: 2 submissions have the ID ana"
     for name in ("ana", "ana@x.edu", "kim@x.edu"):
         assert rows[name]["problem"].startswith(problem), name
     assert len(rows) == 5 and grades.missing == ["cem@x.edu"]

@@ -1,4 +1,4 @@
-"""Whose submission it is: the id in the answers, the folder's name, and the list."""
+"""Whose submission it is: the ID in the answers, the folder's name, and the list."""
 
 from pathlib import Path
 
@@ -18,9 +18,9 @@ from pipeline.teaching.submissions import Graded, Rejected
 FILE, TEXT = "_assignsubmission_file_", "_assignsubmission_onlinetext_"
 NAMES = {"a1": "Ana Ruiz", "b2": "Ben Oz", "j7": "Jo Doe", "j8": "Jo Doe"}
 LISTED = {x: ListedStudent(x, name) for x, name in NAMES.items()}
-USED = "another submission with the id a1 is used instead"
-OTHERS = "its id a1 is that of another student in the list"
-TWICE = "2 submissions have the id a1: only one can be graded, so delete the others"
+USED = "another submission with the ID a1 is used instead"
+OTHERS = "its ID a1 is that of another student in the list"
+TWICE = "2 submissions have the ID a1: only one can be graded, so delete the others"
 
 
 def graded(place, student, training=Training.SAME):
@@ -40,7 +40,7 @@ def rejected(place, student=""):
 
 
 def settle(entries, listed):
-    """Return the place, the id and the problem of each entry, by place."""
+    """Return the place, the ID and the problem of each entry, by place."""
     found = one_for_each_id(with_owners(entries, listed))
     shown = [(x.place, x.student, getattr(x, "problem", "")) for x in found]
     ids = [x.student for x in found if x.student and isinstance(x, Graded)]
@@ -66,7 +66,7 @@ def settle(entries, listed):
             [rejected("Ana Ruiz_1"), rejected("Ruiz Ana.zip")],
             [("Ana Ruiz_1", "a1", TWICE), ("Ruiz Ana.zip", "a1", TWICE)],
         ),
-        # A student who enters another student's id gets a separate line and no points.
+        # A student who enters another student's ID gets a separate line and no points.
         (
             [graded("Ana Ruiz_1", "a1"), graded("Ben Oz_2", "a1")],
             [("Ana Ruiz_1", "a1", ""), ("Ben Oz_2", "b2", OTHERS)],
@@ -93,7 +93,7 @@ def settle(entries, listed):
             [other("Ana Ruiz_1", "a1"), rejected("Ruiz Ana.zip", "b2")],
             [("Ana Ruiz_1", "a1", ""), ("Ruiz Ana.zip", "", USED)],
         ),
-        # A graded submission belongs to its id, even if it has the name of a student.
+        # A graded submission belongs to its ID, even if it has the name of a student.
         ([graded("Ben Oz_2", "b22")], [("Ben Oz_2", "b22", "")]),
         # Two students have this name.
         ([rejected("Jo Doe_3")], [("Jo Doe_3", "", "unreadable")]),

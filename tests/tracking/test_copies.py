@@ -79,7 +79,7 @@ def runs_in(client):
 
 
 def copies_on(server):
-    """Return the copies on a server by the id of their original: one each."""
+    """Return the copies on a server by the ID of their original: one each."""
     runs = runs_in(MlflowClient(server.url))
     copies = {run.data.tags["copy.of"]: run for run in runs}
     assert len(copies) == len(runs), "a run has two copies"
@@ -569,7 +569,7 @@ def test_the_id_of_a_copy_is_rejected_with_the_id_of_its_original(
     with pytest.raises(UserError) as error:
         find_run(copied.info.run_id, store=recorded, server=server.url)
     text = f"run {copied.info.run_id} on {server.url} is the copy of run {original}"
-    assert str(error.value) == f"{text}, which is in the store: enter that id"
+    assert str(error.value) == f"{text}, which is in the store: enter that ID"
     with pytest.raises(UserError, match=f"only on {server.url}, not in the store:"):
         find_run(copied.info.run_id, store=store, server=server.url)
 

@@ -52,7 +52,7 @@ def test_the_runs_that_sql_finds_are_those_of_mlflow(store, client, start_run):
     tags = {"kind": "sweep", "a b": "'"}
     with start_run(store, name="a 'name'", tags=tags) as sweep:
         for number in range(2):
-            tags = {"sweep": "the sweep's id", "fingerprint": str(number)}
+            tags = {"sweep": "the sweep's ID", "fingerprint": str(number)}
             # A child that reuses a run has its start, so both can have the same.
             start = RunStart(str(number), {"hidden": number}, tags, time=1000)
             with sweep.child(start):

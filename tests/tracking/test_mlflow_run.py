@@ -69,7 +69,7 @@ def test_a_child_is_complete_or_removed_when_its_sweep_is_resumed(
     store, client, start_run
 ):
     setting = {"params": {"hidden": 5}, "time": 1000}
-    tags = {"sweep": "the sweep's id", "fingerprint": "5", "host": "a worker"}
+    tags = {"sweep": "the sweep's ID", "fingerprint": "5", "host": "a worker"}
     points = [
         StepMetrics(e, 1000 + e, {"val/loss": 1 / e, "val/accuracy": 0.5})
         for e in (1, 2)

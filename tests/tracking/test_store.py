@@ -253,7 +253,7 @@ def test_a_run_is_found_by_the_start_of_its_id_or_by_its_name(store, start_run):
     open_store(store).delete_run(runs[2].run_id)
     assert tracking.find_training_run("twice", store=store).run_id == runs[3].run_id
     for text in ("0" * 32, "%", "_" * 32, "\"'", "\\", "", "x\x1b", "f" * 33):
-        with pytest.raises(UserError, match=r"has no run .*: enter the id"):
+        with pytest.raises(UserError, match=r"has no run .*: enter the ID"):
             tracking.find_training_run(text, store=store)
 
 
@@ -302,7 +302,7 @@ def test_a_deleted_run_is_rejected_with_the_command_that_restores_it(
     ("kind", "message"),
     [
         ("training", r"is FINISHED and has no network$"),
-        ("sweep", r"is a sweep: enter the id or the name of one of its child runs, "),
+        ("sweep", r"is a sweep: enter the ID or the name of one of its child runs, "),
     ],
 )
 def test_a_run_without_a_network_is_rejected_with_the_reason(

@@ -28,7 +28,7 @@ def only_run(client):
 
 
 def locked_runs(store):
-    """Return the ids of the runs that have a lock file."""
+    """Return the IDs of the runs that have a lock file."""
     return {path.name for path in (store / ".locks").iterdir()} - {"store"}
 
 

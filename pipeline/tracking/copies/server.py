@@ -2,11 +2,11 @@
 
 Runs in the copying process.
 
-A copy is a run with its own id in the experiment with the same name. The tag `copy.of`
-of the copy is the id of the original. Nothing else identifies the copy, so two
+A copy is a run with its own ID in the experiment with the same name. The tag `copy.of`
+of the copy is the ID of the original. Nothing else identifies the copy, so two
 processes could create two copies. Therefore, `copy_run` holds `server_lock`. In tags
-and links of a copy, the ids of runs are replaced by the ids of their copies, so the
-runs that a run refers to are copied first (see `copier`). The id of a run without a
+and links of a copy, the IDs of runs are replaced by the IDs of their copies, so the
+runs that a run refers to are copied first (see `copier`). The ID of a run without a
 copy is replaced as soon as the run has a copy.
 
 The copy of a closed run is complete if it has the status of the run, and if its tag
@@ -59,8 +59,8 @@ class Server:
         """Connect to a server."""
         self._source, self.url = source, url
         self._client = MlflowClient(url)
-        self._senders: dict[str, Sender] = {}  # by the id of the run
-        self._experiments: dict[str, str] = {}  # the id of the copy, by original id
+        self._senders: dict[str, Sender] = {}  # by the ID of the run
+        self._experiments: dict[str, str] = {}  # the ID of the copy, by original ID
 
     def copy(
         self, recorded: RecordedRun, *, is_open: bool = False
@@ -112,7 +112,7 @@ class Server:
         self._find_related(run)
         copy = copy or self._create(run)
         sender = self._sender(run, copy)
-        complete = self._sha256(recorded, content)  # with all ids that are known now
+        complete = self._sha256(recorded, content)  # with all IDs that are known now
         is_sent = sender.send(run, copy, self._tags_of_copy(run), complete)
         return CopyStatus("copied" if is_sent else "complete", self._url(sender))
 
@@ -183,7 +183,7 @@ class Server:
         )
 
     def _find_related(self, run: entities.Run) -> None:
-        """Find the copies of the runs that tags refer to, so that their ids are known.
+        """Find the copies of the runs that tags refer to, so that their IDs are known.
 
         If the parent has no copy, a copy of the parent is created. This copy stays open
         until the parent itself is copied.
@@ -201,7 +201,7 @@ class Server:
                     self._sender(original, copy)
 
     def _tags_of_copy(self, run: entities.Run) -> dict[str, str]:
-        """Return the tags of the copy, with the ids of all copies that exist."""
+        """Return the tags of the copy, with the IDs of all copies that exist."""
         tags = dict(run.data.tags)
         ids = run.info.experiment_id, self._experiment_of(run)
         for tag in ID_TAGS & tags.keys():
@@ -211,8 +211,8 @@ class Server:
         return {**tags, COPY_TAG: run.info.run_id}
 
     def _copied_ids(self, text: str) -> dict[str, str]:
-        """Return the ids in a text of runs that have a copy, with the ids of copies."""
-        # In a link, hexadecimal digits can precede an id: %22<id>.
+        """Return the IDs in a text of runs that have a copy, with the IDs of copies."""
+        # In a link, hexadecimal digits can precede an ID: %22<id>.
         found = {*re.findall("(?=([0-9a-f]{32}))", text)} & self._senders.keys()
         return {run_id: self._senders[run_id].copy_id for run_id in sorted(found)}
 

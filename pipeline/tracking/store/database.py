@@ -72,15 +72,15 @@ CONTENT = """
 
 @dataclass(frozen=True)
 class RunInfo:
-    """The id, name and folder of a run, in all objects that stand for a run."""
+    """The ID, name and folder of a run, in all objects that stand for a run."""
 
-    run_id: str  # the id in MLflow
+    run_id: str  # the ID in MLflow
     name: str
     artifacts: Path  # the folder of the artifacts
 
     @property
     def label(self) -> str:
-        """Name and id of the run, for messages."""
+        """Name and ID of the run, for messages."""
         return f"{self.name} ({self.run_id})"
 
     def viewing_hint(self) -> str:
@@ -188,7 +188,7 @@ def content_of(store: Path, run_id: str) -> list[tuple[str | int, ...]]:
 def named_runs(
     store: Path, text: str, *, deleted: bool = False, experiments: str = "active"
 ) -> list[RecordedRun]:
-    """Return the runs with this name, id or start of an id, newest first.
+    """Return the runs with this name, ID or start of an ID, newest first.
 
     `deleted` selects deleted runs, and experiments="deleted" selects runs of deleted
     experiments.
