@@ -6,7 +6,7 @@ network (about 10 s; nothing is recorded) and writes questions.md, answers.json 
 model.safetensors to outputs/homework/<course>/<id>/. The student types the answers into
 answers.json and submits the folder as homework.zip. If you run the command again, it
 keeps the answers.
-check=true lists the answers that are missing, malformed, 0, or perhaps rounded too
+check=true lists the answers that are missing, malformed, 0, or possibly rounded too
 much, and says whether the network can be graded and was trained with the assigned
 settings. It does not say whether the answers are correct.
 """

@@ -125,7 +125,7 @@ def run_train(
     on_epoch: "Callable[[Epoch], object] | None" = None,
 ) -> "TrainResult":
     """Train a network, or reproduce a run."""
-    from pipeline.tracking import start_tracker  # the import takes 0.1 s
+    from pipeline.tracking import start_tracker  # --help does not need it
 
     cfg = command.config
     with start_tracker(

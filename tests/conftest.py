@@ -585,9 +585,9 @@ def trained(finished):
 @pytest.fixture(scope="session")
 def histories(trained):
     """The histories of the network `trained`."""
-    from pipeline.model import load_histories
+    from pipeline.model import load_history_files
 
-    return load_histories(trained)
+    return load_history_files(trained)
 
 
 @pytest.fixture(scope="session")

@@ -279,6 +279,13 @@ def test_packages_only_re_export_names():
             assert all(isinstance(node, ast.ImportFrom) for node in others), path
 
 
+def test_the_docstring_of_a_package_names_its_modules():
+    for path in PIPELINE.glob("*/__init__.py"):
+        words = re.findall(r"\w+", ast.get_docstring(ast.parse(path.read_text())))
+        modules = {each.stem for each in path.parent.glob("*.py")}
+        assert not modules - {"__init__", *words}, path.parent
+
+
 def test_the_modules_of_base_import_one_another_without_a_cycle():
     graph = {
         path.stem: {

@@ -30,7 +30,12 @@ from pipeline.core.network import Network, snapshot
 from pipeline.core.optimizer import Adam
 from pipeline.datasets import components
 from pipeline.images import reading
-from pipeline.model import OodDetector, load_histories, load_trained_network, storage
+from pipeline.model import (
+    OodDetector,
+    load_history_files,
+    load_trained_network,
+    storage,
+)
 from pipeline.training.checkpoints import Checkpoint
 
 HYPERPARAMETERS = Hyperparameters(**defaults() | {"epochs": 1})
@@ -170,7 +175,7 @@ def test_a_network_and_its_files_are_complete_or_rejected(tmp_path, files, name,
     found = components.read_components(path, data_sha256="00ff")
     if not (trained and found):
         return
-    histories = read(lambda: load_histories(trained), naming=".safetensors")
+    histories = read(lambda: load_history_files(trained), naming=".safetensors")
     if histories and histories.weights:
         image = np.zeros((1, 28, 28), np.uint8)
         logits = trained.network.logits(image)

@@ -1,7 +1,7 @@
 """The names of data sets, and the rule for the setting `dataset`.
 
-This module is not in `datasets`, because the import of that package takes 0.2 s, and an
-invalid setting is rejected without it.
+This module is not in `datasets`, so that an invalid setting is rejected without the
+slow import of that package.
 """
 
 import difflib

@@ -6,8 +6,9 @@ Code that opens a user's file turns an `OSError` into a `UserError`; see
 
 import errno
 import os
-import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from pipeline import UserError
 from pipeline.base.paths import results_dir, store_dir
@@ -18,6 +19,27 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 EXHAUSTED = FULL | {errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN}
 AGAIN = "run the same command again"
 RESUME = f"{AGAIN} to resume"
+# The rule for each type of error of pydantic, with the values in its `ctx`. Source:
+# https://docs.pydantic.dev/latest/errors/validation_errors/
+RULES = {
+    "missing": "is missing",
+    "bool_type": "must be true or false",
+    "int_type": "must be an integer",
+    "int_parsing_size": "is too large",
+    "float_type": "must be a number",
+    "finite_number": "must be a finite number",
+    "string_type": "must be a string",
+    "string_too_short": "must have at least {min_length} characters",
+    "string_too_long": "must have at most {max_length} characters",
+    "string_pattern_mismatch": "must match pattern '{pattern}'",
+    "list_type": "must be a list",
+    "too_short": "must have at least {min_length} items",
+    "greater_than": "must be greater than {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than": "must be less than {lt}",
+    "less_than_equal": "must be at most {le}",
+    "value_error": "{error}",  # our own message
+}
 
 
 def is_user_error(error: BaseException) -> bool:
@@ -58,16 +80,18 @@ def remedy(error: Exception) -> str:
     return f"{place}: free some disk space, then {AGAIN}"
 
 
-def broken_rule(message: str) -> str:
-    """Rewrite a message of pydantic in our style, such as "must be a number"."""
-    if message.startswith("Value error, "):  # our own message
-        return message.removeprefix("Value error, ")
-    rule = re.sub("'(\\w+)'", r"\1", message)  # 'local' or 'ray'
-    rule = rule.replace("Field required", "is missing")
-    rule = rule.replace("a valid boolean", "true or false")
-    rule = rule.replace("a valid integer", "an integer").replace("a valid ", "a ")
-    rule = rule.replace("greater than or equal to", "at least")
-    rule = rule.replace("less than or equal to", "at most")
-    rule = rule.replace("String should have at least 1 character", "must not be empty")
-    rule = re.sub("^(Input|String|List) should", "must", rule)
-    return re.sub(" after validation, not [0-9]+$", "", rule)  # of a list
+def broken_rule(error: Mapping[str, Any]) -> str:
+    """Return the rule that a value breaks, such as "must be a number".
+
+    `error` is one of the `errors()` of a `ValidationError` of pydantic.
+    """
+    values = {
+        name: f"{value:.15g}" if isinstance(value, float) else value
+        for name, value in error.get("ctx", {}).items()
+    }
+    if error["type"] == "literal_error":
+        return f"must be {values['expected']}".replace("'", "")  # 'local' or 'ray'
+    if error["type"] == "string_too_short" and values["min_length"] == 1:
+        return "must not be empty"
+    rule = RULES.get(error["type"], "is invalid ({msg})")
+    return rule.format(**values, msg=error["msg"])

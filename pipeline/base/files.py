@@ -158,7 +158,7 @@ def as_json(content: object) -> str:
 
 def as_yaml(values: Mapping[str, Any]) -> str:
     """Return settings in the format of conf/config.yaml."""
-    import yaml  # the import takes 0.01 s
+    import yaml  # only for this function
 
     return str(yaml.safe_dump(dict(values), sort_keys=False, allow_unicode=True))
 

@@ -1,4 +1,4 @@
-"""The folders of settings and results, and the names of the files of a network."""
+"""The folders of settings and results, and the names of recorded files."""
 
 import os
 from pathlib import Path
@@ -18,8 +18,20 @@ METRICS_FILE = "metrics.json"
 RUN_FILE = "run.json"
 # All files that `write_training_run` writes.
 TRAINING_FILES = (MODEL_FILE, WEIGHT_HISTORY_FILE, HISTORY_FILE, METRICS_FILE, RUN_FILE)
-DIFF_FILE = "code.diff"  # of a recorded run; see `provenance.code_diff`
 NETWORK_PATH = Path(TRAINING_FOLDER, MODEL_FILE)  # in the artifacts or the job's folder
+# Other files in the artifacts of a training run. Later stages add folders with their
+# names, such as evaluate.
+DATA_FOLDER = "data"  # the summary of the data set, and plots
+SETTINGS_FILE = "config.yaml"
+CODE_FILE = "code.json"  # a hash of each module that determines the results
+DIFF_FILE = "code.diff"  # see `provenance.code_diff`
+PACKAGES_FILE = "packages.txt"
+ERROR_FILE = "error.txt"  # a traceback, if a job of a sweep failed
+# The folder with the report in the artifacts of a sweep, and its files, which are also
+# in the sweep's folder.
+REPORT_FOLDER = "sweep"
+TABLE_FILE = "sweep.csv"
+PLOT_FILE = "sweep.png"
 
 
 def installed() -> bool:
@@ -70,7 +82,7 @@ def data_dir() -> Path:
 
 
 def search_path() -> str:
-    """Return a PYTHONPATH with which another process finds this package."""
+    """Return a PYTHONPATH that lets another process find this package."""
     paths = [str(PACKAGE.parent), os.environ.get("PYTHONPATH")]
     return os.pathsep.join(filter(None, paths))
 

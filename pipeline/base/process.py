@@ -17,7 +17,7 @@ from pipeline.base.errors import AGAIN, is_user_error, remedy
 from pipeline.base.terminal import check_output, output, print_error
 
 # With one thread, PyTorch gives the same sums on any number of cores. With several
-# threads, which wait for each other on busy cores, NumPy takes 30 s instead of 4 s.
+# threads, which wait for each other on busy cores, NumPy takes seven times as long.
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
@@ -45,7 +45,7 @@ def run_command(function: Callable[[], object], *, name: str) -> None:
         sys.stdout.flush()
         statuses.append(0)
     except ConfigError as error:
-        title = "error: invalid configuration; nothing was run"
+        title = "error: invalid settings; nothing was run"
         print_error("\n  ".join([title, *error.problems, f"see {name} --help"]))
         sys.exit(2)
     except (UserError, FloatingPointError, OSError) as error:
@@ -77,8 +77,8 @@ def _set_up() -> None:
 def limit_garbage_collection() -> None:
     """Collect garbage rarely, because imports create half a million lasting objects.
 
-    With Python's default thresholds, collections took 2.7 s of 14 s. With a first
-    threshold of 100,000, collections still took 0.25 s.
+    With Python's default thresholds, collections took a fifth of the time of a command.
+    With a first threshold of 100,000, they still took a tenth of that.
     """
     gc.set_threshold(1_000_000, 20, 100)
 
@@ -91,11 +91,11 @@ def _terminate(number: int, frame: FrameType | None) -> None:
 def _skip_finalization(statuses: list[int]) -> None:
     """Exit with a status, if there is one, without Python's final garbage collections.
 
-    These collections take 2 s of processor time and free memory that the system frees
-    anyway. This handler is registered first, so it runs after the handlers of the
-    libraries. After an error, `statuses` is empty and Python ends as usual, because
-    there may be a traceback to print. gc.freeze also skips the collections, but then
-    the libraries report leaks.
+    These collections are slow, and free memory that the system frees anyway. This
+    handler is registered first, so it runs after the handlers of the libraries. After
+    an error, `statuses` is empty and Python ends as usual, because there may be a
+    traceback to print. gc.freeze also skips the collections, but then the libraries
+    report leaks.
     """
     with suppress(UserError):  # an earlier error determines the status
         sys.stdout.flush()

@@ -20,7 +20,7 @@ Item = TypeVar("Item")
 
 @cache  # the import, and with it the restored state, happens only once
 def _rich() -> ModuleType:
-    """Import Rich on demand: the import takes 25 ms, and --help does not need it.
+    """Import Rich on demand, because --help does not need it.
 
     Rich draws random numbers, but a caller may have seeded the generator.
     """

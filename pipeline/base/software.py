@@ -34,7 +34,7 @@ class Software:
 
     The version of NumPy is not included, because the results depend only on exact or
     correctly rounded results of NumPy, such as sorting, subtraction and square roots.
-    One exception, the quantile in `core.margin`, is rounded to four decimals.
+    One exception, the quantile in `core.margin`, is rounded to four decimal places.
     """
 
     code: str  # the hash of the code of `core`
@@ -73,7 +73,7 @@ def check_code() -> None:
         raise OtherSoftware(f"{rule}: start it again")
 
 
-@functools.cache  # each call would parse the metadata of PyTorch, in 1 ms
+@functools.cache  # each call would parse the metadata of PyTorch
 def torch_version() -> str:
     """Return the version of PyTorch with its local part, such as +cpu."""
     return importlib.metadata.version("torch")

@@ -61,7 +61,7 @@ def _hashes(sources: Mapping[str, bytes]) -> dict[str, str]:
 
 
 def code_sha256(source: bytes) -> str:
-    """Return the hash of a module's code, in 1 ms for 100 lines."""
+    """Return the hash of a module's code."""
     # A module that is not valid Python is hashed as it is.
     with suppress(tokenize.TokenError, SyntaxError, UnicodeDecodeError):
         source = _code(source.decode()).encode()

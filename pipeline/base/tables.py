@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 
-from rich.cells import cell_len, chop_cells  # takes 3 ms
+from rich.cells import cell_len, chop_cells
 
 from pipeline.base.text import WIDTH
 

@@ -61,7 +61,7 @@ def shortened(text: str, length: int = WIDTH) -> str:
 
 
 def short_id(text: str) -> str:
-    """Return the start of a hexadecimal ID or hash, with which commands find a run."""
+    """Return the prefix of a hexadecimal ID or hash that commands print."""
     return text[:8]
 
 

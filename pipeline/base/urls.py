@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 
 class WholeMessage(ValueError):
-    """A message to which the value is not added, because it may contain a password."""
+    """A message that must not show the value, because it may contain a password."""
 
 
 def is_server(uri: str) -> bool:

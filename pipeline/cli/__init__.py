@@ -1,4 +1,4 @@
-"""The command line and the validated configuration of a stage.
+"""The command line and the validated settings of a stage.
 
 This is the only package that uses Hydra; only `hydra_internals` uses undocumented parts
 of Hydra. `arguments` creates a `Command` from the arguments, in these steps:
@@ -20,7 +20,8 @@ of Hydra. `arguments` creates a `Command` from the arguments, in these steps:
 
 `stages` runs a stage or a sweep with the `Command`. `command` defines the types of
 these steps, and `keywords` the types of keyword arguments. `default_values` contains
-the defaults, and `names` the names of runs.
+the defaults, and `names` the names of runs. `reserved_names` checks
+the names of config groups.
 """
 
 from pipeline.cli.command import Combination, Command, Interval

@@ -102,7 +102,8 @@ def _varied_keys(compositions: Sequence[Composition]) -> list[str]:
     """Return the keys that vary.
 
     A key varies if it has several values, if it refers to a key with several values, or
-    if its value differs between compositions.
+    if its value differs between compositions. If no key of a sweep varies, the result
+    is the seed, so that each training run has a value in names and tables.
 
     Raises:
         ConfigError: If a key varies that must have one value in a sweep.
@@ -116,6 +117,8 @@ def _varied_keys(compositions: Sequence[Composition]) -> list[str]:
     schema = compositions[0].schema
     fixed = varied & ({*schema.model_fields} - {*schema.can_vary})
     reject(_lacks_one_value(key, combinations) for key in sorted(fixed))
+    if not varied and any(each.is_sweep for each in compositions):
+        varied = {"seed"}
     return [key for key in schema.can_vary if key in varied]
 
 

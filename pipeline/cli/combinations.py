@@ -151,12 +151,12 @@ def too_many(compositions: Sequence[Composition]) -> list[str]:
 def invalid_values(
     compositions: Sequence[Composition], *, is_rejected: bool
 ) -> Iterator[str]:
-    """Yield the problems of values for which a command is rejected.
+    """Yield the invalid values that cause the command to be rejected.
 
     A recorded sweep accepts a value that breaks a bound, or names something that does
     not exist: only the jobs with this value fail. It is rejected if a value has a wrong
-    type, or if all combinations are invalid. A search, all other commands, and a sweep
-    that `is_rejected` for another problem, are rejected for each error.
+    type, or if all combinations are invalid. If `is_rejected`, or for a search or any
+    command other than a sweep, every invalid value is a problem.
     """
     errors = [x.error for each in compositions for x in each.combinations]
     accepts_some = compositions[0].schema.has_recorded_sweeps and not (

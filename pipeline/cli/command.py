@@ -18,7 +18,7 @@ SAVED_SWEEPS = "experiment"  # the config group whose options are saved sweeps
 
 @dataclass(frozen=True)
 class Interval:
-    """The numbers from which a search suggests a value of a key."""
+    """The numbers that a search can suggest for a key."""
 
     low: int | float  # int if the values are integers
     high: int | float  # included
@@ -78,12 +78,12 @@ class Combination:
 
 @dataclass(frozen=True)
 class Command(Generic[ConfigT]):
-    """A valid command, with which a stage or a sweep is run."""
+    """A valid command: the input of a stage or a sweep."""
 
     schema: type[ConfigT]
     combinations: Sequence[Combination]  # at least one is valid
     is_sweep: bool  # perhaps with a single combination
-    varied: Sequence[str]  # the groups and keys that a sweep varies
+    varied: Sequence[str]  # the groups and keys that a sweep varies, at least one key
     intervals: Mapping[str, Interval]  # by key
     prints: bool  # --cfg job: only print `config`
     # Gets the results of a call from Python, and was empty. The folder is not a

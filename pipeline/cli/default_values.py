@@ -15,7 +15,7 @@ def defaults() -> dict[str, Any]:
     Raises:
         ConfigError: If the file cannot be read, or lacks settings.
     """
-    from pipeline.cli.yaml_files import read  # imports OmegaConf, which takes 0.05 s
+    from pipeline.cli.yaml_files import read  # imports OmegaConf
 
     path = conf_dir() / "config.yaml"
     values, _ = read(path)

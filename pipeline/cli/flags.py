@@ -24,7 +24,7 @@ class Flags:
     """
 
     multirun: bool = False  # -m, or a call of `sweep`
-    prints: bool = False  # --cfg job: only print the configuration
+    prints: bool = False  # --cfg job: only print the settings
     name: str = "hydra"  # the primary config, conf/hydra.yaml
     folder: Path | None = None  # --config-dir
     is_call: bool = False  # whether this is a call from Python
@@ -79,7 +79,7 @@ def read_flags(arguments: Sequence[str]) -> tuple[Flags, list[str]]:
 
     Raises:
         ConfigError: If a flag is invalid.
-        UserError: If a folder of configuration files cannot be read.
+        UserError: If a folder of settings cannot be read.
     """
     if "--" in arguments:  # everything after it would be a setting, even --cfg
         raise ConfigError("unknown flag --: leave it out")
@@ -96,7 +96,7 @@ def read_flags(arguments: Sequence[str]) -> tuple[Flags, list[str]]:
         rule = "must have no value: leave out what follows it"
         raise ConfigError(f"{error.argument_name} {rule}") from None
     if found.config_path is not None:
-        remedy = "--config-dir adds a folder of configuration files"
+        remedy = "--config-dir adds a folder of settings"
         raise ConfigError(f"unknown flag --config-path: {remedy}")
     if found.cfg not in (None, "job"):
         raise ConfigError(f"--cfg must be job, got {found.cfg!r}")

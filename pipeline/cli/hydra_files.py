@@ -1,4 +1,4 @@
-"""The files of a configuration, in the order in which Hydra composes them.
+"""The files with settings, in the order in which Hydra composes them.
 
 Hydra reads the files through a plugin, `CheckedFiles`, which checks each file before
 Hydra uses it. `composition` merges the files, because `hydra.compose` takes ten times

@@ -37,7 +37,7 @@ def list_files(
     """Return each file that Hydra composes, with its package, and options of groups.
 
     All names are names in `source`, and `root` is the first file. Hydra's own
-    configuration is not read, because no file can change it. Hydra has one version base
+    settings are not read, because no file can change them. Hydra has one version base
     for all threads; this function restores the version base of a caller.
 
     Raises:

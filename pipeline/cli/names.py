@@ -17,7 +17,7 @@ from pipeline.base.text import printable, short_id
 from pipeline.cli.default_values import defaults
 
 
-@cache  # git takes 5 ms, and each training run of a sweep has a name
+@cache  # calls git, and each training run of a sweep has a name
 def _unnamed_values() -> Mapping[str, Any]:
     """Return the values that names leave out: those of the committed conf/config.yaml.
 
@@ -61,6 +61,6 @@ def network_name(params: Mapping[str, Any], *, dataset: str, sha256: str) -> str
         sha256: The SHA-256 hash of the weights.
 
     Returns:
-        The name that `train` gives the run by default, or the start of the hash.
+        The name that `train` gives the run by default, or a prefix of the hash.
     """
     return run_name({**params, "dataset": dataset}) if params else short_id(sha256)

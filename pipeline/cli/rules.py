@@ -92,7 +92,7 @@ def _conflicting_keys(
         yield ["integers"], f"integers {rule}"
     if values.get("executor") == "ray" and values.get("workers"):
         rule = "has no effect with executor=ray, which uses all cores of the nodes"
-        yield ["workers", "executor"], f"workers {rule}: leave it out"
+        yield ["workers", "executor"], f"workers {rule}: leave out workers"
 
 
 def _without_effect(

@@ -47,7 +47,7 @@ def stage(
                 flags, _ = read_flags(arguments)
             print(help_text(doc, schema, flags), end="")
             return
-        from pipeline.cli.arguments import parse  # imports Hydra, which takes 0.1 s
+        from pipeline.cli.arguments import parse  # imports Hydra
 
         command = parse(arguments, schema)
         if command.prints:
@@ -108,7 +108,7 @@ def settings_help(
     line = re.compile(r"^(\w+): *(.*?) +# (.*)$", re.MULTILINE)
     lines = line.findall(files.read_utf8(displayed(path)))
     comments = {
-        f"{key}={value}": (
+        key if key in required else f"{key}={value}": (
             f"{REQUIRED.get(key, 'required')}: {text.partition('; null: ')[0]}"
             if key in required
             else text

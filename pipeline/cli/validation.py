@@ -1,4 +1,4 @@
-"""The configuration of a stage: validation, and messages about single settings.
+"""The settings of a stage: validation, and messages about single settings.
 
 `schema.py` contains the types and bounds.
 """
@@ -96,7 +96,7 @@ def _explain(
     if error["type"] == "missing":
         rule = "lacks the default values: add the line `defaults: [config, _self_]`"
         return f"the primary config (--config-name) {rule}"  # the same for all keys
-    rule = broken_rule(error["msg"])
+    rule = broken_rule(error)
     if isinstance(error.get("ctx", {}).get("error"), WholeMessage):
         return rule
     value = error["input"]
@@ -147,7 +147,7 @@ def explain_unknown_key(
     if matches:
         return located(f"`{key}` is not a setting: did you mean {matches[0]}?", path)
     stages = [x.command_name() for x in SCHEMAS if key in x.model_fields]
-    others = f", but of {alternatives(stages)}" if stages else ""
+    what = f"a setting of {alternatives(stages)}, not" if stages else "not a setting"
     settings = ", ".join(each for each in defaults() if each in schema.model_fields)
-    rule = f"`{key}` is not a setting of this stage{others}: choose from {settings}"
+    rule = f"`{key}` is {what} of {schema.command_name()}: choose from {settings}"
     return located(rule, path)

@@ -1,4 +1,4 @@
-"""Reads the YAML files of a configuration, and rejects content that could run code.
+"""Reads the YAML files with settings, and rejects content that could run code.
 
 A setting of Hydra can import a package, call a class or copy the environment into a
 result, and a resolver, `${oc.env:...}`, can read secrets. Therefore, a file can contain
@@ -36,7 +36,7 @@ ALTERNATIVES = {
     ("launcher",): "use workers and executor to select where a sweep runs",
     ("sweeper",): "set hydra.sweeper.params in a file, or define a search with "
     "trials and intervals such as hidden=interval(4,128)",
-    ("searchpath",): "use --config-dir to add a folder of configuration files",
+    ("searchpath",): "use --config-dir to add a folder of settings",
     ("job_logging", "verbose", "output_subdir"): "there are no log files",
     ("job",): "use run_name to name a run, and set environment variables in the shell",
     ("callbacks",): "from Python, use train(on_epoch=...) to call a function",
@@ -59,7 +59,7 @@ def read(path: Path) -> tuple[dict[str, Any], str | None]:
     return {**values}, package
 
 
-@cache  # takes 5 ms for conf/config.yaml, which each message about a default reads
+@cache  # each message about a default reads conf/config.yaml
 def _checked(text: str, path: Path) -> tuple[dict[str, Any], str | None]:
     """Parse and check the text of a file; see `read`."""
     header = HEADER.match(text)

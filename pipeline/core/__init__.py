@@ -5,6 +5,11 @@ unsure. The modules of this package import nothing else of the project. The fing
 of a training run covers all code of these modules, including methods that only students
 call, but not comments, docstrings and the arguments of `raise` statements. Other code
 does not belong here.
+
+`dataset` divides the images. `network` computes the outputs and gradients of tensors
+with the `shapes` of a network, and `optimizer` applies the gradients. `loop` trains
+with the `hyperparameters`, computes the `metrics`, and yields an `epoch`. `margin`
+computes the margin, and `threads` makes PyTorch compute on one thread.
 """
 
 SIDE = 28  # pixels; every image is SIDE x SIDE

@@ -17,10 +17,10 @@ from pipeline.core.hyperparameters import SPLITS, Hyperparameters, SplitName
 
 # From each class, split=holdout reserves 1/120 of the number of all training images.
 HOLDOUT_DIVISOR = 120
-MIN_SAMPLE = 20_000  # minimum size of a sample of more images; see `sample_rows`
+MIN_SAMPLE = 20_000  # minimum size of a `sample` of more images
 
 
-@dataclass(frozen=True, eq=False)  # arrays cannot be compared as a whole
+@dataclass(frozen=True, eq=False)  # `==` of arrays is elementwise
 class LabeledImages:
     """Images as gray levels (0 is the background), and their classes.
 
@@ -38,6 +38,14 @@ class LabeledImages:
     def pick(self, rows: np.ndarray | slice) -> "LabeledImages":
         """Return the images in these rows: indices, a mask or a slice."""
         return LabeledImages(self.images[rows], self.labels[rows])
+
+    def sample(self) -> "LabeledImages":
+        """Return evenly spaced images: all, or at least `MIN_SAMPLE` of them.
+
+        Thresholds are computed from a sample, which takes less time than all 60,000
+        images of MNIST.
+        """
+        return self.pick(slice(None, None, max(1, len(self) // MIN_SAMPLE)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +65,11 @@ class DataFile:
 
     @property
     def name(self) -> str:
-        """The name of the data set: its file name without the extension."""
+        """The name of the data set: its file name without the extension.
+
+        A run records this name, also if the setting `dataset` was a folder or another
+        name of the same images.
+        """
         return self.path.stem
 
     def read(self) -> "Dataset":
@@ -157,12 +169,3 @@ class Dataset:
                 f"training images of {self.name}, got {batch_size}"
             )
         return split
-
-
-def sample_rows(count: int) -> slice:
-    """Select evenly spaced images: all, or at least `MIN_SAMPLE` of them.
-
-    Thresholds are computed from a sample, which takes less time than all 60,000 images
-    of MNIST.
-    """
-    return slice(None, None, max(1, count // MIN_SAMPLE))

@@ -18,7 +18,7 @@ def now() -> int:
     return time_ns() // 1_000_000
 
 
-@dataclass(frozen=True, eq=False)  # arrays cannot be compared as a whole
+@dataclass(frozen=True, eq=False)  # `==` of arrays is elementwise
 class Epoch:
     """The network at the end of an epoch, and its scores."""
 

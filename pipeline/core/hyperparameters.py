@@ -27,8 +27,8 @@ class HyperparameterFields(BaseModel):
 class Hyperparameters(HyperparameterFields):
     """What determines the weights of a training run, besides the data and the code.
 
-    Values of other keys are ignored, so that a configuration or the metadata of a
-    network can be passed as a whole.
+    Values of other keys are ignored, so that all settings of a stage or the metadata
+    of a network can be passed as a whole.
     """
 
     seed: Seed

@@ -17,10 +17,9 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from pipeline.core import CLASSES, PIXELS
-from pipeline.core.dataset import Dataset, LabeledImages, Split, sample_rows
+from pipeline.core.dataset import Dataset, LabeledImages, Split
 from pipeline.core.epoch import Epoch
 from pipeline.core.hyperparameters import Hyperparameters
-from pipeline.core.margin import min_margin
 from pipeline.core.metrics import agreement, cross_entropy, predicted
 from pipeline.core.network import Network, snapshot
 from pipeline.core.optimizer import Optimizer, new_optimizer
@@ -167,16 +166,6 @@ def train_network(
     yield Epoch(snapshot(state.network))
     numbers = range(1, hyperparameters.epochs + 1)
     yield from fit(state, split, hyperparameters, epochs=numbers)
-
-
-def measure(network: Network, train: LabeledImages) -> tuple[dict[str, float], float]:
-    """Measure a trained network on its training images.
-
-    Returns:
-        The `score` on all training images, and the `min_margin` of a sample.
-    """
-    sample = train.images[sample_rows(len(train))]
-    return score(network, train), min_margin(network.predict(sample))
 
 
 def score(network: Network, images: LabeledImages) -> dict[str, float]:

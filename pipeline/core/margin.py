@@ -6,6 +6,9 @@ The threshold is computed after training and stored with the network.
 import numpy as np
 from jaxtyping import Float
 
+from pipeline.core.dataset import LabeledImages
+from pipeline.core.network import Network
+
 MIN_MARGIN_QUANTILE = 0.03  # fraction of training images whose margin is too small
 LOWEST_MIN_MARGIN = 0.2  # lower bound of the threshold, for networks with low accuracy
 
@@ -16,9 +19,9 @@ def margin(probabilities: Float[np.ndarray, "n 10"]) -> Float[np.ndarray, " n"]:
     return np.asarray(first - second)
 
 
-def min_margin(probabilities: Float[np.ndarray, "n 10"]) -> float:
+def min_margin(network: Network, train: LabeledImages) -> float:
     """Return the margin below which a prediction is unsure, from training images."""
-    margins = margin(probabilities).astype(np.float64)
+    margins = margin(network.predict(train.sample().images)).astype(np.float64)
     # Rounded, because the last digits depend on the version of NumPy.
     quantile = float(np.quantile(margins, MIN_MARGIN_QUANTILE))
     return max(LOWEST_MIN_MARGIN, round(quantile, 4))

@@ -94,7 +94,7 @@ class Network(nn.Module):
     Attributes:
         vector: All parameters, (p,), which an optimizer updates as a whole. The
             parameters of the layers are views of this vector.
-        tensors: The same parameters as matrices; see `views`.
+        matrices: The same parameters as matrices; see `views`.
     """
 
     def __init__(self, *, hidden: int, generator: torch.Generator) -> None:
@@ -110,7 +110,7 @@ class Network(nn.Module):
         self.layer_2 = Dense(hidden, CLASSES, generator=generator)
         self.vector = parameters_to_vector(self.parameters()).detach()
         vector_to_parameters(self.vector, self.parameters())
-        self.tensors = self.views(self.vector)
+        self.matrices = self.views(self.vector)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Make `copy` and `pickle` recreate the network from arrays.
@@ -175,7 +175,7 @@ class Network(nn.Module):
             logits: The tensor that receives the logits; by default, a new tensor.
         """
         # (hidden, 784), (hidden, 1), (10, hidden), (10, 1)
-        w_1, b_1, w_2, b_2 = self.tensors
+        w_1, b_1, w_2, b_2 = self.matrices
         # addmm(b, w, x, alpha=a) is b + a (w x). With a = 1/255, the product turns gray
         # levels into pixels. A method with a final _ works in place.
         hidden = torch.addmm(b_1, w_1, levels.T, alpha=1 / WHITE).relu_()
@@ -194,7 +194,7 @@ class Network(nn.Module):
         Args:
             levels: The gray levels of the images, 0 to 255.
             targets: The labels, one-hot: 1 in the row of the class, else 0.
-            out: The tensors that receive the gradients of `self.tensors`. If `out` are
+            out: The tensors that receive the gradients of `self.matrices`. If `out` are
                 the `views` of a vector, the vector then contains the whole gradient.
             logits: The tensor that receives the logits; by default, a new tensor.
 
@@ -202,7 +202,7 @@ class Network(nn.Module):
         derivative of softmax and cross-entropy together, p - y, is equation 4.109 of
         Bishop, Pattern Recognition and Machine Learning (2006).
         """
-        _, _, w_2, _ = self.tensors
+        _, _, w_2, _ = self.matrices
         d_w_1, d_b_1, d_w_2, d_b_2 = out  # d_x is the gradient of x
         # Forward pass: from the pixels to the logits.
         hidden, logits = self.hidden_and_logits(levels, logits=logits)

@@ -1,4 +1,10 @@
-"""Data sets of 28x28 images: download, IDX files, components, data files."""
+"""Data sets of 28x28 images: download, IDX files, components, data files.
+
+`registry` has an entry for each data set, whose images `download` (files in the format
+of `idx`), `upright` or `scikit_learn` reads. `prepare` writes the files of a data set
+(`data_files`), with the `components` and `statistics` of its images. `loading` finds
+and verifies the files, and `data` is the command.
+"""
 
 from pipeline.datasets.components import ClassComponents
 from pipeline.datasets.data_files import files_beside, read_manifest, read_summary

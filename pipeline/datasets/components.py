@@ -18,7 +18,7 @@ from pipeline.base.source_code import ImportedCode
 from pipeline.base.tensors import read_tensors, tensors_sha256, write_tensors
 from pipeline.core import CLASSES, PIXELS, WHITE
 from pipeline.core import dataset as dataset_module
-from pipeline.core.dataset import Dataset, LabeledImages, sample_rows
+from pipeline.core.dataset import Dataset, LabeledImages
 from pipeline.core.hyperparameters import SPLITS
 from pipeline.datasets.data_files import files_beside
 
@@ -32,7 +32,7 @@ EXACT_BATCH = 256  # images; float32 adds their products exactly: 256 * WHITE**2
 FITTING_SHA256 = ImportedCode(__file__, dataset_module.__file__).sha256
 
 
-@dataclass(frozen=True, eq=False)  # arrays cannot be compared as a whole
+@dataclass(frozen=True, eq=False)  # `==` of arrays is elementwise
 class ClassComponents:
     """The mean and the principal components of the images of each class."""
 
@@ -93,7 +93,7 @@ def fit_components(train: LabeledImages) -> ClassComponents:
     The components are fitted to half of the images of each class and the thresholds to
     the other half, so that the thresholds also hold for new images.
     """
-    sample = train.pick(sample_rows(len(train)))
+    sample = train.sample()
     rows = [np.flatnonzero(sample.labels == label) for label in range(CLASSES)]
     fitted = [_principal_components(sample.images[indices[::2]]) for indices in rows]
     means, components = (np.stack(arrays) for arrays in zip(*fitted, strict=True))

@@ -23,7 +23,7 @@ NEURON_BYTES = 700_000  # memory for each hidden neuron; measured: 0.62 MB
 
 @dataclass(frozen=True, eq=False)
 class ExportJob:
-    """A network and the bit width with which it is exported."""
+    """A network and the bit width of its export."""
 
     # The values that distinguish the network from others; {} if there is only one.
     varied_values: Mapping[str, Any]

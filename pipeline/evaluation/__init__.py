@@ -1,5 +1,10 @@
 """Evaluation: predictions for images, and their metrics.
 
+`evaluate` and `predict` are the commands. `test_sets` finds labeled images, and
+`inputs` finds all others. `predictions` classifies images, and `scores` compares the
+results with the labels. `sentences` and `result_files` contain what the commands print
+and write.
+
 Other packages use only the names exported here.
 """
 

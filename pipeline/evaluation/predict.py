@@ -68,7 +68,7 @@ def predict(
     """Load the network, classify each image, and write the predictions.
 
     Args:
-        cfg: The configuration.
+        cfg: The settings.
         folder: The folder of a call from Python; see `Command.folder`.
         array: An image or several images, which replace `cfg.images`; see
             `images_from_array`.

@@ -1,9 +1,9 @@
 """Runs a function for many tasks, in local processes or on a Ray cluster.
 
-`executor_type` in `workers` chooses the `Executor` of a sweep: `LocalExecutor` in
-`local`, or `RayExecutor` in `cluster`. `Executor.run` takes a `Task` when a worker is
-free, and yields its `TaskResult`. It also yields each `LostAttempt`, whose task is
-repeated.
+`executor_type` in `workers` chooses the `Executor` of a sweep (`executor`):
+`LocalExecutor` in `local`, or `RayExecutor` in `cluster`, which finds the cluster with
+`ray_connection`. `Executor.run` takes a `Task` when a worker is free, and yields its
+`TaskResult`. It also yields each `LostAttempt`, whose task is repeated.
 
 `helper_process` starts a second process for any purpose; each local worker is one.
 `interrupt` handles Ctrl-C.

@@ -16,7 +16,7 @@ from pipeline.images.reading import read_image
 from pipeline.images.unsure import Finding
 
 
-@dataclass(frozen=True, eq=False)  # arrays cannot be compared as a whole
+@dataclass(frozen=True, eq=False)  # `==` of arrays is elementwise
 class PreprocessedImages:
     """The input of the network for each image that was read, and how it was created."""
 

@@ -27,7 +27,7 @@ from pipeline.images.sheet import (
 Steps = Mapping[str, UInt8[np.ndarray, "_ _"]]  # the image after each step, in order
 
 
-@dataclass(frozen=True, eq=False)  # arrays cannot be compared as a whole
+@dataclass(frozen=True, eq=False)  # `==` of arrays is elementwise
 class Region:
     """Where to search for a digit: in a whole photograph, or on a sheet of paper."""
 

@@ -89,8 +89,8 @@ MIN_DIGIT_HEIGHT, MIN_DIGIT_AREA, MAX_BREAK = 0.6, 0.25, 0.05
 MIN_SIDE_PER_PIECE = 8  # pixels of the digit's longer side, for each separate stroke
 MAX_OUTLINE = 8  # maximum length of the outline, in sides of the digit
 # A thin pen draws a longer outline, in particular for an 8, which has two holes
-# (test_the_8s_of_a_thin_pen_are_digits). Strokes up to THIN pixels of the box thick
-# have the second limit. Clothes with such outlines are thicker.
+# (test_the_8s_of_a_thin_pen_are_digits). The second limit is for strokes that are at
+# most THIN pixels thick in the box. Clothes with such outlines are thicker.
 MAX_THIN_OUTLINE, THIN = 9.5, 1.1
 MAX_THICKNESS = 3  # pixels of the box; maximum distance from the inside to the edge
 MAX_ASPECT = 2  # maximum ratio of width to height

@@ -44,7 +44,7 @@ def finetune(
                 cosine = math.cos(math.pi * adam.steps / steps)
                 adam.lr = LEARNING_RATE * (1 + cosine) / 2
                 rounded.vector.copy_(network.vector)
-                w_1 = rounded.tensors[0]
+                w_1 = rounded.matrices[0]
                 w_1.copy_(_rounded(w_1, bits=bits))
                 rounded.gradients(levels, targets, out=out)
                 adam.step(gradient)

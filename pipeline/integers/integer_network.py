@@ -19,7 +19,7 @@ LIMIT = 2**31  # the sums of the C code have 32 bits
 MAX_OUTPUT = 255  # the highest output of a neuron of layer 1, a byte
 
 
-@dataclass(frozen=True, eq=False)  # arrays cannot be compared as a whole
+@dataclass(frozen=True, eq=False)  # `==` of arrays is elementwise
 class IntegerNetwork:
     """A quantized network; deploy/c/number_format.txt documents its number format.
 
@@ -54,7 +54,7 @@ class IntegerNetwork:
 
     @property
     def table_bytes(self) -> int:
-        """The bytes of all arrays except the scales; weights of layer 1 are packed."""
+        """The size of all arrays, except the scales, in bytes; weights are packed."""
         packed = (self.weights_1.size * self.bit_width.stored_bits + 7) // 8
         others = (self.biases_1, self.shifts, self.weights_2, self.biases_2)
         return packed + sum(array.nbytes for array in others)

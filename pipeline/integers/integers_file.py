@@ -18,7 +18,7 @@ from pipeline.model import NetworkFile
 INTEGERS_FILE = "integers.safetensors"  # the name of the file in outputs/export/
 
 
-@dataclass(frozen=True, eq=False)  # arrays cannot be compared as a whole
+@dataclass(frozen=True, eq=False)  # `==` of arrays is elementwise
 class StoredIntegers:
     """A quantized network in a file, and how it was created."""
 

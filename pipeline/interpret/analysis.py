@@ -21,7 +21,7 @@ from pipeline.images.unsure import is_blank
 from pipeline.interpret import measurements
 from pipeline.model import (
     Detector,
-    Histories,
+    HistoryFiles,
     TrainedNetwork,
     load_detector,
 )
@@ -39,7 +39,7 @@ class Example:
     pixel: int
 
 
-@dataclass(frozen=True, eq=False)  # arrays cannot be compared as a whole
+@dataclass(frozen=True, eq=False)  # `==` of arrays is elementwise
 class ModelAnalysis:
     """A trained network, its data set, and all measurements.
 
@@ -49,7 +49,7 @@ class ModelAnalysis:
 
     trained: TrainedNetwork
     dataset: Dataset
-    histories: Histories = field(default_factory=Histories)
+    histories: HistoryFiles = field(default_factory=HistoryFiles)
 
     @property
     def spec(self) -> DatasetSpec:
@@ -146,7 +146,7 @@ class ModelAnalysis:
 
     @property
     def cost_decimals(self) -> int:
-        """The decimals of ablation costs in percent: 1, or 2 if all are below 1%."""
+        """The decimal places of costs in percent: 1, or 2 if all costs are below 1%."""
         return 1 if self.costs[:, 0].max() >= 0.01 else 2
 
     @property
@@ -191,7 +191,7 @@ class ModelAnalysis:
 
     @property
     def example(self) -> Example:
-        """The weight with which the tutorial and the tour of the page begin.
+        """The weight that the tutorial and the tour of the page explain first.
 
         The neuron has the largest absolute bias of the five most active neurons. Among
         the pixels of the neuron's 40 largest products, the pixel is the closest to

@@ -39,14 +39,14 @@ from pipeline.interpret import ModelAnalysis, ParameterLocation
 from pipeline.interpret.names import BIAS
 from pipeline.interpret.page import PAGE_FILE, record_page
 from pipeline.model import (
-    Histories,
+    HistoryFiles,
     NetworkFile,
     load_detector,
-    load_histories,
+    load_history_files,
     load_trained_network,
     load_training_data,
     select_recorded_network,
-    select_with_histories,
+    select_with_history_files,
 )
 
 if TYPE_CHECKING:  # importing MLflow takes a second
@@ -78,7 +78,7 @@ def inspect(cfg: InspectConfig, folder: Path | None) -> Inspection:
         # Invalid names are rejected before the network is loaded.
         names = interpret.parse_neurons(cfg.neuron) if cfg.neuron else []
         location = interpret.parse_parameter(cfg.weight) if cfg.weight else None
-        trained, histories = select_with_histories(
+        trained, histories = select_with_history_files(
             run=cfg.run,
             model=cfg.model,
             store=store_dir(),
@@ -102,7 +102,7 @@ def inspect(cfg: InspectConfig, folder: Path | None) -> Inspection:
             result = _show_weight(location, trained, histories, dataset, own)
         elif cfg.against:
             other = _other_network(cfg.against, cfg.server).require_two_layers()
-            both = histories, load_histories(other)
+            both = histories, load_history_files(other)
             own = ResultsFolder("details/against", folder)
             result = _compare(trained, other, both, dataset, own)
         else:
@@ -138,7 +138,7 @@ def _other_network(against: str, server: str | None) -> NetworkFile:
 def _analyze(
     cfg: InspectConfig,
     trained: NetworkFile,
-    histories: Histories,
+    histories: HistoryFiles,
     dataset: Dataset,
     own: ResultsFolder,
 ) -> Inspection:
@@ -192,7 +192,7 @@ def _explain_neurons(
     cfg: InspectConfig,
     neurons: list[str],
     trained: NetworkFile,
-    histories: Histories,
+    histories: HistoryFiles,
     dataset: Dataset,
     own: ResultsFolder,
 ) -> Inspection:
@@ -249,7 +249,7 @@ def _find_integers(
 def _show_weight(
     location: ParameterLocation,
     trained: NetworkFile,
-    histories: Histories,
+    histories: HistoryFiles,
     dataset: Dataset,
     own: ResultsFolder,
 ) -> Inspection:
@@ -277,7 +277,7 @@ def _show_weight(
 def _compare(
     a: NetworkFile,
     b: NetworkFile,
-    histories: Sequence[Histories],
+    histories: Sequence[HistoryFiles],
     dataset: Dataset,
     own: ResultsFolder,
 ) -> Inspection:

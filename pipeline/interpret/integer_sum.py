@@ -25,7 +25,7 @@ class Shift:
     output: int  # the result after the clamp
 
 
-@dataclass(frozen=True, eq=False)  # arrays cannot be compared as a whole
+@dataclass(frozen=True, eq=False)  # `==` of arrays is elementwise
 class IntegerSum:
     """The integer sum of a neuron, as the C code of `export` computes it."""
 

@@ -1,13 +1,18 @@
-"""A trained network: its files, its metadata, the out-of-distribution detector."""
+"""A trained network: its files, its metadata, the out-of-distribution detector.
 
-from pipeline.model.histories import Histories, load_histories
+`trained_network` reads a network, `history_files` reads its weights and metrics by
+epoch, and `storage` defines the format of the files. `selection` finds the network that
+a command uses, and `ood` checks its predictions.
+"""
+
+from pipeline.model.history_files import HistoryFiles, load_history_files
 from pipeline.model.ood import Detector, MissingDetector, OodDetector
 from pipeline.model.selection import (
     load_detector,
     load_training_data,
     select_recorded_network,
     select_trained_network,
-    select_with_histories,
+    select_with_history_files,
 )
 from pipeline.model.storage import (
     Metadata,

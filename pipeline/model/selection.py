@@ -1,6 +1,6 @@
 """Finds the network that a command uses, its training data and its detector.
 
-The modules `trained_network` and `histories` read the files themselves.
+The modules `trained_network` and `history_files` read the files themselves.
 """
 
 import os
@@ -14,7 +14,7 @@ from pipeline.base import files
 from pipeline.base.params import differing_params
 from pipeline.base.paths import NETWORK_PATH, results_dir, user_path
 from pipeline.core.dataset import Dataset
-from pipeline.model.histories import Histories, load_histories
+from pipeline.model.history_files import HistoryFiles, load_history_files
 from pipeline.model.ood import Detector, MissingDetector, OodDetector
 from pipeline.model.trained_network import (
     NetworkFile,
@@ -48,16 +48,16 @@ def select_trained_network(**selection: Unpack[Selection]) -> NetworkFile:
         return trained
 
 
-def select_with_histories(
+def select_with_history_files(
     **selection: Unpack[Selection],
-) -> tuple[NetworkFile, Histories]:
+) -> tuple[NetworkFile, HistoryFiles]:
     """Read the network that a command selects, and its histories.
 
     Raises:
-        UserError: See `select_trained_network` and `load_histories`.
+        UserError: See `select_trained_network` and `load_history_files`.
     """
     with _selected(**selection) as trained:
-        return trained, load_histories(trained)
+        return trained, load_history_files(trained)
 
 
 @contextmanager

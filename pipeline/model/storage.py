@@ -1,7 +1,7 @@
 """The files of trained networks: the weights, and the weight history.
 
 These files are safetensors files, which cannot contain code. The hyperparameters are
-stored with the weights, so loading needs no configuration. `base.run_files` reads and
+stored with the weights, so loading needs no settings. `base.run_files` reads and
 writes all other files of a training run.
 """
 
@@ -159,7 +159,7 @@ def _parse_metadata(
         return kind.from_header(stored)
     except ValidationError as invalid:
         error = invalid.errors()[0]
-        key, rule = error["loc"][-1], broken_rule(error["msg"])
+        key, rule = error["loc"][-1], broken_rule(error)
         if error["type"] == "missing":  # also if code of an earlier version wrote it
             rule += ": train the network again"
         else:

@@ -1,7 +1,7 @@
 """A trained network, and its file in the folder of a training run or elsewhere.
 
-`histories` reads the histories in the same folder. `training/training_files.py` writes
-and reads the whole folder of a training run.
+`history_files` reads the weights and metrics by epoch in the same folder.
+`training/training_files.py` writes and reads the whole folder of a training run.
 """
 
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ KERAS_DATASET = "mnist"
 KERAS_SPLIT: SplitName = "exercise"
 
 
-@dataclass(frozen=True, eq=False)  # networks cannot be compared as a whole
+@dataclass(frozen=True, eq=False)  # `==` of arrays is elementwise
 class TrainedNetwork:
     """A network and its metadata: a `NetworkFile`, or part of a `TrainingRun`."""
 

@@ -1,9 +1,11 @@
 """Arrays in, images out: the only package that uses Matplotlib.
 
-There is one module for each kind of plot, and `common` contains shared code. The names
-exported here need only NumPy and Pillow. Importing Matplotlib takes 0.4 s, so import
-the plots that need Matplotlib from their modules: `accuracy`, `evaluation`,
-`inspection`.
+The plots of a stage are in `samples` (data), `weights` (train), `evaluation`,
+`inspection` or `export`, and `accuracy` plots the results of sweeps and exports. `rows`
+draws images in rows. `common` contains shared code, and `figures` that of Matplotlib
+plots. The names exported here need only NumPy and Pillow. Importing Matplotlib takes
+0.4 s, so import the plots that need Matplotlib from their modules: `accuracy`,
+`evaluation`, `inspection`.
 """
 
 from pipeline.plots.common import (

@@ -38,7 +38,7 @@ def neuron_responses(
         names: The names of the neurons.
         class_names: The names of the classes.
         noun: What an image shows, such as a digit.
-        cost_decimals: The decimals of a cost in percentage points.
+        cost_decimals: The decimal places of a cost in percentage points.
     """
     figure = new_figure(1040, 130 + 26 * len(names))
     left, right = figure.subplots(1, 2, width_ratios=[10, 11])

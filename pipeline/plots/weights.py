@@ -103,7 +103,7 @@ def _neuron_grid(images: UInt8[np.ndarray, "n 28 28 3"]) -> Image.Image:
 
 
 def _columns(count: int, *, all_named: bool) -> int:
-    """Return the smallest number of columns with which all images are visible."""
+    """Return the smallest number of columns that makes all images visible."""
     for columns in range(3, count):
         row_height = 1 / columns + 1.2 * TEXT if all_named else 0.9 / columns
         if -(-count // columns) * row_height <= VISIBLE - HEADER:

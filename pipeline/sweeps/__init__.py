@@ -22,11 +22,11 @@ seeds. The best training run (`SweepResult.best`) is the most accurate one of th
 configuration, and the best network (`load_best`) is its network.
 
 `sweep` is the command. It finds out which jobs the sweep has and which of them are
-recorded, and starts the workers. `missing_jobs` opens the run of the sweep, and adds
-the outcomes of all missing jobs to the plan: the executor trains them, `children`
-writes to the store, `progress` prints, and `report` writes the table and the plot, with
-the text of `report_text`. `naming` creates the ID and the name of the sweep. `networks`
-reads a finished sweep for `export`.
+recorded, and starts the workers. `open_sweep` bundles all of these. `missing_jobs`
+opens the run of the sweep, and adds the outcomes of all missing jobs to the plan: the
+executor trains them, `children` writes to the store, `progress` prints, and `report`
+writes the table and the plot, with the text of `report_text`. `naming` creates the ID
+and the name of the sweep. `networks` reads a finished sweep for `export`.
 
 This package runs in the main process. A worker gets only the data set and the
 hyperparameters of a task. The workers start before this process has imported MLflow and

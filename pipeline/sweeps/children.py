@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline import UserError
-from pipeline.base.paths import NETWORK_PATH
+from pipeline.base.paths import ERROR_FILE, NETWORK_PATH
 from pipeline.base.tags import (
     HOST_TAG,
     KIND_TAG,
@@ -59,9 +59,9 @@ class Children:
             return self.record_failure(result.job, result.error, result.traceback)
         code = self.sweep.tracker.read_code()
         tags = provenance.tags(code) | dict(result.machine)
-        return self._record(result.job, result.value, tags)
+        return self._record_training(result.job, result.value, tags)
 
-    def _record(
+    def _record_training(
         self,
         job: Job,
         training: TrainingRun,
@@ -69,7 +69,6 @@ class Children:
         reused: RecordedRun | None = None,
     ) -> Outcome:
         """Record a job that was trained now, or earlier by the run `reused`."""
-        training = training.with_dataset(job.data_file.name)  # its name in this sweep
         inputs = TrainingInputs(
             job.data_file, job.values, job.options, fingerprint=job.fingerprint
         )
@@ -107,7 +106,7 @@ class Children:
         """
         for run in runs:
             try:
-                training = read_training_run(run)
+                training = read_training_run(run).with_dataset(job.data_file.name)
             except UserError as error:
                 rejected = self._reject_damaged(run, error)
                 say(wrap(f"{rejected}: its combination is trained again"))
@@ -115,7 +114,7 @@ class Children:
             # The tags name the machine and the code that trained the network.
             tags = provenance.tags_of(run.tags)
             tags[REUSED_TAG] = run.tags.get(REUSED_TAG, run.run_id)
-            return self._record(job, training, tags, reused=run)
+            return self._record_training(job, training, tags, reused=run)
         return None
 
     def _reject_damaged(self, run: RecordedRun, error: UserError) -> str:
@@ -150,7 +149,9 @@ class Children:
         with exported_model(self.run, training, run.network_path) as model:
             self.run.submit(_log_best, run.run_id, shown, model)
 
-    def record_failure(self, job: Job, error: str, traceback: str = "") -> Outcome:
+    def record_failure(
+        self, job: Job, error: str, traceback: str | None = None
+    ) -> Outcome:
         """Record why a job could not be trained.
 
         An invalid job is recorded once, however often the command is repeated.
@@ -159,7 +160,9 @@ class Children:
         run_id = earlier or self.record_attempt(job, error, traceback)
         return Outcome(job, error, run_id=run_id, traceback=traceback)
 
-    def record_attempt(self, job: Job, error: str, traceback: str = "") -> str | None:
+    def record_attempt(
+        self, job: Job, error: str, traceback: str | None = None
+    ) -> str | None:
         """Record a failed attempt to train a job; return the ID of its run, if any.
 
         The run has no tags for host and processor, because the worker is not known.
@@ -197,4 +200,4 @@ def _log_damage(run: "Run", run_id: str, error: str) -> None:
 
 def _log_traceback(run: "Run", text: str) -> None:
     """Log the traceback of a failed training run."""
-    run.log_text("error.txt", text)
+    run.log_text(ERROR_FILE, text)

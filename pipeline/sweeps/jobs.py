@@ -24,7 +24,7 @@ class Job:
     values: Mapping[str, Any]  # by key; if there is an error, some values are invalid
     # By group, the options of all combinations with these values, such as small,wide.
     options: Mapping[str, str]
-    varied: Sequence[str]  # the groups and the settings that the sweep varies
+    varied: Sequence[str]  # `Command.varied`, the same in all jobs of a sweep
     error: str | None = None  # one line; None if the values are valid
     known_data_file: DataFile | None = None  # the file of the data set; None if unknown
 
@@ -115,7 +115,7 @@ class Outcome:
     run_id: str | None = None  # the ID of the MLflow run, even if the job failed
     network_path: Path | None = None  # the file of the network; None if the job failed
     reused: bool = False  # whether the results are from an earlier run
-    traceback: str = ""  # set for an error in the program
+    traceback: str | None = None  # of an error in the program
 
     def __repr__(self) -> str:
         """Return a short description, because the fields contain all settings."""

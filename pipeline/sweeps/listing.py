@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from pipeline.base.params import NO_OPTION, TRAINING_KEYS
+from pipeline.base.params import NO_OPTION
 from pipeline.cli import Command, TrainConfig
 from pipeline.core.dataset import DataFile
 from pipeline.sweeps.jobs import Job, all_options
@@ -16,8 +16,8 @@ def list_jobs(
 
     Combinations with equal images and hyperparameters are treated as one job, which has
     the options of all these combinations. A group without an option has the option
-    null. A saved sweep, an option of the group `experiment`, only lists combinations,
-    so it does not distinguish jobs.
+    null. The saved sweeps, the options of the group `experiment`, do not distinguish
+    jobs.
 
     For a search, each interval is replaced by one of its numbers.
 
@@ -31,9 +31,7 @@ def list_jobs(
         UserError, OSError: If a data set is not available. The ID of the sweep depends
             on the hash of the data set.
     """
-    combinations, varied = command.combinations, [*command.varied]
-    if not {*varied} & {*TRAINING_KEYS}:
-        varied.append("seed")  # each row of a table has a value
+    combinations = command.combinations
     groups = dict.fromkeys(group for each in combinations for group in each.options)
     files = _prepare_each(
         {each.values["dataset"] for each in combinations if not each.error}, prepare
@@ -47,7 +45,7 @@ def list_jobs(
             values["dataset"] = file.name
         options = {group: each.options.get(group, NO_OPTION) for group in groups}
         error = "; ".join(each.error.problems) if each.error else None
-        job = Job(values, options, varied, error, file)
+        job = Job(values, options, command.varied, error, file)
         if equal := jobs.get(job.id):
             both = all_options([equal.options, options])
             jobs[job.id] = replace(equal, options=both)

@@ -96,7 +96,7 @@ def _train(
         def add(outcome: Outcome) -> None:
             """Add an outcome that is in the store."""
             plan.add(outcome)
-            progress.add(outcome)
+            progress.print_outcome(outcome)
             report.update()
             sweep.on_result(outcome)
 
@@ -123,7 +123,7 @@ def _train(
         for result in executor.run(train_unrecorded, tasks()):
             if isinstance(result, LostAttempt):
                 children.record_attempt(result.job, result.error)
-                progress.add_attempt(result.job, result.error)
+                progress.print_attempt(result.job, result.error)
             else:
                 add(children.record(result))
     done = f"{plan.ended:,} of {plan.total:,} training runs"

@@ -41,7 +41,7 @@ class OpenSweep:
 
     @property
     def disk_space(self) -> int:
-        """The bytes of the results of all jobs that are not recorded yet."""
+        """The size in bytes of the results of all jobs that are not recorded yet."""
         plan, diff = self.plan, self.tracker.read_code().diff
         return sweep_bytes(
             (job.hyperparameters for job in (*plan.missing, *plan.upcoming)),

@@ -50,7 +50,7 @@ class Plan:
 
     @property
     def varied(self) -> Sequence[str]:
-        """The groups and the settings that the sweep varies, the same in all jobs."""
+        """`Command.varied`, the same in all jobs."""
         return self.all_jobs[0].varied
 
     @property

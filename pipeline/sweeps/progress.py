@@ -20,8 +20,8 @@ def time_left(
 ) -> float | None:
     """Return the seconds until the missing results have arrived, None if unknown.
 
-    The results of all workers can arrive at the same time, so the pace is that of as
-    many whole rounds as possible, with a result of each worker. For equal jobs, the
+    All workers can finish at the same time. The pace is therefore measured over
+    complete rounds, in which each worker returns one result. For equal jobs, the
     estimate is then exact after each round.
 
     Args:
@@ -52,7 +52,7 @@ class ProgressLines:
             "", total=plan.total, completed=plan.ended, text=self
         )
 
-    def add(self, outcome: Outcome) -> None:
+    def print_outcome(self, outcome: Outcome) -> None:
         """Print a line for a training run that finished or failed.
 
         The plan already contains the outcome.
@@ -73,7 +73,7 @@ class ProgressLines:
     def _count(self) -> str:
         return f"{self._plan.ended:,} of {self._plan.total:,}"
 
-    def add_attempt(self, job: Job, reason: str) -> None:
+    def print_attempt(self, job: Job, reason: str) -> None:
         """Print why an attempt failed; the training run is tried again."""
         self._print(job, f"{reason}; trying again")
 

@@ -59,7 +59,7 @@ class RecordedSweep:
     sweep_id: str  # see `sweep_id` in naming.py
     run: RecordedRun | None = None
     children: Sequence[RecordedRun] = ()  # the children that ended, oldest first
-    # The `newest_trained` child of each job, by its ID.
+    # The `newest_trained` child of each job, by `Job.id`.
     trained: Mapping[str | None, CompleteRun] = field(default_factory=dict)
 
     @classmethod
@@ -98,7 +98,7 @@ class RecordedSweep:
 
     def failed_run(self, job: Job) -> str | None:
         """Return the ID of a child that records this invalid job."""
-        same = (c for c in self.children if c.tags.get(VALUES_TAG) == job.id)
+        same = (child for child in self.children if job_id(child) == job.id)
         return next((child.run_id for child in same), None)
 
 
@@ -158,7 +158,7 @@ def find_sweep(
     children = children_of(store, sweep.run_id)
     trained = newest_trained(children)
     finished = [child for child in children if child.status == Status.FINISHED]
-    lost = [x.run_id for x in finished if x.tags.get(FINGERPRINT_TAG) not in trained]
+    lost = [x.run_id for x in finished if job_id(x) not in trained]
     remedy = "run the sweep again"
     if lost:
         raise UserError(f"files of runs {', '.join(lost)} are lost: {remedy}")
@@ -172,12 +172,15 @@ def newest_trained(
 ) -> dict[str | None, CompleteRun]:
     """Return the result of each job of a sweep: the newest of its `complete_runs`.
 
-    `children` must be in the order of their start. The keys of the result are
-    fingerprints. A job can have several children, because a job with a lost file is
-    trained again.
+    `children` must be in the order of their start. A job can have several children,
+    because a job with a lost file is trained again.
     """
-    complete = complete_runs(children)
-    return {each.run.tags.get(FINGERPRINT_TAG): each for each in complete}
+    return {job_id(each.run): each for each in complete_runs(children)}
+
+
+def job_id(child: RecordedRun) -> str | None:
+    """Return the `Job.id` of a child's job; None if an error prevented a valid job."""
+    return child.tags.get(FINGERPRINT_TAG) or child.tags.get(VALUES_TAG)
 
 
 def complete_runs(runs: Iterable[RecordedRun]) -> Iterator[CompleteRun]:

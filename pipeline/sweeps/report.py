@@ -15,6 +15,7 @@ from PIL.Image import Image
 from pipeline import UserError
 from pipeline.base import csv_files, files
 from pipeline.base.metric_names import VAL_ACCURACY
+from pipeline.base.paths import PLOT_FILE, REPORT_FOLDER, TABLE_FILE
 from pipeline.base.terminal import print_error
 from pipeline.plots.accuracy import (
     MAX_LINES,
@@ -32,13 +33,12 @@ from pipeline.sweeps.configurations import (
 from pipeline.sweeps.jobs import short_name
 from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.report_text import description
-from pipeline.sweeps.result import PLOT_FILE, TABLE_FILE, written_files
+from pipeline.sweeps.result import written_files
 from pipeline.tracking import OpenRun, end_transactions
 
 if TYPE_CHECKING:  # importing MLflow takes a second
     from pipeline.tracking.mlflow_run import Run
 
-REPORT_FOLDER = "sweep"  # in the artifacts of the run
 UPDATE_SECONDS = 10  # between two updates while the sweep runs
 MAX_SHARE = 0.05  # the largest fraction of the time for updates
 
@@ -89,10 +89,8 @@ class Report:
 
     def finish(self) -> None:
         """Record the finished report and the accuracy of the best configuration."""
-        keys = sorted(
-            self._plan.varied, key=lambda key: key == "seed"
-        )  # the seed is last
-        self.write(keys)
+        # The seed is the last column.
+        self.write(sorted(self._plan.varied, key=lambda key: key == "seed"))
         configurations = group_by_configuration(self._plan.outcomes)
         if configuration := best_configuration(configurations):
             self._run.submit(_log_accuracy, configuration.accuracy)
@@ -150,15 +148,13 @@ def plot(
     lines: dict[str, list[AccuracyPoint]] = {}
     for index, configuration in enumerate(trained):
         values = dict(configuration.varied_values)
-        x = values.pop(axis, index)
+        x, caption = values.pop(axis, index), "" if axis else configuration.name
+        if by_parameters:
+            x, caption = configuration.parameter_count, f"hidden={x}"
         point = AccuracyPoint(
-            x=float(configuration.parameter_count if by_parameters else x),
+            x=float(x),
             accuracies=configuration.accuracies,
-            caption=f"hidden={x}"
-            if by_parameters
-            else ""
-            if axis
-            else configuration.name,
+            caption=caption,
             is_on_front=configuration in front,
             shade=float(values[shade]) if shade else None,
         )

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 
-from pipeline.base.paths import displayed
+from pipeline.base.paths import TABLE_FILE, displayed
 from pipeline.base.results_folder import ResultsFolder
 from pipeline.base.tables import table
 from pipeline.base.terminal import say
@@ -22,11 +22,10 @@ from pipeline.base.text import (
 )
 from pipeline.sweeps.configurations import Configuration, why_no_best
 from pipeline.sweeps.jobs import Outcome
-from pipeline.sweeps.result import TABLE_FILE, SweepResult, written_files
+from pipeline.sweeps.result import SweepResult, written_files
 
 MAX_DESCRIPTION = 7300  # characters; MLflow accepts 8,000, including the links
 MAX_ROWS = 20  # rows of the table in the terminal
-HEADINGS = ("trained", "val accuracy", "parameters", "seconds", "")
 
 
 def show(result: SweepResult, results: ResultsFolder, hint: str) -> SweepResult:
@@ -168,11 +167,17 @@ def _cells(
     """Return the headings and the cells of the table, as text."""
     rows = []
     for each in configurations:
-        row, cells = each.row(), ["-"] * 3
+        row, accuracy, parameters, seconds = each.row(), "-", "-", "-"
         if each.trained:
-            size = f"{each.parameter_count:,}"
-            cells = [each.describe_accuracy(), size, f"{row['seconds']:.1f}"]
-        values = [printable(str(value)) for value in each.varied_values.values()]
-        failed = printable(row["failed"])
-        rows.append([*values, str(len(each.trained)), *cells, failed])
-    return [*configurations[0].varied_values, *HEADINGS], rows
+            accuracy = each.describe_accuracy()
+            parameters, seconds = f"{row['parameters']:,}", f"{row['seconds']:.1f}"
+        cells = {
+            **each.varied_values,
+            "trained": row["trained"],
+            "val accuracy": accuracy,
+            "parameters": parameters,
+            "seconds": seconds,
+            "": row["failed"],
+        }
+        rows.append(cells)
+    return [*rows[0]], [[printable(str(x)) for x in row.values()] for row in rows]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline import UserError
 from pipeline.base.metric_names import EPOCH_METRICS
+from pipeline.base.paths import PLOT_FILE, TABLE_FILE
 from pipeline.base.tags import Status
 from pipeline.base.text import counted, short_repr
 from pipeline.sweeps.configurations import (
@@ -21,7 +22,6 @@ from pipeline.sweeps.jobs import Outcome, failed_jobs
 if TYPE_CHECKING:
     from pipeline.model import NetworkFile
 
-TABLE_FILE, PLOT_FILE = "sweep.csv", "sweep.png"
 MAX_REASONS = 3  # the number of different errors in an error message
 
 
@@ -96,7 +96,7 @@ class SweepResult:
 
         None is NaN in a column of floats, and <NA> in a column of integers.
         """
-        from pandas import DataFrame  # takes 0.3 s
+        from pandas import DataFrame  # a slow import
 
         types = dict.fromkeys([*self._metric_names, "seconds"], "float64")
         return DataFrame(self.rows()).astype(types | {"parameters": "Int64"})

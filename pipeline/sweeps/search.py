@@ -4,11 +4,11 @@ Optuna's study is only in memory. A continued search rebuilds the study from the
 children of the sweep's run.
 """
 
+import itertools
 import math
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from decimal import Decimal
+from decimal import Context, Decimal
 from statistics import fmean
 from typing import Any
 
@@ -17,16 +17,14 @@ from optuna.distributions import BaseDistribution, FloatDistribution, IntDistrib
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import TrialState, create_trial
 
-from pipeline.base.terminal import say
-from pipeline.base.text import wrap
 from pipeline.cli import Interval
 from pipeline.sweeps.jobs import Job, Outcome
 from pipeline.sweeps.plan import Plan
 
 DIGITS = 4  # significant digits of a suggested value, which names of runs contain
-MAX_REPEATED = 20  # repeated suggestions in a row, before suggestions become random
-MAX_RANDOM = 1000  # repeated random suggestions in a row, before the search ends
-NO_OTHERS = "no other values were found in the intervals"
+# Repeated suggestions in a row, before suggestions become random; after as many
+# repeated random suggestions, values are taken from a list.
+MAX_REPEATED = 20
 SEEDS = 2**32  # the number of seeds that NumPy accepts
 
 
@@ -53,13 +51,17 @@ class Search(Plan):
             grid: The combinations of the other keys, trained for each trial.
             intervals: The numbers that are suggested, by key.
             trials: The number of trials, including earlier trials. No two trials have
-                equal values, so there are fewer trials if no new values are found.
+                equal values, so small intervals can have fewer trials.
             recorded: The params of the recorded children, oldest first.
         """
         super().__init__([])
         self._grid = grid
         self._intervals = intervals
-        self._trials = min(trials, math.prod(map(_count, intervals.values())))
+        # As many values of each interval as the trials can need.
+        self._values = [
+            [*itertools.islice(_values(each), trials)] for each in intervals.values()
+        ]
+        self._trials = min(trials, math.prod(map(len, self._values)))
         self._suggestions: set[tuple[Any, ...]] = set()  # a value for each interval
         self._open: dict[int, list[Job]] = {}  # the jobs of each open trial
         self._trials_by_job: dict[str, int] = {}  # by `Job.id`
@@ -94,11 +96,11 @@ class Search(Plan):
         """Yield the jobs of new trials; start a trial when its first job is needed."""
         repeated = 0
         while len(self._suggestions) < self._trials:
-            if repeated > MAX_REPEATED + MAX_RANDOM:
-                self._trials = len(self._suggestions)
-                say(wrap(f"the search ends after {self._trials:,} trials: {NO_OTHERS}"))
-                return
-            jobs = self._add_trial(self._ask(self._samplers[repeated >= MAX_REPEATED]))
+            if repeated < 2 * MAX_REPEATED:
+                values = self._ask(self._samplers[repeated // MAX_REPEATED])
+            else:
+                values = self._untried()
+            jobs = self._add_trial(values)
             repeated = 0 if jobs else repeated + 1
             yield from jobs
 
@@ -128,6 +130,12 @@ class Search(Plan):
         exact = self.study.ask(self._space)
         self.study.tell(exact, state=TrialState.FAIL)
         return {k: _round(exact.params[k], x) for k, x in self._intervals.items()}
+
+    def _untried(self) -> dict[str, Any]:
+        """Return values that no trial has, even if random numbers rarely meet them."""
+        possible = itertools.product(*self._values)
+        untried = next(each for each in possible if each not in self._suggestions)
+        return dict(zip(self._intervals, untried, strict=True))
 
     def _add_trial(self, values: Mapping[str, Any]) -> list[Job]:
         """Add an open trial, and return its jobs; return [] if the values are not new.
@@ -164,27 +172,20 @@ def _new_study() -> optuna.Study:
         optuna.logging.set_verbosity(verbosity)
 
 
-def _count(interval: Interval) -> int:
-    """Return the number of values that `_round` returns for an interval."""
+def _values(interval: Interval) -> Iterator[int | float]:
+    """Yield all values that `_round` returns for an interval, the highest first."""
     low, high = interval.low, interval.high
     if isinstance(low, int) and isinstance(high, int):
-        return high - low + 1
-    if low <= 0:  # the numbers near 0 cannot be counted
-        return sys.maxsize
-    inside = math.floor(_position(high)) - math.ceil(_position(low)) + 1
+        yield from range(high, low - 1, -1)
+        return
+    few_digits, exact = Context(prec=DIGITS), Decimal(str(high))
     # A bound with more digits is returned instead of a number outside the interval.
-    bounds = [x for x in {low, high} if _round(x, interval) == x and _position(x) % 1]
-    return inside + len(bounds)
-
-
-def _position(value: float) -> Decimal:
-    """Return the position of a number among the positive numbers with `DIGITS` digits.
-
-    The position of any other number is between those of its neighbors.
-    """
-    number = Decimal(str(value))
-    exponent = number.adjusted() + 1 - DIGITS  # of the last of the digits
-    return number.scaleb(-exponent) + exponent * 9 * Decimal(10) ** (DIGITS - 1)
+    while (value := float(exact)) > low:
+        if _round(value, interval) == value:
+            yield value
+        exact = exact.next_minus(few_digits)
+    if _round(low, interval) == low:
+        yield low
 
 
 def _distribution(interval: Interval) -> BaseDistribution:

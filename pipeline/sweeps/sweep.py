@@ -175,7 +175,7 @@ def _show_finished(sweep: OpenSweep) -> SweepResult:
     assert run
     copied = tracker.copy(run.run_id)
     if len(written_files(folder)) < 2:
-        from pipeline.sweeps.report import write_files  # Matplotlib takes 0.4 s
+        from pipeline.sweeps.report import write_files  # imports Matplotlib
 
         write_files(folder, group_by_configuration(outcomes), title=run.name)
     result = SweepResult(outcomes, folder, run.run_id, copied, tracker.store)

@@ -1,10 +1,11 @@
 """Homework with questions that differ for each student, and its grading.
 
 Read `variant`, `answer_inputs`, `question` and `questions` first. `homework` writes the
-files of a student, with `assignment` and `answers`. `grade` uses in this order:
-`submitted_files`, `submissions`, `ownership` with `class_list`, `instructor_mistakes`,
-`grading`, `class_grades`, `class_page`. `notebook` has its own questions, whose texts
-are in `notebook.toml`.
+files of a student, with `assignment`, `answers`, `templates` and, in the file of the
+network, `homework_metadata`. `grade` uses in this order: `submitted_files`,
+`submissions`, `ownership` with `class_list`, `instructor_mistakes`, `grading`,
+`last_grades`, `class_grades`, `class_page`. `notebook` has its own questions, whose
+texts are in `notebook.toml`.
 
 A typical wrong answer has a hint. In the homework, it is a `Mistake`, computed from the
 student's network. In the notebook, it is a line of `notebook.toml`, because an answer

@@ -110,7 +110,7 @@ class QuestionValues:
         return neuron_name(2, self.digit)
 
 
-@dataclass(frozen=True, eq=False)  # arrays cannot be compared as a whole
+@dataclass(frozen=True, eq=False)  # `==` of arrays is elementwise
 class AnswerInputs:
     """What determines the answers: the question values, a network, the test images.
 

@@ -291,7 +291,7 @@ class ClassGrades(Roster):
 
     @property
     def needs_attention(self) -> bool:
-        """Whether *Needs attention* contains more than the notices of every class."""
+        """Whether *Needs attention* has more than the notices that all classes get."""
         # A list from a learning platform always contains teachers.
         early = [x for x in self.early_notices if not x.endswith(WITHOUT_ID)]
         lines = [*early, *self.notices, *self.changes, *self.problems]

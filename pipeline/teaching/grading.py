@@ -61,8 +61,8 @@ ASSIGNED = "assigned"  # the setting `require`: the default; its other value is 
 # Why an answer with such a mistake gets no points; see `grade_answers`.
 GUESS = "This number could also be a guess, so it gets no points."
 ALONE = (
-    "None of your other answers shows this mistake with the same number of decimals. "
-    "Your answer may therefore have a different cause, so it gets no points."
+    "None of your other answers shows this mistake with the same number of decimal "
+    "places. Your answer may therefore have a different cause, so it gets no points."
 )
 # The hash of the code that grades, which each grade records. After a change, a grade
 # that has an answer to each question is kept, with a notice.
@@ -96,7 +96,7 @@ class Training(StrEnum):
         return self.is_assigned or self is Training.NEAR
 
 
-@dataclass(frozen=True, eq=False)  # arrays cannot be compared as a whole
+@dataclass(frozen=True, eq=False)  # `==` of arrays is elementwise
 class Assigned:
     """The assigned network."""
 
@@ -291,7 +291,8 @@ def _name_rounded_mistakes(
         question.name: [
             both
             for both in question.rounded_mistakes(given.answer, inputs)
-            if given.hint in (None, both[0])  # the hint: with so many decimals, exact
+            # The hint is already known if the answer has enough decimal places.
+            if given.hint in (None, both[0])
         ]
         for question in QUESTIONS
         if (given := graded[question.name]).answer is not None and given.kind != "full"

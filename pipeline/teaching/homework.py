@@ -299,7 +299,7 @@ def _other_homework(folder: Path) -> str:
 
 
 def _print_state(answers: Answers, variant: Variant, folder: Path) -> None:
-    """Print which answers are missing, malformed or perhaps rounded too much."""
+    """Print which answers are missing, malformed or possibly rounded too much."""
     questions = questions_for(variant)
     names = [*dict.fromkeys([q.name for q in questions] + [*answers.problems])]
     numbers = {name: f"{number:.12g}" for name, number in answers.numbers.items()}
@@ -313,8 +313,9 @@ def _print_state(answers: Answers, variant: Variant, folder: Path) -> None:
         len(questions), missing=len(answers.missing), malformed=malformed
     )
     say(f"{found_problems}. {rule}" if answers.numbers else f"{found_problems}.")
+    noun = "decimal place"
     coarse = [
-        f"{q.name} needs {counted(q.decimals(answers.numbers[q.name]), 'decimal')}"
+        f"{q.name} needs {counted(q.decimals(answers.numbers[q.name]), noun)}"
         for q in questions
         if q.is_coarse(answers.numbers.get(q.name, 0.0))
     ]
@@ -328,8 +329,8 @@ def _print_state(answers: Answers, variant: Variant, folder: Path) -> None:
         say(wrap(f"The answer 0 {rule} no points: {', '.join(zeros)}.", indent=0))
     if coarse:
         rule = (
-            "With fewer decimals, a correct answer can lose points, unless the missing "
-            "decimals are zeros."
+            "With fewer decimal places, a correct answer can lose points, unless the "
+            "missing digits are zeros."
         )
         say(
             wrap(

@@ -19,13 +19,13 @@ ROUNDING = 1e-5
 # The maximum relative error of an answer. Without this limit, 0 would be accepted for
 # every question whose correct answer is near 0.
 RELATIVE = 0.01
-# With this many decimals, the rounding error never exceeds a tolerance, which is at
-# least ROUNDING.
+# With this many decimal places, the rounding error never exceeds a tolerance, which is
+# at least ROUNDING.
 MAX_DECIMALS = 5
-# The hints for correct answers that are rounded too much, by their decimals.
+# The hints for correct answers that are rounded too much, by their decimal places.
 ROUNDED = tuple(
-    f"This is rounded to {counted(decimals, 'decimal')}, which is not accurate enough. "
-    f"{MAX_DECIMALS} decimals are enough for every question."
+    f"This is rounded to {counted(decimals, 'decimal place')}, which is not accurate "
+    f"enough. {MAX_DECIMALS} decimal places are enough for every question."
     for decimals in range(MAX_DECIMALS)
 )
 VOID = "All students get the points for this question."
@@ -146,11 +146,12 @@ class Question(ABC):
         return f"within {self.tolerance:g}{relative}"
 
     def decimals(self, answer: float) -> int:
-        """Return the number of decimals that an answer needs.
+        """Return the number of decimal places that an answer needs.
 
-        With this number of decimals, the rounding error is within the tolerance. The
-        number depends only on the size of the answer. The result is 0 for the answer 0
-        and for the smallest and the largest possible answer, which can be exact.
+        With this number of decimal places, the rounding error is within the tolerance.
+        The number depends only on the size of the answer. The result is 0 for the
+        answer 0 and for the smallest and the largest possible answer, which can be
+        exact.
         """
         exact = (0.0, self.form.low, self.form.high)
         if self.form.whole or not self.tolerance or answer in exact:
@@ -158,7 +159,7 @@ class Question(ABC):
         return max(0, math.ceil(-math.log10(2 * self._tolerance(answer))))
 
     def is_coarse(self, answer: float) -> bool:
-        """Return whether an answer has too few decimals, or ends with a 0."""
+        """Return whether an answer has too few decimal places, or ends with a 0."""
         needed = self.decimals(answer)
         return needed > 0 and round(answer, needed - 1) == answer
 

@@ -52,7 +52,7 @@ NUMBER = re.compile(rf"_(\d+)(?:{MOODLE}|_\d+_)")
 IGNORED = {"__MACOSX", "desktop.ini"}  # from macOS and Windows
 
 
-@dataclass(frozen=True, eq=False)  # networks cannot be compared as a whole
+@dataclass(frozen=True, eq=False)  # `==` of arrays is elementwise
 class Entry:
     """An entry of the folder of all submissions: a folder, a zip file or files."""
 

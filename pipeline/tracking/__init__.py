@@ -4,7 +4,8 @@ The store is MLflow's database and artifacts, in `outputs/`. Only this package u
 MLflow. Importing MLflow takes a second, so processes share the work:
 
     process                modules                     objects
-    main process           tracker, sync               Tracker, OpenRun, CopyingProcess
+    main process           tracker, open_run,          Tracker, OpenRun
+                           copying_process, sync       CopyingProcess
     process that records   recorder, mlflow_run        Run
     copying process        copies/                     Server, Sender
 
@@ -15,6 +16,8 @@ process is also the copying process of its run, in a second thread. A run that w
 from the store is a `RecordedRun`, in any process. Like the `Run`, it has the ID, name
 and folder of a `RunInfo`, which an `OpenRun` waits for. The docstring of each module
 says in which process it runs.
+`run_data` defines the data that other packages record, `description` and `messages`
+contain texts about runs, and `server_request` asks a server for a run.
 
 Processes import MLflow with `store/entrance.py`, which turns its telemetry off. These
 modules import MLflow: `mlflow_run.py`, `logged_model.py`, `classifier.py`, `ui.py` and

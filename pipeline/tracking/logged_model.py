@@ -2,8 +2,8 @@
 
 Runs in the process that records.
 
-The model contains no pickle. `mlflow.pyfunc.save_model` writes the same files, but its
-first call takes 0.7 s, and later calls take 0.05 s instead of 0.005 s.
+The model contains no pickle. `mlflow.pyfunc.save_model` writes the same files, but it
+takes ten times as long, and its first call even longer.
 """
 
 import platform

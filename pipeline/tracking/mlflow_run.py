@@ -50,7 +50,7 @@ class Run(RunInfo):
 
     The run can be a sweep, whose training runs are its children. A new child keeps its
     metrics, params and tags until it is complete. They are then recorded together,
-    because each transaction takes 10 ms.
+    which is faster than many transactions.
 
     Attributes:
         client: The client of the store.

@@ -89,7 +89,7 @@ def code_state() -> CodeState:
     """Return the code of this process, and the settings as they are now.
 
     A command that trains calls this function when the command starts, because it reads
-    its settings and hashes its modules at this time. The call takes 0.1 s.
+    its settings and hashes its modules at this time.
     """
     diff = code_diff()
     code_tags = {

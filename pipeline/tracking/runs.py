@@ -1,4 +1,4 @@
-"""Finds the run that a user selects by an ID, the start of an ID, or a name.
+"""Finds the run that a user selects by an ID, a prefix of an ID, or a name.
 
 Runs in the main process.
 
@@ -23,7 +23,7 @@ MAX_LISTED = 10  # runs in a message about several runs
 
 
 def find_run(text: str, *, store: Path, server: str | None = None) -> RecordedRun:
-    """Return the run with this ID or name, or else with an ID that starts like this.
+    """Return the run with this ID or name, or else with an ID that has this prefix.
 
     If there is no such run, the message says whether the run is on a server, by default
     the server at MLFLOW_TRACKING_URI.
@@ -53,7 +53,7 @@ def find_run(text: str, *, store: Path, server: str | None = None) -> RecordedRu
         raise UserError(message)
     raise UserError(
         f"{database_path(store)} has no run {text!r}: enter the ID that "
-        "python -m pipeline.train printed, its first characters, or the run's name"
+        "python -m pipeline.train printed, a prefix of this ID, or the run's name"
     )
 
 

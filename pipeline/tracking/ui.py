@@ -47,7 +47,7 @@ def serve_ui(store: Path, *, run: str | None) -> Iterator[str]:
     """Serve MLflow's UI until the block ends.
 
     As soon as the server responds, the function yields the URL of a page: the page of
-    `run`, which is an ID, the start of an ID, or a name. If `run` is None, the page is
+    `run`, which is an ID, a prefix of an ID, or a name. If `run` is None, the page is
     the list of the runs; see `newest_list`.
 
     Raises:

@@ -21,7 +21,15 @@ from pipeline import datasets
 from pipeline.base import files
 from pipeline.base.metric_names import SECONDS, ordered
 from pipeline.base.params import params_of
-from pipeline.base.paths import DIFF_FILE, HISTORY_FILE, TRAINING_FOLDER
+from pipeline.base.paths import (
+    CODE_FILE,
+    DATA_FOLDER,
+    DIFF_FILE,
+    HISTORY_FILE,
+    PACKAGES_FILE,
+    SETTINGS_FILE,
+    TRAINING_FOLDER,
+)
 from pipeline.base.software import CORE
 from pipeline.base.tags import (
     DATA_TAG,
@@ -48,9 +56,6 @@ if TYPE_CHECKING:  # importing MLflow or PyTorch takes a second
     from pipeline.training.training_run import TrainingRun
 
 MAX_IMAGES = 10  # epochs with images and statistics of the weights, besides epoch 0
-# A folder of data and files in the artifacts of a run.
-DATA_FOLDER, CODE_FILE = "data", "code.json"  # a reproduction reads both
-SETTINGS_FILE, PACKAGES_FILE = "config.yaml", "packages.txt"
 FINAL_STEP = 0  # MLflow draws a single value as a labeled bar if its step is 0
 
 
@@ -62,6 +67,10 @@ class TrainingInputs:
     values: Mapping[str, Any]  # all settings, by key
     options: Mapping[str, str]  # the options of config groups
     fingerprint: str
+
+    def __post_init__(self) -> None:
+        """Check that the data set has one name: the setting can be a folder."""
+        assert self.values["dataset"] == self.data_file.name, self.values["dataset"]
 
     @property
     def params(self) -> dict[str, Any]:
@@ -292,6 +301,14 @@ def log_model(run: "Run", model: ModelData) -> None:
     run.log_model(model)
     title = "learning curves and images of the weights"
     run.add_links({"curves": run.link(title, "model-metrics")})
+
+
+def submit_comparison(
+    run: OpenRun, original: "TrainingRun", again: "TrainingRun"
+) -> None:
+    """Submit whether a reproduction has the weights of its original."""
+    before, now = (each.trained.weights_sha256 for each in (original, again))
+    run.submit(log_comparison, before == now)
 
 
 def log_comparison(run: "Run", is_equal: bool) -> None:

@@ -27,8 +27,8 @@ from pipeline.tracking import OpenRun, Tracker, announce_kept_name
 from pipeline.training.checkpoints import Checkpoint, CheckpointKey, open_checkpoint
 from pipeline.training.log import (
     TrainingInputs,
-    log_comparison,
     log_files,
+    submit_comparison,
     submit_epochs,
     submit_inputs,
     submit_model,
@@ -44,9 +44,9 @@ from pipeline.training.training_run import TrainingRun
 OnEpoch = Callable[[Epoch], object]
 
 
-@dataclass(frozen=True, eq=False)  # arrays cannot be compared as a whole
+@dataclass(frozen=True, eq=False)  # `==` of arrays is elementwise
 class TrainCall:
-    """What a training run is called with."""
+    """The arguments of a call of `train`."""
 
     cfg: TrainConfig  # for a reproduction, with the recorded hyperparameters
     options: Mapping[str, str]  # the options of config groups
@@ -58,7 +58,7 @@ class TrainCall:
 
 def train_recorded(call: TrainCall, dataset: Dataset) -> TrainResult:
     """Train a network in a run, with checkpoints; write and print the results."""
-    # The settings can have a folder, or another name of the same images.
+    # The setting can be a folder; see `DataFile.name`.
     cfg = call.cfg.model_copy(update={"dataset": dataset.name})
     call, hyperparameters = replace(call, cfg=cfg), cfg.hyperparameters
     split = dataset.training_split(hyperparameters)
@@ -96,6 +96,8 @@ def train_recorded(call: TrainCall, dataset: Dataset) -> TrainResult:
         _save_and_log(epochs, call, checkpoint, run)
         # Nothing is left to stop, so Ctrl-C in the last epoch has no effect.
         training = TrainingRun.of(dataset, hyperparameters, checkpoint.epochs)
+        if call.reproduces:
+            submit_comparison(run, call.reproduces, training)
         _write(call, training, run)
     print_summary(training, split.val)
     say(f"weights.sha256 {training.trained.weights_sha256}")
@@ -166,7 +168,7 @@ def _save_and_log(
 
 
 def _write(call: TrainCall, training: TrainingRun, run: OpenRun) -> None:
-    """Write and record the results, for a reproduction with the tag `reproduced`."""
+    """Write and record the results."""
     message = "writing and recording the trained network"
     with busy(message), call.results.new() as temporary:
         write_training_run(training, temporary, run_id=run.run_id)
@@ -174,9 +176,5 @@ def _write(call: TrainCall, training: TrainingRun, run: OpenRun) -> None:
         run.submit(log_files, sorted(temporary.iterdir()))
         if call.tracker.is_recorded:
             submit_model(run, training, temporary / MODEL_FILE)
-        if call.reproduces:
-            recorded, now = call.reproduces.trained, training.trained
-            is_equal = now.weights_sha256 == recorded.weights_sha256
-            run.submit(log_comparison, is_equal)
         # The recording process reads the files of `temporary` before they are moved.
         run.wait()

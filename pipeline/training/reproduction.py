@@ -13,6 +13,7 @@ import numpy as np
 
 from pipeline import ConfigError, PartlyFailed, UserError, datasets
 from pipeline.base.metric_names import FINAL_ACCURACY, VAL_ACCURACY
+from pipeline.base.paths import CODE_FILE, DATA_FOLDER
 from pipeline.base.progress import busy
 from pipeline.base.software import CORE
 from pipeline.base.tags import (
@@ -28,7 +29,6 @@ from pipeline.cli import TrainConfig, validate
 from pipeline.core.dataset import Dataset
 from pipeline.model import Metadata
 from pipeline.tracking import RecordedRun, find_training_run, provenance
-from pipeline.training.log import CODE_FILE, DATA_FOLDER
 from pipeline.training.recorded_training import TrainCall, train_recorded
 from pipeline.training.result import TrainResult
 from pipeline.training.training_files import read_training_run

@@ -33,6 +33,6 @@ class TrainResult(TrainingRun):
 
         The result is a pandas DataFrame; pandas has no type hints.
         """
-        from pandas import DataFrame  # takes 0.3 s
+        from pandas import DataFrame  # a slow import
 
         return DataFrame(with_numbers(self.history))

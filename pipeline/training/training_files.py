@@ -11,7 +11,7 @@ from pipeline.base.csv_files import to_rows
 from pipeline.base.metric_names import EPOCH_METRICS, FINAL_TRAIN
 from pipeline.base.run_files import RESTORE, belongs_elsewhere
 from pipeline.core.epoch import Epoch
-from pipeline.model import load_histories, load_recorded_network, storage
+from pipeline.model import load_history_files, load_recorded_network, storage
 from pipeline.tracking import RecordedRun
 from pipeline.training.training_run import TrainingRun
 
@@ -51,7 +51,7 @@ def read_training_run(run: RecordedRun) -> TrainingRun:
         rule = "must contain all files of a training run"
         raise UserError(f"{folder} {rule}, but {missing[0]} is missing: {RESTORE}")
     trained = load_recorded_network(run)
-    histories = load_histories(trained)
+    histories = load_history_files(trained)
     weights, history = histories.weights, histories.metrics
     if (metadata := trained.metadata) is None:
         rule = "must record the data set and the hyperparameters of its training run"

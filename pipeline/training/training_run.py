@@ -22,7 +22,8 @@ from pipeline.base.text import counted
 from pipeline.core.dataset import Dataset
 from pipeline.core.epoch import Epoch
 from pipeline.core.hyperparameters import Hyperparameters
-from pipeline.core.loop import measure
+from pipeline.core.loop import score
+from pipeline.core.margin import min_margin
 from pipeline.core.network import Network, network_from
 from pipeline.model import Metadata
 from pipeline.model.trained_network import TrainedNetwork, describe_layers
@@ -38,7 +39,7 @@ class TrainingRun:
 
     metadata: Metadata  # the data set, the hyperparameters and the `min_margin`
     epochs: Sequence[Epoch] = field(repr=False)  # epoch 0 is before training
-    # The result of `measure`, with names such as with_final_weights/train_loss.
+    # The `score` on the training images, such as with_final_weights/train_loss.
     final_metrics: Mapping[str, float]
 
     @staticmethod
@@ -49,16 +50,17 @@ class TrainingRun:
         assert epochs[-1].number == hyperparameters.epochs, "all epochs are trained"
         network = network_from(epochs[-1].tensors)
         train = dataset.split(hyperparameters.split).train
-        score, min_margin = measure(network, train)
         return TrainingRun(
             Metadata(
                 dataset=dataset.name,
                 data_sha256=dataset.file.sha256,
                 hyperparameters=hyperparameters,
-                min_margin=min_margin,
+                min_margin=min_margin(network, train),
             ),
             epochs,
-            final_metrics={f"{FINAL_TRAIN}{name}": x for name, x in score.items()},
+            final_metrics={
+                f"{FINAL_TRAIN}{name}": x for name, x in score(network, train).items()
+            },
         )
 
     @property

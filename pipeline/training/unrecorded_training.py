@@ -17,7 +17,7 @@ def train_unrecorded(
 ) -> TrainingRun:
     """Train on one thread, with weights that are byte-identical to those of `train`.
 
-    This function uses neither the configuration nor MLflow, and writes no file.
+    This function uses neither settings of the stage nor MLflow, and writes no file.
     Everything that trains without recording calls it: the workers of a sweep, the
     homework and the grader.
 

@@ -94,8 +94,7 @@ def train(dataset, seed):
     hyperparameters = Hyperparameters(**defaults() | {"seed": seed})
     *_, last = loop.train_network(dataset, hyperparameters)
     network, train = network_from(last.tensors), dataset.train
-    threshold = min_margin(network.predict(train.images))
-    return network, OodDetector(fit_components(train), threshold)
+    return network, OodDetector(fit_components(train), min_margin(network, train))
 
 
 def main():

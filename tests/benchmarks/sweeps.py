@@ -155,7 +155,7 @@ def measure():
         executor, size = record(folder, count)
         yield "recording a run of 20 epochs", executor.seconds / count, "s", 0.25
         share = 100 * executor.cpu / executor.seconds
-        yield "  share of CPU time on one core", share, "%", None
+        yield "  CPU utilization while recording", share, "%", None
         yield "  size of a run with 20 neurons", size / count / 1e6, "MB", 1.6
         cores = single * count / executor.seconds
         yield "cores that one process can keep busy", cores, "", None

@@ -75,7 +75,7 @@ INVALID = {
     "train ~hiden": "`hiden` is not a setting: did you mean hidden?",
     "train = hidden=5": "'=' is not of the form key=value: leave out spaces, as in ",
     "train --hidden=3": "unknown flag --hidden=3: settings have no dashes, and --help",
-    "train ~bits": "`bits` is not a setting of this stage, but of export: choose from",
+    "train ~bits": "`bits` is a setting of export, not of train: choose from dataset,",
     "train " + "x" * 300: "is not of the form key=value: did you mean dataset=xxx",
     "predict " + "how-are-you-" * 300: "is not of the form key=value: did you mean",
     "train --config-dir " + "x" * 300: "--config-dir must be an existing folder",
@@ -137,10 +137,10 @@ INVALID = {
     "train server=http://me:secret@h": "server must not contain a password",
     "train server=htp://me:secret@h": "server must be a URL such",
     "train tracking=none server=http://h": "server has no effect with tracking=none",
-    "train foo=3": "`foo` is not a setting of this stage: choose from dataset, split, ",
-    "data hidden=40": "`hidden` is not a setting of this stage, but of train, ",
-    "data hiddenlayer=4": "`hiddenlayer` is not a setting of this stage: choose",
-    "predict bits=4": "stage, but of export: choose from run, model, images",
+    "train foo=3": "`foo` is not a setting of train: choose from dataset, split, ",
+    "data hidden=40": "`hidden` is a setting of train, ",
+    "data hiddenlayer=4": "`hiddenlayer` is not a setting of data: choose",
+    "predict bits=4": "of export, not of predict: choose from run, model, images",
     "data dataset=mnist,digits": "dataset must be one data set, got 'mnist,digits'",
     "data -m": "only train and export accept -m",
     "export bits=8,4": "bits=8,4 has several values: add -m to run all of them",
@@ -154,6 +154,7 @@ INVALID = {
     "evaluate folder": "did you mean sets=folder?",
     "export bits=3": "bits must be 8, 4, 2, 1 or all, got 3 (the default is bits=8)",
     "export bits=true": "bits must be 8, 4, 2, 1 or all, got True",
+    "export bits=1" + "0" * 20: "bits is too large, got 1000",
     "export bits=8.0": "bits must be 8, 4, 2, 1 or all, got 8.0",
     "export finetune=-1": "finetune must be at least 0, got -1",
     "export 4": "did you mean bits=4?",
@@ -202,7 +203,8 @@ def test_a_search_without_multirun_gets_only_remedies_that_work():
 def test_the_number_of_workers_of_a_cluster_is_rejected_before_anything_is_written(
     bare_project,
 ):
-    with pytest.raises(ConfigError, match="workers has no effect with executor=ray"):
+    text = "workers has no effect with executor=ray, .*: leave out workers"
+    with pytest.raises(ConfigError, match=text):
         bare_project.sweep("train", "seed=1,2", "workers=2", "executor=ray")
     assert not bare_project.files()
 
@@ -345,9 +347,9 @@ def test_the_flag_for_sweeps_may_be_anywhere():
     assert command == read("hidden=5,6", "seed=1", "-m") and len(jobs_of(command)) == 2
 
 
-def test_a_sweep_with_one_combination_varies_nothing_and_its_job_has_a_seed():
+def test_a_sweep_with_one_combination_varies_only_the_seed():
     command = read("-m", "hidden=7")
-    assert command.is_sweep and not command.varied
+    assert command.is_sweep and command.varied == ["seed"]
     assert [job.varied_values for job in jobs_of(command)] == [{"seed": 1}]
 
 
@@ -479,7 +481,7 @@ SWEEP = "hydra: {mode: MULTIRUN, sweeper: {params: {%s}}}"
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("imags: 5", "x.yaml: `imags` is not a setting of this stage: choose from "),
+        ("imags: 5", "x.yaml: `imags` is not a setting of train: choose from "),
         ("hidden: ${nokey}", "conf/experiment/x.yaml: hidden=${nokey} cannot be reso"),
         ("hidden: -1", "conf/experiment/x.yaml: hidden must be at least 1, got -1"),
         (SWEEP % "hidden: x y", "conf/experiment/x.yaml: hidden must be an integer"),

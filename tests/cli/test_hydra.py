@@ -626,7 +626,7 @@ BAD_FILES = {
     "a key with the name of a folder": (
         {"conf/team/x.yaml": GLOBAL + "conf: 1"},
         "team=x",
-        "conf/team/x.yaml: `conf` is not a setting of this stage: choose from ",
+        "conf/team/x.yaml: `conf` is not a setting of train: choose from ",
     ),
     "another package": (
         {},

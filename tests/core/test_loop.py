@@ -32,7 +32,7 @@ def test_gradients_equal_autograd_and_finite_differences(small_dataset, new_netw
     network = new_network(20)
     network.vector = trained.vector.double()  # the methods of a network reject float64
     vector_to_parameters(network.vector, network.parameters())
-    network.tensors = network.views(network.vector)
+    network.matrices = network.views(network.vector)
     images = torch.from_numpy(small_dataset.train.images[:32]).flatten(1).double()
     pixels = images / 255
     labels = torch.from_numpy(small_dataset.train.labels[:32]).long()
@@ -44,7 +44,7 @@ def test_gradients_equal_autograd_and_finite_differences(small_dataset, new_netw
         logits = w_2 @ (w_1 @ pixels.T + b_1).relu() + b_2
         return cross_entropy(logits.T, labels)
 
-    leaves = [t.clone().requires_grad_() for t in network.tensors]
+    leaves = [t.clone().requires_grad_() for t in network.matrices]
     expected = torch.autograd.grad(loss(*leaves), leaves)
     for ours, theirs in zip(network.views(gradient), expected, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-12)

@@ -1,14 +1,23 @@
 import numpy as np
 import pytest
+import torch
 
+from pipeline.core.dataset import LabeledImages
 from pipeline.core.margin import min_margin
+from pipeline.core.network import Network
 
 
-@pytest.mark.parametrize("count", [1, 2, 20, 1001])
+@pytest.mark.parametrize("count", [1, 2, 20, 1001, 40_000])
 def test_min_margin_is_a_quantile_between_the_two_nearest_margins(count):
+    network = Network(hidden=20, generator=torch.Generator().manual_seed(count))
+    network.vector.mul_(8)  # so that the quantiles of 20 images or more are in (0.2, 1)
     random = np.random.default_rng(count)
-    probabilities = random.dirichlet(np.full(10, 0.01), size=count).astype(np.float32)
-    second, first = np.sort(probabilities.astype(float), axis=1)[:, -2:].T
-    quantile = np.interp(0.03 * (count - 1), range(count), sorted(first - second))
+    images = random.integers(0, 256, (count, 28, 28), dtype=np.uint8)
+    train = LabeledImages(images, np.zeros(count, np.uint8))
+    sample = images[:: 2 if count == 40_000 else 1]
+    probabilities = network.predict(sample).astype(float)
+    second, first = np.sort(probabilities, axis=1)[:, -2:].T
+    margins = sorted(first - second)
+    quantile = np.interp(0.03 * (len(sample) - 1), range(len(sample)), margins)
     expected = max(0.2, quantile)
-    assert min_margin(probabilities) == pytest.approx(expected, abs=6e-5)
+    assert min_margin(network, train) == pytest.approx(expected, abs=6e-5)

@@ -175,7 +175,7 @@ def test_only_an_error_of_the_program_has_a_traceback(executor, data, functions)
     assert missing.error.startswith("FileNotFoundError: [Errno 2]")
     assert 'in fail\n    open("/missing")' in missing.traceback
     rejected, full = result(functions.reject), result(functions.fill)
-    assert (rejected.error, rejected.traceback) == ("a reason", "")
+    assert (rejected.error, rejected.traceback) == ("a reason", None)
     assert full.error == "[Errno 28] No space left on device" and not full.traceback
 
 

@@ -41,7 +41,7 @@ def clothes(mnist, tmp_path_factory):
         hyperparameters=hyperparameters,
         dataset="fashion_mnist",
         data_sha256=whole.file.sha256,
-        min_margin=min_margin(network.predict(dataset.train.images)),
+        min_margin=min_margin(network, dataset.train),
     )
     save_network(path, network, metadata)
     trained = load_trained_network(path)

@@ -12,7 +12,7 @@ from pipeline.images import unsure
 from pipeline.interpret import neuron_sums
 from pipeline.interpret.page import render_page
 from pipeline.interpret.rounding import rounded
-from pipeline.model import Histories
+from pipeline.model import HistoryFiles
 from pipeline.plots import diverging_colors
 
 MINUS = "\u2212"  # the sign of negative numbers on the page
@@ -184,7 +184,7 @@ def test_a_parameter_that_changes_evenly_is_a_straight_line(analysis, open_page)
     }
     page = open_page(
         render_page(
-            replace(analysis, histories=Histories(history)),
+            replace(analysis, histories=HistoryFiles(history)),
             name="hidden=20 seed=1",
         )
     )

@@ -22,7 +22,7 @@ def numbers(text):
 
 
 def nearest(value):
-    """Return the value with four decimals."""
+    """Return the value with four decimal places."""
     return value.quantize(Decimal("0.0001"), ROUND_HALF_UP)
 
 

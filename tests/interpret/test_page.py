@@ -16,7 +16,7 @@ from pipeline.interpret.measurements import hidden_sums
 from pipeline.interpret.page import render_page, rendering
 from pipeline.interpret.page.page_data import PageData
 from pipeline.interpret.page.rendering import scripts, select_data
-from pipeline.model import Histories, load_histories
+from pipeline.model import HistoryFiles, load_history_files
 
 NAME = "hidden=20 seed=1"
 
@@ -67,10 +67,10 @@ def test_without_metadata_the_history_gives_the_number_of_epochs(analysis):
     assert trained.params == {}
     _, data = select_data(replace(analysis, trained=trained))
     assert data.epochs == [*range(21)]
-    assert len(load_histories(trained).weights["layer_1.bias"]) == 21
-    _, data = select_data(replace(analysis, trained=trained, histories=Histories()))
+    assert len(load_history_files(trained).weights["layer_1.bias"]) == 21
+    _, data = select_data(replace(analysis, trained=trained, histories=HistoryFiles()))
     assert data.epochs == [0]
-    _, data = select_data(replace(analysis, histories=Histories()))
+    _, data = select_data(replace(analysis, histories=HistoryFiles()))
     assert data.epochs == [20]
 
 
@@ -150,7 +150,7 @@ def test_the_page_gets_the_parameters_of_all_arrays_that_training_never_changed(
     history = {name: values.copy() for name, values in histories.weights.items()}
     # As if N14 were 0 for all images: the gradient of its outgoing weights is 0.
     history["layer_2.weight"][:, :, 3] = history["layer_2.weight"][-1, :, 3]
-    tensors, _ = select_data(replace(analysis, histories=Histories(history)))
+    tensors, _ = select_data(replace(analysis, histories=HistoryFiles(history)))
     for name, values in history.items():
         never_changed = (values == values[0]).all(axis=0)
         np.testing.assert_array_equal(tensors[f"frozen.{name}"], never_changed)

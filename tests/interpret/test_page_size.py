@@ -8,7 +8,7 @@ import pytest
 from pipeline.core.network import snapshot
 from pipeline.interpret.page import render_page, rendering
 from pipeline.interpret.page.rendering import EPOCH_PAGE, select_data, select_epochs
-from pipeline.model import Histories
+from pipeline.model import HistoryFiles
 
 NAME = "hidden=20 seed=1"
 
@@ -21,7 +21,7 @@ def large(untrained, new_network):
         states = [snapshot(new_network(hidden, seed=epoch)) for epoch in range(31)]
         names = states[0].keys()
         history = {name: np.stack([state[name] for state in states]) for name in names}
-        return replace(untrained(hidden, 2000), histories=Histories(history))
+        return replace(untrained(hidden, 2000), histories=HistoryFiles(history))
 
     return analyze
 
@@ -56,7 +56,7 @@ def test_a_weight_above_the_largest_float16_is_stored_as_the_largest(
 ):
     history = {name: tensor.copy() for name, tensor in histories.weights.items()}
     history["layer_2.bias"][0] = 1e6
-    tensors, _ = select_data(replace(analysis, histories=Histories(history)))
+    tensors, _ = select_data(replace(analysis, histories=HistoryFiles(history)))
     low, high = tensors["epochs.layer_2.bias"].astype(np.uint16)
     halves = (256 * high + low).view(np.float16)  # (10, 20)
     assert (halves[:, 0] == 65504).all() and np.abs(halves[:, 1:]).max() < 10

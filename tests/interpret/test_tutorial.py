@@ -10,7 +10,7 @@ from pipeline.core.network import network_from, snapshot
 from pipeline.interpret import render_tutorial
 from pipeline.interpret.measurements import hidden_sums
 from pipeline.interpret.rounding import rounded
-from pipeline.model import Histories
+from pipeline.model import HistoryFiles
 
 
 def test_the_line_of_the_tutorial_is_a_weight_a_pixel_and_a_bias(
@@ -95,7 +95,7 @@ def test_the_tutorial_names_the_first_of_equal_logits(analysis):
     for name in ("layer_2.weight", "layer_2.bias"):
         tensors[name][4] = tensors[name][7]  # of the class of the image
     trained = replace(analysis.trained, network=network_from(tensors))
-    changed = replace(analysis, trained=trained, histories=Histories())
+    changed = replace(analysis, trained=trained, histories=HistoryFiles())
     tutorial = " ".join(render_tutorial(changed).split())
     assert "highest for digit 4, with" in tutorial
     assert "for digit 7. Softmax" in tutorial

@@ -29,7 +29,7 @@ def images_sums(trained, mnist):
 
 
 def numbers(line, decimals=4):
-    """Return the numbers in a line that have this many decimals."""
+    """Return the numbers in a line that have this many decimal places."""
     found = re.findall(rf"[+-]?[\d,]+\.\d{{{decimals}}}(?!\d)", line)
     return [Decimal(number.replace(",", "")) for number in found]
 

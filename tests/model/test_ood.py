@@ -19,7 +19,7 @@ def split(mnist):
 
 @pytest.fixture(scope="module")
 def detector(trained, split):
-    margin = min_margin(trained.network.predict(split.train.images))
+    margin = min_margin(trained.network, split.train)
     return OodDetector(fit_components(split.train), margin)
 
 

@@ -12,7 +12,7 @@ from pipeline.model import (
     load_detector,
     load_trained_network,
     select_trained_network,
-    select_with_histories,
+    select_with_history_files,
 )
 from pipeline.train import sweep
 
@@ -22,7 +22,7 @@ def test_a_training_run_that_ends_after_the_selection_does_not_change_it(empty_p
     keys = {"dataset": "digits", "epochs": 2, "tracking": "none"}
     project.call("train", hidden=8, **keys)
     with project.captured():
-        trained, histories = select_with_histories(
+        trained, histories = select_with_history_files(
             run=None, model=None, store=store_dir()
         )
     project.call("train", hidden=5, **keys)

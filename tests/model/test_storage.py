@@ -11,7 +11,7 @@ from pipeline.base.tensors import tensors_sha256
 from pipeline.cli import defaults, network_name
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.network import snapshot
-from pipeline.model import load_histories, load_trained_network, storage
+from pipeline.model import load_history_files, load_trained_network, storage
 
 TRAINED = {**defaults(), "hidden": 7, "split": "holdout", "epochs": 2}
 HYPERPARAMETERS = Hyperparameters(**TRAINED)
@@ -152,7 +152,7 @@ def test_a_file_of_another_version_is_rejected_with_the_remedy(path, network, ve
     trained, content = load_trained_network(path), snapshot(network)
     for file, read in {
         path: lambda: storage.load_network(path),
-        path.with_name("history.safetensors"): lambda: load_histories(trained),
+        path.with_name("history.safetensors"): lambda: load_history_files(trained),
     }.items():
         file.write_bytes(save(content, {"about": f'{{{version}"seed": 1}}'}))
         rule = "was written by a different version .* must be 1, got .*train"
@@ -171,16 +171,16 @@ def test_a_damaged_run_json_is_rejected_by_name(path, content):
 def test_a_folder_in_the_place_of_a_file_is_an_error(path, name):
     path.with_name(name).mkdir()
     with pytest.raises(UserError, match=rf"{name} .*(folder|directory)"):
-        load_histories(load_trained_network(path))
+        load_history_files(load_trained_network(path))
 
 
 def test_the_metrics_of_each_epoch_are_read_and_checked(path):
     trained = load_trained_network(path)
-    assert load_histories(trained).metrics is None
+    assert load_history_files(trained).metrics is None
     table, history = "epoch,val/loss\n1,0.5\n2,0.25\n", path.with_name("history.csv")
     for written in (table, table + "\n", table.replace("\n", "\r\n")):
         history.write_text(written)
-        assert load_histories(trained).metrics == {"val/loss": [0.5, 0.25]}
+        assert load_history_files(trained).metrics == {"val/loss": [0.5, 0.25]}
     for text, error in [
         ("", "damaged"),
         (table + "3", "damaged"),
@@ -194,4 +194,4 @@ def test_the_metrics_of_each_epoch_are_read_and_checked(path):
     ]:
         history.write_text(text)
         with pytest.raises(UserError, match=rf"history\.csv .*{error}"):
-            load_histories(trained)
+            load_history_files(trained)

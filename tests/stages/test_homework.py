@@ -328,7 +328,7 @@ def test_the_check_shows_the_settings_in_the_file_of_the_network(workspace):
 
 
 def test_the_check_names_answers_with_fewer_decimals_than_they_need(workspace):
-    assert "not a whole number with 5 decimals" in questions(workspace)
+    assert "not a whole number to 5 decimal places" in questions(workspace)
     rounded = {"sum_of_neuron": 6.25, "weight_of_pixel": -0.1, "brighter_pixel": 2e-3}
     others = {"logit": 1.251, "upper_half": 0, "scaled_layer": 100, "misclassified": 3}
     fill_in(workspace, **rounded, **others, log_of_ratio="2,0")
@@ -336,9 +336,9 @@ def test_the_check_names_answers_with_fewer_decimals_than_they_need(workspace):
     text = r"These answers may be rounded too much: (.*?)\. With fewer dec"
     (named,) = re.findall(text, words)
     assert set(named.split(", ")) == {
-        "sum_of_neuron needs 3 decimals",
-        "weight_of_pixel needs 4 decimals",
-        "brighter_pixel needs 5 decimals",
+        "sum_of_neuron needs 3 decimal places",
+        "weight_of_pixel needs 4 decimal places",
+        "brighter_pixel needs 5 decimal places",
     }
     fill_in(workspace, **dict.fromkeys(rounded, 0.12345))
     words = workspace.call("homework", **SETTINGS, check=True)
@@ -364,7 +364,7 @@ def test_the_check_does_not_say_whether_an_answer_is_correct(workspace):
     )
     (question,) = (each for each in QUESTIONS if each.name == "scaled_layer")
     (right,) = question.solution(inputs).correct
-    for decimals in (2, 5):  # rounding to 2 decimals is too coarse
+    for decimals in (2, 5):  # rounding to 2 decimal places is too coarse
         typed = [round(right, decimals), round(right + 2, decimals)]
         assert [question.grade(x, inputs).kind == "full" for x in typed] == [
             decimals == 5,

@@ -285,8 +285,10 @@ def test_the_help_of_a_function_has_the_settings_that_its_keywords_have(function
     keywords = getattr(cli, f"{stage}Keywords").__annotations__
     required = getattr(cli, f"{stage}Config", cli.TrainConfig).required
     text = pydoc.plain(pydoc.render_doc(function))
-    listed = dict(re.findall(r"^ {6}(\w+)=\S+ +(\w.*)$", text, re.M))
+    found = re.findall(r"^ {6}(\w+)(=\S+)? +(\w.*)$", text, re.M)
+    listed = {key: comment for key, _, comment in found}
     assert {*listed} == {*keywords}
+    assert {key for key, default, _ in found if not default} == {*required}
     name = "train" if function is sweep else function.__name__
     # In `null (sync, ui): all runs`, the parentheses contain the stages.
     other = rf"; \w+ \((?!(\w+, )*{name}\b)[a-z, ]+\): [^;]*"

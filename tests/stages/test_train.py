@@ -190,7 +190,7 @@ def test_without_tracking_a_damaged_store_is_not_used(new_project):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"images": 3}, "`images` is not a setting of this stage"),
+        ({"images": 3}, "`images` is a setting of predict, not of train"),
         ({"tracking": "none", "server": "http://h"}, "server has no effect with track"),
         ({"split": "holdout", "batch_size": 55001}, "must be at most 55000, .*of "),
     ],

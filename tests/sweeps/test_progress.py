@@ -55,7 +55,7 @@ def test_jobs_that_need_no_training_are_not_part_of_the_time_that_is_left():
 
         def add(outcome):
             plan.add(outcome)
-            progress.add(outcome)
+            progress.print_outcome(outcome)
 
         assert str(progress) == "0 of 2,001, 1 running"
         add(Outcome(jobs[-1], error="invalid"))

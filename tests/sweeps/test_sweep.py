@@ -332,6 +332,8 @@ def test_a_sweep_is_continued_with_the_same_images_under_another_name(
     assert "1 of 2 training runs were reused" in printed and not error
     (copy,) = (run for run in sweep.runs()[1] if "reused_from" in run.data.tags)
     assert copy.data.params["dataset"].startswith("a_copy-")
+    path = sweep.workspace.artifact(copy, "train/model.safetensors")
+    assert load_trained_network(path).dataset == copy.data.params["dataset"]
     for name in ("config.yaml", "packages.txt", "train/history.csv"):
         original = sweep.workspace.client.get_run(copy.data.tags["reused_from"])
         texts = [

@@ -662,7 +662,7 @@ def test_a_course_code_that_most_answers_do_not_have_is_an_error(
     before = page(outputs), table(outputs)
     with pytest.raises(UserError, match=problem) as error:
         grade_all()
-    assert error.type is UserError  # the configuration is valid
+    assert error.type is UserError  # the settings are valid
     assert (page(outputs), table(outputs)) == before
 
 
@@ -2003,7 +2003,7 @@ def test_feedback_says_why_an_answer_with_a_typical_mistake_gets_no_points(
     grade_all()
     shown = page(outputs, "feedback/ana.html")
     assert shown.count(f"<dd>{NO_BIAS}</dd>") == 2 and shown.count("0.5 of 1<") == 2
-    reason = f"decimals are enough for every question. {GUESS}</dd>"
+    reason = f"decimal places are enough for every question. {GUESS}</dd>"
     assert shown.count(reason) == 1 == shown.count(GUESS)
     place_of = {x: shown.index(f"<h3>{x}</h3>") for x in by_name}
     after = [x for x in place_of if place_of[x] < shown.index(reason)]

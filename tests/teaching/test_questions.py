@@ -258,7 +258,7 @@ def test_a_student_with_numpy_and_the_files_gets_all_points(
         decimals = {0.001: 3, 0.0001: 4}.get(question.tolerance)
         typed = float(answer) if decimals is None else round(float(answer), decimals)
         if decimals and abs(answer) < 100 * question.tolerance:
-            typed = float(f"{answer:.3g}")  # so few decimals can be too inexact
+            typed = float(f"{answer:.3g}")  # so few decimal places can be too inexact
         assert question.grade(typed, inputs).points == question.points, question.name
 
 
@@ -402,7 +402,7 @@ def test_rounding_on_top_of_another_mistake_gets_a_hint_if_other_answers_show_bo
         assert some or kept is None
         for shown in named:
             answers = {shown.question: shown.answer} | some
-            if kept == answer_inputs.NO_RELU:  # of which several have two decimals
+            if kept == answer_inputs.NO_RELU:  # several have two decimal places
                 continue
             answer = graded_by_name(answers, inputs)[shown.question]
             assert (answer.points, answer.hint) == (0, f"{both} {ALONE}")
@@ -456,7 +456,7 @@ def test_an_answer_with_a_mistake_that_is_accurate_enough_supports_a_rounded_one
             break
     assert graded["brighter_pixel"].points == 0.5
     assert graded["brighter_pixel"].hint == f"{undivided} {ROUNDED[2]}"
-    # An answer with the same mistake, but more decimals, does not.
+    # An answer with the same mistake, but more decimal places, does not.
     others = pair | typed("sum_of_neuron", 5)
     answer = graded_by_name(others, inputs)["brighter_pixel"]
     assert (answer.points, answer.hint) == (0, f"{undivided} {ROUNDED[2]} {ALONE}")

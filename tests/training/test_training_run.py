@@ -11,7 +11,12 @@ from pipeline.cli import defaults
 from pipeline.core.dataset import DataFile, Dataset
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.loop import train_network
-from pipeline.model import load_histories, load_trained_network, save_network, storage
+from pipeline.model import (
+    load_history_files,
+    load_trained_network,
+    save_network,
+    storage,
+)
 from pipeline.sweeps.recorded import complete_runs
 from pipeline.tracking import RecordedRun
 from pipeline.training.training_files import read_training_run, write_training_run
@@ -50,7 +55,7 @@ def test_a_training_run_is_read_as_it_was_written(training, folder, run):
 
     trained = load_trained_network(folder / MODEL_FILE)
     assert trained.params["epochs"] == training.last.number == 2
-    histories = load_histories(trained)
+    histories = load_history_files(trained)
     assert histories.metrics == training.history
     assert len(histories.metrics["val/accuracy"]) == 2
     for name, tensor in training.epochs[1].tensors.items():
@@ -68,7 +73,7 @@ def test_a_training_run_is_read_as_it_was_written(training, folder, run):
 
     (folder / "history.safetensors").unlink()
     assert not [*complete_runs([run])]
-    histories = load_histories(trained)
+    histories = load_history_files(trained)
     assert histories.weights is None and histories.metrics == training.history
 
 

@@ -61,7 +61,7 @@ export const MINUS = "−";
 // Round to the nearest number; round ties away from zero, as `rounded` does in Python.
 export const rounded = (value, decimals = DECIMALS) => Number(value.toFixed(decimals));
 // The rounded number as text, which is never −0.0000.
-const formats = []; // by the count of decimals; creating a format takes long
+const formats = []; // by the count of decimal places; creating a format takes long
 export function number(value, decimals = DECIMALS) {
   const shown = rounded(value, decimals);
   formats[decimals] ??=

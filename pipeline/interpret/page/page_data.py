@@ -82,7 +82,7 @@ class PageData:
     frozen_others_count: int  # frozen weights of all other pixels
     rarest: int  # the pixel that is above 0 in the fewest training images
     rarest_images: int  # the number of these images
-    example: Example  # the weight with which the tour begins
+    example: Example  # the weight that the tour explains first
 
     sha256: str  # the hash of the network's tensors: weights.sha256
     trained_title: str  # the phrase for the network in a sentence

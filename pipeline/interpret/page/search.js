@@ -4,8 +4,8 @@ import { $, BIAS, neuronName, onEnter } from "display.js";
 import { classTitle, model, network, select, state } from "model.js";
 
 // The neuron or parameter that a name means, as [layer, neuron, input]; for a neuron,
-// the input is null. `NameForm` in names.py defines the forms of names. Only on the
-// page, classes and pixels have names too.
+// the input is null. `NameForm` in names.py defines the forms of names. On the
+// page, classes and pixels also have names.
 function locate(name) {
   const label = model.class_names.findIndex((_, each) =>
     classTitle(each).toLowerCase() === name.toLowerCase());

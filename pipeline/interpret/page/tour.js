@@ -236,7 +236,7 @@ function lineStep(neuron, pixel, name) {
     } };
 }
 
-// m·x + c and typical mistakes, for numbers with two decimals. As in the tutorial of
+// m·x + c and typical mistakes, for numbers with two decimal places. As in the tutorial of
 // Python, the results are computed with integers, because floats would round some ties
 // down.
 export function lineValues(...numbers) {

@@ -2,7 +2,7 @@
 
 Runs in the copying process.
 
-Copying a run means to send its new data to its copy, the run on the server. The main
+Copying a run means sending its new data to its copy, the run on the server. The main
 process calls the functions of `copier` in the copying process: `CopyingProcess` calls
 `copy_with_children` for a run in progress, and the command `sync` calls `copy_run` for
 each run. These are the steps of a copy:

@@ -2,8 +2,8 @@
 
 Runs in all processes of the table in `pipeline.tracking`.
 
-This module does not use MLflow's client, because the import takes 1.1 s, and the client
-takes 3.8 s instead of 0.2 s to find 5,000 runs. The queries are for the tables of
+This module does not use MLflow's client, because the import takes a second, and the
+client takes twenty times as long to find 5,000 runs. The queries are for the tables of
 MLflow 3. `tests/tracking/test_mlflow_internals.py` fails if a new version changes these
 tables.
 
@@ -188,7 +188,7 @@ def content_of(store: Path, run_id: str) -> list[tuple[str | int, ...]]:
 def named_runs(
     store: Path, text: str, *, deleted: bool = False, experiments: str = "active"
 ) -> list[RecordedRun]:
-    """Return the runs with this name, ID or start of an ID, newest first.
+    """Return the runs with this name, ID or prefix of an ID, newest first.
 
     `deleted` selects deleted runs, and experiments="deleted" selects runs of deleted
     experiments.

@@ -1,4 +1,4 @@
-"""The entrance to MLflow: imports it without telemetry, and translates its errors.
+"""Imports MLflow without telemetry, and translates its errors.
 
 Runs in all processes of the table in `pipeline.tracking`.
 

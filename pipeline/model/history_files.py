@@ -1,7 +1,7 @@
-"""The histories of a training run: its weights and its metrics by epoch.
+"""The history files next to a network: the weights and the metrics of all epochs.
 
-They are in the folder of the trained network. A network that was copied elsewhere may
-have no histories.
+A network that was copied elsewhere may have none. `read_training_run` requires both,
+and returns each `Epoch`.
 """
 
 from dataclasses import dataclass
@@ -12,16 +12,20 @@ from pipeline.model.storage import WeightHistory, load_weight_history
 from pipeline.model.trained_network import NetworkFile
 
 
-@dataclass(frozen=True, eq=False)  # arrays cannot be compared as a whole
-class Histories:
-    """The histories that exist; None if there is no file."""
+@dataclass(frozen=True, eq=False)  # `==` of arrays is elementwise
+class HistoryFiles:
+    """The content of the history files in their layout; None if there is no file.
+
+    The weights of all epochs are one array for each tensor, as `inspect` computes with
+    them. `read_training_run` makes epochs whose tensors are views of these arrays.
+    """
 
     weights: WeightHistory | None = None  # the tensors of all epochs, from 0, by name
     metrics: History | None = None  # the content of history.csv
 
 
-def load_histories(trained: NetworkFile) -> Histories:
-    """Read the histories in the folder of a trained network.
+def load_history_files(trained: NetworkFile) -> HistoryFiles:
+    """Read the history files in the folder of a trained network.
 
     Raises:
         UserError: If a file is damaged, or has the weights or the number of epochs of
@@ -38,4 +42,4 @@ def load_histories(trained: NetworkFile) -> Histories:
     path = trained.path.with_name(HISTORY_FILE)
     if path.exists():
         metrics = read_history(path, epochs=epochs)
-    return Histories(weights, metrics)
+    return HistoryFiles(weights, metrics)
