@@ -404,7 +404,8 @@ def make_once(request, tmp_path_factory):
 def empty_store(make_once):
     """Return a function that copies an empty store, because creating one is slow."""
     from pipeline.tracking.store.client import open_store
-    from pipeline.tracking.store.sqlite import artifact_root, relocate_artifacts
+    from pipeline.tracking.store.location import artifact_root
+    from pipeline.tracking.store.sqlite import relocate_artifacts
 
     def create(folder):
         client = open_store(folder)

@@ -507,12 +507,12 @@ def test_mlflow_is_imported_only_after_its_telemetry_is_turned_off():
         nodes = [x for x in ast.walk(trees[path]) if isinstance(x, ast.FunctionDef)]
         for function in [node for node in nodes if node.name not in inside]:
             calls = [x for x in ast.walk(function) if isinstance(x, ast.Call)]
-            entrances = [
+            imports = [
                 call.lineno
                 for call in calls
                 if ast.unparse(call.func) in {"import_mlflow", "using_mlflow"}
             ]
             for node in imports_of_mlflow(ast.walk(function), at_top):
-                assert min(entrances, default=node.lineno) < node.lineno, path
+                assert min(imports, default=node.lineno) < node.lineno, path
                 checked.add(path.name)
     assert {"ui.py", "recorder.py", "copier.py", "server_request.py"} <= checked

@@ -1,4 +1,4 @@
-"""MLflow's variables, and the URLs of servers and of the tracking store.
+"""The setting `server`, whose default is MLFLOW_TRACKING_URI, and MLflow's variables.
 
 MLFLOW_TRACKING_URI can be the URL of a server or of a store. No function here opens a
 connection.
@@ -6,8 +6,7 @@ connection.
 
 import os
 import re
-from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 
 class WholeMessage(ValueError):
@@ -64,27 +63,3 @@ def _checked(value: str, *, variable: str = "") -> str:
             "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead"
         )
     return value
-
-
-def names_another_store(store: Path) -> bool:
-    """Return whether MLFLOW_TRACKING_URI is the URL of a store in another folder."""
-    value = tracking_uri()
-    if not value or is_server(value):
-        return False
-    path = unquote(re.sub(r"^sqlite(\+pysqlite)?:///", "", value))
-    return Path(path).resolve() != database_path(store).resolve()
-
-
-def database_path(store: Path) -> Path:
-    """Return the path of the database of the store in a folder."""
-    return store / "mlflow.db"
-
-
-def sqlite_uri(database: Path) -> str:
-    """Return the URI of an SQLite file, with % and ? escaped.
-
-    A driver in the URI keeps MLflow from creating a folder with %3F in its name.
-    """
-    quoted = str(database).replace("%", "%25").replace("?", "%3F")
-    driver = "+pysqlite" if "%" in quoted else ""
-    return f"sqlite{driver}:///{quoted}"

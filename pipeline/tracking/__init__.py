@@ -3,25 +3,30 @@
 The store is MLflow's database and artifacts, in `outputs/`. Only this package uses
 MLflow. Importing MLflow takes a second, so processes share the work:
 
-    process                modules                     objects
-    main process           tracker, open_run,          Tracker, OpenRun
-                           copying_process, sync       CopyingProcess
-    process that records   recorder, mlflow_run        Run
-    copying process        copies/                     Server, Sender
+    object           process                how long               module
+    Tracker          main process           the command            tracker
+    OpenRun          main process           the block of a run     open_run
+    CopyingProcess   main process           the block of a run     copying_process
+    Run              process that records   the block of a run     mlflow_run
+    Server, Sender   copying process        until it ends          copies/
+    RecordedRun      any process            a state that was read  store/database
 
-A `Tracker` opens a run as an `OpenRun`. To record data, `OpenRun.submit` passes a
-function to the process that records, where `recorder.record` calls it with the `Run`.
-This is the recording process for `train`, and otherwise the main process. The recording
-process is also the copying process of its run, in a second thread. A run that was read
-from the store is a `RecordedRun`, in any process. Like the `Run`, it has the ID, name
-and folder of a `RunInfo`, which an `OpenRun` waits for. The docstring of each module
-says in which process it runs.
+To open a run, the main process sends a `RunStart` to the process that records, which
+calls a function of `recorder` and responds with a `RunInfo`: ID, name and folder, which
+are also fields of `Run` and `RecordedRun`. Then `OpenRun.submit` sends functions, which
+are called with the `Run`. The process that records is the recording process for
+`train`, and otherwise the main process. The recording process is also the copying
+process of its run, in a second thread. `Tracker.is_recorded` says whether runs are
+recorded; otherwise, an `OpenRun` drops all data. The docstring of each module says in
+which process it runs.
+
 `run_data` defines the data that other packages record, `description` and `messages`
-contain texts about runs, and `server_request` asks a server for a run.
+contain texts about runs, `sync` copies earlier runs to a server, and `server_request`
+asks a server for a run.
 
-Processes import MLflow with `store/entrance.py`, which turns its telemetry off. These
-modules import MLflow: `mlflow_run.py`, `logged_model.py`, `classifier.py`, `ui.py` and
-`ui_server.py`; in `copies/`, `server.py` and `sender.py`; in `store/`,
+Processes import MLflow with `store/mlflow_calls.py`, which turns its telemetry off.
+These modules import MLflow: `mlflow_run.py`, `logged_model.py`, `classifier.py`,
+`ui.py` and `ui_server.py`; in `copies/`, `server.py` and `sender.py`; in `store/`,
 `client.py`, `mlflow_internals.py` and `pages.py`.
 """
 
@@ -36,8 +41,8 @@ from pipeline.tracking.store.database import (
     recorded_params,
     tagged_runs,
 )
-from pipeline.tracking.store.entrance import import_mlflow
 from pipeline.tracking.store.locks import store_lock
+from pipeline.tracking.store.mlflow_calls import import_mlflow
 from pipeline.tracking.tracker import (
     Tracker,
     end_transactions,

@@ -16,7 +16,7 @@ from pipeline.base.terminal import say, warn
 from pipeline.base.text import command_line, printable
 from pipeline.execution.helper_process import Channel, HelperKilled, HelperProcess
 from pipeline.tracking.copies.copier import COPYING_PROCESS, copy_with_children
-from pipeline.tracking.store.entrance import import_mlflow
+from pipeline.tracking.store.mlflow_calls import import_mlflow
 
 FINISH_SECONDS = 15  # maximum wait for the copy at the end of a command
 ANSWER_SECONDS = 1  # part of this wait, for the response of the copying process

@@ -21,7 +21,7 @@ from pipeline.core import CLASSES, SIDE
 from pipeline.tracking.provenance import requirement
 from pipeline.tracking.run_data import ModelData
 from pipeline.tracking.store.client import StoreClient, model_outputs
-from pipeline.tracking.store.sqlite import path_from_uri
+from pipeline.tracking.store.location import path_from_uri
 
 CLASSIFIER = Path(__file__).with_name("classifier.py")
 REQUIREMENTS = ("mlflow", "numpy", "safetensors", "torch")

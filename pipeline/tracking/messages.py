@@ -1,9 +1,20 @@
-"""A message about a run that the stages print.
+"""Messages about runs that the stages print.
 
 Runs in the main process.
 """
 
+from pathlib import Path
+
 from pipeline.base.terminal import say
+from pipeline.base.text import wrap
+from pipeline.tracking.store.location import database_path, names_another_store
+
+
+def announce_store(store: Path) -> None:
+    """Print where runs are recorded if MLflow's variable names another store."""
+    if names_another_store(store):
+        other = "the store of MLFLOW_TRACKING_URI or mlflow.set_tracking_uri"
+        say(wrap(f"runs are recorded in {database_path(store)}, not in {other}"))
 
 
 def announce_kept_name(name: str, run_name: str | None) -> None:

@@ -30,9 +30,9 @@ from pipeline.tracking.run_data import Metrics, ModelData, Params, StepMetrics, 
 from pipeline.tracking.store import pages
 from pipeline.tracking.store.client import StoreClient
 from pipeline.tracking.store.database import RunInfo
+from pipeline.tracking.store.location import path_from_uri
 from pipeline.tracking.store.locks import write_lock
 from pipeline.tracking.store.mlflow_internals import image_files
-from pipeline.tracking.store.sqlite import path_from_uri
 
 THUMBNAIL_SIDE = 512  # pixels; on a large screen, a card is up to 500 pixels wide
 

@@ -1,6 +1,10 @@
-"""An open run in the main process, which passes functions to the process that records.
+"""An open run, and how its data gets to the process that records.
 
-Runs in the main process.
+Runs in the main process; the functions at the end run in the process that records.
+
+`OpenRun.submit` sends a function to the other process, where `_record` calls it with
+the `Run`. If a run cannot be opened, its calls do nothing, and the error is reported
+once. Test: "a recording that fails in the other process".
 """
 
 from collections.abc import Callable, Iterator
@@ -16,6 +20,7 @@ from pipeline.execution.helper_process import HelperKilled, HelperProcess
 from pipeline.tracking import recorder
 from pipeline.tracking.run_data import RunStart
 from pipeline.tracking.store.database import RunInfo
+from pipeline.tracking.store.mlflow_calls import using_mlflow
 
 if TYPE_CHECKING:  # importing MLflow takes a second
     from pipeline.tracking.mlflow_run import Run
@@ -47,16 +52,26 @@ class NoProcess:
 
     def submit(self, *call: object, **keywords: object) -> "Future[None]":
         """Return None as the result of a call that is not made."""
-        dropped: Future[None] = Future()
-        dropped.set_result(None)
-        return dropped
+        return ThisProcess().submit(lambda: None)
+
+
+class NotRecorded:
+    """What an open run with `NoProcess` has instead of a `RunInfo`."""
+
+    run_id = artifacts = None
+    label = "the training run"
+
+    def viewing_hint(self) -> str:
+        """Return a line that says why there is no command that shows the run."""
+        return "run    not recorded (tracking=none)\n"
 
 
 class OpenRun:
     """An open run, which stands for a `Run` in the process that records.
 
-    The process finds the `Run` by the number `_key`: data can be submitted before
-    MLflow creates the run and its ID. A run that is not recorded has `NoProcess`.
+    The run is opened later, and MLflow creates its ID. Until then, data is submitted,
+    so the process finds the `Run` by the number `_key`. A run that is not recorded
+    has `NoProcess`.
     """
 
     # Whether the server has a complete copy, when the run is closed; None: no server.
@@ -64,30 +79,24 @@ class OpenRun:
     failure: str | None = None  # see `fail`
 
     def __init__(
-        self, process: HelperProcess | ThisProcess | NoProcess | None = None
-    ) -> None:
-        """Pass functions to a process, by default to `NoProcess`."""
-        self._process, self._key = process or NoProcess(), next(_keys)
-        self._opened: Future[RunInfo] | Future[None] = NoProcess().submit()
-        self._calls: list[Future[Any]] = []  # the calls that may still raise an error
-
-    def open(
         self,
-        opening: "Callable[Concatenate[int, Arguments], RunInfo]",
+        process: HelperProcess | ThisProcess | NoProcess,
+        opening: "Callable[Arguments, Run]",
         *arguments: Arguments.args,
         **keywords: Arguments.kwargs,
     ) -> None:
-        """Call a function of `recorder` that opens the run, perhaps later.
+        """Open the run with a function of `recorder`, perhaps later.
 
         If the run cannot be opened, the first call that waits raises the error.
         """
-        self._opened = self._process.submit(opening, self._key, *arguments, **keywords)
-        self._calls.append(self._opened)
+        self._process, self._key = process, next(_keys)
+        self._opened = process.submit(_open, self._key, opening, *arguments, **keywords)
+        self._calls: list[Future[Any]] = [self._opened]  # calls that may raise an error
 
     @property
-    def _info(self) -> RunInfo | None:
-        """ID, name and folder of the run when it is open; None with tracking=none."""
-        return self._opened.result()
+    def _info(self) -> RunInfo | NotRecorded:
+        """ID, name and folder of the run; wait until it is open."""
+        return self._opened.result() or NotRecorded()
 
     @property
     def run_id(self) -> str | None:
@@ -95,17 +104,17 @@ class OpenRun:
 
         This property and the next two wait until the run is open.
         """
-        return self._info.run_id if self._info else None
+        return self._info.run_id
 
     @property
     def label(self) -> str:
         """Name and ID of the run, for messages."""
-        return self._info.label if self._info else "the training run"
+        return self._info.label
 
     @property
     def artifacts(self) -> Path | None:
         """The folder of the artifacts; None with tracking=none."""
-        return self._info.artifacts if self._info else None
+        return self._info.artifacts
 
     def fail(self, reason: str) -> None:
         """Mark the run as FAILED if its block ends normally."""
@@ -128,7 +137,7 @@ class OpenRun:
         """
         self._check(wait=False)
         call = self._process.submit(
-            recorder.record, self._key, function, *arguments, **keywords
+            _record, self._key, function, *arguments, **keywords
         )
         self._calls.append(call)
 
@@ -148,16 +157,14 @@ class OpenRun:
         child becomes FINISHED, or FAILED after `fail`. If the block fails, or if this
         process is killed in it, the child is deleted when the sweep is resumed.
         """
-        child = OpenRun(self._process)
-        child.open(recorder.create_child, self._key, start)
+        child = OpenRun(self._process, _create_child, self._key, start)
         try:
             yield child
             child.wait()
-            self._process.submit(
-                recorder.complete_child, child._key, child.failure, end
-            ).result()
+            child.submit(recorder.complete_child, child.failure, end)
+            child.wait()
         finally:  # the child may be incomplete
-            self._process.submit(recorder.forget, child._key)
+            self._process.submit(_forget, child._key)
 
     def close(self, status: Status, error: str | None) -> str | None:
         """Close the run, record its error, if any, and return its ID, if any.
@@ -169,7 +176,7 @@ class OpenRun:
         """
         try:
             # This waits until the run is open, unless there is a further interrupt.
-            call = self._process.submit(recorder.end, self._key, status, error)
+            call = self._process.submit(_close, self._key, status, error)
             return call.result()
         except HelperKilled:
             if status == Status.FINISHED:
@@ -181,5 +188,50 @@ class OpenRun:
 
     def viewing_hint(self) -> str:
         """Return lines with the run, and the command that shows it."""
-        not_recorded = "run    not recorded (tracking=none)\n"
-        return self._info.viewing_hint() if self._info else not_recorded
+        return self._info.viewing_hint()
+
+
+# The functions below run in the process that records.
+
+_runs: dict[int, "Run"] = {}  # the open runs of this process, by the key of the OpenRun
+
+
+def _open(
+    key: int,
+    opening: "Callable[Arguments, Run]",
+    /,
+    *arguments: Arguments.args,
+    **keywords: Arguments.kwargs,
+) -> RunInfo:
+    """Open a run, and return what the main process gets of it."""
+    run = _runs[key] = opening(*arguments, **keywords)
+    return RunInfo(run.run_id, run.name, run.artifacts)
+
+
+def _create_child(parent: int, start: RunStart) -> "Run":
+    """Create a child of an open run."""
+    return recorder.create_child(_runs[parent], start)
+
+
+def _record(
+    key: int,
+    function: "Callable[Concatenate[Run, Arguments], None]",
+    /,
+    *arguments: Arguments.args,
+    **keywords: Arguments.kwargs,
+) -> None:
+    """Call a function with a run; if it was not opened, its error was reported."""
+    if run := _runs.get(key):
+        with using_mlflow(run.client.store):
+            function(run, *arguments, **keywords)
+
+
+def _close(key: int, status: Status, error: str | None) -> str | None:
+    """Close a run and return its ID; return None if it was not opened."""
+    run = _runs.pop(key, None)
+    return recorder.end(run, status, error) if run else None
+
+
+def _forget(key: int) -> None:
+    """Remove a child from the open runs, complete or not."""
+    _runs.pop(key, None)

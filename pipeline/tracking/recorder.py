@@ -1,22 +1,18 @@
-"""Opens, records and closes runs: the functions that an `OpenRun` calls.
+"""Opens and closes runs: the functions that an `OpenRun` calls to this end.
 
 Runs in the process that records.
 
-The argument `key` is the number of the `OpenRun`. The main process imports this module
-to pass the functions on. Therefore, only the functions import modules that import
-MLflow. Test: "mlflow is imported only after".
+The main process imports this module to pass the functions on. Therefore, only the
+functions import modules that import MLflow. Test: "mlflow is imported only after".
 
 `create_or_resume` and `end` perform steps 2 and 7 in the docstring of `tracker`, which
 also names tests. `find_or_create` closes a run that it creates before data is added.
 Test: "an unknown network gets one run". A child that ends without `complete_child` is
 deleted when its sweep is resumed. Test: "a child is complete or removed".
-If a run cannot be opened, its calls do nothing, and the error is reported once.
-Test: "a recording that fails in the other process".
 """
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Concatenate, ParamSpec
+from typing import TYPE_CHECKING
 
 from pipeline import UserError
 from pipeline.base import locking
@@ -32,12 +28,12 @@ from pipeline.base.tags import (
 )
 from pipeline.base.terminal import print_error, say
 from pipeline.base.text import short_id, wrap
-from pipeline.base.urls import database_path
 from pipeline.tracking import provenance
 from pipeline.tracking.run_data import RunStart, final_status
-from pipeline.tracking.store.database import RunInfo, children_of, tagged_runs
-from pipeline.tracking.store.entrance import using_mlflow
+from pipeline.tracking.store.database import children_of, tagged_runs
+from pipeline.tracking.store.location import database_path
 from pipeline.tracking.store.locks import run_lock_file, store_lock
+from pipeline.tracking.store.mlflow_calls import using_mlflow
 
 if TYPE_CHECKING:  # importing MLflow takes a second
     from mlflow import entities
@@ -46,9 +42,6 @@ if TYPE_CHECKING:  # importing MLflow takes a second
     from pipeline.tracking.store.client import StoreClient
 
 OPEN_SECONDS = 10.0  # maximum wait until a killed process releases a run; see `locks`
-Arguments = ParamSpec("Arguments")
-
-_runs: dict[int, "Run"] = {}  # the open runs of this process, by key
 
 
 def warm_up(store: Path) -> None:
@@ -64,9 +57,7 @@ def warm_up(store: Path) -> None:
             _client(store)
 
 
-def create_or_resume(
-    key: int, store: Path, experiment: str, start: RunStart
-) -> RunInfo:
+def create_or_resume(store: Path, experiment: str, start: RunStart) -> "Run":
     """Create a run, or resume a run, whose incomplete children are deleted."""
     with using_mlflow(store):
         from pipeline.tracking.mlflow_run import Run
@@ -88,9 +79,9 @@ def create_or_resume(
             run.log_params({k: v for k, v in start.params.items() if k not in known})
             run.log_diff(start.diff)
     except BaseException as error:
-        _end(run, *final_status(error))
+        end(run, *final_status(error))
         raise
-    return _remember(key, run)
+    return run
 
 
 def _reset(run: "Run", start: RunStart, *, failed: bool) -> None:
@@ -106,12 +97,8 @@ def _reset(run: "Run", start: RunStart, *, failed: bool) -> None:
 
 
 def find_or_create(
-    key: int,
-    store: Path,
-    experiment: str,
-    run_id: str | None,
-    weights_sha256: str | None,
-) -> RunInfo:
+    store: Path, experiment: str, run_id: str | None, weights_sha256: str | None
+) -> "Run":
     """Find the closed run of a network or sweep; see `Tracker.reopen_run`."""
     with using_mlflow(store):
         from pipeline.tracking.mlflow_run import Run
@@ -139,7 +126,7 @@ def find_or_create(
             is_created = recorded.data.tags.get(KIND_TAG) == Kind.EVALUATION
             if is_created and recorded.info.status != Status.FINISHED:
                 client.set_terminated(run.run_id)
-        return _remember(key, run)
+        return run
 
 
 def _start_of_network(sha256: str) -> RunStart:
@@ -165,59 +152,28 @@ def _create(client: "StoreClient", experiment: str, start: RunStart) -> "entitie
     )
 
 
-def create_child(key: int, parent: int, start: RunStart) -> RunInfo:
+def create_child(parent: "Run", start: RunStart) -> "Run":
     """Create a child of an open run; see `OpenRun.child`."""
-    run = _runs[parent]
-    with using_mlflow(run.client.store):
+    with using_mlflow(parent.client.store):
         from pipeline.tracking.mlflow_run import Run
 
         project = {PROJECT_TAG: provenance.project_version()}
-        tags = {**project, **start.tags, PARENT_TAG: run.run_id}
-        created = run.client.create_named_run(
-            run.experiment_id, start.name, tags, start.time
+        tags = {**project, **start.tags, PARENT_TAG: parent.run_id}
+        created = parent.client.create_named_run(
+            parent.experiment_id, start.name, tags, start.time
         )
-        child = Run(run.client, created, is_new_child=True)
+        child = Run(parent.client, created, is_new_child=True)
         child.log_params(start.params)
         child.log_diff(start.diff)
-        return _remember(key, child)
+        return child
 
 
-def _remember(key: int, run: "Run") -> RunInfo:
-    _runs[key] = run
-    return RunInfo(run.run_id, run.name, run.artifacts)
-
-
-def record(
-    key: int,
-    function: "Callable[Concatenate[Run, Arguments], None]",
-    /,
-    *arguments: Arguments.args,
-    **keywords: Arguments.kwargs,
-) -> None:
-    """Call a function with a run; if it was not opened, its error was reported."""
-    if run := _runs.get(key):
-        with using_mlflow(run.client.store):
-            function(run, *arguments, **keywords)
-
-
-def complete_child(key: int, failure: str | None, end: int | None) -> None:
+def complete_child(child: "Run", failure: str | None, end: int | None) -> None:
     """Record the data of a child that has ended, and close it."""
-    with using_mlflow(_runs[key].client.store):
-        _runs[key].complete(failure, end)
+    child.complete(failure, end)
 
 
-def forget(key: int) -> None:
-    """Remove a child from the open runs."""
-    _runs.pop(key, None)
-
-
-def end(key: int, status: Status, error: str | None) -> str | None:
-    """Close a run and return its ID; return None if it was not opened."""
-    run = _runs.pop(key, None)
-    return _end(run, status, error) if run else None
-
-
-def _end(run: "Run", status: Status, error: str | None) -> str:
+def end(run: "Run", status: Status, error: str | None) -> str:
     """Close a run and return its ID; see `OpenRun.close`.
 
     The status of a run that was opened to add results does not change.

@@ -14,10 +14,10 @@ from pipeline.base.metric_names import VAL_ACCURACY
 from pipeline.base.paths import METRICS_FILE, MODEL_FILE, NETWORK_PATH
 from pipeline.base.run_files import read_metrics
 from pipeline.base.tags import COPY_TAG, KIND_TAG, Kind
-from pipeline.base.urls import database_path, tracking_uri
+from pipeline.base.urls import tracking_uri
 from pipeline.tracking.server_request import tags_on
 from pipeline.tracking.store.database import RecordedRun, named_runs
-from pipeline.tracking.store.sqlite import mlflow_command
+from pipeline.tracking.store.location import database_path, mlflow_command
 
 MAX_LISTED = 10  # runs in a message about several runs
 
@@ -36,25 +36,29 @@ def find_run(text: str, *, store: Path, server: str | None = None) -> RecordedRu
         raise UserError(message)
     matching = named_runs(store, text)
     runs = [run for run in matching if text in (run.name, run.run_id)] or matching
-    if len(runs) == 1:
-        return runs[0]
-    if runs:
+    if not runs:
+        raise UserError(_why_missing(text, server, store))
+    if len(runs) > 1:
         raise UserError(_ambiguous(text, runs))
+    return runs[0]
+
+
+def _why_missing(text: str, server: str | None, store: Path) -> str:
+    """Return a message that says where a run is that the store does not list."""
     if deleted := named_runs(store, text, deleted=True):
         run_id = deleted[0].run_id
         command = mlflow_command(store, f"runs restore --run-id {run_id}")
-        raise UserError(f"run {run_id} was deleted: restore it ({command})")
+        return f"run {run_id} was deleted: restore it ({command})"
     if deleted := named_runs(store, text, experiments="deleted"):
         run = deleted[0]
         rule = f"run {run.run_id} belongs to the experiment {run.experiment!r}"
         remedy = "restore it in MLflow's UI, or with mlflow experiments restore"
-        raise UserError(f"{rule}, which was deleted: {remedy}")
-    if message := _on_server(text, server, store):
-        raise UserError(message)
-    raise UserError(
+        return f"{rule}, which was deleted: {remedy}"
+    unknown = (
         f"{database_path(store)} has no run {text!r}: enter the ID that "
         "python -m pipeline.train printed, a prefix of this ID, or the run's name"
     )
+    return _on_server(text, server, store) or unknown
 
 
 def _on_server(text: str, server: str | None, store: Path) -> str:

@@ -15,7 +15,7 @@ from contextlib import closing, suppress
 from pipeline import UserError
 from pipeline.base.urls import is_server
 from pipeline.execution.helper_process import HelperProcess
-from pipeline.tracking.store.entrance import import_mlflow
+from pipeline.tracking.store.mlflow_calls import import_mlflow
 
 ASKING_PROCESS = "the process that asks the server"  # the name in messages
 SERVER_SECONDS = 3  # maximum wait for a server, without the import of MLflow

@@ -25,8 +25,8 @@ from pipeline.tracking.copies.copier import (
 )
 from pipeline.tracking.runs import MAX_LISTED, find_run
 from pipeline.tracking.store.database import RecordedRun, runs_to_copy
-from pipeline.tracking.store.entrance import import_mlflow
 from pipeline.tracking.store.locks import store_lock, wait_for_copies
+from pipeline.tracking.store.mlflow_calls import import_mlflow
 from pipeline.tracking.store.sqlite import require_store
 
 RUN_SECONDS = 120  # the limit for a run, which has up to 10 MB

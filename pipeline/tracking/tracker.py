@@ -42,7 +42,7 @@ recording process of `start_tracker`, or else the main process.
 import gc
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import (
     AbstractContextManager,
     ExitStack,
@@ -51,25 +51,28 @@ from contextlib import (
     nullcontext,
 )
 from pathlib import Path
-from typing import Concatenate, ParamSpec
 
 from pipeline.base.tags import Status
-from pipeline.base.terminal import is_quiet, say
-from pipeline.base.text import wrap
-from pipeline.base.urls import database_path, names_another_store
+from pipeline.base.terminal import is_quiet
 from pipeline.execution.helper_process import HelperProcess
 from pipeline.tracking import provenance, recorder
 from pipeline.tracking.copying_process import CopyingProcess
-from pipeline.tracking.open_run import RECORDING_PROCESS, OpenRun, ThisProcess
+from pipeline.tracking.messages import announce_store
+from pipeline.tracking.open_run import (
+    RECORDING_PROCESS,
+    NoProcess,
+    OpenRun,
+    ThisProcess,
+)
 from pipeline.tracking.provenance import CodeState
 from pipeline.tracking.run_data import Params, RunStart, Tags, final_status
-from pipeline.tracking.store.database import RecordedRun, RunInfo, tagged_runs
+from pipeline.tracking.store.database import RecordedRun, tagged_runs
+from pipeline.tracking.store.location import database_path
 from pipeline.tracking.store.sqlite import require_store
 
 # The copying to a server takes half a second of CPU time, and a server on this machine
 # takes as much. On two cores, both would delay training without a lower priority.
 COPYING_NICENESS = 3
-Arguments = ParamSpec("Arguments")
 
 
 def end_transactions(error: BaseException) -> None:
@@ -102,7 +105,8 @@ class Tracker:
         `helper`, runs are recorded in this process.
         """
         self.store, self.experiment, self._helper = store, experiment, helper
-        self._process = helper or ThisProcess()
+        self._process = (helper or ThisProcess()) if self.is_recorded else NoProcess()
+        self._place = store, str(experiment)  # of new runs, if they are recorded
         self._server = server if self.is_recorded else None
         self._code: CodeState | None = None
 
@@ -130,12 +134,9 @@ class Tracker:
         """
         if not self.is_recorded:
             return
-        database = database_path(self.store)
-        if database.exists():
+        if database_path(self.store).exists():
             require_store(self.store)
-        if names_another_store(self.store):
-            other = "the store of MLFLOW_TRACKING_URI or mlflow.set_tracking_uri"
-            say(wrap(f"runs are recorded in {database}, not in {other}"))
+        announce_store(self.store)
         self._process.submit(recorder.warm_up, self.store)  # a helper does it later
 
     @contextmanager
@@ -154,7 +155,8 @@ class Tracker:
             code = self.read_code()
             all_tags = dict(tags) | provenance.tags(code)
             start = RunStart(name, params, all_tags, code.diff, resume=resume)
-            run = self._open(recorder.create_or_resume, start)  # step 2
+            opening = recorder.create_or_resume
+            run = OpenRun(self._process, opening, *self._place, start)  # step 2
             if copying:  # step 3
                 copying.follow(lambda: run.run_id)
             with self._recorded(run, copying):
@@ -175,7 +177,8 @@ class Tracker:
         with self._copying() as copying:
             if copying:
                 copying.warm_up()  # during the block
-            run = self._open(recorder.find_or_create, run_id, weights_sha256)
+            arguments = *self._place, run_id, weights_sha256
+            run = OpenRun(self._process, recorder.find_or_create, *arguments)
             with self._recorded(run, copying):
                 yield run
 
@@ -183,19 +186,6 @@ class Tracker:
         """Copy a closed run and its children to the server; see `OpenRun.copied`."""
         with self._copying() as copying:
             return copying.finish(run_id) if copying else None
-
-    def _open(
-        self,
-        opening: Callable[Concatenate[int, Path, str, Arguments], RunInfo],
-        *arguments: Arguments.args,
-        **keywords: Arguments.kwargs,
-    ) -> OpenRun:
-        """Open a run in the process that records it."""
-        if self.experiment is None:
-            return OpenRun()
-        run = OpenRun(self._process)
-        run.open(opening, self.store, self.experiment, *arguments, **keywords)
-        return run
 
     def _copying(self) -> AbstractContextManager[CopyingProcess | None]:
         """Return a context with a `CopyingProcess`, or with None without a server."""

@@ -15,13 +15,14 @@ from pipeline.base.paths import displayed, store_dir
 from pipeline.base.progress import busy
 from pipeline.base.terminal import say
 from pipeline.base.text import wrap
-from pipeline.base.urls import database_path, experiment_variable, sqlite_uri
+from pipeline.base.urls import experiment_variable
 from pipeline.tracking import ui_server
 from pipeline.tracking.runs import find_run
 from pipeline.tracking.store import mlflow_internals, pages
 from pipeline.tracking.store.client import StoreClient, open_store
-from pipeline.tracking.store.entrance import using_mlflow
-from pipeline.tracking.store.sqlite import artifact_root, require_store
+from pipeline.tracking.store.location import artifact_root, database_path, sqlite_uri
+from pipeline.tracking.store.mlflow_calls import using_mlflow
+from pipeline.tracking.store.sqlite import require_store
 
 PORT = 5000  # unless another program uses this port
 # MLflow's message is above the list of runs, and looks like a warning.

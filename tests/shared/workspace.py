@@ -150,7 +150,7 @@ class Workspace:
         """A client of the workspace's MLflow store."""
         from mlflow import MlflowClient
 
-        from pipeline.base.urls import sqlite_uri
+        from pipeline.tracking.store.location import sqlite_uri
 
         return MlflowClient(sqlite_uri(self.outputs / "mlflow.db"))
 

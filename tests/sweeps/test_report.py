@@ -28,8 +28,10 @@ from pipeline.sweeps.naming import sweep_name
 from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.report_text import description, select_rows, summarize
 from pipeline.sweeps.result import SweepResult
-from pipeline.tracking import OpenRun
+from pipeline.tracking import recorder
+from pipeline.tracking.open_run import NoProcess, OpenRun
 
+NOT_RECORDED = OpenRun(NoProcess(), recorder.create_or_resume)
 DATA = DataFile(Path("mnist.safetensors"), "0" * 64)
 
 
@@ -60,7 +62,7 @@ def test_updates_of_the_report_take_a_twentieth_of_the_time_at_most(
     monkeypatch.setattr(report, "UPDATE_SECONDS", 0.0)
     plan = Plan([outcome(0.9, hidden=hidden).job for hidden in (5, 6)])
     plan.add(outcome(0.9, hidden=5))
-    updated = report.Report(OpenRun(), tmp_path, plan, title="title")
+    updated = report.Report(NOT_RECORDED, tmp_path, plan, title="title")
     updated.update()
     begin = time.monotonic()
     updated._next_update = begin
@@ -71,12 +73,12 @@ def test_updates_of_the_report_take_a_twentieth_of_the_time_at_most(
 
 
 def test_a_report_is_not_updated_in_the_first_seconds(tmp_path):
-    report.Report(OpenRun(), tmp_path, Plan([]), title="title").update()
+    report.Report(NOT_RECORDED, tmp_path, Plan([]), title="title").update()
     assert not [*tmp_path.iterdir()]
 
 
 def test_a_search_that_ends_before_its_first_suggestion_reports_its_error(tmp_path):
-    started = report.Report(OpenRun(), tmp_path, Plan([]), title="title")
+    started = report.Report(NOT_RECORDED, tmp_path, Plan([]), title="title")
     with pytest.raises(UserError, match="no worker"), started.written_on_error():
         raise UserError("no worker can be started")
     assert not [*tmp_path.iterdir()]
@@ -149,7 +151,7 @@ def test_a_report_of_a_sweep_that_runs_ranks_no_mean_without_all_seeds_as_best(
     plan = Plan([outcome(0.0, **each).job for each in keys])
 
     def reported():
-        report.Report(OpenRun(), tmp_path, plan, title="title").write()
+        report.Report(NOT_RECORDED, tmp_path, plan, title="title").write()
         _, rows = csv_files.read_csv(tmp_path / "sweep.csv")
         running = group_by_configuration(plan.outcomes, plan.missing)
         assert (best_configuration(running) is None) == bool(why_no_best(running))

@@ -13,7 +13,7 @@ from pipeline.tracking import (
     RunStart,
     Tracker,
     copying_process,
-    recorder,
+    open_run,
     server_request,
     sync,
 )
@@ -26,7 +26,7 @@ class DirectRun:
     """An open run of this process; tests call methods of its `Run` without `submit`."""
 
     def __init__(self, run):
-        self.opened, self.recorded = run, recorder._runs[run._key]
+        self.opened, self.recorded = run, open_run._runs[run._key]
 
     def __getattr__(self, name):
         of_opened = hasattr(OpenRun, name)

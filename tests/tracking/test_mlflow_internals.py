@@ -14,10 +14,10 @@ from sqlalchemy import text
 from pipeline.base.tags import Status
 from pipeline.tracking import RunStart, ui_server
 from pipeline.tracking.store import database, mlflow_internals, pages
+from pipeline.tracking.store.location import artifact_root
 from pipeline.tracking.store.sqlite import (
     ARTIFACT_COLUMNS,
     LOCKED_SECONDS,
-    artifact_root,
     relocate_artifacts,
 )
 

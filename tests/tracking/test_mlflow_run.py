@@ -12,7 +12,7 @@ from mlflow.entities import ViewType
 from pipeline.base.paths import ROOT
 from pipeline.base.tags import PROJECT_TAG
 from pipeline.tracking import ModelData, RunStart, StepMetrics, children_of
-from pipeline.tracking.store.sqlite import path_from_uri
+from pipeline.tracking.store.location import path_from_uri
 
 
 def test_a_model_that_was_incomplete_is_completed_and_has_both_flavors(

@@ -2,7 +2,7 @@ import re
 
 from pipeline import tracking
 from pipeline.tracking.store import pages
-from pipeline.tracking.store.sqlite import artifact_root
+from pipeline.tracking.store.location import artifact_root
 from pipeline.tracking.ui import serve_ui
 
 

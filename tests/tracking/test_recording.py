@@ -16,8 +16,8 @@ from pipeline.execution.helper_process import HelperKilled, HelperProcess
 from pipeline.tracking import StepMetrics, Tracker, provenance, recorder
 from pipeline.tracking import tracker as tracker_module
 from pipeline.tracking.open_run import RECORDING_PROCESS
-from pipeline.tracking.store.entrance import import_mlflow
 from pipeline.tracking.store.locks import run_lock_file
+from pipeline.tracking.store.mlflow_calls import import_mlflow
 from pipeline.tracking.store.mlflow_internals import quiet
 from pipeline.training.log import exported_model, log_files
 

@@ -19,8 +19,9 @@ from pipeline.base.metric_names import REQUIRED
 from pipeline.tracking.mlflow_run import Run
 from pipeline.tracking.store.client import open_store
 from pipeline.tracking.store.database import metric_points, open_runs, runs_to_copy
-from pipeline.tracking.store.entrance import using_mlflow
-from pipeline.tracking.store.sqlite import path_from_uri, relocated, require_store
+from pipeline.tracking.store.location import path_from_uri
+from pipeline.tracking.store.mlflow_calls import using_mlflow
+from pipeline.tracking.store.sqlite import relocated, require_store
 from pipeline.tracking.ui import newest_list, serve_ui
 
 

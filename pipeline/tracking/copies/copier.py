@@ -17,8 +17,8 @@ from pipeline import UserError
 from pipeline.base.tags import PARENT_TAG, REUSED_TAG
 from pipeline.base.terminal import output
 from pipeline.tracking.store.database import RecordedRun, runs_to_copy
-from pipeline.tracking.store.entrance import import_mlflow, using_mlflow
 from pipeline.tracking.store.locks import server_lock
+from pipeline.tracking.store.mlflow_calls import import_mlflow, using_mlflow
 
 COPYING_PROCESS = "the process that copies runs"  # the name of the process in messages
 

@@ -21,9 +21,9 @@ from mlflow import MlflowClient, entities
 from pipeline.base.tags import COPIED_TAG, COPY_TAG, ERROR_TAG, OPEN, Status
 from pipeline.tracking.store.client import StoreClient, model_outputs
 from pipeline.tracking.store.database import MetricPoint, metric_points
-from pipeline.tracking.store.entrance import using_mlflow
+from pipeline.tracking.store.location import path_from_uri
+from pipeline.tracking.store.mlflow_calls import using_mlflow
 from pipeline.tracking.store.mlflow_internals import VIEW_TAG
-from pipeline.tracking.store.sqlite import path_from_uri
 
 CONNECTIONS = 4  # files that are sent at a time
 WRITING_NS = 1_000_000_000  # age below which a file may be incomplete

@@ -36,7 +36,7 @@ from pipeline.tracking.copies.sender import Sender, file_stats
 from pipeline.tracking.store import pages
 from pipeline.tracking.store.client import StoreClient, complete_experiment, open_store
 from pipeline.tracking.store.database import RecordedRun, content_of, named_runs
-from pipeline.tracking.store.entrance import using_mlflow
+from pipeline.tracking.store.mlflow_calls import using_mlflow
 
 # Errors of a run or of the server with a clear text. If a server sends a response that
 # MLflow cannot read, any other error can be raised.
@@ -139,29 +139,31 @@ class Server:
             return str(self._source.get_experiment(run.info.experiment_id).name)
 
     def _experiment_of(self, run: entities.Run) -> str:
-        """Return the experiment of a copy, which has the name of the run's experiment.
+        """Return the ID of the experiment of a copy; see `_prepare_experiment`."""
+        original_id = run.info.experiment_id
+        if original_id not in self._experiments:
+            name = self._experiment_name(run)
+            self._experiments[original_id] = self._prepare_experiment(name)
+        return self._experiments[original_id]
 
-        A missing experiment is created; a missing note or view is added to it.
+    def _prepare_experiment(self, name: str) -> str:
+        """Create an experiment, or its note and view, if missing; return its ID.
 
         Raises:
             UserError: If the server would write artifacts to a folder of this machine.
         """
-        original_id = run.info.experiment_id
-        if original_id not in self._experiments:
-            name = self._experiment_name(run)
-            experiment = self._client.get_experiment_by_name(name)
-            if experiment is None:
-                created = self._client.create_experiment(name)
-                experiment = self._client.get_experiment(created)
-            complete_experiment(self._client, experiment)
-            location = experiment.artifact_location
-            if urlparse(location).scheme in ("", "file"):
-                raise UserError(
-                    f"it stores artifacts in {location}, which other machines cannot "
-                    "reach: start it with --artifacts-destination"
-                )
-            self._experiments[original_id] = str(experiment.experiment_id)
-        return self._experiments[original_id]
+        experiment = self._client.get_experiment_by_name(name)
+        if experiment is None:
+            created = self._client.create_experiment(name)
+            experiment = self._client.get_experiment(created)
+        complete_experiment(self._client, experiment)
+        location = experiment.artifact_location
+        if urlparse(location).scheme in ("", "file"):
+            raise UserError(
+                f"it stores artifacts in {location}, which other machines cannot "
+                "reach: start it with --artifacts-destination"
+            )
+        return str(experiment.experiment_id)
 
     def _find(self, run: entities.Run) -> entities.Run | None:
         """Return the copy of a run, even if it was deleted."""

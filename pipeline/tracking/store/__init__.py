@@ -2,9 +2,10 @@
 
 Runs in all processes of the table in `pipeline.tracking`.
 
-`database` reads the store with SQL, without MLflow; `sqlite` opens the database and
-finds the files. `entrance` imports MLflow and translates its errors. `client` is
-MLflow's client, which creates the store and writes to it; `mlflow_internals` contains
-the code that depends on non-public parts of MLflow. `locks` defines the locks of runs,
-and `pages` the URLs of MLflow's pages. `base.tags` lists the tags of runs.
+`location` says where the files are. `database` reads the runs with SQL, without MLflow;
+`sqlite` opens the database. `mlflow_calls` imports MLflow and translates its errors.
+`client` is MLflow's client, which creates the store and writes to it;
+`mlflow_internals` contains the code that depends on non-public parts of MLflow. `locks`
+defines the locks of runs, and `pages` the URLs of MLflow's pages. `base.tags` lists the
+tags of runs.
 """

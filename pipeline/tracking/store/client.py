@@ -15,16 +15,17 @@ from mlflow.entities import Experiment
 from pipeline import UserError
 from pipeline.base import files, locking
 from pipeline.base.tags import OPEN, PARENT_TAG, PROJECT_TAG, Status
-from pipeline.base.urls import database_path, sqlite_uri
 from pipeline.tracking.store import mlflow_internals, pages
 from pipeline.tracking.store.database import new_name, open_runs
-from pipeline.tracking.store.entrance import using_mlflow
-from pipeline.tracking.store.locks import run_lock_file, write_lock
-from pipeline.tracking.store.sqlite import (
+from pipeline.tracking.store.location import (
     artifact_root,
+    database_path,
     mlflow_command,
-    require_store,
+    sqlite_uri,
 )
+from pipeline.tracking.store.locks import run_lock_file, write_lock
+from pipeline.tracking.store.mlflow_calls import using_mlflow
+from pipeline.tracking.store.sqlite import require_store
 
 
 class StoreClient(MlflowClient):

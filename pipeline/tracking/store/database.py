@@ -22,13 +22,8 @@ from typing import NamedTuple
 from pipeline.base.paths import NETWORK_PATH
 from pipeline.base.tags import OPEN, PARENT_TAG, SWEEP_TAG, Status
 from pipeline.base.text import wrap
-from pipeline.base.urls import database_path
-from pipeline.tracking.store.sqlite import (
-    artifact_roots,
-    open_database,
-    path_from_uri,
-    relocated,
-)
+from pipeline.tracking.store.location import database_path, path_from_uri
+from pipeline.tracking.store.sqlite import artifact_roots, open_database, relocated
 
 RUNS = """
     SELECT run_uuid, runs.name, experiments.name, status, start_time, artifact_uri,

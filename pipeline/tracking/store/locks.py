@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pipeline.base import locking
 from pipeline.base.locking import Level
-from pipeline.base.urls import database_path
+from pipeline.tracking.store.location import database_path
 
 
 def store_lock(store: Path) -> AbstractContextManager[None]:

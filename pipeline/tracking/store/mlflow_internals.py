@@ -19,7 +19,7 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.utils.logging_utils import suppress_logs_in_thread
 from sqlalchemy import Engine, event
 
-from pipeline.base.urls import sqlite_uri
+from pipeline.tracking.store.location import sqlite_uri
 
 VIEW_QUERY = "viewStateShareKey"  # the query of a list's URL that selects a view
 VIEW_TAG = "mlflow.sharedViewState."  # followed by the key of a view: an experiment tag

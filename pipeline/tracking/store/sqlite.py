@@ -1,4 +1,4 @@
-"""The files of the store: mlflow.db, and artifacts in mlflow-artifacts/.
+"""Opens the database of the store, and updates a store that was moved.
 
 Runs in all processes of the table in `pipeline.tracking`.
 
@@ -7,18 +7,19 @@ import MLflow.
 """
 
 import re
-import shlex
 import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from urllib.parse import urlparse
-from urllib.request import url2pathname
 
 from pipeline import UserError
 from pipeline.base.terminal import say
-from pipeline.base.urls import database_path, sqlite_uri
+from pipeline.tracking.store.location import (
+    artifact_root,
+    database_path,
+    path_from_uri,
+)
 from pipeline.tracking.store.locks import write_lock
 
 # Maximum wait of a read for another process that writes. MLflow's own sessions wait as
@@ -30,22 +31,6 @@ ARTIFACT_COLUMNS = {  # by table: where MLflow stores absolute URIs of artifacts
     "runs": "artifact_uri",
     "logged_models": "artifact_location",
 }
-
-
-def artifact_root(store: Path) -> str:
-    """Return the URI of the folder with the artifacts of all experiments."""
-    return (store / "mlflow-artifacts").as_uri()
-
-
-def path_from_uri(uri: str) -> Path:
-    """Return the path of a `file:` URI."""
-    return Path(url2pathname(urlparse(uri).path))
-
-
-def mlflow_command(store: Path, arguments: str) -> str:
-    """Return a shell command that runs MLflow on the store."""
-    uri = shlex.quote(sqlite_uri(database_path(store)))
-    return f"MLFLOW_TRACKING_URI={uri} mlflow {arguments}"
 
 
 def require_store(store: Path) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pipeline import UserError
 from pipeline.base.progress import busy
-from pipeline.base.urls import database_path
+from pipeline.tracking.store.location import database_path
 
 
 @cache
