@@ -85,17 +85,18 @@ def write_csv(
         "w", encoding="utf-8", errors="backslashreplace", newline=""
     ) as stream:
         columns = columns or [*rows[0]]
-        plain, quoted = (
-            csv.DictWriter(stream, columns, lineterminator="\n", quoting=quoting)
-            for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_NONNUMERIC)
+        # Quote all text of a table with a carriage return, which would end a record,
+        # or with a character that ends a cell in some programs.
+        text = "".join(str(x) for row in rows for x in row.values())
+        table = csv.DictWriter(
+            stream,
+            columns,
+            lineterminator="\n",
+            quoting=csv.QUOTE_NONNUMERIC if {*"\r;\t"} & {*text} else csv.QUOTE_MINIMAL,
         )
-        plain.writeheader()
+        table.writeheader()
         for row in rows:
             cells = row if exact else {key: readable(x) for key, x in row.items()}
-            # Quote all text of a row with a carriage return, which would end the
-            # record, or with a character that ends a cell in some programs.
-            special = {*"\r;\t"} & {*"".join(map(str, cells.values()))}
-            table = quoted if special else plain
             table.writerow({key: _escape(value) for key, value in cells.items()})
 
 

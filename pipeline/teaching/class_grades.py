@@ -21,8 +21,10 @@ from pipeline.teaching.grading import (
 from pipeline.teaching.last_grades import LastGrades
 from pipeline.teaching.ownership import Roster, submitter
 from pipeline.teaching.question import GradedAnswer, Question
+from pipeline.teaching.shared_work import shared_work
 from pipeline.teaching.submissions import OLD, Graded, GradedOrRejected
 
+MIN_FAILED = 3  # students with no points for a question that is perhaps faulty
 MAX_WRONG = 3  # wrong answers of a question that are listed
 MAX_NAMES = 10  # students in one line of the output; class.html lists all students
 IMPORT_AGAIN = (
@@ -161,8 +163,13 @@ class ClassGrades(Roster):
 
     @property
     def notices(self) -> list[str]:
-        """Lines about questions that changed."""
+        """Lines about questions that changed, or that nobody answered correctly."""
         found = list[str]()
+        if failed := [x.name for x in self.questions if self._is_failed(x.name)]:
+            found.append(
+                f"no student gets points for {', '.join(failed)}: check whether the "
+                "question or its correct answer is wrong"
+            )
         if self.other_questions:
             found.append(
                 f"for {counted(self.other_questions, 'student')}, questions.md differs "
@@ -201,6 +208,12 @@ class ClassGrades(Roster):
             others = " of the other questions" * bool(other_set)
             found.append(f"points{others} changed for {number}{names}")
         return found
+
+    def _is_failed(self, question: str) -> bool:
+        """Return whether several students answered a question, all without points."""
+        answers = [answer for _, answer in self.answers(question) if not answer.denied]
+        kinds = [answer.kind for answer in answers if answer.kind != "blank"]
+        return len(kinds) >= MIN_FAILED and {*kinds} == {"none"}
 
     @property
     def changes(self) -> list[str]:
@@ -265,17 +278,10 @@ class ClassGrades(Roster):
         listed = self.listed.get(student)
         return listed.spelled if listed else student
 
-    def equal(self) -> list[tuple[str, list[GradedOrRejected]]]:
-        """Return the groups of equal networks or answers of several students."""
-        groups = defaultdict[tuple[str, str], list[GradedOrRejected]](list)
-        for entry in self.entries:
-            for what_and_hash in entry.hashes.items():
-                groups[what_and_hash].append(entry)
-        kinds = defaultdict[tuple[GradedOrRejected, ...], list[str]](list)
-        for (what, _), same in groups.items():
-            if len({*map(submitter, same)}) > 1:
-                kinds[tuple(same)].append(what)
-        return [(" and ".join(what), [*same]) for same, what in kinds.items()]
+    @cached_property
+    def shared(self) -> list[tuple[str, list[GradedOrRejected]]]:
+        """What two students share, for each such pair."""
+        return shared_work(self.entries, self.questions)
 
     @property
     def torch_versions(self) -> dict[str, int]:
@@ -293,10 +299,6 @@ class ClassGrades(Roster):
 
     def attention(self) -> dict[str, list[str]]:
         """Return the lists of students that the terminal shows, by title."""
-        copies = [
-            f"{what} of {' and '.join(map(submitter, same))}"
-            for what, same in self.equal()
-        ]
         found = {
             "network": [
                 f"{x.student} ({x.grade.training}"
@@ -305,7 +307,10 @@ class ClassGrades(Roster):
                 for x in self.others
             ],
             "empty": [x.student for x in self.unanswered],
-            "identical": copies,
+            "identical": [
+                f"{what} of {' and '.join(map(submitter, pair))}"
+                for what, pair in self.shared
+            ],
             "other ID": [
                 f"{x} (most students: {self.usual_column}; in grades.csv: "
                 f"{self._spelled(x)})"
@@ -338,14 +343,6 @@ class ClassGrades(Roster):
                 groups[answer.hint or answer.answer].append((student, answer))
         listed = [same for same in groups.values() if same[0][1].hint or len(same) > 1]
         return sorted(listed, key=len, reverse=True)[:MAX_WRONG]
-
-    def correct_for(self, wrong: GradedAnswer) -> list[str]:
-        """Return the students who gave the same answer, which is correct for them."""
-        return [
-            student
-            for student, answer in self.answers(wrong.question)
-            if answer.answer == wrong.answer and answer.kind == "full"
-        ]
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the lines of grades.csv, including students without a submission.

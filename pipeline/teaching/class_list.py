@@ -57,7 +57,8 @@ CANVAS = {
     "username": "SIS Login ID",
     "section": "Section",
 }
-TEST_STUDENT = "student, test"  # in Canvas's gradebook, for previews
+# Lines of Canvas's gradebook that are no students: for previews, and the maximum.
+NO_STUDENTS = ("student, test", "points possible")
 ACCEPTED = "accepted"  # the title of the column for `ListedStudent.is_accepted`
 
 
@@ -133,12 +134,12 @@ def read_students(
     lengths = _usual_lengths((row[filled[0]].strip() for _, row in rows), submitted)
     students, without_id, restored = dict[str, ListedStudent](), 0, list[str]()
     for number, row in rows:
+        if is_canvas and normalize(row["name"]) in NO_STUDENTS:
+            continue
         # Teachers have no ID in the usual column; all lines of Canvas are students.
         cells = [row[x].strip() for x in (filled if is_canvas else filled[:1])]
         if not (spelled := next(filter(None, cells), "")):
             without_id += 1
-            continue
-        if is_canvas and normalize(row["name"]) == TEST_STUDENT:
             continue
         student = _checked(spelled, student_id, f"{name}, line {number}: ID")
         by_column = {

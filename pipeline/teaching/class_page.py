@@ -18,6 +18,7 @@ from pipeline.teaching.class_grades import ClassGrades
 from pipeline.teaching.grading import Training
 from pipeline.teaching.question import GradedAnswer, Question
 from pipeline.teaching.questions import QUESTIONS, questions_for
+from pipeline.teaching.shared_work import MIN_DIGITS, MIN_EVIDENCE
 from pipeline.teaching.submissions import Graded, GradedOrRejected
 from pipeline.teaching.templates import fill_template
 
@@ -51,6 +52,8 @@ def render_class(grades: ClassGrades) -> str:
         any_denied=any(entry.grade.denied for entry in grades.graded),
         any_notebook=any(entry.answers.notebook for entry in grades.graded),
         kinds=[*Training],
+        min_digits=MIN_DIGITS,
+        min_evidence=MIN_EVIDENCE,
         mean=sum(counted) / len(counted) if counted else None,
         histogram=[histogram[value] for value in range(int(possible) + 1)],
         script=Markup(SCRIPT),

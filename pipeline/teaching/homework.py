@@ -66,7 +66,7 @@ def homework(cfg: HomeworkConfig, folder: Path | None) -> Homework:
     own = f"homework/{assignment.folder_name}/{cfg.student}"
     folder = ResultsFolder(own, folder).path
     answers = Answers(variant.student, variant.course, {})
-    if cfg.check or (folder / ANSWERS_FILE).exists():
+    if cfg.check or _answer_files(folder):
         answers = _read_answers(folder, variant)
     if cfg.check:
         _print_state(answers, variant, folder)
@@ -96,18 +96,19 @@ def _write(variant: Variant, assignment: Assignment, folder: Path) -> None:
         track = progress("training")
         trained = assignment.train(variant.student, dataset, track=track)
     questions = _questions(assignment, dataset, variant, folder)
+    kept = [path.name for path in _answer_files(folder)]
     # A new folder is complete or absent, even if the process is killed.
     opened = nullcontext(folder) if found else atomic_folder(folder, replace=False)
     with opened as target:
         if not found:
             target.chmod(0o700)  # no other user can read the answers
         write_atomic(target / QUESTIONS_FILE, questions.encode())
-        if ANSWERS_FILE not in found:
+        if not kept:
             write_atomic(target / ANSWERS_FILE, new_answers(variant))
         if trained:
             metadata = HomeworkMetadata.of(trained)
             save_network(target / MODEL_FILE, trained.network, metadata)
-    if kept := [name for name in (ANSWERS_FILE, MODEL_FILE) if name in found]:
+    if kept := [*kept, *({MODEL_FILE} & found)]:
         say(f"kept   {', '.join(kept)}")
     say(f"files  {displayed(folder)}/: {QUESTIONS_FILE}, {ANSWERS_FILE}, {MODEL_FILE}")
     checks = "checks the files before you submit them"
@@ -259,10 +260,9 @@ def _read_answers(folder: Path, variant: Variant) -> Answers:
     """
     path = folder / ANSWERS_FILE
     if not path.exists():
-        others = sorted(folder.glob("answers*"))
-        path = next((x for x in others if original_name(x) == ANSWERS_FILE), path)
+        path = next(iter(_answer_files(folder)), path)
     if not path.exists():
-        names = [printable(x.name) for x in others]
+        names = [printable(x.name) for x in sorted(folder.glob("answers*"))]
         remedy = WITHOUT_CHECK
         if names:
             remedy = f"rename {names[0]} to {ANSWERS_FILE}"
@@ -283,6 +283,12 @@ def _read_answers(folder: Path, variant: Variant) -> Answers:
     if problem := answers.course_problem(variant.course):
         raise UserError(f"{displayed(folder)}/{problem}; {MOVE_AWAY}")
     return answers
+
+
+def _answer_files(folder: Path) -> list[Path]:
+    """Return all files that `grade` reads as answers.json, with their real names."""
+    files = sorted(folder.glob("answers*"))
+    return [path for path in files if original_name(path) == ANSWERS_FILE]
 
 
 def _other_homework(folder: Path) -> str:

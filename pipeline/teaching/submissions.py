@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import UserError
-from pipeline.base.files import json_sha256, list_folder
+from pipeline.base.files import list_folder
 from pipeline.base.paths import MODEL_FILE
 from pipeline.base.student_ids import student_id
 from pipeline.base.tensors import NOT_READABLE, tensors_sha256
@@ -37,7 +37,6 @@ from pipeline.teaching.submitted_files import (
 MAX_PROBLEM = 300  # characters
 ONE_COUNTS = "but only one can count"  # of several files with the same name
 DAMAGED = f"{MODEL_FILE} is damaged: copy it again"
-MIN_EQUAL = 3  # answers; fewer can be equal by coincidence
 DENIED = (
     "not the assigned network: no points for the answers that depend on the weights"
 )
@@ -67,9 +66,9 @@ class Entry:
     id_in_questions: str = field(default="", kw_only=True)
     # Whether the entry contains no file of the homework.
     is_empty: bool = field(default=False, kw_only=True)
-    # The hashes of the network and the answers, if they could be read. Equal hashes
-    # identify copies.
-    hashes: Mapping[str, str] = field(default_factory=dict, kw_only=True)
+    # What could be read; `shared_work` compares it with the other entries.
+    answers: Answers | None = field(default=None, kw_only=True)
+    weights_sha256: str = field(default="", kw_only=True)
 
     @property
     def feedback(self) -> str:
@@ -125,7 +124,7 @@ class Rejected(Entry):
 class Submission(Entry):
     """An entry that can be graded."""
 
-    answers: Answers
+    answers: Answers = field(kw_only=True)
     network: Snapshot
     recorded: Mapping[str, Any]  # the params in the network's file; can be changed
     torch: str  # the version of PyTorch in the network's file; empty if there is none
@@ -274,7 +273,7 @@ def read_submission(
     `paths` is a folder, a zip file, or several `SINGLE` files.
     """
     path = paths[0]
-    about: dict[str, Any] = {"place": printable(path.name), "student": "", "hashes": {}}
+    about: dict[str, Any] = {"place": printable(path.name), "student": ""}
     files = list[SubmittedFile]()
     try:
         files = find_files(paths)
@@ -284,9 +283,7 @@ def read_submission(
             raise UserError(f"{answers.FILE} is missing: the folder contains {names}")
         answered = _only(files, answers.FILE)
         given = read_answers(answered.content)
-        about["student"] = given.student
-        if len(given.numbers) >= MIN_EQUAL:
-            about["hashes"]["answers"] = json_sha256(dict(given.numbers))
+        about |= {"student": given.student, "answers": given}
         if problem := given.course_problem(assignment.course):
             about["other_course"] = True
             remedy = "run homework with the correct code and answer its questions"
@@ -297,7 +294,7 @@ def read_submission(
         sha256 = hashlib.sha256(model.content + answered.content).hexdigest()
         hidden = assignment.settings["hidden"]
         network, metadata = _read_network(model.content, hidden)
-        about["hashes"]["networks"] = tensors_sha256(network)
+        about["weights_sha256"] = tensors_sha256(network)
     except UserError as error:
         problem = printable(" ".join(str(error).split()))[:MAX_PROBLEM]
         if ONE_COUNTS in problem and path.suffix.lower() == ".zip":
@@ -310,11 +307,10 @@ def read_submission(
     recorded = metadata.weights_sha256 if metadata else None
     return Submission(
         **about,
-        answers=given,
         network=network,
         recorded=metadata.params if metadata else {},
         torch=(metadata.torch if metadata else None) or "",
-        is_as_written=recorded == about["hashes"]["networks"],
+        is_as_written=recorded == about["weights_sha256"],
         questions=questions,
         sha256=sha256,
     )

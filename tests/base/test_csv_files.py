@@ -42,10 +42,10 @@ def test_floats_in_a_table_for_readers_have_four_significant_digits(tmp_path):
     assert [*record.values()] == ["0.6667", "1.235e-07", "12345", "0.123456"]
 
 
-def test_text_with_special_characters_does_not_change_other_rows(tmp_path):
+def test_all_lines_are_quoted_if_one_contains_a_special_character(tmp_path):
     rows = [{"id": "a1", "problem": text} for text in ("", "one; two")]
     csv_files.write_csv(tmp_path / "x.csv", rows)
-    expected = 'id,problem\na1,\n"a1","one; two"\n'
+    expected = '"id","problem"\n"a1",""\n"a1","one; two"\n'
     assert (tmp_path / "x.csv").read_text() == expected
 
 

@@ -257,6 +257,24 @@ def test_the_check_prints_the_command_that_writes_the_file_to_submit(
         assert {Path(name).name for name in archive.namelist()} >= {
             Path(x).name for x in FILES
         }
+    # On a shared computer, each terminal begins with this line.
+    (line,) = re.findall(r"^cd && .*PIPELINE_OUTPUTS.*$", students, re.MULTILINE)
+    script = f"{line.rpartition(' && ')[2]} && {shlex.quote(sys.executable)} -m "
+    (tmp_path / "homework.zip").unlink()
+    subprocess.run(["sh", "-c", script + command[1]], cwd=tmp_path, check=True)
+    assert (tmp_path / "homework.zip").stat().st_mode & 0o777 == 0o600
+
+
+def test_answers_that_an_editor_has_renamed_are_kept(workspace):
+    filled = fill_in(workspace, logit=1.5)
+    path = workspace.outputs / FOLDER / "answers.json"
+    renamed = path.rename(path.with_name("answers.json.txt"))
+    printed = workspace.call("homework", **SETTINGS)
+    assert "kept   answers.json.txt, model.safetensors" in printed
+    assert renamed.read_bytes() == filled and not path.exists()
+    path.write_bytes(filled)
+    printed = workspace.call("homework", **SETTINGS)
+    assert "kept   answers.json, answers.json.txt, model.safetensors" in printed
 
 
 def test_the_check_says_which_answers_are_missing_or_malformed(workspace):

@@ -1,0 +1,75 @@
+"""Finds students who submitted the same network or the same answers.
+
+Students have different networks and questions, so an answer is evidence if it has at
+least `MIN_DIGITS` digits and is wrong for one student, but is the answer of another
+student, or the correct one for this student. Whole numbers are no evidence, because
+they have few possible values, and neither are numbers near a power of ten, such as
+99.98: many probabilities are near 1 or 100%.
+
+Measured in 150 simulated classes of 60 honest students (data set digits, 5 neurons, one
+epoch, which makes many answers similar): half of the students made one mistake in most
+answers, and each rounded to 1 to 8 decimals. In 701 of the 265,500 pairs, one answer
+was evidence by chance; in one pair, two answers were. With three digits instead of
+four, this applied to 97 pairs.
+"""
+
+from collections.abc import Iterable
+from itertools import combinations
+
+from pipeline.base.text import counted
+from pipeline.teaching.ownership import submitter
+from pipeline.teaching.question import Question
+from pipeline.teaching.submissions import Graded, GradedOrRejected
+
+MIN_DIGITS = 4
+MIN_EVIDENCE = 2
+
+
+def shared_work(
+    entries: Iterable[GradedOrRejected], questions: Iterable[Question]
+) -> list[tuple[str, list[GradedOrRejected]]]:
+    """Return what two students share, for each such pair, the most answers first."""
+    names = [question.name for question in questions if not question.form.whole]
+    found = list[tuple[int, str, list[GradedOrRejected]]]()
+    for one, other in combinations([_Numbers(entry, names) for entry in entries], 2):
+        pair = [one.entry, other.entry]
+        if len({*map(submitter, pair)}) == 1:
+            continue
+        equal = one.taken_from(other) | other.taken_from(one)
+        is_evident = len(equal) >= MIN_EVIDENCE
+        equal |= {name for name, _ in one.typed.items() & other.typed.items()}
+        what = [counted(len(equal), "answer")] * is_evident
+        if one.entry.weights_sha256 == other.entry.weights_sha256 != "":
+            what.append("the network")
+        if what:
+            found.append((is_evident * len(equal), " and ".join(what), pair))
+    return [(what, pair) for _, what, pair in sorted(found, key=lambda x: -x[0])]
+
+
+class _Numbers:
+    """The numbers of a submission, by question."""
+
+    def __init__(self, entry: GradedOrRejected, names: Iterable[str]) -> None:
+        graded = entry.grade.answers if isinstance(entry, Graded) else ()
+        self.entry = entry
+        self.typed = dict(entry.answers.numbers) if entry.answers else {}
+        self.full = {x.question for x in graded if x.kind == "full"}
+        self.digits = {x: _digits(self.typed[x]) for x in names if x in self.typed}
+        self.correct = {x.question: _digits(x.correct) for x in graded}
+
+    def taken_from(self, other: "_Numbers") -> set[str]:
+        """Return the questions whose wrong answer is evidence, and is the other's."""
+        return {
+            name
+            for name, digits in self.digits.items()
+            if digits in (other.digits.get(name), other.correct.get(name))
+            and name not in self.full
+            and digits
+        }
+
+
+def _digits(number: float) -> str:
+    """Return the first digits of a number and its size; empty if it is no evidence."""
+    few = number == float(f"{number:.{MIN_DIGITS - 2}e}")
+    is_near_power = "1.0e" in f"{number:.1e}"
+    return "" if few or is_near_power else f"{number:.{MIN_DIGITS - 1}e}"
