@@ -23,9 +23,9 @@ from pipeline.core.hyperparameters import SPLITS
 from pipeline.datasets.data_files import files_beside
 
 COMPONENTS = 50  # per class; with 30, some images of Fashion-MNIST are accepted
-# Fractions of the training images of each class that count as unlike: by the error with
-# the components of their class, and by the ratio of this error to the smallest error
-# with the components of another class.
+# Fractions of the training images of each class that the rule *unlike* rejects: by the
+# error with the components of their class, and by the ratio of this error to the
+# smallest error with the components of another class.
 OOD_QUANTILE, RATIO_QUANTILE = 0.05, 0.01
 EXACT_BATCH = 256  # images; float32 adds their products exactly: 256 * WHITE**2 < 2**24
 # The hash of this module, with its constants, and of the module that selects images.

@@ -115,7 +115,7 @@ def _is_intact(file: DataFile) -> bool:
 
 def _stored_summary(path: Path) -> Summary | None:
     """Return the summary of a data set; None if it is missing or damaged."""
-    with suppress(OSError, UserError):  # perhaps from a different version
+    with suppress(OSError, UserError):  # possibly from a different version
         return read_summary(path)
     return None
 

@@ -1,8 +1,8 @@
 """Records a training run: the inputs, each epoch, and the results at the end.
 
-`run.submit` calls a function `log_...` in the process that records the run. For
-`train`, this is a helper process, which does not need PyTorch. Therefore, this module
-does not import PyTorch. All other functions run in the process that trains, or in
+`run.submit` calls a function `log_...` in the recorder. For `train`, this is the
+recording process, which does not need PyTorch. Therefore, this module does not import
+PyTorch. All other functions run in the process that trains, or in
 both. `submit_<name>` computes the arguments of `log_<name>`.
 """
 
