@@ -288,9 +288,9 @@ def read_submission(
             about["other_course"] = True
             remedy = "run homework with the correct code and answer its questions"
             raise UserError(f"{problem}; {remedy}")
-        beside = [file for file in files if file.path.parent == answered.path.parent]
-        model = _only(beside, MODEL_FILE)
-        questions = _questions(beside)
+        near = [file for file in files if file.path.parent == answered.path.parent]
+        model = _only(near, MODEL_FILE)
+        questions = _questions(near)
         sha256 = hashlib.sha256(model.content + answered.content).hexdigest()
         hidden = assignment.settings["hidden"]
         network, metadata = _read_network(model.content, hidden)

@@ -139,9 +139,9 @@ def log_inputs(
         counts={"train": summary.train.images, "test": summary.test.images},
         use="training",
     )
-    beside = datasets.files_beside(data_file.path)
-    plotted = [beside.samples, beside.means] if plots else []
-    run.log_files(DATA_FOLDER, [beside.summary, *plotted])
+    paths = datasets.companion_files(data_file.path)
+    plotted = [paths.samples, paths.means] if plots else []
+    run.log_files(DATA_FOLDER, [paths.summary, *plotted])
     run.log_text(SETTINGS_FILE, settings)
     run.log_text(CODE_FILE, files.as_json(code))
     if reused is None:

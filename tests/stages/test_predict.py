@@ -214,7 +214,7 @@ def test_a_network_predicts_without_its_data_and_without_its_detector(
     assert {record["predicted"] for record in records} - {0, 1}
     (record,), _ = predict(workspace, 0)  # the images are in the prepared file
     assert record["label"] in (0, 1)
-    assert "1 image, the validation images" in workspace.call("evaluate")
+    assert "1 image; the validation images" in workspace.call("evaluate")
     workspace.call("inspect", weight="layer_1[300,5]")
     data = workspace.outputs / "data"
     (components,) = data.glob("zeros_and_ones-*-components.safetensors")
