@@ -135,7 +135,7 @@ def _complete(
     """Mark the Pareto front of the drawn points, scale the axes, write all texts."""
     axes, front = figure.axes[0], _front(points)
     if front:
-        title += "\ncircles: Pareto front (no smaller network is as accurate)"
+        title += "\nCircles: Pareto front (no smaller network is as accurate)"
         circle: dict[str, Any] = {"markersize": 12, "markerfacecolor": "none"}
         axes.plot(*_means(front), "o", color=INK, **circle)
     captions = {point.x: point.caption for point in sorted(points, key=lambda p: p.x)}
