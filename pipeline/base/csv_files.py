@@ -37,8 +37,10 @@ def read_csv(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
     try:
         with reading(path):
             if path.stat().st_size > MAX_TABLE_BYTES or not path.is_file():
-                rule = f"a regular file of at most {MAX_TABLE_BYTES:,} bytes"
-                raise UserError(f"{name} must be {rule}")
+                raise UserError(
+                    f"{name} must be a regular file of "
+                    f"at most {MAX_TABLE_BYTES:,} bytes"
+                )
             with path.open(encoding="utf-8-sig", newline="") as stream:
                 first = stream.readline()
                 named = re.fullmatch(r"sep=([,;\t])\s*", first, re.IGNORECASE)
@@ -57,8 +59,10 @@ def read_csv(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
     if len(lines) > MAX_TABLE_ROWS:
         raise UserError(f"{name} must have at most {MAX_TABLE_ROWS:,} rows")
     if repeated := [x for x, count in Counter(titles).items() if x and count > 1]:
-        rule = f"has several columns with the title {printable(repeated[0])[:80]}"
-        raise UserError(f"{name} {rule}: rename all but one of them")
+        raise UserError(
+            f"{name} has several columns with the title {printable(repeated[0])[:80]}: "
+            "rename all but one of them"
+        )
     empty = dict.fromkeys(titles, "")
     rows = [
         (number, empty | dict(zip(titles, cells, strict=False)))

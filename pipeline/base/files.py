@@ -70,8 +70,10 @@ def atomic_folder(path: Path, *, replace: bool = True) -> Iterator[Path]:
         raise UserError(f"{path} is a file: delete it or move it")
     path = Path(os.path.realpath(path))
     if path.is_mount():
-        rule = f"{path} is a mount point, which cannot be replaced"
-        raise UserError(f"{rule}: move the mount point, and link to a folder in it")
+        raise UserError(
+            f"{path} is a mount point, which cannot be replaced: "
+            "move the mount point, and link to a folder in it"
+        )
     temporary = _temporary(path)
     temporary.mkdir()
     try:
@@ -174,8 +176,9 @@ def reading(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = f"cannot be read: {error.strerror or error}"
-        raise UserError(f"{printable(path)} {reason}") from None
+        raise UserError(
+            f"{printable(path)} cannot be read: {error.strerror or error}"
+        ) from None
 
 
 def read_utf8(path: Path) -> str:
@@ -188,8 +191,7 @@ def read_utf8(path: Path) -> str:
         try:
             return path.read_text("utf-8-sig")
         except UnicodeDecodeError:
-            rule = "must be text in UTF-8"
-            raise UserError(f"{printable(path)} {rule}") from None
+            raise UserError(f"{printable(path)} must be text in UTF-8") from None
 
 
 def list_folder(folder: Path) -> list[Path]:

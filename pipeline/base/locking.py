@@ -106,8 +106,7 @@ def _acquire(path: Path, level: Level, *, seconds: float) -> FileLock:
     try:
         file_lock.acquire(timeout=seconds)
     except Timeout:
-        message = f"another process holds {path}: wait until it ends"
-        raise UserError(message) from None
+        raise UserError(f"another process holds {path}: wait until it ends") from None
     return file_lock
 
 

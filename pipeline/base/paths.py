@@ -110,8 +110,9 @@ def user_path(path: str | os.PathLike[str], *, key: str) -> Path:
     try:
         return Path(path).expanduser()
     except RuntimeError:
-        rule = "must have a user name or / after ~"
-        raise ConfigError(f"{key} {rule}, got {path}") from None
+        raise ConfigError(
+            f"{key} must have a user name or / after ~, got {path}"
+        ) from None
 
 
 def _outputs_of(project: Path) -> Path:

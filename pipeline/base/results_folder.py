@@ -20,14 +20,17 @@ def check_folder(folder: str | os.PathLike[str]) -> Path:
     """
     # An empty path means the working directory.
     if not isinstance(folder, str | os.PathLike) or not os.fspath(folder):
-        rule = f"folder must be a path, got {folder!r:.40}"
-        raise ConfigError(f"{rule}: use a path, or leave out folder")
+        raise ConfigError(
+            f"folder must be a path, got {folder!r:.40}: "
+            "use a path, or leave out folder"
+        )
     path = Path(os.path.realpath(user_path(folder, key="folder")))
     try:
         _check_place(path)
     except OSError as error:
-        rule = f"folder must be accessible, got {path}"
-        raise ConfigError(f"{rule}: {error.strerror}") from None
+        raise ConfigError(
+            f"folder must be accessible, got {path}: {error.strerror}"
+        ) from None
     return path
 
 
@@ -47,20 +50,26 @@ def _check_place(path: Path) -> None:
     }
     for name, each in kept.items():
         if Path(os.path.realpath(each)).is_relative_to(path):
-            rule = f"folder must not be or contain {name}"
-            raise ConfigError(f"{rule}, got {path}: use another folder")
+            raise ConfigError(
+                f"folder must not be or contain {name}, got {path}: use another folder"
+            )
     if os.path.ismount(path):
-        rule = "folder must not be a mount point, which cannot be replaced"
-        raise ConfigError(f"{rule}, got {path}: use a folder in it")
+        raise ConfigError(
+            f"folder must not be a mount point, which cannot be replaced, got {path}: "
+            "use a folder in it"
+        )
     if path.exists() and (found := os.listdir(path)):
-        rule = f"folder must be new or empty, got {path}, which contains {found[0]!r}"
-        raise ConfigError(f"{rule}: use another folder, or delete {found[0]!r}")
+        raise ConfigError(
+            f"folder must be new or empty, got {path}, which contains {found[0]!r}: "
+            f"use another folder, or delete {found[0]!r}"
+        )
     for place in (parent, existing_folder(path)):
         try:
             os.rmdir(tempfile.mkdtemp(dir=place))  # also asks the file system
         except OSError as error:
-            rule = f"folder must be writable, got {path}"
-            raise ConfigError(f"{rule}: {place}: {error.strerror}") from None
+            raise ConfigError(
+                f"folder must be writable, got {path}: {place}: {error.strerror}"
+            ) from None
 
 
 @dataclass(frozen=True)

@@ -52,8 +52,7 @@ def read_run_file(path: Path) -> RunFile:
     except ValueError:
         run = None
     if run is None or len(run.times) != len(run.seconds) + 1:
-        rule = "its run_id, seconds or times are missing or invalid"
-        raise _damaged(path, rule)
+        raise _damaged(path, "its run_id, seconds or times are missing or invalid")
     return run
 
 
@@ -70,8 +69,7 @@ def read_metrics(path: Path) -> dict[str, float]:
     except ValueError:
         metrics = {}
     if not metrics.keys() >= {*REQUIRED}:
-        rule = "its losses or accuracies are missing or invalid"
-        raise _damaged(path, rule)
+        raise _damaged(path, "its losses or accuracies are missing or invalid")
     return metrics
 
 

@@ -55,11 +55,14 @@ class Software:
         """
         here = Software.here()
         if here.torch != self.torch:
-            rule = f"has PyTorch {here.torch}, but this program uses {self.torch}"
-            raise OtherSoftware(f"{worker} {rule}: {remedy}")
+            raise OtherSoftware(
+                f"{worker} has PyTorch {here.torch}, "
+                f"but this program uses {self.torch}: {remedy}"
+            )
         if here != self:
-            rule = f"has different code in {FOLDER} from this program"
-            raise OtherSoftware(f"{worker} {rule}: {remedy}")
+            raise OtherSoftware(
+                f"{worker} has different code in {FOLDER} from this program: {remedy}"
+            )
 
 
 def check_code() -> None:
@@ -69,8 +72,10 @@ def check_code() -> None:
         OtherSoftware: If a module was edited in between.
     """
     if CORE.was_edited():
-        rule = f"the code in {FOLDER} changed while this program was running"
-        raise OtherSoftware(f"{rule}: start it again")
+        raise OtherSoftware(
+            f"the code in {FOLDER} changed while this program was running: "
+            "start it again"
+        )
 
 
 @functools.cache  # each call would parse the metadata of PyTorch

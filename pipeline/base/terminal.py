@@ -103,8 +103,7 @@ class _SafeFile(io.FileIO):
             if isinstance(error, BrokenPipeError) or self.fileno() == STDERR:
                 return len(content)
             reason = str(error.strerror).lower()
-            message = f"cannot write to the standard output: {reason}"
-            raise UserError(message) from None
+            raise UserError(f"cannot write to the standard output: {reason}") from None
 
 
 def check_output() -> None:

@@ -134,8 +134,10 @@ class RawFiles:
 def set_damaged_aside(path: Path, sha256: str) -> None:
     """Rename a file to `.bad` if it exists and has a different SHA-256 hash."""
     if path.exists() and (actual := files.file_sha256(path)) != sha256:
-        text = f"{path} must have the SHA-256 hash {sha256}, got {actual}"
-        print_error(f"{text}: renamed to {path.name}.bad")
+        print_error(
+            f"{path} must have the SHA-256 hash {sha256}, got {actual}: "
+            f"renamed to {path.name}.bad"
+        )
         path.replace(f"{path}.bad")
 
 
@@ -208,8 +210,7 @@ def verify(name: str, content: bytes, expected: str) -> None:
     """Raise ValueError unless the content has this SHA-256 hash."""
     actual = hashlib.sha256(content).hexdigest()
     if actual != expected:
-        rule = f"must have the SHA-256 hash {expected}"
-        raise ValueError(f"{name} {rule}, got {actual}")
+        raise ValueError(f"{name} must have the SHA-256 hash {expected}, got {actual}")
 
 
 def _unpack(name: str, packed: bytes, sha256: str) -> bytes:
@@ -244,8 +245,9 @@ def _download(url: str) -> bytes:
     thread.start()
     thread.join(FILE_TIMEOUT)
     if not content.done():
-        rule = f"did not finish within {FILE_TIMEOUT} s"
-        raise TimeoutError(f"the download of {url} {rule}")
+        raise TimeoutError(
+            f"the download of {url} did not finish within {FILE_TIMEOUT} s"
+        )
     return content.result()
 
 

@@ -101,8 +101,10 @@ def read_pair(
         )
     if labels.max() >= CLASSES:
         row = int(np.argmax(labels >= CLASSES))
-        rule = f"{labels_path} must have labels from 0 to {CLASSES - 1}"
-        raise UserError(f"{rule}, got {labels[row]} in row {row}")
+        raise UserError(
+            f"{labels_path} must have labels from 0 to {CLASSES - 1}, "
+            f"got {labels[row]} in row {row}"
+        )
     return images, labels
 
 

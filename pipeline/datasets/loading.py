@@ -51,9 +51,11 @@ def load(
     dataset = _read(name, folder)
     file = dataset.file
     if sha256 and file.sha256 != sha256:
-        rule = f"the network's training data, with the SHA-256 hash {sha256}"
-        remedy = "restore that data, or train the network again"
-        raise UserError(f"{file.path} must be {rule}, got {file.sha256}: {remedy}")
+        raise UserError(
+            f"{file.path} must be the network's training data, "
+            f"with the SHA-256 hash {sha256}, got {file.sha256}: "
+            "restore that data, or train the network again"
+        )
     return dataset
 
 

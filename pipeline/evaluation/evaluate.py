@@ -99,8 +99,7 @@ def evaluate(cfg: EvaluateConfig, folder: Path | None) -> Evaluation:
     for result in results:
         say("\n".join(map(wrap, describe_result(result))) + "\n")
     if not all(result.has_all_reasons for result in results):
-        effect = "so unsure predictions are not counted"
-        say(wrap(f"{detector.missing}, {effect}") + "\n")
+        say(wrap(f"{detector.missing}, so unsure predictions are not counted") + "\n")
     say("python -m pipeline.evaluate --help explains the columns.\n")
     say(f"plot   {displayed(own.path / 'scores.png')}")
     say(f"files  {displayed(own.path)}\n{run.viewing_hint()}", end="")

@@ -80,9 +80,11 @@ def _labeled(found: ImageSet, source: Path) -> ImageSet:
     rows = [row for row, label in enumerate(found.labels) if label is not None]
     problems = [*found.problems, *found.label_problems]
     if not rows:
-        rule = f"{printable(source)} has no image with a label: give the images names"
-        remedy = "such as 7_a.png, or use predict, which needs no labels"
-        raise UserError("\n  ".join([f"{rule} {remedy}", *problems]))
+        problem = (
+            f"{printable(source)} has no image with a label: give the images names "
+            "such as 7_a.png, or use predict, which needs no labels"
+        )
+        raise UserError("\n  ".join([problem, *problems]))
     description = found.description
     if skipped := len(found.labels) - len(rows) - len(found.label_problems):
         number = counted(skipped, "other image")

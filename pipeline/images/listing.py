@@ -133,8 +133,10 @@ def _find_labels(
     missing = [path for path, label in labels.items() if label is None]
     if len(missing) == len(labels):
         return labels, [], [], "the names of the files contain no labels"
-    rule = "has no label: give the image a name such as 7_a.png"
-    label_problems = [f"{printable(path)} {rule}" for path in missing]
+    label_problems = [
+        f"{printable(path)} has no label: give the image a name such as 7_a.png"
+        for path in missing
+    ]
     text = "labels from the first number in each file name, if it has one digit"
     return labels, [], label_problems, text
 
@@ -179,8 +181,9 @@ def _labels_of_table(table: Path) -> tuple[Labels, list[str], list[str]]:
             labels[path] = int(label)
         else:
             labels[path] = None
-            rule = f"the label must be 0 to 9, got {printable(label)!r}"
-            label_problems.append(f"{place}: {rule}")
+            label_problems.append(
+                f"{place}: the label must be 0 to 9, got {printable(label)!r}"
+            )
         if problem:
             problems.append(f"{place}: {problem}")
     return labels, problems, label_problems
@@ -193,8 +196,9 @@ def _read_table(table: Path) -> list[tuple[int, str, str]]:
     labels = [x for x in titles if x in ("label", "digit", "class")]
     if not files or not labels:
         header = printable(", ".join(titles)[:80]) or "nothing"
-        rule = f"{printable(table)} must have a header with file and label"
-        raise UserError(f"{rule}, got {header}")
+        raise UserError(
+            f"{printable(table)} must have a header with file and label, got {header}"
+        )
     if not rows:
         raise UserError(f"{printable(table)} must have a row for each image, got none")
     return [(number, row[files[0]], row[labels[0]].strip()) for number, row in rows]

@@ -60,8 +60,7 @@ def read_image(path: Path) -> UInt8[np.ndarray, "height width"]:
     except Image.DecompressionBombError:
         raise UserError(f"{name} must have at most {MAX_PIXELS:,} pixels") from None
     except UnidentifiedImageError:
-        reason = f"is damaged or not an image ({FORMAT_NAMES})"
-        raise UserError(f"{name} {reason}") from None
+        raise UserError(f"{name} is damaged or not an image ({FORMAT_NAMES})") from None
     except (UserError, MemoryError):
         raise
     except Exception as error:  # noqa: BLE001 - decoders raise errors of many types
@@ -83,8 +82,9 @@ def _check_file(path: Path, name: str) -> None:
                 raise UserError(describe_missing(path))
             raise UserError(f"{name} is {kind}")
         if (size := path.stat().st_size) > MAX_FILE_BYTES:
-            rule = f"{name} must have at most {MAX_FILE_BYTES:,} bytes"
-            raise UserError(f"{rule}, got {size:,}")
+            raise UserError(
+                f"{name} must have at most {MAX_FILE_BYTES:,} bytes, got {size:,}"
+            )
         with path.open("rb") as stream:
             head = stream.read(64).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     except OSError as error:

@@ -124,5 +124,7 @@ def _to_int32(values: Float[np.ndarray, " n"], name: str) -> np.ndarray:
 
 
 def _too_large(rule: str) -> UserError:
-    text = f"the network does not fit in 32-bit integers ({rule})"
-    return UserError(f"{text}: train the network again with a smaller lr")
+    return UserError(
+        f"the network does not fit in 32-bit integers ({rule}): "
+        "train the network again with a smaller lr"
+    )

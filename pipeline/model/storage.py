@@ -113,8 +113,9 @@ def load_network(
     with reading(path):
         size = path.stat().st_size if path.is_file() else 0
     if size > MAX_NETWORK_BYTES:
-        rule = f"{path} must have at most {MAX_NETWORK_BYTES:,} bytes"
-        raise UserError(f"{rule}, got {size:,}")
+        raise UserError(
+            f"{path} must have at most {MAX_NETWORK_BYTES:,} bytes, got {size:,}"
+        )
     tensors, stored = read_tensors(path)
     _check_tensors(tensors, path)
     network = network_from(tensors)

@@ -153,8 +153,10 @@ def find_sweep(
             f"run {sweep.label} is part of a sweep: enter the sweep's ID, {parent}"
         )
     if sweep.tags.get(KIND_TAG) != Kind.SWEEP:
-        remedy = "enter the ID of a sweep, which train -m printed"
-        raise UserError(f"run {sweep.label} is not a sweep: {remedy}")
+        raise UserError(
+            f"run {sweep.label} is not a sweep: "
+            "enter the ID of a sweep, which train -m printed"
+        )
     children = children_of(store, sweep.run_id)
     trained = newest_trained(children)
     finished = [child for child in children if child.status == Status.FINISHED]

@@ -140,9 +140,9 @@ def summarize(configurations: Sequence[Configuration]) -> str:
     smallest = min(close, key=lambda configuration: configuration.parameter_count)
     others = ""
     if smallest.parameter_count < best.parameter_count:
-        size = f"{smallest.name} ({smallest.parameter_count:,} parameters)"
         others = (
-            f"; the smallest configuration within one standard deviation of it: {size}"
+            "; the smallest configuration within one standard deviation of it: "
+            f"{smallest.name} ({smallest.parameter_count:,} parameters)"
         )
     return f"best: {best.name}, {accuracy}{others}"
 

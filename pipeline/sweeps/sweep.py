@@ -60,8 +60,9 @@ def train_sweep(
     """
     # Two processes with nested sweeps could wait for each other.
     if locking.thread_holds(Level.SWEEP):
-        rule = "on_result must not call sweep()"
-        raise UserError(f"{rule}: call it when the other sweep has ended")
+        raise UserError(
+            "on_result must not call sweep(): call it when the other sweep has ended"
+        )
     with _open_sweep(
         command,
         on_result or (lambda outcome: None),

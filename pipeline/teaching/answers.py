@@ -108,8 +108,9 @@ def _json_problem(error: json.JSONDecodeError) -> str:
     """Return what is wrong with a text, and how to correct a typical mistake."""
     place = f"line {error.lineno}, column {error.colno}"
     if curly := [x for x in error.doc.split("\n")[error.lineno - 1] if x in CURLY]:
-        rule = f'replace the curly quotes with ", in line {error.lineno}'
-        return f"{rule}, got {curly[0]}"
+        return (
+            f'replace the curly quotes with ", in line {error.lineno}, got {curly[0]}'
+        )
     before, after = error.doc[: error.pos].rstrip(), error.doc[error.pos :]
     line = before.count("\n") + 1
     # Newer versions of Python report a comma before a bracket at the comma's position.

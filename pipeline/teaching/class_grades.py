@@ -195,9 +195,10 @@ class ClassGrades(Roster):
         maximums = {(before.possible, after.possible) for _, before, after in pairs}
         for before_possible, possible in sorted(maximums):
             if before_possible != possible:
-                maximum = f"from {before_possible:g} to {possible:g} points"
-                rule = "change it in your learning platform too"
-                found.append(f"the maximum changed {maximum}: {rule}")
+                found.append(
+                    f"the maximum changed from {before_possible:g} to "
+                    f"{possible:g} points: change it in your learning platform too"
+                )
         if other_set:
             number = counted(len(other_set), "student")
             rule = "added and removed questions changed the points of"

@@ -170,15 +170,17 @@ def read_students(
         rule = by_name if named else "add a column with these IDs"
         unused.append(f"{_shown(filled)} lacks {ids}, such as {unknown[0]}: {rule}")
     if not (named or numbers in titles) and {*titles} - {*ID_COLUMNS, ACCEPTED}:
-        rule = "their columns must be titled First name and Last name, or name"
         unused.append(
-            f"names are not used: {rule}, got {found}; without names, a classmate who "
-            "submits a copy with the same ID can prevent both from being graded"
+            "names are not used: "
+            "their columns must be titled First name and Last name, or name, "
+            f"got {found}; without names, a classmate who submits a copy with the "
+            "same ID can prevent both from being graded"
         )
     if restored:
         ids = f"{counted(len(restored), 'ID')}, such as {restored[0]}"
-        remedy = "in Excel, import this column as text"
-        unused.append(f"restored the leading zeros of {ids}: {remedy}")
+        unused.append(
+            f"restored the leading zeros of {ids}: in Excel, import this column as text"
+        )
     if without_id:
         unused.append(f"ignored {counted(without_id, 'line')} {WITHOUT_ID}")
     return students, [f"{printable(path.name)}: {line}" for line in unused]

@@ -328,13 +328,11 @@ def _print_state(answers: Answers, variant: Variant, folder: Path) -> None:
         rule = "is correct only if the result is exactly 0; otherwise, it gets"
         say(wrap(f"The answer 0 {rule} no points: {', '.join(zeros)}.", indent=0))
     if coarse:
-        rule = (
-            "With fewer decimal places, a correct answer can lose points, unless the "
-            "missing digits are zeros."
-        )
         say(
             wrap(
-                f"These answers may be rounded too much: {', '.join(coarse)}. {rule}",
+                f"These answers may be rounded too much: {', '.join(coarse)}. "
+                "With fewer decimal places, a correct answer can lose points, unless "
+                "the missing digits are zeros.",
                 indent=0,
             )
         )

@@ -29,9 +29,10 @@ def other_settings_notice(assignment: Assignment, entries: Sequence[Submission])
     for text, count in found.most_common(1):
         # Each student has a different seed.
         if text and "seed" not in text and 2 * count > len(entries):
-            networks = f"{count} of {counted(len(entries), 'network')}"
-            rule = f"if you assigned this, grade with {text}"
-            return f"{text} was used for {networks}: {rule}"
+            return (
+                f"{text} was used for {count} of {counted(len(entries), 'network')}: "
+                f"if you assigned this, grade with {text}"
+            )
     return ""
 
 

@@ -237,8 +237,9 @@ def _entries_of_zip(archive: zipfile.ZipFile, limits: _Limits) -> Iterator[_Entr
         if info.flag_bits & ENCRYPTED:
             raise UserError(f"{path.name} is encrypted")
         if info.compress_type not in METHODS:
-            rule = "uses an unsupported compression method: zip it again"
-            raise UserError(f"{path.name} {rule}")
+            raise UserError(
+                f"{path.name} uses an unsupported compression method: zip it again"
+            )
         yield _Entry(PurePath(path.as_posix()), partial(archive.open, info))
 
 

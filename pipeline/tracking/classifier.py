@@ -26,10 +26,9 @@ class DigitClassifier(mlflow.pyfunc.PythonModel):
         """
         low, high = model_input.min(initial=0), model_input.max(initial=0)
         if not 0 <= low <= high <= 1:  # also rejects NaN
-            rule = "pixels must be in [0, 1], with 0 for black and 1 for white"
-            remedy = "divide gray levels by 255"
             raise MlflowException.invalid_parameter_value(
-                f"{rule}, got {low:g} to {high:g}: {remedy}"
+                "pixels must be in [0, 1], with 0 for black and 1 for white, "
+                f"got {low:g} to {high:g}: divide gray levels by 255"
             )
         sums = self.linear("layer_1", model_input.reshape(-1, 784))
         for number in range(2, len(self.tensors) // 2 + 1):

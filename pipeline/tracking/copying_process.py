@@ -113,11 +113,11 @@ class CopyingProcess:
         except Exception as error:  # noqa: BLE001 - the local run is complete
             text = " ".join(str(error).split())
             reason = printable(f"{type(error).__name__}: {text[:300]}")
-        message = (
-            f"the copy of run {run_id} is incomplete: {reason}. To copy the rest, run:"
-        )
         remedy = command_line("sync", server=self._server, run=run_id)
-        warn(message, remedy=remedy)
+        warn(
+            f"the copy of run {run_id} is incomplete: {reason}. To copy the rest, run:",
+            remedy=remedy,
+        )
         return False
 
     def close(self) -> None:

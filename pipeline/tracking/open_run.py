@@ -183,8 +183,9 @@ class OpenRun:
             if status == Status.FINISHED:
                 raise
             # The error that ended the run is raised, and not this error.
-            reason = f"{RECORDING_PROCESS} was killed"
-            print_error(f"the run could not be marked {status}: {reason}")
+            print_error(
+                f"the run could not be marked {status}: {RECORDING_PROCESS} was killed"
+            )
             return None
 
     def viewing_hint(self) -> str:

@@ -119,8 +119,7 @@ def find_or_create(
                 recorded = _create(client, experiment, start)
                 run = Run(client, recorded)
                 run.log_diff(start.diff)
-                created = f"created {run.label}"
-                say(wrap(f"the store has no run of this network; {created}"))
+                say(wrap(f"the store has no run of this network; created {run.label}"))
             # A run that was created for a network is closed before data is added, so
             # that a killed process leaves no open run.
             is_created = recorded.data.tags.get(KIND_TAG) == Kind.EVALUATION

@@ -51,9 +51,10 @@ def _why_missing(text: str, server: str | None, store: Path) -> str:
         return f"run {run_id} was deleted: restore it ({command})"
     if deleted := named_runs(store, text, experiments="deleted"):
         run = deleted[0]
-        rule = f"run {run.run_id} belongs to the experiment {run.experiment!r}"
-        remedy = "restore it in MLflow's UI, or with mlflow experiments restore"
-        return f"{rule}, which was deleted: {remedy}"
+        return (
+            f"run {run.run_id} belongs to the experiment {run.experiment!r}, which was "
+            "deleted: restore it in MLflow's UI, or with mlflow experiments restore"
+        )
     unknown = (
         f"{database_path(store)} has no run {text!r}: enter the ID that "
         "python -m pipeline.train printed, a prefix of this ID, or the run's name"
@@ -69,8 +70,10 @@ def _on_server(text: str, server: str | None, store: Path) -> str:
         return ""
     original = tags.get(COPY_TAG, "")
     if original and database_path(store).exists() and named_runs(store, original):
-        rule = f"run {text} on {server} is the copy of run {original}"
-        return f"{rule}, which is in the store: enter that ID"
+        return (
+            f"run {text} on {server} is the copy of run {original}, "
+            "which is in the store: enter that ID"
+        )
     remedy = "run this command where the network was trained"
     if tags.get(KIND_TAG) == Kind.TRAINING:
         command = f"artifacts download --run-id {text} -a {NETWORK_PATH} -d ."

@@ -85,8 +85,10 @@ def newest_list(client: StoreClient) -> str:
     if name := experiment_variable():
         names = {each.name: each for each in client.search_experiments()}
         if name not in names:
-            rule = f"MLFLOW_EXPERIMENT_NAME must be an experiment of {database}"
-            raise UserError(f"{rule}, got {name!r}: choose from {', '.join(names)}")
+            raise UserError(
+                f"MLFLOW_EXPERIMENT_NAME must be an experiment of {database}, "
+                f"got {name!r}: choose from {', '.join(names)}"
+            )
         experiment = names[name]
     elif newest := client.newest_experiment():
         experiment = newest

@@ -130,8 +130,9 @@ def _check(content: bytes, sha256: str, path: Path) -> None:
 
 
 def _damaged(path: Path) -> UserError:
-    remedy = "resume=false starts training again"
-    return UserError(f"the checkpoint {path} is damaged: {remedy}")
+    return UserError(
+        f"the checkpoint {path} is damaged: resume=false starts training again"
+    )
 
 
 def _pack(tensors: Mapping[str, np.ndarray], values: Mapping[str, Any]) -> bytes:

@@ -68,8 +68,7 @@ def reproduce(call: TrainCall, *, data_folder: Path) -> TrainResult:
     try:
         cfg = validate(TrainConfig, settings)
     except ConfigError as error:
-        message = f"run {run.run_id} cannot be reproduced: {error}"
-        raise UserError(message) from None
+        raise UserError(f"run {run.run_id} cannot be reproduced: {error}") from None
     again = train_recorded(replace(call, cfg=cfg, reproduces=recorded), dataset)
     say(f"\n{compare(run, recorded, again, tags)}")
     explaining = command_line("inspect", run=short_id(run.run_id))

@@ -48,8 +48,10 @@ def read_training_run(run: RecordedRun) -> TrainingRun:
     folder = run.network_path.parent
     files = [folder / name for name in paths.TRAINING_FILES]
     if missing := [path.name for path in files if not path.is_file()]:
-        rule = "must contain all files of a training run"
-        raise UserError(f"{folder} {rule}, but {missing[0]} is missing: {RESTORE}")
+        raise UserError(
+            f"{folder} must contain all files of a training run, "
+            f"but {missing[0]} is missing: {RESTORE}"
+        )
     trained = load_recorded_network(run)
     histories = load_history_files(trained)
     weights, history = histories.weights, histories.metrics

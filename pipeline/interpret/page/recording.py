@@ -36,8 +36,7 @@ def record_page(
     if html:
         (folder / PAGE_FILE).write_text(html, "utf-8")
     else:
-        limit = f"{kind.max_bytes / 1e6:g} MB"
-        problem = f"none, because it would be larger than {limit}"
+        problem = f"none, because it would be larger than {kind.max_bytes / 1e6:g} MB"
     run.submit(_log_page, kind, folder / PAGE_FILE, problem)
     return problem
 

@@ -55,9 +55,10 @@ def describe_failed(done: Mapping[str, CopyStatus], server: str) -> str:
     failed = [key for key, each in done.items() if each.state == "failed"]
     if not failed:
         return ""
-    count = f"{len(failed)} of {len(done)} runs were not copied"
-    example = f"for example, run {failed[0]}: {done[failed[0]].reason}"
-    return f"{count} to {server}; {example}"
+    return (
+        f"{len(failed)} of {len(done)} runs were not copied to {server}; "
+        f"for example, run {failed[0]}: {done[failed[0]].reason}"
+    )
 
 
 def copy_with_children(

@@ -61,8 +61,10 @@ def open_database(store: Path, action: str = "read") -> Iterator[sqlite3.Connect
     """
     database = database_path(store)
     if not database.exists():
-        problem = f"{database} is missing, because no run has been recorded yet"
-        raise UserError(f"{problem}: run python -m pipeline.train")
+        raise UserError(
+            f"{database} is missing, because no run has been recorded yet: "
+            "run python -m pipeline.train"
+        )
     try:
         with closing(sqlite3.connect(database, timeout=LOCKED_SECONDS)) as connection:
             yield connection
