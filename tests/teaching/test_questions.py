@@ -762,7 +762,7 @@ def test_a_certain_network_is_no_longer_certain_after_its_layer_is_scaled(new_in
     (question,) = (each for each in QUESTIONS if each.name == "scaled_layer")
     for number in range(20):
         inputs = dataclasses.replace(new_inputs(f"s{number}"))
-        vars(inputs)["logits"] = 20 * np.eye(10)[0]  # as in a trained network
+        vars(inputs)["logits"] = 30 * np.eye(10)[0]
         assert question.grade(100.0, inputs).points == 0
 
 
