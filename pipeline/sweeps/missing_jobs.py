@@ -15,6 +15,7 @@ from pipeline.base.progress import busy
 from pipeline.base.tags import KIND_TAG, SWEEP_TAG, SWEPT_TAG, Kind
 from pipeline.base.terminal import say
 from pipeline.base.text import counted, format_bytes
+from pipeline.core.epoch import now
 from pipeline.execution.executor import Executor, LostAttempt, Task
 from pipeline.execution.interrupt import delayed_interrupt
 from pipeline.sweeps.children import Children
@@ -43,6 +44,7 @@ def train_missing(sweep: OpenSweep, executor: Executor) -> SweepResult:
         name=sweep.name,
         params=_common_params(plan),
         tags=_tags(plan, recorded),
+        time=now(),
         resume=recorded.run.run_id if recorded.run else None,
     ) as run:
         children = Children(run, sweep)

@@ -28,6 +28,7 @@ from pipeline.base.tags import (
 )
 from pipeline.base.terminal import print_error, say
 from pipeline.base.text import short_id, wrap
+from pipeline.core.epoch import now
 from pipeline.tracking import provenance
 from pipeline.tracking.run_data import RunStart, final_status
 from pipeline.tracking.store.database import children_of, tagged_runs
@@ -133,7 +134,7 @@ def _start_of_network(sha256: str) -> RunStart:
     code = provenance.code_state()
     tags = {WEIGHTS_TAG: sha256, KIND_TAG: Kind.EVALUATION}
     tags |= provenance.tags(code)
-    return RunStart(f"network {short_id(sha256)}", {}, tags, code.diff)
+    return RunStart(f"network {short_id(sha256)}", {}, tags, now(), code.diff)
 
 
 def _client(store: Path) -> "StoreClient":

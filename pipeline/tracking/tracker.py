@@ -141,7 +141,13 @@ class Tracker:
 
     @contextmanager
     def start_run(
-        self, *, name: str, params: Params, tags: Tags, resume: str | None = None
+        self,
+        *,
+        name: str,
+        params: Params,
+        tags: Tags,
+        time: int,
+        resume: str | None = None,
     ) -> Iterator[OpenRun]:
         """Open a run, or resume the run with this ID; close it when the block ends.
 
@@ -154,7 +160,7 @@ class Tracker:
         with self._copying() as copying:
             code = self.read_code()
             all_tags = dict(tags) | provenance.tags(code)
-            start = RunStart(name, params, all_tags, code.diff, resume=resume)
+            start = RunStart(name, params, all_tags, time, code.diff, resume)
             opening = recorder.create_or_resume
             run = OpenRun(self._process, opening, *self._place, start)  # step 2
             if copying:  # step 3

@@ -139,6 +139,7 @@ def _open_run(
         name=earlier.name if earlier else name,
         params=inputs.params,
         tags={**inputs.tags, **reproduces, CHECKPOINT_TAG: checkpoint.id},
+        time=checkpoint.epochs[0].time,
         resume=earlier.run_id if earlier else None,
     ) as run:
         if last := checkpoint.epochs[-1].number:

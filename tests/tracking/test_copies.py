@@ -231,12 +231,27 @@ def test_a_sweep_is_copied_once_with_all_its_children(
     assert sweep.info.run_id in views[VIEW_TAG + sweep.info.run_id]
 
 
+def test_a_run_is_copied_before_the_child_that_reuses_it(empty_project, server, worker):
+    project = empty_project("reused")
+    settings = {"dataset": "digits", "hidden": 5, "epochs": 1}
+    project.call("train", seed=1, **settings)
+    single = project.run_id()
+    overrides = [f"{key}={value}" for key, value in settings.items()]
+    project.sweep("train", "seed=1,2", *overrides)
+    project.call("sync", server=server.url)
+    copies = copies_on(server)
+    (child,) = (run for run in copies.values() if "reused_from" in run.data.tags)
+    assert child.data.tags["reused_from"] == copies[single].info.run_id
+    text = project.call("sync", server=server.url)
+    assert text.splitlines()[1] == "digits: 4 already complete"
+
+
 def test_an_open_run_and_its_closed_children_are_on_the_server(
     store, start_run, server, tmp_path, monkeypatch, no_timeout
 ):
     monkeypatch.setattr(copying_process, "COPY_SECONDS", 0.1)
     with start_run(store, tags={"kind": "sweep"}, server=server.url) as sweep:
-        with sweep.child(RunStart("a", {"hidden": 5}, {})) as child:
+        with sweep.child(RunStart("a", {"hidden": 5}, {}, 1000)) as child:
             child.log_metrics({"val/accuracy": 0.5}, step=1, time=1000)
         sweep.log_metrics({"sweep/best": 0.5}, step=0, time=1000)
         sweep.log_text("a.txt", "a")

@@ -69,7 +69,7 @@ def test_a_run_can_fail_although_its_block_ends_normally(store, start_run, only_
 
 
 def test_a_run_that_cannot_be_opened_has_failed(store, tracker, only_run):
-    run = {"name": "a name", "params": {"a\ttab": 1}, "tags": {}}
+    run = {"name": "a name", "params": {"a\ttab": 1}, "tags": {}, "time": 1000}
     with pytest.raises(UserError, match="tab"), tracker.start_run(**run):
         pytest.fail("the block is executed")
     opened = only_run()
