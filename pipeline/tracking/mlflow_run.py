@@ -10,6 +10,7 @@ import json
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -45,33 +46,34 @@ class _Batch(NamedTuple):
     tags: list[RunTag]
 
 
+@dataclass(frozen=True, eq=False)
 class Run(RunInfo):
     """A run in the store; each method returns when the data is stored.
 
     The run can be a sweep, whose training runs are its children. A new child keeps its
     metrics, params and tags until it is complete. They are then recorded together,
     which is faster than many transactions.
-
-    Attributes:
-        client: The client of the store.
-        experiment_id: The ID of the run's experiment in MLflow.
-        lock: The lock of the run, if `recorder.end` sets its status.
     """
 
-    def __init__(
-        self,
+    client: StoreClient
+    experiment_id: str  # the ID of the run's experiment in MLflow
+    lock: FileLock | None  # the lock of the run, if `recorder.end` sets its status
+    _kept: _Batch | None
+
+    @classmethod
+    def of(
+        cls,
         client: StoreClient,
         run: entities.Run,
         *,
         lock: FileLock | None = None,
         is_new_child: bool = False,
-    ) -> None:
-        """Wrap a run of the store."""
-        info = run.info
-        super().__init__(info.run_id, info.run_name, path_from_uri(info.artifact_uri))
-        self.client, self.lock = client, lock
-        self.experiment_id: str = info.experiment_id
-        self._kept = _Batch([], [], []) if is_new_child else None
+    ) -> "Run":
+        """Return a run of the store."""
+        info, kept = run.info, _Batch([], [], []) if is_new_child else None
+        path = path_from_uri(info.artifact_uri)
+        name, experiment_id = info.run_name, info.experiment_id
+        return cls(info.run_id, name, path, client, experiment_id, lock, kept)
 
     def _log(
         self,
@@ -248,7 +250,7 @@ class Run(RunInfo):
 
     def reopen_child(self, run_id: str) -> "Run":
         """Return a finished child to record more data; its status does not change."""
-        return Run(self.client, self.client.get_run(run_id))
+        return Run.of(self.client, self.client.get_run(run_id))
 
     def fail_child(self, run_id: str, error: str) -> None:
         """Mark a finished child whose files are damaged as FAILED."""

@@ -51,6 +51,7 @@ from contextlib import (
     nullcontext,
 )
 from pathlib import Path
+from typing import cast
 
 from pipeline.base.tags import Status
 from pipeline.base.terminal import is_quiet
@@ -106,7 +107,8 @@ class Tracker:
         """
         self.store, self.experiment, self._helper = store, experiment, helper
         self._process = (helper or ThisProcess()) if self.is_recorded else NoProcess()
-        self._place = store, str(experiment)  # of new runs, if they are recorded
+        # The place of new runs. `NoProcess` ignores an experiment that is None.
+        self._place = store, cast(str, experiment)
         self._server = server if self.is_recorded else None
         self._code: CodeState | None = None
 
@@ -137,7 +139,9 @@ class Tracker:
         if database_path(self.store).exists():
             require_store(self.store)
         announce_store(self.store)
-        self._process.submit(recorder.warm_up, self.store)  # a helper does it later
+        call = self._process.submit(recorder.warm_up, self.store)
+        if self._helper is None:  # otherwise, the run that is opened has the error
+            call.result()
 
     @contextmanager
     def start_run(

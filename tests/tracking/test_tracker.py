@@ -13,6 +13,7 @@ from pipeline.base import locking
 from pipeline.base.tags import PROJECT_TAG
 from pipeline.tracking import new_tracker, provenance
 from pipeline.tracking.mlflow_run import Run
+from pipeline.tracking.open_run import ThisProcess
 from pipeline.tracking.store.locks import run_lock_file, store_lock
 
 
@@ -77,6 +78,12 @@ def test_a_run_that_cannot_be_opened_has_failed(store, tracker, only_run):
     error = opened.data.tags["error"]
     assert "tab" in error and "mlflow.db cannot be written: " in error
     assert not run_lock_file(store, opened.info.run_id).exists()
+
+
+def test_an_error_of_a_call_in_this_process_is_raised_by_its_future():
+    call = ThisProcess().submit(int, "no number")
+    with pytest.raises(ValueError, match="no number"):
+        call.result()
 
 
 def test_an_error_of_the_database_of_a_caller_is_not_that_of_the_store(
