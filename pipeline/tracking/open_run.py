@@ -1,6 +1,6 @@
-"""An open run, and how its data gets to the process that records.
+"""An open run, and how its data gets to the recorder.
 
-Runs in the main process; the functions at the end run in the process that records.
+Runs in the main process; the functions at the end run in the recorder.
 
 `OpenRun.submit` sends a function to the other process, where `_record` calls it with
 the `Run`. If a run cannot be opened, its calls do nothing, and the error is reported
@@ -25,7 +25,7 @@ from pipeline.tracking.store.mlflow_calls import using_mlflow
 if TYPE_CHECKING:  # importing MLflow takes a second
     from pipeline.tracking.mlflow_run import Run
 
-RECORDING_PROCESS = "the process that records the run"
+RECORDING_PROCESS = "the recording process"
 Arguments = ParamSpec("Arguments")
 Value = TypeVar("Value")
 
@@ -54,7 +54,7 @@ class ThisProcess:
 
 
 class NoProcess:
-    """Drops the calls of a run that is not recorded (tracking=none)."""
+    """Drops the calls for a run that is not recorded (tracking=none)."""
 
     def submit(self, *call: object, **keywords: object) -> "Future[None]":
         """Return None as the result of a call that is not made."""
@@ -73,15 +73,15 @@ class NotRecorded:
 
 
 class OpenRun:
-    """An open run, which stands for a `Run` in the process that records.
+    """An open run, which stands for a `Run` in the recorder.
 
     The run is opened later, and MLflow creates its ID. Until then, data is submitted,
     so the process finds the `Run` by the number `_key`. A run that is not recorded
     has `NoProcess`.
 
-    After each call, of the opening or of `submit`, the errors of all calls that have
-    been made are raised, the first error first. `ThisProcess` has made the call itself;
-    a helper process may make it later, so a later call or `wait` raises its error.
+    The constructor, `submit` and `wait` raise the first error of the calls that the
+    recorder has made by then. In this process, these include the new call; a recording
+    process makes it later.
     """
 
     # Whether the server has a complete copy, when the run is closed; None: no server.
@@ -134,9 +134,9 @@ class OpenRun:
         *arguments: Arguments.args,
         **keywords: Arguments.kwargs,
     ) -> None:
-        """Call function(run, ...) in the process that records, perhaps later.
+        """Call function(run, ...) in the recorder, asynchronously in another process.
 
-        Calls are made in their order. The function calls methods of its argument `run`.
+        Calls are made in order. The function calls methods of its argument `run`.
         In a run of `start_tracker`, it must be defined in a module, and its arguments
         are sent to another process.
 
@@ -150,7 +150,7 @@ class OpenRun:
         self._check(wait=False)
 
     def wait(self) -> None:
-        """Wait until all calls of `submit` are made; raise their first error."""
+        """Wait until all submitted calls are made; raise their first error."""
         self._check(wait=True)
 
     def _check(self, *, wait: bool) -> None:
@@ -200,7 +200,7 @@ class OpenRun:
         return self._info.viewing_hint()
 
 
-# The functions below run in the process that records.
+# The functions below run in the recorder.
 
 _runs: dict[int, "Run"] = {}  # the open runs of this process, by the key of the OpenRun
 
