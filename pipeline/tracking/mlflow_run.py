@@ -58,7 +58,7 @@ class Run(RunInfo):
     client: StoreClient
     experiment_id: str  # the ID of the run's experiment in MLflow
     lock: FileLock | None  # the lock of the run, if `recorder.end` sets its status
-    _kept: _Batch | None
+    kept: _Batch | None  # of a new child: what `recorder.complete_child` records
 
     @classmethod
     def of(
@@ -83,12 +83,12 @@ class Run(RunInfo):
         tags: Sequence[RunTag] = (),
     ) -> None:
         """Record metrics, params or tags."""
-        if self._kept is None:
+        if self.kept is None:
             self.client.log_batch(self.run_id, metrics, params, tags)
             return
-        self._kept.metrics.extend(metrics)
-        self._kept.params.extend(params)
-        self._kept.tags.extend(tags)
+        self.kept.metrics.extend(metrics)
+        self.kept.params.extend(params)
+        self.kept.tags.extend(tags)
 
     def log_params(self, params: Params) -> None:
         """Record params, which cannot be changed later."""
@@ -227,8 +227,8 @@ class Run(RunInfo):
 
     def _tags(self) -> Tags:
         """Return the tags of the run, which may have changed."""
-        if self._kept is not None:
-            return {tag.key: tag.value for tag in self._kept.tags}
+        if self.kept is not None:
+            return {tag.key: tag.value for tag in self.kept.tags}
         tags: Tags = self.client.get_run(self.run_id).data.tags
         return tags
 
@@ -238,15 +238,6 @@ class Run(RunInfo):
         `page` is "model-metrics", or "artifacts/" and the name of an artifact.
         """
         return f"[{text}]({pages.run_page(self.experiment_id, self.run_id, page)})"
-
-    def complete(self, failure: str | None, end: int | None) -> None:
-        """Record everything that this child has kept, and close it."""
-        assert self._kept is not None
-        if failure:
-            self.set_tags({ERROR_TAG: failure})  # MLflow truncates long values
-        self.client.log_batch(self.run_id, *self._kept)
-        status = Status.FAILED if failure else Status.FINISHED
-        self.client.set_terminated(self.run_id, status, end)
 
     def reopen_child(self, run_id: str) -> "Run":
         """Return a finished child to record more data; its status does not change."""

@@ -178,7 +178,12 @@ def create_child(parent: "Run", start: RunStart) -> "Run":
 
 def complete_child(child: "Run", failure: str | None, end: int | None) -> None:
     """Record the data of a child that has ended, and close it."""
-    child.complete(failure, end)
+    assert child.kept is not None
+    if failure:
+        child.set_tags({ERROR_TAG: failure})  # MLflow truncates long values
+    child.client.log_batch(child.run_id, *child.kept)
+    status = Status.FAILED if failure else Status.FINISHED
+    child.client.set_terminated(child.run_id, status, end)
 
 
 def end(run: "Run", status: Status, error: str | None) -> str:
