@@ -22,8 +22,7 @@ of Hydra. `arguments` creates a `Command` from the arguments, in these steps:
 
 `stages` runs a stage or a sweep with the `Command`. `command` defines the types of
 these steps, and `keywords` the types of keyword arguments. `default_values` contains
-the defaults, and `names` the names of runs. `reserved_names` checks
-the names of config groups.
+the defaults, and `names` the names of runs.
 """
 
 from pipeline.cli.command import Combination, Command, Interval

@@ -77,7 +77,7 @@ def _make_command(
     invalid = invalid_values(compositions)
     if problems or (invalid and not accepts_invalid_values(compositions)):
         raise ConfigError(*problems, *invalid)
-    # Saved sweeps add combinations, but `experiment` is not a varied setting.
+    # Saved sweeps add combinations, but their group is not a varied setting.
     groups = [x for x in varied_groups(compositions) if x != SAVED_SWEEPS]
     return Command(
         schema,

@@ -396,7 +396,7 @@ def test_the_order_of_groups_options_and_values_is_not_part_of_a_sweeps_id(conf,
         command = read("-m", "server=http://x", *given)
         jobs = jobs_of(command)
         tags = {frozenset(job.tags.items()) for job in jobs}
-        arguments = {"experiment": "digits", "again": False}
+        arguments = {"recorded_in": "digits", "again": False}
         return sweep_id(jobs, command.intervals, **arguments), tags
 
     given = words.split()
