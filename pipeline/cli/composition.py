@@ -30,7 +30,7 @@ class Selection(NamedTuple):
     """The files that Hydra selects with one option of each group."""
 
     chosen: Mapping[str, str]  # the override of each group, such as team=a, or ""
-    files: Sequence[File]  # in the order of Hydra
+    files: Sequence[File]  # later files take precedence
     options: Mapping[str, str]  # by group; `files` can choose options too
 
 

@@ -16,7 +16,7 @@ from pipeline.training.size import sweep_bytes
 class OpenSweep:
     """A sweep that this process finishes.
 
-    `cfg`, `tracker` and `results` are made before the first call of `on_result`, which
+    `cfg`, `tracker` and `results` are made before the first call to `on_result`, which
     can change the environment: they determine the store, the server and the folders.
     """
 
