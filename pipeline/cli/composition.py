@@ -5,7 +5,7 @@ A given value replaces the value of a file.
 
 import itertools
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -55,27 +55,27 @@ def compose_all(
     Raises:
         ConfigError: If a file cannot be read, or contains more than settings.
     """
-    for selection in _select_each(given.groups, flags):
+    for selection in _select_each({}, given.groups, flags):
         files = selection.files
         is_sweep = _is_sweep(files, schema, flags)
         saved = _saved_sweep(files, given, schema, flags, is_sweep=is_sweep)
         settings = {**saved.settings, **given.settings}
-        selections: Iterable[Selection] = [selection]
+        selections = [selection]
         if saved.groups:
-            selections = _select_each(saved.groups, flags, selection.chosen)
+            selections = [*_select_each(selection.chosen, saved.groups, flags)]
         for each in selections:
             yield _compose(each, settings, schema, is_sweep=is_sweep)
 
 
 def _select_each(
-    groups: Mapping[str, Sequence[str]],
-    flags: Flags,
-    chosen: Mapping[str, str] | None = None,
+    chosen: Mapping[str, str], groups: Mapping[str, Sequence[str]], flags: Flags
 ) -> Iterator[Selection]:
-    """Select the files for each combination of overrides, in addition to `chosen`."""
+    """Select the files for each combination of the overrides in `groups`.
+
+    The overrides in `chosen` are the same for all combinations.
+    """
     for overrides in itertools.product(*groups.values()):
-        combination = dict(zip(groups, overrides, strict=True))
-        yield _select({**(chosen or {}), **combination}, flags)
+        yield _select({**chosen, **dict(zip(groups, overrides, strict=True))}, flags)
 
 
 def _select(chosen: Mapping[str, str], flags: Flags) -> Selection:
