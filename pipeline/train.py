@@ -108,8 +108,8 @@ def sweep(
     """
     with output(quiet=quiet):
         _check_callback("on_result", on_result)
-        chosen = {} if experiment is None else {"experiment": experiment}
-        given = {**settings, **chosen}
+        saved_sweeps = {} if experiment is None else {"experiment": experiment}
+        given = {**settings, **saved_sweeps}
         command = from_python(TrainConfig, given, folder, is_sweep=True)
         return run_sweep(command, on_result)
 

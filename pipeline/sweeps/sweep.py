@@ -95,7 +95,7 @@ def _open_sweep(
     tracker.read_code()
     jobs = list_jobs(command, lambda name: _prepare(name, data_folder, cfg.executor))
     identifier = sweep_id(
-        jobs, command.intervals, experiment=tracker.experiment, again=cfg.again
+        jobs, command.intervals, recorded_in=cfg.recorded_in, again=cfg.again
     )
     folder = store / results.name / identifier
     with _locked(folder):

@@ -286,8 +286,10 @@ def read_submission(
         about |= {"student": given.student, "answers": given}
         if problem := given.course_problem(assignment.course):
             about["other_course"] = True
-            remedy = "run homework with the correct code and answer its questions"
-            raise UserError(f"{problem}; {remedy}")
+            raise UserError(
+                f"{problem}; "
+                "run homework with the correct code and answer its questions"
+            )
         near = [file for file in files if file.path.parent == answered.path.parent]
         model = _only(near, MODEL_FILE)
         questions = _questions(near)
