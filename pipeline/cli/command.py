@@ -62,7 +62,7 @@ class Overrides(NamedTuple):
 
     settings: dict[str, Setting]  # by key
     # For Hydra, an override for each option, such as team=a or ~team, or "" for none.
-    groups: dict[str, list[str]]  # by group, perhaps with a package: team@_global_
+    groups: dict[str, list[str]]  # by group, possibly with a package: team@_global_
     problems: list[str]  # of the arguments that cannot be read
 
 
@@ -82,7 +82,7 @@ class Command(Generic[ConfigT]):
 
     schema: type[ConfigT]
     combinations: Sequence[Combination]  # at least one is valid
-    is_sweep: bool  # perhaps with a single combination
+    is_sweep: bool  # possibly with a single combination
     varied: Sequence[str]  # the groups and keys that a sweep varies, at least one key
     intervals: Mapping[str, Interval]  # by key
     prints_settings: bool  # --cfg job: print `config` instead of running the stage

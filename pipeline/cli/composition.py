@@ -82,7 +82,7 @@ def _each_combination(groups: Mapping[str, Sequence[str]]) -> Iterator[dict[str,
 def _select(
     overrides: Mapping[str, str], flags: Flags
 ) -> tuple[list[File], dict[str, str]]:
-    """Return the files that Hydra selects, in its order, and the options of groups."""
+    """Return the files that Hydra selects, in order, and the options of groups."""
     words = [*filter(None, overrides.values())]
     try:
         return ordered_files(words, flags)

@@ -23,7 +23,7 @@ class Flags:
     They select the folders with settings: conf/, and --config-dir if it is given.
     """
 
-    multirun: bool = False  # -m, or a call of `sweep`
+    multirun: bool = False  # -m, or a call to `sweep`
     prints_settings: bool = False  # --cfg job, which runs nothing
     config_name: str = "hydra"  # the primary config, conf/hydra.yaml
     config_dir: Path | None = None

@@ -28,7 +28,8 @@ def read_arguments(
 ) -> Overrides:
     """Read the arguments of a command line without its flags, or of a saved sweep.
 
-    As in Hydra, the last value of a key counts. `path` is the file of a saved sweep.
+    As in Hydra, the last value of a key takes precedence. `path` is the file of a
+    saved sweep.
     """
     given = Overrides({}, {}, [])
     for argument in arguments:

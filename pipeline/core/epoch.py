@@ -1,7 +1,7 @@
 """The network after an epoch, as arrays.
 
-This module does not import PyTorch, so that the process that records a training run
-starts a second earlier.
+This module does not import PyTorch, so that the recording process starts a second
+earlier.
 """
 
 from dataclasses import dataclass, field

@@ -22,7 +22,7 @@ POLL_SECONDS = 0.5  # between two checks whether the executor was stopped
 
 @dataclass(frozen=True)
 class Task:
-    """A call of the function: `function(dataset, **arguments)`."""
+    """A call to the function: `function(dataset, **arguments)`."""
 
     job: Any  # what the caller wants to compute; the executor does not use it
     data_file: DataFile  # the data set, which each worker loads once

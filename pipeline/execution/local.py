@@ -28,10 +28,10 @@ from pipeline.execution.helper_process import HelperKilled, HelperProcess
 
 # Memory for PyTorch and MNIST, with a shuffled copy of the images; measured: 0.55 GB.
 WORKER_BYTES = 600_000_000
-# Memory that this process will still need for PyTorch, MLflow and the data; measured:
-# 0.38 GB.
-DRIVER_BYTES = 400_000_000
-KILLED = "its worker was killed, perhaps because memory ran out"
+# Memory that the main process will still need for PyTorch, MLflow and the data;
+# measured: 0.38 GB.
+MAIN_PROCESS_BYTES = 400_000_000
+KILLED = "its worker was killed, possibly because memory ran out"
 
 
 class LocalExecutor(Executor):
@@ -59,7 +59,7 @@ class LocalExecutor(Executor):
         module: str,
     ) -> "LocalExecutor":
         """Return an executor with at most as many processes as the memory allows."""
-        free = max(0, free_memory() - DRIVER_BYTES)
+        free = max(0, free_memory() - MAIN_PROCESS_BYTES)
         workers = choose_workers(
             requested=workers, tasks=tasks, task_bytes=task_bytes, free=free
         )

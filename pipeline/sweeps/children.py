@@ -131,9 +131,9 @@ class Children:
     def record_best(self, best: Outcome) -> None:
         """Record the model and the images of the weights of the best network.
 
-        Only a child that was the best at the end of a process has these. A child that
-        was the best earlier keeps them, because MLflow would keep the link of its run
-        to a model that was deleted, and a copy on a server keeps all files.
+        A child gets these if it is the best when a process ends. It keeps them if a
+        later process finds a better child, because MLflow would keep the link of its
+        run to a model that was deleted, and a copy on a server keeps all files.
 
         Raises:
             UserError: If files of the network are damaged.

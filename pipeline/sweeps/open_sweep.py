@@ -19,7 +19,7 @@ from pipeline.training.size import sweep_bytes
 class OpenSweep:
     """A sweep that this process finishes.
 
-    `cfg`, `tracker` and the folders are made before the first call of `on_result`,
+    `cfg`, `tracker` and the folders are made before the first call to `on_result`,
     which can change the environment.
     """
 

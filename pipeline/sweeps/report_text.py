@@ -50,7 +50,7 @@ def print_report(result: SweepResult, hint: str) -> None:
 
 
 def select_rows(configurations: Sequence[Configuration]) -> list[Configuration]:
-    """Select at most `MAX_ROWS` configurations, in their order.
+    """Select at most `MAX_ROWS` configurations, in order.
 
     The best configurations fill half of the rows. Failed configurations have priority
     in the other half, followed by the next best configurations.

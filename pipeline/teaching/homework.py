@@ -142,7 +142,7 @@ def _check_submission(folder: Path, assignment: Assignment, variant: Variant) ->
     if isinstance(found, Rejected):
         remedy = WITHOUT_CHECK
         if ONE_COUNTS in found.problem:
-            remedy = "delete those that do not count"
+            remedy = "delete all but the one to submit"
         if found.problem == DAMAGED:
             remedy = f"otherwise, delete it and {WITHOUT_CHECK}"
         raise UserError(

@@ -1,6 +1,6 @@
 """The description of a run: a line of links, a text and a list of results, in Markdown.
 
-Runs in the process that records.
+Runs in the recorder.
 
 A user can edit the description on the run's page. Adding an entry preserves the edits.
 A new text, which a sweep writes until the sweep has ended, replaces the whole

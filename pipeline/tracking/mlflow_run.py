@@ -1,6 +1,6 @@
 """A run in MLflow: metrics, images, files, models, the description, and children.
 
-Runs in the process that records. Other packages import `Run` only for type checking;
+Runs in the recorder. Other packages import `Run` only for type checking;
 they pass functions with a `Run` as first argument to `OpenRun.submit`.
 
 `recorder` opens and closes runs.

@@ -1,6 +1,6 @@
-"""An open run, and how its data gets to the process that records.
+"""An open run, and how its data gets to the recorder.
 
-Runs in the main process; the functions at the end run in the process that records.
+Runs in the main process; the functions at the end run in the recorder.
 
 `OpenRun.submit` sends a function to the other process, where `_record` calls it with
 the `Run`. If a run cannot be opened, its calls do nothing, and the error is reported
@@ -25,7 +25,7 @@ from pipeline.tracking.store.mlflow_calls import using_mlflow
 if TYPE_CHECKING:  # importing MLflow takes a second
     from pipeline.tracking.mlflow_run import Run
 
-RECORDING_PROCESS = "the process that records the run"
+RECORDING_PROCESS = "the recording process"
 Arguments = ParamSpec("Arguments")
 Value = TypeVar("Value")
 
@@ -48,7 +48,7 @@ class ThisProcess:
 
 
 class NoProcess:
-    """Drops the calls of a run that is not recorded (tracking=none)."""
+    """Drops the calls for a run that is not recorded (tracking=none)."""
 
     def submit(self, *call: object, **keywords: object) -> "Future[None]":
         """Return None as the result of a call that is not made."""
@@ -67,7 +67,7 @@ class NotRecorded:
 
 
 class OpenRun:
-    """An open run, which stands for a `Run` in the process that records.
+    """An open run, which stands for a `Run` in the recorder.
 
     The run is opened later, and MLflow creates its ID. Until then, data is submitted,
     so the process finds the `Run` by the number `_key`. A run that is not recorded
@@ -85,9 +85,10 @@ class OpenRun:
         *arguments: Arguments.args,
         **keywords: Arguments.kwargs,
     ) -> None:
-        """Open the run with a function of `recorder`, perhaps later.
+        """Open the run with a function of `recorder`.
 
-        If the run cannot be opened, the first call that waits raises the error.
+        In a recording process, this is asynchronous: if the run cannot be opened, the
+        first call that waits raises the error.
         """
         self._process, self._key = process, next(_keys)
         self._opened = process.submit(_open, self._key, opening, *arguments, **keywords)
@@ -126,9 +127,9 @@ class OpenRun:
         *arguments: Arguments.args,
         **keywords: Arguments.kwargs,
     ) -> None:
-        """Call function(run, ...) in the process that records, perhaps later.
+        """Call function(run, ...) in the recorder, asynchronously in another process.
 
-        Calls are made in their order. The function calls methods of its argument `run`.
+        Calls are made in order. The function calls methods of its argument `run`.
         In a run of `start_tracker`, it must be defined in a module, and its arguments
         are sent to another process.
 
@@ -142,7 +143,7 @@ class OpenRun:
         self._calls.append(call)
 
     def wait(self) -> None:
-        """Wait until all calls of `submit` are made; raise their first error."""
+        """Wait until all submitted calls are made; raise their first error."""
         self._check(wait=True)
 
     def _check(self, *, wait: bool) -> None:
@@ -192,7 +193,7 @@ class OpenRun:
         return self._info.viewing_hint()
 
 
-# The functions below run in the process that records.
+# The functions below run in the recorder.
 
 _runs: dict[int, "Run"] = {}  # the open runs of this process, by the key of the OpenRun
 

@@ -1,6 +1,6 @@
 """Opens and closes runs: the functions that an `OpenRun` calls to this end.
 
-Runs in the process that records.
+Runs in the recorder.
 
 The main process imports this module to pass the functions on. Therefore, only the
 functions import modules that import MLflow. Test: "mlflow is imported only after".

@@ -1,6 +1,6 @@
 """The data that other packages pass to a run.
 
-Runs in the main process and in the process that records.
+Runs in the main process and in the recorder.
 """
 
 from collections.abc import Mapping, Sequence

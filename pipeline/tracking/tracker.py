@@ -17,8 +17,9 @@ Runs in the main process.
    If the function fails after this, no caller has the run, so it closes the run.
    Test: "a run that cannot be opened has failed".
 3. `CopyingProcess.follow` copies the open run to the server, if there is one.
-4. The caller's `with` block calls `run.submit`, which records data, perhaps later.
-5. `run.wait` waits for the calls of `run.submit`, which can fail when the block has
+4. The caller's `with` block calls `run.submit`, which records data, asynchronously if
+   there is a recording process.
+5. `run.wait` waits for the submitted calls, which can fail when the block has
    ended. Test: "a call that fails when the block has ended".
 6. After an interrupt, the frames of a transaction are cleared, because the frames keep
    the database locked. Test: "an interrupt inside a transaction".
@@ -29,14 +30,14 @@ Runs in the main process.
    If an error ended the run and the run cannot be closed, the first error is raised.
    Test: "a run that cannot be closed is never reported as finished".
 8. `CopyingProcess.finish` completes the copy, even after an error. This is the last
-   step, because the copy gets the status. Test: "results that an error ended".
+   step, because the copy gets the status. Test: "results before an error".
 
 `reopen_run` adds results to a run that is closed, which `recorder.find_or_create`
 finds. Step 3 is skipped, and so is step 7, because the status and the end time of the
 run do not change.
 
-Steps 2 and 7 and the functions of step 4 run in the process that records. This is the
-recording process of `start_tracker`, or else the main process.
+Steps 2 and 7 and the functions of step 4 run in the recorder: the recording process of
+`start_tracker`, or the main process if there is none.
 """
 
 import gc
@@ -234,7 +235,7 @@ def new_tracker(store: Path, *, server: str | None, experiment: str | None) -> T
 def start_tracker(
     store: Path, *, server: str | None, experiment: str | None
 ) -> Iterator[Tracker]:
-    """Start a recording process, which records runs and ends with the block.
+    """Start a recording process, which records runs and exits when the block ends.
 
     Importing MLflow, opening the store and writing to it take three seconds of a
     training run. A thread would save no time, because it would hold the interpreter

@@ -1,6 +1,6 @@
 """A recorded training run: trains a network with checkpoints, and records every epoch.
 
-`train_recorded` lists all steps in their order. The other functions are in the order
+`train_recorded` lists all steps in order. The other functions are in the order
 in which it calls them.
 """
 
@@ -46,7 +46,7 @@ OnEpoch = Callable[[Epoch], object]
 
 @dataclass(frozen=True, eq=False)  # `==` of arrays is elementwise
 class TrainCall:
-    """The arguments of a call of `train`."""
+    """The arguments of a call to `train`."""
 
     cfg: TrainConfig  # for a reproduction, with the recorded hyperparameters
     options: Mapping[str, str]  # the options of config groups

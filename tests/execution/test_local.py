@@ -232,27 +232,29 @@ def test_workers_end_if_their_start_is_interrupted(monkeypatch):
     assert not executor._processes[0].check_running()
 
 
-def test_a_driver_that_is_killed_leaves_no_process(start_script, wait_for_end):
-    driver = start_script("start_and_sleep")
-    lines = [driver.stdout.readline().split() for _ in "ab"]
+def test_a_main_process_that_is_killed_leaves_no_process(start_script, wait_for_end):
+    main_process = start_script("start_and_sleep")
+    lines = [main_process.stdout.readline().split() for _ in "ab"]
     processes = [psutil.Process(int(pid)) for _, *pids in lines for pid in pids]
     assert len(processes) == 4
-    driver.kill()
-    driver.wait()
+    main_process.kill()
+    main_process.wait()
     wait_for_end(processes)
     assert not any(Path(path).parent.exists() for path, *_ in lines)
 
 
-def test_only_the_driver_gets_ctrl_c_and_workers_do_not_run_its_script(start_script):
-    driver = start_script("sleep", seconds=2)
+def test_only_the_main_process_gets_ctrl_c_and_workers_do_not_run_its_script(
+    start_script,
+):
+    main_process = start_script("sleep", seconds=2)
     workers = []
     while len(workers) < 2:
-        assert driver.poll() is None
-        children = psutil.Process(driver.pid).children()
+        assert main_process.poll() is None
+        children = psutil.Process(main_process.pid).children()
         workers = [each for each in children if "helper_process" in str(each.cmdline())]
         time.sleep(0.1)  # each look at all processes takes some time
-    os.killpg(driver.pid, signal.SIGINT)
-    assert driver.communicate()[0] == "interrupted\n2 None\n2 None\n"
+    os.killpg(main_process.pid, signal.SIGINT)
+    assert main_process.communicate()[0] == "interrupted\n2 None\n2 None\n"
 
 
 def test_results_are_kept_if_no_other_task_can_be_started(executor, data):

@@ -270,7 +270,7 @@ def test_the_first_copy_is_made_earlier_than_the_others(
                 time.sleep(0.1)
 
 
-def test_an_interrupted_run_is_killed_on_the_server_too(
+def test_an_interrupted_run_is_marked_killed_on_the_server_too(
     store, start_run, server, monkeypatch, no_timeout, capfd
 ):
     monkeypatch.setattr(copying_process, "COPY_SECONDS", 0.1)
@@ -284,7 +284,7 @@ def test_an_interrupted_run_is_killed_on_the_server_too(
     assert copied.info.status == "KILLED" and copied.info.end_time
     monkeypatch.setattr(copying_process, "FIRST_SECONDS", 60)
     with suppress(KeyboardInterrupt), start_run(store, server=server.url) as run:
-        raise KeyboardInterrupt  # before the process that copies it is started
+        raise KeyboardInterrupt  # before the copying process is started
     assert run.copied is False and run.run_id not in copies_on(server)
 
 

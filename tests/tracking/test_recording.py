@@ -178,7 +178,7 @@ def test_a_killed_recording_process_is_an_error_with_a_remedy(
     tracker, store, client, start_run
 ):
     with (
-        pytest.raises(HelperKilled, match=r"records the run was killed: run the sa"),
+        pytest.raises(HelperKilled, match=r"recording process was killed: run the sa"),
         tracker.start_run(**RUN) as run,
     ):
         run.submit(log, "a", "b")

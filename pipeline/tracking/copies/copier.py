@@ -20,7 +20,7 @@ from pipeline.tracking.store.database import RecordedRun, runs_to_copy
 from pipeline.tracking.store.locks import server_lock
 from pipeline.tracking.store.mlflow_calls import import_mlflow, using_mlflow
 
-COPYING_PROCESS = "the process that copies runs"  # the name of the process in messages
+COPYING_PROCESS = "the copying process"  # the name of the process in messages
 
 
 class CopyStatus(NamedTuple):
