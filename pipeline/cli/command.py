@@ -24,10 +24,6 @@ class Interval:
     high: int | float  # included
     log: bool  # whether the search is on a logarithmic scale
 
-    def bound(self, *, high: bool) -> int | float:
-        """Return the upper or the lower bound."""
-        return self.high if high else self.low
-
     def __str__(self) -> str:
         """Return the interval as it is typed."""
         text = f"interval({self.low},{self.high})"
@@ -50,10 +46,10 @@ class Setting(NamedTuple):
     # Whether the user gave the value, or chose the file with a group.
     is_chosen: bool = True
 
-    def values(self, *, high: bool = False) -> Sequence[Any]:
-        """Return all values; of an interval, return one bound."""
+    def listed(self) -> Sequence[Any]:
+        """Return all values; of an interval, return the lower bound."""
         if isinstance(self.value, Interval):
-            return [self.value.bound(high=high)]
+            return [self.value.low]
         return self.value if isinstance(self.value, Several) else [self.value]
 
 

@@ -164,8 +164,10 @@ def _read_source(
     if manifest:
         raise UserError(how_to_import(path, manifest.origin))
     if companion_files(path).summary.exists():
-        rule = f"the origin of {dataset} is not known, so its folder must be given"
-        raise UserError(f"{rule}: run {preparing_command(dataset)}")
+        raise UserError(
+            f"the origin of {dataset} is not known, so its folder must be given: "
+            f"run {preparing_command(dataset)}"
+        )
     raise UserError(unknown_data_set(dataset))
 
 

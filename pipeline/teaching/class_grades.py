@@ -206,8 +206,10 @@ class ClassGrades(Roster):
                 )
         if other_set:
             number = counted(len(other_set), "student")
-            rule = "added and removed questions changed the points of"
-            found.append(f"{rule} {number}: {', '.join(other_set)}")
+            found.append(
+                f"added and removed questions changed the points of {number}: "
+                f"{', '.join(other_set)}"
+            )
         if pairs:
             names = f": {', '.join(changed)}; {IMPORT_AGAIN}" if changed else ""
             number = counted(len(changed), "student")

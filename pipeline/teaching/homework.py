@@ -325,8 +325,13 @@ def _print_state(answers: Answers, variant: Variant, folder: Path) -> None:
         if not q.form.whole and answers.numbers.get(q.name) == 0
     ]
     if zeros:
-        rule = "is correct only if the result is exactly 0, not if it is rounded to 0"
-        say(wrap(f"The answer 0 {rule}: {', '.join(zeros)}.", indent=0))
+        say(
+            wrap(
+                "The answer 0 is correct only if the result is exactly 0, not if it is "
+                f"rounded to 0: {', '.join(zeros)}.",
+                indent=0,
+            )
+        )
     if coarse:
         say(
             wrap(

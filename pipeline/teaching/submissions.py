@@ -287,8 +287,10 @@ def read_submission(
         about |= {"student": given.student, "answers": given}
         if problem := given.course_problem(assignment.course):
             about["other_course"] = True
-            remedy = "run homework with the correct code and answer its questions"
-            raise UserError(f"{problem}; {remedy}")
+            raise UserError(
+                f"{problem}; "
+                "run homework with the correct code and answer its questions"
+            )
         model = _only(files, MODEL_FILE)
         questions = _questions(files)
         sha256 = hashlib.sha256(model.content + answered.content).hexdigest()

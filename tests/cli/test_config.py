@@ -159,7 +159,7 @@ def test_a_folder_of_settings_that_cannot_be_read_is_reported(other_user, monkey
         monkeypatch.setattr(paths, name, Path())
     for folder, mode in {"conf": 0o755, "mine": 0o300}.items():
         Path(folder).mkdir(mode)
-    for find in (lambda x: x.groups, lambda x: x.paths):
+    for find in (lambda x: x.groups, lambda x: x.entries):
         with pytest.raises(UserError, match=r"^mine cannot be read: Perm"):
             find(Flags(config_dir=Path("mine")))
 
