@@ -46,7 +46,8 @@ def train(
 
     Args:
         on_epoch: A function that is called after each epoch with its number, metrics,
-            seconds and tensors.
+            seconds and tensors. If an interrupted training run is resumed, it is first
+            called with the epochs before the interruption.
         folder: Where to write the files; by default, outputs/train/. It must be
             new or empty.
         quiet: If True, nothing is printed.
@@ -86,7 +87,8 @@ def sweep(
         experiment: The name of a sweep that is saved in conf/experiment/, such as
             "learning_rates", or several names of sweeps that are trained together.
             Settings override the values of saved sweeps.
-        on_result: A function that is called with the outcome of each training run.
+        on_result: A function that is called with the outcome of each training run. If
+            a sweep is continued, it is first called with the earlier outcomes.
         folder: Where to write the table and the plot; by default, a folder in
             outputs/sweeps/. It must be new or empty.
         quiet: If True, nothing is printed.

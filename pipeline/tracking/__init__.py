@@ -8,7 +8,7 @@ MLflow. Importing MLflow takes a second, so processes share the work:
     OpenRun          main process           the block of a run     open_run
     CopyingProcess   main process           the block of a run     copying_process
     Run              recorder               the block of a run     mlflow_run
-    Server, Sender   copying process        until it ends          copies/
+    Copies, Sender   copying process        until it ends          copies/
     RecordedRun      any process            a state that was read  store/database
 
 The recorder is the recording process of `train`, or the main process if there is none.

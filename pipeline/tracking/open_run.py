@@ -41,9 +41,15 @@ class ThisProcess:
         *arguments: Arguments.args,
         **keywords: Arguments.kwargs,
     ) -> "Future[Value]":
-        """Call a function, and return its result as a future that is done."""
+        """Call a function, and return a future with its result or error.
+
+        An interrupt of this process is raised at once.
+        """
         call: Future[Value] = Future()
-        call.set_result(function(*arguments, **keywords))
+        try:
+            call.set_result(function(*arguments, **keywords))
+        except Exception as error:  # noqa: BLE001 - raised by the future
+            call.set_exception(error)
         return call
 
 
@@ -72,6 +78,10 @@ class OpenRun:
     The run is opened later, and MLflow creates its ID. Until then, data is submitted,
     so the process finds the `Run` by the number `_key`. A run that is not recorded
     has `NoProcess`.
+
+    The constructor, `submit` and `wait` raise the first error of the calls that the
+    recorder has made by then. In this process, these include the new call; a recording
+    process makes it later.
     """
 
     # Whether the server has a complete copy, when the run is closed; None: no server.
@@ -85,14 +95,11 @@ class OpenRun:
         *arguments: Arguments.args,
         **keywords: Arguments.kwargs,
     ) -> None:
-        """Open the run with a function of `recorder`.
-
-        In a recording process, this is asynchronous: if the run cannot be opened, the
-        first call that waits raises the error.
-        """
+        """Open the run with a function of `recorder`, perhaps later."""
         self._process, self._key = process, next(_keys)
         self._opened = process.submit(_open, self._key, opening, *arguments, **keywords)
         self._calls: list[Future[Any]] = [self._opened]  # calls that may raise an error
+        self._check(wait=False)
 
     @property
     def _info(self) -> RunInfo | NotRecorded:
@@ -134,13 +141,13 @@ class OpenRun:
         are sent to another process.
 
         Raises:
-            UserError, OSError: If the run, or data of an earlier call, is lost.
+            UserError, OSError: If the run, or data of a call, is lost.
         """
-        self._check(wait=False)
         call = self._process.submit(
             _record, self._key, function, *arguments, **keywords
         )
         self._calls.append(call)
+        self._check(wait=False)
 
     def wait(self) -> None:
         """Wait until all submitted calls are made; raise their first error."""

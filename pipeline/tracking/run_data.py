@@ -4,12 +4,11 @@ Runs in the main process and in the recorder.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline.base.tags import Status
-from pipeline.core.epoch import now
 
 Params = Mapping[str, Any]  # see `base.params`; MLflow stores them as text
 Tags = Mapping[str, str]
@@ -30,8 +29,8 @@ class RunStart:
     name: str
     params: Params
     tags: Tags  # including the `provenance.tags` of the process that trains
+    time: int  # in milliseconds since 1970; of a training run: the time of epoch 0
     diff: str = ""  # the diff of the `CodeState` of this process
-    time: int = field(default_factory=now)  # in milliseconds since 1970
     resume: str | None = None  # the run that is opened again; None for a new run
 
 

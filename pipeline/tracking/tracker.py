@@ -52,6 +52,7 @@ from contextlib import (
     nullcontext,
 )
 from pathlib import Path
+from typing import cast
 
 from pipeline.base.tags import Status
 from pipeline.base.terminal import is_quiet
@@ -107,7 +108,8 @@ class Tracker:
         """
         self.store, self.experiment, self._helper = store, experiment, helper
         self._process = (helper or ThisProcess()) if self.is_recorded else NoProcess()
-        self._place = store, str(experiment)  # of new runs, if they are recorded
+        # The place of new runs. `NoProcess` ignores an experiment that is None.
+        self._place = store, cast(str, experiment)
         self._server = server if self.is_recorded else None
         self._code: CodeState | None = None
 
@@ -138,11 +140,19 @@ class Tracker:
         if database_path(self.store).exists():
             require_store(self.store)
         announce_store(self.store)
-        self._process.submit(recorder.warm_up, self.store)  # a helper does it later
+        call = self._process.submit(recorder.warm_up, self.store)
+        if self._helper is None:  # otherwise, the run that is opened has the error
+            call.result()
 
     @contextmanager
     def start_run(
-        self, *, name: str, params: Params, tags: Tags, resume: str | None = None
+        self,
+        *,
+        name: str,
+        params: Params,
+        tags: Tags,
+        time: int,
+        resume: str | None = None,
     ) -> Iterator[OpenRun]:
         """Open a run, or resume the run with this ID; close it when the block ends.
 
@@ -155,7 +165,7 @@ class Tracker:
         with self._copying() as copying:
             code = self.read_code()
             all_tags = dict(tags) | provenance.tags(code)
-            start = RunStart(name, params, all_tags, code.diff, resume=resume)
+            start = RunStart(name, params, all_tags, time, code.diff, resume)
             opening = recorder.create_or_resume
             run = OpenRun(self._process, opening, *self._place, start)  # step 2
             if copying:  # step 3

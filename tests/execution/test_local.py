@@ -106,7 +106,7 @@ def test_a_worker_killed_while_alone_costs_an_attempt_of_its_task(
 ):
     deaths = {"never": 0, "once": 1, "always": 9, "later": 0}
     arguments = {k: {"after": n, "path": str(tmp_path / k)} for k, n in deaths.items()}
-    with LocalExecutor(1, modules=["json"]) as executor:
+    with LocalExecutor(1, module="json") as executor:
         results = [*executor.run(functions.die, tasks(data, arguments))]
     errors = [result for result in results if result.error]
     lost = [LostAttempt("always", KILLED)] * (MAX_TRIES - 1)
@@ -199,6 +199,13 @@ def test_a_worker_rejects_a_data_file_that_was_replaced(executor, data, function
     assert result.error == f"{replaced}: run the same command again"
 
 
+def test_a_module_that_workers_cannot_import_is_an_error_of_each_task(data, functions):
+    with LocalExecutor(1, module="pipeline.renamed") as executor:
+        (result,) = executor.run(functions.pid, tasks(data, {"a": {}}))
+    assert result.error == "ModuleNotFoundError: No module named 'pipeline.renamed'"
+    assert "Traceback" in result.traceback
+
+
 def test_workers_end_if_another_one_cannot_be_started(monkeypatch):
     started = []
 
@@ -209,7 +216,7 @@ def test_workers_end_if_another_one_cannot_be_started(monkeypatch):
         return started[0]
 
     monkeypatch.setattr(local, "HelperProcess", start)
-    with pytest.raises(UserError, match="too many"), LocalExecutor(2, modules=["sys"]):
+    with pytest.raises(UserError, match="too many"), LocalExecutor(2, module="sys"):
         pass
     assert not started[0].check_running()
 
@@ -219,7 +226,7 @@ def test_workers_end_if_their_start_is_interrupted(monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(local, "processor", interrupt)
-    executor = LocalExecutor(1, modules=["sys"])
+    executor = LocalExecutor(1, module="sys")
     with pytest.raises(KeyboardInterrupt), executor:
         pass
     assert not executor._processes[0].check_running()

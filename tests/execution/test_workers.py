@@ -26,7 +26,7 @@ with open(sys.argv[1] + "/cgroup.procs", "w") as stream:
 from pipeline import UserError
 from pipeline.execution.local import LocalExecutor
 try:
-    executor = LocalExecutor.create(workers=None, tasks=1, task_bytes=0, modules=[])
+    executor = LocalExecutor.create(workers=None, tasks=1, task_bytes=0, module="sys")
     print(executor.workers)
 except UserError as error:
     print(error)

@@ -56,7 +56,7 @@ def test_a_deleted_experiment_gets_no_runs_but_those_of_others_can_be_read(
     with (
         pytest.raises(UserError, match=r"'digits' .* was deleted: rest") as rejected,
         tracking.start_tracker(store, server=None, experiment="digits") as tracker,
-        tracker.start_run(name="a name", params={}, tags={}) as run,
+        tracker.start_run(name="a name", params={}, tags={}, time=1000) as run,
     ):
         run.wait()
     run_command(str(rejected.value).partition("(")[2].partition(")")[0])

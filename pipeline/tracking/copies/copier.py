@@ -42,7 +42,7 @@ def runs_in_order(store: Path, run_id: str | None) -> list[RecordedRun]:
 
     Parents are last, because a description links to the copies of children. A run that
     reuses another run comes after it, because a tag refers to the copy of the reused
-    run. Both runs can have the same start.
+    run. Both have the same start: the time of epoch 0.
     """
     runs = runs_to_copy(store, run_id)
     parents = {recorded.tags.get(PARENT_TAG) for recorded in runs}
