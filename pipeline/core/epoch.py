@@ -13,11 +13,6 @@ from jaxtyping import Float
 Snapshot = dict[str, Float[np.ndarray, "..."]]  # the tensors of a network, by name
 
 
-def now() -> int:
-    """Return the time in milliseconds since 1970, as MLflow stores it."""
-    return time_ns() // 1_000_000
-
-
 @dataclass(frozen=True, eq=False)  # `==` of arrays is elementwise
 class Epoch:
     """The network at the end of an epoch, and its scores."""
@@ -26,4 +21,5 @@ class Epoch:
     number: int = 0  # 0 is before training, without metrics
     metrics: dict[str, float] = field(default_factory=dict)  # see `loop.fit`
     seconds: float = 0.0  # duration, including validation
-    time: int = field(default_factory=now)  # of its end
+    # The end, in milliseconds since 1970.
+    time: int = field(default_factory=lambda: time_ns() // 1_000_000)

@@ -17,13 +17,13 @@ from filelock import FileLock
 from mlflow import entities
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_IMAGES
+from mlflow.utils.time import get_current_time_millis
 from PIL import Image
 
 from pipeline.base import files
 from pipeline.base.paths import DIFF_FILE
 from pipeline.base.tags import ERROR_TAG, Status
 from pipeline.core import SIDE
-from pipeline.core.epoch import now
 from pipeline.tracking import description
 from pipeline.tracking.logged_model import record_model
 from pipeline.tracking.run_data import Metrics, ModelData, Params, StepMetrics, Tags
@@ -109,7 +109,7 @@ class Run(RunInfo):
         `time` is in milliseconds since 1970; None means now. A value that is recorded
         twice with the same time is stored once.
         """
-        time = now() if time is None else time
+        time = get_current_time_millis() if time is None else time
         self.log_points([StepMetrics(step, time, metrics)])
 
     def log_points(self, points: Sequence[StepMetrics]) -> None:

@@ -4,12 +4,11 @@ Runs in the main process and in the process that records.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline.base.tags import Status
-from pipeline.core.epoch import now
 
 Params = Mapping[str, Any]  # see `base.params`; MLflow stores them as text
 Tags = Mapping[str, str]
@@ -31,7 +30,7 @@ class RunStart:
     params: Params
     tags: Tags  # including the `provenance.tags` of the process that trains
     diff: str = ""  # the diff of the `CodeState` of this process
-    time: int = field(default_factory=now)  # in milliseconds since 1970
+    time: int | None = None  # in milliseconds since 1970; None means now
     resume: str | None = None  # the run that is opened again; None for a new run
 
 

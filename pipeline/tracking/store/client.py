@@ -67,7 +67,7 @@ class StoreClient(MlflowClient):
         )
 
     def create_named_run(
-        self, experiment_id: str, name: str, tags: Mapping[str, str], start: int
+        self, experiment_id: str, name: str, tags: Mapping[str, str], start: int | None
     ) -> entities.Run:
         """Create a run, whose name gets a number if another run has this name."""
         return self.create_run(
