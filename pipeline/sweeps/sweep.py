@@ -35,11 +35,14 @@ from pipeline.sweeps.recorded import RecordedSweep, ReusableRuns
 from pipeline.sweeps.report_text import show
 from pipeline.sweeps.result import SweepResult, written_files
 from pipeline.tracking import Tracker, announce_kept_name, recorded_params
-from pipeline.training.size import training_bytes
+from pipeline.training.size import weight_history_bytes
 
 TRAINING = (
     "pipeline.training.unrecorded_training"  # the module that workers import first
 )
+# Copies of the weight history in memory: three in the worker and two in the main
+# process; measured.
+COPIES = 5
 UNTRACKED = (
     "With tracking=none, no results are recorded: if this sweep is "
     "interrupted, the same command starts from the beginning."
@@ -205,9 +208,10 @@ def _new_executor(sweep: OpenSweep) -> Executor:
     kind, is_empty = sweep.cfg.executor, sweep.reusable.is_empty
     jobs = sweep.to_train(() if is_empty else executor_type(kind).known_processors())
     executor = executor_type(kind) if jobs else LocalExecutor  # needs no cluster
+    sizes = [weight_history_bytes(job.hyperparameters) for job in jobs]
     return executor.create(
         workers=sweep.cfg.workers,
         tasks=len(jobs),
-        task_bytes=training_bytes(job.hyperparameters for job in jobs),
+        task_bytes=COPIES * max(sizes, default=0),
         modules=[TRAINING],
     )
