@@ -85,10 +85,10 @@ def write_csv(
     see `readable`. Text that a spreadsheet would read as a formula is prefixed with '.
     Bytes of a file name that are not UTF-8 are written as \udc...
     """
+    columns = columns or [*rows[0]]
     with path.open(
         "w", encoding="utf-8", errors="backslashreplace", newline=""
     ) as stream:
-        columns = columns or [*rows[0]]
         # Quote all text of a table with a carriage return, which would end a record,
         # or with a character that ends a cell in some programs.
         text = "".join(str(x) for row in rows for x in row.values())

@@ -95,7 +95,7 @@ def _check_key(argument: str, key: str, schema: Schema, flags: Flags) -> None:
 
 def _read_keyword(key: str, value: Any, schema: Schema) -> object:  # noqa: ANN401
     """Return the value of a key: one value, `Several` values, or an `Interval`."""
-    value = _builtin(value)  # an array without axes cannot be iterated
+    value = _builtin(key, value)  # an array without axes cannot be iterated
     has_list = contains(schema.model_fields[key].annotation, list)
     has_several = has_list or key in schema.can_vary
     if isinstance(value, str) and (has_several or key not in TEXT_KEYS):
@@ -117,7 +117,7 @@ def _is_list(value: object) -> bool:
 def _read_item(key: str, item: Any, schema: Schema) -> object:  # noqa: ANN401
     """Return a value of a list; the text of a number is parsed like a single value."""
     if not isinstance(item, str) or key in TEXT_KEYS:
-        return _without_arrays(_builtin(item))
+        return _without_arrays(_builtin(key, item))
     value = parse_value(key, item, schema)
     if isinstance(value, Several | Interval):
         raise ConfigError(f"{key} has a list with several values in {item!r}: use one")
@@ -129,7 +129,7 @@ def _without_arrays(value: Any) -> Any:  # noqa: ANN401
     return value.tolist() if hasattr(value, "tolist") else value
 
 
-def _builtin(value: Any) -> Any:  # noqa: ANN401
+def _builtin(key: str, value: Any) -> Any:  # noqa: ANN401
     """Convert a path to text, and a number of another type to int or float."""
     if isinstance(value, os.PathLike):
         return os.fspath(value)
@@ -140,9 +140,12 @@ def _builtin(value: Any) -> Any:  # noqa: ANN401
             elif isinstance(value, SupportsFloat):
                 value = float(value)
         except (ArithmeticError, ValueError):  # such as Fraction(10**400)
-            raise ConfigError(f"{value!r:.40} cannot be converted to a float") from None
+            kind = type(value).__name__  # Python may refuse to print the digits
+            raise ConfigError(
+                f"{key} cannot be converted to a float, got a {kind}"
+            ) from None
     if isinstance(value, int) and value.bit_length() > MAX_BITS:
-        raise ConfigError(f"a number must have at most {MAX_BITS:,} bits")
+        raise ConfigError(f"{key} must have at most {MAX_BITS:,} bits")
     if getattr(value, "ndim", None) != 0:
         return value
     number, kind = value.item(), str(value.dtype).removeprefix("torch.")
