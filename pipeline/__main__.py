@@ -4,6 +4,8 @@ import runpy
 import sys
 from collections.abc import Sequence
 
+from pipeline.base.text import command_line
+
 STAGES = {
     "data": "prepare a data set and plot its images",
     "train": "train networks and record them in MLflow",
@@ -17,7 +19,7 @@ STAGES = {
     "grade": "grade the homework of a class",
 }
 
-LIST = "\n".join(f"python -m pipeline.{k:9} {text}" for k, text in STAGES.items())
+LIST = "\n".join(f"{command_line(k):28} {text}" for k, text in STAGES.items())
 
 
 def main(arguments: Sequence[str]) -> None:

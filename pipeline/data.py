@@ -1,8 +1,8 @@
 """Prepares a data set and plots its images.
 
-The images are downloaded, read from an installed package, or imported from a folder
-with IDX files as a new data set. The command prints the name of the data set, which
-later commands accept as dataset=. It writes <dataset>.safetensors, <dataset>.json,
+Downloads the images, reads them from an installed package, or imports them from a
+folder with IDX files as a new data set. Prints the name of the data set, which later
+commands accept as dataset=. Writes <dataset>.safetensors, <dataset>.json,
 <dataset>-components.safetensors, <dataset>-means.png and <dataset>-samples.png to
 outputs/data/. MNIST is downloaded once (at most 20 MB; its files take 110 MB on disk).
 MNIST has 60,000 training and 10,000 test images. The mean of the training pixels is

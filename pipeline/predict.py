@@ -1,13 +1,13 @@
 """Classifies images and marks unsure predictions.
 
-Reads outputs/train/ (or the network of run=<id> or model=<file>) and the images of
-images=: indices of test images, a file, or a folder. Images can have any size, and pen
-and paper can have any color. Very pale ink may not be detected. Images are preprocessed
-in the same way as MNIST's images. For a network trained on Fashion-MNIST, images are
-only resized to 28x28 pixels. If the first number in a file name has one digit, this
-digit is the label: draw0.png is labeled 0. A prediction that you should not rely on is
-marked unsure, with the reason. A prediction for a letter is not always marked unsure,
-because some letters look like digits.
+Reads outputs/train/ (or the network of run=<id> or model=<file>) and the images that
+images= selects: test images (by index), a file, or a folder. Images can have any size,
+and pen and paper can have any color. Very pale ink may not be detected. Images are
+preprocessed in the same way as MNIST's images. For a network trained on Fashion-MNIST,
+images are only resized to 28x28 pixels. If the first number in a file name has one
+digit, this digit is the label: draw0.png is labeled 0. A prediction that you should not
+rely on is marked unsure, with the reason. A prediction for a letter is not always
+marked unsure, because some letters look like digits.
 
 Writes predictions.json, predictions.csv and preprocessing.png, which shows each
 preprocessing step, to outputs/predict/. For more than 20 images, there are several such

@@ -2,9 +2,9 @@
 
 Reads outputs/data/<dataset>.safetensors (creates it if it is missing).
 Writes the network, its weight history, its metrics after each epoch and the ID of the
-MLflow run to outputs/train/. With the default settings, the command takes about 10 s.
-The accuracy is 97.7% on the training images and 95.9% on the test images, which are the
-validation images by default (split=exercise).
+MLflow run to outputs/train/. Takes about 10 s with the default settings. The accuracy
+is 97.7% on the training images and 95.9% on the test images, which are the validation
+images by default (split=exercise).
 """
 
 import os
@@ -47,7 +47,8 @@ def train(
 
     Args:
         on_epoch: A function that is called after each epoch with its number, metrics,
-            seconds and tensors.
+            seconds and tensors. If an interrupted training run is resumed, it is first
+            called with the epochs before the interruption.
         folder: Where to write the files; by default, outputs/train/. It must be
             new or empty.
         quiet: If True, nothing is printed.
@@ -87,7 +88,8 @@ def sweep(
         experiment: The name of a sweep that is saved in conf/experiment/, such as
             "learning_rates", or several names of sweeps that are trained together.
             Settings override the values of saved sweeps.
-        on_result: A function that is called with the outcome of each training run.
+        on_result: A function that is called with the outcome of each training run. If
+            a sweep is continued, it is first called with the earlier outcomes.
         folder: Where to write the table and the plot; by default, a folder in
             outputs/sweeps/. It must be new or empty.
         quiet: If True, nothing is printed.
@@ -109,8 +111,8 @@ def sweep(
     """
     with output(quiet=quiet):
         _check_callback("on_result", on_result)
-        chosen = {} if experiment is None else {"experiment": experiment}
-        given = {**settings, **chosen}
+        saved_sweeps = {} if experiment is None else {"experiment": experiment}
+        given = {**settings, **saved_sweeps}
         command = from_python(TrainConfig, given, folder, is_sweep=True)
         return run_sweep(command, on_result)
 

@@ -177,12 +177,12 @@ def start_workers():
     def start(workspace, stage, *arguments):
         options, workers = ["workers=2", *arguments], []
         started = workspace.start(stage, *options, PYTHONUNBUFFERED="1")
-        processes.append(driver := psutil.Process(started.pid))
+        processes.append(process := psutil.Process(started.pid))
         while len(workers) < 2:
             assert started.poll() is None, started.communicate()
             time.sleep(0.02)  # leaves the cores to the stage, which starts for seconds
             workers = [
-                w for w in driver.children() if "helper_process" in command_line(w)
+                w for w in process.children() if "helper_process" in command_line(w)
             ]
         workers[0].suspend()
         processes.extend(workers)

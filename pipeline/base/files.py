@@ -23,7 +23,7 @@ from pipeline.base.locking import Level, lock
 from pipeline.base.text import printable
 
 DAY = 86_400  # seconds; temporary files that are older are removed
-# Parts of the names of hidden files next to a result, which no user's file contains.
+# Substrings of the names of hidden files next to a result; no file of a user has them.
 TEMPORARY, PREVIOUS = "pipeline-new-", "pipeline-old"
 
 

@@ -46,11 +46,11 @@ class Level(IntEnum):
     FOLDER = 4  # .<stage>.lock, while the results of a stage are replaced or read
     SERVER = 5  # .server.lock, while a run is copied to a server
     DATABASE = 6  # .mlflow.db.lock, during writes that MLflow itself does not protect
-    DATASET = 7  # data/.lock, while a data set is prepared, perhaps of shared raw files
+    DATASET = 7  # data/.lock, while a data set is prepared; raw files may be shared
 
 
 class _Held(threading.local):
-    """The levels of the locks that a thread holds in a block, in their order."""
+    """The levels of the locks that a thread holds in a block, in order."""
 
     def __init__(self) -> None:
         self.levels: list[Level] = []

@@ -49,7 +49,8 @@ def _checked(value: str, *, variable: str = "") -> str:
     name = variable or "server"
     try:
         parts = urlsplit(value)
-        valid = is_server(value) and parts.hostname and parts.port != 0
+        is_one_word = value.isprintable() and " " not in value
+        valid = is_one_word and is_server(value) and parts.hostname and parts.port != 0
     except ValueError:  # brackets without an IPv6 address, or an invalid port
         valid = False
     if not valid:

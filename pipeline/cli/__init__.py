@@ -17,12 +17,12 @@ of Hydra. `arguments` creates a `Command` from the arguments, in these steps:
 4. `combinations` lists each `Combination` of the values of a composition, and
    `validation` checks it against the `schema` of the stage.
 5. If a step had a problem, a `ConfigError` with all problems is raised. A sweep may
-   keep combinations that break a bound; see `check_values` in `combinations`.
+   keep combinations that break a bound; see `accepts_invalid_values` in
+   `combinations`.
 
 `stages` runs a stage or a sweep with the `Command`. `command` defines the types of
 these steps, and `keywords` the types of keyword arguments. `default_values` contains
-the defaults, and `names` the names of runs. `reserved_names` checks
-the names of config groups.
+the defaults, and `names` the names of runs.
 """
 
 from pipeline.cli.command import Combination, Command, Interval

@@ -7,7 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pipeline import ConfigError
-from pipeline.cli.combinations import Composition, check_values, varied_groups
+from pipeline.cli.combinations import (
+    Composition,
+    accepts_invalid_values,
+    invalid_values,
+    varied_groups,
+)
 from pipeline.cli.command import (
     SAVED_SWEEPS,
     Combination,
@@ -65,14 +70,14 @@ def _make_command(
     try:
         compositions = [*compose_all(given, schema, flags)]
     except ConfigError as error:
-        invalid, _ = check_values([_without_files(given, schema)])
+        invalid = invalid_values([_without_files(given, schema)])
         raise ConfigError(*given.problems, *error.problems, *invalid) from None
     problems = [*given.problems, *_unknown_keys(compositions, flags)]
     problems = problems or [*broken_rules(compositions, flags)]
-    invalid, is_accepted = check_values(compositions)
-    if problems or not is_accepted:
+    invalid = invalid_values(compositions)
+    if problems or (invalid and not accepts_invalid_values(compositions)):
         raise ConfigError(*problems, *invalid)
-    # Saved sweeps add combinations, but `experiment` is not a varied setting.
+    # Saved sweeps add combinations, but their group is not a varied setting.
     groups = [x for x in varied_groups(compositions) if x != SAVED_SWEEPS]
     return Command(
         schema,

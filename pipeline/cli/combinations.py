@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,7 @@ class Composition:
     is_sweep: bool
 
     @cached_property
-    def files(self) -> dict[str, Path]:
+    def paths(self) -> dict[str, Path]:
         """The file with the value of each key; keys of given values are missing."""
         return {key: x.path for key, x in self.settings.items() if x.path}
 
@@ -54,19 +54,19 @@ class Composition:
     @cached_property
     def first(self) -> Combination:
         """The first combination; the others are not listed."""
-        return next(self._checked(high=False))
+        return next(self._checked())
 
     @property
     def number(self) -> int:
         """The number of combinations; for a search, multiplied by its trials."""
-        number = math.prod(len(each.values()) for each in self.settings.values())
+        number = math.prod(len(each.listed()) for each in self.settings.values())
         trials = self.settings.get("trials", Setting(None)).value
         return number * trials if self.intervals and type(trials) is int else number
 
     @cached_property
     def combinations(self) -> list[Combination]:
         """All combinations, with the lower bound of each interval."""
-        return [*self._checked(high=False)]
+        return [*self._checked()]
 
     def interval_problems(self) -> Iterator[str]:
         """Yield the problems of upper bounds, and of references to an interval.
@@ -75,8 +75,13 @@ class Composition:
         """
         if not self.intervals:
             return
+        highest = {
+            key: self.settings[key]._replace(value=interval.high)
+            for key, interval in self.intervals.items()
+        }
+        upper = replace(self, settings={**self.settings, **highest}).combinations
         others = [key for key in self.settings if key not in self.intervals]
-        for low, high in zip(self.combinations, self._checked(high=True), strict=True):
+        for low, high in zip(self.combinations, upper, strict=True):
             if high.error:
                 yield from high.error.problems
             elif not low.error:
@@ -86,19 +91,19 @@ class Composition:
                             f"{key} must not refer to a setting with an interval: "
                             "give it a value"
                         )
-                        yield located(problem, self.files.get(key))
+                        yield located(problem, self.paths.get(key))
 
-    def _checked(self, *, high: bool) -> Iterator[Combination]:
-        """Yield each combination, with one bound of each interval."""
-        values = [each.values(high=high) for each in self.settings.values()]
+    def _checked(self) -> Iterator[Combination]:
+        """Yield each combination, with the lower bound of each interval."""
+        values = [each.listed() for each in self.settings.values()]
         for row in itertools.product(*values):
             yield self._check(dict(zip(self.settings, row, strict=True)))
 
     def _check(self, values: Mapping[str, Any]) -> Combination:
         """Resolve the references of a combination, and validate its values."""
         try:
-            values = _resolve(values, self.files)
-            valid = validate(self.schema, values, self.files)
+            values = _resolve(values, self.paths)
+            valid = validate(self.schema, values, self.paths)
             return Combination(dict(valid), self.options)
         except ConfigError as error:
             keys = [key for key in self.schema.model_fields if key in values]
@@ -107,10 +112,10 @@ class Composition:
             return Combination(known, self.options, error)
 
 
-def _resolve(values: Mapping[str, Any], files: Mapping[str, Path]) -> dict[str, Any]:
+def _resolve(values: Mapping[str, Any], paths: Mapping[str, Path]) -> dict[str, Any]:
     """Replace references, such as ${epochs}, with the values of other keys.
 
-    Values of text keys are not changed. `files` is for messages.
+    Values of text keys are not changed. `paths` is for messages.
 
     Raises:
         WrongType: If a referenced key does not exist, references form a cycle, or a
@@ -127,7 +132,7 @@ def _resolve(values: Mapping[str, Any], files: Mapping[str, Path]) -> dict[str, 
     except OmegaConfBaseException as error:
         key = str(error.full_key)
         message = f"{key}={values.get(key)} cannot be resolved: {one_line(error)}"
-        raise WrongType(located(message, files.get(key))) from None
+        raise WrongType(located(message, paths.get(key))) from None
     assert isinstance(resolved, dict)
     return {**values, **{str(key): value for key, value in resolved.items()}}
 
@@ -142,25 +147,36 @@ def varied_groups(compositions: Sequence[Composition]) -> dict[str, list[str]]:
     return {group: names for group, names in options.items() if len(names) > 1}
 
 
-def check_values(compositions: Sequence[Composition]) -> tuple[list[str], bool]:
-    """Return the problems of values, and whether a command is accepted despite them.
+def invalid_values(compositions: Sequence[Composition]) -> list[str]:
+    """Return the problems of values.
+
+    If there are too many combinations to list them, this is the only problem.
+    """
+    if _are_too_many(compositions):
+        return [_too_many(compositions)]
+    errors = (x.error for each in compositions for x in each.combinations)
+    problems = [problem for error in errors if error for problem in error.problems]
+    return problems + [x for each in compositions for x in each.interval_problems()]
+
+
+def accepts_invalid_values(compositions: Sequence[Composition]) -> bool:
+    """Return whether a command is accepted even if it has invalid values.
 
     A recorded sweep accepts a value that breaks a bound, or names something that does
     not exist: only the jobs with this value fail. It is rejected if a value has a wrong
     type, or if all combinations are invalid. A search and all other commands are
-    rejected for each problem. If there are too many combinations to list them, this is
-    the only problem.
+    rejected for each problem.
     """
-    if sum(each.number for each in compositions) > MAX_VALUES:
-        return [_too_many(compositions)], False
-    errors = [x.error for each in compositions for x in each.combinations]
-    problems = [x for error in errors if error for x in error.problems]
-    problems += (x for each in compositions for x in each.interval_problems())
     is_search = any(each.intervals for each in compositions)
-    accepts_some = compositions[0].schema.has_recorded_sweeps and not is_search
-    has_wrong_type = any(isinstance(error, WrongType) for error in errors)
-    is_accepted = accepts_some and not (has_wrong_type or all(errors))
-    return problems, is_accepted or not problems
+    records_sweeps = compositions[0].schema.has_recorded_sweeps
+    if is_search or not records_sweeps or _are_too_many(compositions):
+        return False
+    errors = [x.error for each in compositions for x in each.combinations]
+    return not all(errors) and not any(isinstance(x, WrongType) for x in errors)
+
+
+def _are_too_many(compositions: Sequence[Composition]) -> bool:
+    return sum(each.number for each in compositions) > MAX_VALUES
 
 
 def _too_many(compositions: Sequence[Composition]) -> str:

@@ -24,10 +24,6 @@ class Interval:
     high: int | float  # included
     log: bool  # whether the search is on a logarithmic scale
 
-    def bound(self, *, high: bool) -> int | float:
-        """Return the upper or the lower bound."""
-        return self.high if high else self.low
-
     def __str__(self) -> str:
         """Return the interval as it is typed."""
         text = f"interval({self.low},{self.high})"
@@ -50,10 +46,10 @@ class Setting(NamedTuple):
     # Whether the user gave the value, or chose the file with a group.
     is_chosen: bool = True
 
-    def values(self, *, high: bool = False) -> Sequence[Any]:
-        """Return all values; of an interval, return one bound."""
+    def listed(self) -> Sequence[Any]:
+        """Return all values; of an interval, return the lower bound."""
         if isinstance(self.value, Interval):
-            return [self.value.bound(high=high)]
+            return [self.value.low]
         return self.value if isinstance(self.value, Several) else [self.value]
 
 
@@ -62,7 +58,7 @@ class Overrides(NamedTuple):
 
     settings: dict[str, Setting]  # by key
     # For Hydra, an override for each option, such as team=a or ~team, or "" for none.
-    groups: dict[str, list[str]]  # by group, perhaps with a package: team@_global_
+    groups: dict[str, list[str]]  # by group, possibly with a package: team@_global_
     problems: list[str]  # of the arguments that cannot be read
 
 
@@ -82,7 +78,7 @@ class Command(Generic[ConfigT]):
 
     schema: type[ConfigT]
     combinations: Sequence[Combination]  # at least one is valid
-    is_sweep: bool  # perhaps with a single combination
+    is_sweep: bool  # possibly with a single combination
     varied: Sequence[str]  # the groups and keys that a sweep varies, at least one key
     intervals: Mapping[str, Interval]  # by key
     prints_settings: bool  # --cfg job: print `config` instead of running the stage

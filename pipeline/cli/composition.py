@@ -7,12 +7,14 @@ import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from pipeline import ConfigError
 from pipeline.base.paths import displayed
+from pipeline.base.text import command_line
 from pipeline.cli.combinations import Composition
 from pipeline.cli.command import SAVED_SWEEPS, Overrides, Setting
 from pipeline.cli.flags import Flags
@@ -22,6 +24,14 @@ from pipeline.cli.overrides import read_arguments
 from pipeline.cli.problems import as_text, reject
 from pipeline.cli.schema import KEYS, SCHEMAS, Schema
 from pipeline.cli.validation import explain_unknown_key
+
+
+class Selection(NamedTuple):
+    """The files that Hydra selects with one option of each group."""
+
+    chosen: Mapping[str, str]  # the override of each group, such as team=a, or ""
+    files: Sequence[File]  # later files take precedence
+    options: Mapping[str, str]  # by group; `files` can choose options too
 
 
 def compose_all(
@@ -35,7 +45,7 @@ def compose_all(
 
     As in Hydra, a saved sweep in one of the files has arguments like a command line.
     They do not replace given ones. If they select options of groups, as in
-    `team: small,large`, the files are composed again with each option.
+    `team: small,large`, the files are selected again with each option.
 
     Args:
         given: What the user gives.
@@ -45,62 +55,61 @@ def compose_all(
     Raises:
         ConfigError: If a file cannot be read, or contains more than settings.
     """
-    for selected in _each_combination(given.groups):
-        files, _ = _select(selected, flags)
+    for selection in _select_each({}, given.groups, flags):
+        files = selection.files
         is_sweep = _is_sweep(files, schema, flags)
-        replaced = {*selected, *given.settings}
-        saved = _saved_sweep(files, replaced, schema, flags, is_sweep=is_sweep)
+        saved = _saved_sweep(files, given, schema, flags, is_sweep=is_sweep)
         settings = {**saved.settings, **given.settings}
-        for more in _each_combination(saved.groups):
-            yield _compose({**selected, **more}, settings, schema, flags, is_sweep)
+        selections = [selection]
+        if saved.groups:
+            selections = [*_select_each(selection.chosen, saved.groups, flags)]
+        for each in selections:
+            yield _compose(each, settings, schema, is_sweep=is_sweep)
+
+
+def _select_each(
+    chosen: Mapping[str, str], groups: Mapping[str, Sequence[str]], flags: Flags
+) -> Iterator[Selection]:
+    """Select the files for each combination of the overrides in `groups`.
+
+    The overrides in `chosen` are the same for all combinations.
+    """
+    for overrides in itertools.product(*groups.values()):
+        yield _select({**chosen, **dict(zip(groups, overrides, strict=True))}, flags)
+
+
+def _select(chosen: Mapping[str, str], flags: Flags) -> Selection:
+    overrides = [*filter(None, chosen.values())]
+    try:
+        return Selection(chosen, *ordered_files(overrides, flags))
+    except (HydraException, OmegaConfBaseException, ValueError, TypeError) as error:
+        raise ConfigError(_explain(error, overrides, flags)) from None
 
 
 def _compose(
-    selected: Mapping[str, str],
+    selection: Selection,
     settings: Mapping[str, Setting],
     schema: Schema,
-    flags: Flags,
+    *,
     is_sweep: bool,
 ) -> Composition:
-    """Compose the selected files, and replace values of files with `settings`.
+    """Return the values of the selected files, replaced by `settings`.
 
     The keys that a sweep can vary are first, as in the names of runs.
     """
-    files, options = _select(selected, flags)
-    all_settings = {**_settings(files, selected), **settings}
-    order = dict.fromkeys([*schema.can_vary, *all_settings])
-    ordered = {key: all_settings[key] for key in order if key in all_settings}
-    return Composition(schema, ordered, options, is_sweep)
+    replaced = {**_settings(selection), **settings}
+    order = dict.fromkeys([*schema.can_vary, *replaced])
+    ordered = {key: replaced[key] for key in order if key in replaced}
+    return Composition(schema, ordered, selection.options, is_sweep)
 
 
-def _each_combination(groups: Mapping[str, Sequence[str]]) -> Iterator[dict[str, str]]:
-    """Yield an override of each group, such as team=small, for each combination."""
-    for row in itertools.product(*groups.values()):
-        yield dict(zip(groups, row, strict=True))
-
-
-def _select(
-    overrides: Mapping[str, str], flags: Flags
-) -> tuple[list[File], dict[str, str]]:
-    """Return the files that Hydra selects, in its order, and the options of groups."""
-    words = [*filter(None, overrides.values())]
-    try:
-        return ordered_files(words, flags)
-    except (HydraException, OmegaConfBaseException, ValueError, TypeError) as error:
-        raise ConfigError(_explain(error, words, flags)) from None
-
-
-def _settings(
-    files: Sequence[File], overrides: Mapping[str, str]
-) -> dict[str, Setting]:
-    """Return the value of each key in the last file that has the key.
-
-    The user chose the files of the groups in `overrides`.
-    """
-    groups = {key.partition("@")[0] for key, override in overrides.items() if override}
+def _settings(selection: Selection) -> dict[str, Setting]:
+    """Return the value of each key in the last file that has the key."""
+    chosen = selection.chosen.items()
+    groups = {key.partition("@")[0] for key, override in chosen if override}
     return {
         key: Setting(value, file.path, is_chosen=file.group in groups)
-        for file in files
+        for file in selection.files
         for key, value in file.values.items()
     }
 
@@ -113,35 +122,29 @@ def _is_sweep(files: Sequence[File], schema: Schema, flags: Flags) -> bool:
         stages = " and ".join(each.command_name() for each in SCHEMAS if each.can_vary)
         raise ConfigError(f"only {stages} accept -m")
     if starts_sweep and not schema.has_recorded_sweeps:
-        raise ConfigError(f"only python -m pipeline.train accepts {SAVED_SWEEPS}")
+        raise ConfigError(f"only {command_line('train')} accepts {SAVED_SWEEPS}")
     return flags.multirun or starts_sweep
 
 
 def _saved_sweep(
     files: Sequence[File],
-    replaced: set[str],
+    given: Overrides,
     schema: Schema,
     flags: Flags,
     *,
     is_sweep: bool,
 ) -> Overrides:
-    """Read the arguments of saved sweeps, such as +seed=1,2.
+    """Read the arguments of saved sweeps for the keys that are not in `given`.
 
-    Arguments for the keys in `replaced`, which the user has set, are ignored. Arguments
-    in later files take precedence. Without a sweep, only the keys are checked.
+    Without a sweep, only the keys are checked.
 
     Raises:
         ConfigError: If arguments are invalid.
     """
-    arguments = dict[str, tuple[str, Path]]()  # by key
-    for file in files:
-        sweeper = file.hydra.get("sweeper") or {}
-        for name, value in (sweeper.get("params") or {}).items():
-            key = str(name).lstrip("+")
-            arguments[key] = f"{name}={as_text(value)}", file.path
     saved = Overrides({}, {}, [])
-    for key in [key for key in arguments if key not in replaced]:
-        argument, path = arguments[key]
+    for key, (argument, path) in _saved_arguments(files).items():
+        if key in given.settings or key in given.groups:
+            continue
         if is_sweep:
             read = read_arguments([argument], schema, flags, path)
             saved.settings.update(read.settings)
@@ -151,6 +154,17 @@ def _saved_sweep(
             saved.problems.append(explain_unknown_key(key, schema, path=path))
     reject(saved.problems)
     return saved
+
+
+def _saved_arguments(files: Sequence[File]) -> dict[str, tuple[str, Path]]:
+    """Return the last argument for each key, such as +seed=1,2, and its file."""
+    arguments = dict[str, tuple[str, Path]]()
+    for file in files:
+        sweeper = file.hydra.get("sweeper") or {}
+        for name, value in (sweeper.get("params") or {}).items():
+            argument = f"{name}={as_text(value)}"
+            arguments[str(name).lstrip("+")] = argument, file.path
+    return arguments
 
 
 def _explain(error: Exception, overrides: Sequence[str], flags: Flags) -> str:

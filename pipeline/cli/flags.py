@@ -23,7 +23,7 @@ class Flags:
     They select the folders with settings: conf/, and --config-dir if it is given.
     """
 
-    multirun: bool = False  # -m, or a call of `sweep`
+    multirun: bool = False  # -m, or a call to `sweep`
     prints_settings: bool = False  # --cfg job, which runs nothing
     config_name: str = "hydra"  # the primary config, conf/hydra.yaml
     config_dir: Path | None = None
@@ -35,7 +35,7 @@ class Flags:
         return [conf_dir(), *([self.config_dir] if self.config_dir else [])]
 
     @property
-    def paths(self) -> list[Path]:
+    def entries(self) -> list[Path]:
         """The files and subfolders in the folders with settings.
 
         Raises:
@@ -46,7 +46,7 @@ class Flags:
     @property
     def groups(self) -> list[str]:
         """The names of all groups, without those in subfolders of groups."""
-        names = {path.name for path in self.paths}
+        names = {path.name for path in self.entries}
         return sorted(x for x in names if self.files_of_group(x) is not None)
 
     def files_of_group(self, group: str) -> list[str] | None:
@@ -111,7 +111,7 @@ def read_flags(arguments: Sequence[str]) -> tuple[Flags, list[str]]:
         if not text or "://" in text or not os.path.isdir(folder):
             raise ConfigError(f"--config-dir must be an existing folder, got {text!r}")
     flags = Flags(found.multirun, found.cfg == "job", found.config_name, folder)
-    names = sorted({x.stem for x in flags.paths if x.suffix == ".yaml"})
+    names = sorted({x.stem for x in flags.entries if x.suffix == ".yaml"})
     if flags.config_name.removesuffix(".yaml") not in names:
         raise ConfigError(
             f"--config-name must be {alternatives(names)}, got {flags.config_name!r}"

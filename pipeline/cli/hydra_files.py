@@ -106,7 +106,7 @@ def ordered_files(
 
 
 def _describe_cycle(loaded: Sequence[File]) -> str:
-    """Return a message with the files of a cycle, and perhaps some other files."""
+    """Return a message with the files of a cycle, and possibly some other files."""
     text = str([each.listed for each in loaded])
     paths = {x.path: None for x in loaded if x.listed and x.path.stem in text}
     names = " and ".join(str(displayed(path)) for path in paths)

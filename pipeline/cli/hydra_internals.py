@@ -56,10 +56,10 @@ def list_files(
             raise DefaultsCycle from None
         finally:
             version.version_base = before
-    files = [(each.config_path or "", each.package or "") for each in found.defaults]
+    listed = [(each.config_path or "", each.package or "") for each in found.defaults]
     # Hydra records the same options as hydra.runtime.choices.
     known = found.overrides.known_choices.items()
-    return files, {key.partition("@")[0]: choice for key, choice in known if choice}
+    return listed, {key.partition("@")[0]: choice for key, choice in known if choice}
 
 
 class _Repository(ConfigRepository):

@@ -43,9 +43,10 @@ def unusual_keys(values: Mapping[str, Any]) -> list[str]:
 
 
 def run_name(values: Mapping[str, Any], *, named: Iterable[str] = ()) -> str:
-    """Return the name of a training run: its hidden, its seed, the keys in `named`.
+    """Return the name of a training run.
 
-    The name also contains the `unusual_keys`.
+    The name contains the values of `hidden`, `seed`, the keys in `named` and the
+    `unusual_keys`.
     """
     keys = {"hidden", "seed", *named, *unusual_keys(values)}
     parts = (f"{key}={values[key]}" for key in TRAINING_KEYS if key in keys)

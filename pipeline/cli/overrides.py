@@ -28,7 +28,8 @@ def read_arguments(
 ) -> Overrides:
     """Read the arguments of a command line without its flags, or of a saved sweep.
 
-    As in Hydra, the last value of a key counts. `path` is the file of a saved sweep.
+    As in Hydra, the last value of a key takes precedence. `path` is the file of a
+    saved sweep.
     """
     given = Overrides({}, {}, [])
     for argument in arguments:
@@ -140,9 +141,9 @@ def _builtin(key: str, value: Any) -> Any:  # noqa: ANN401
             elif isinstance(value, SupportsFloat):
                 value = float(value)
         except (ArithmeticError, ValueError):  # such as Fraction(10**400)
-            kind = type(value).__name__  # Python may refuse to print the digits
             raise ConfigError(
-                f"{key} cannot be converted to a float, got a {kind}"
+                f"{key} must be a number that can be converted to a float, "
+                f"got a {type(value).__name__}"  # Python may refuse to print the digits
             ) from None
     if isinstance(value, int) and value.bit_length() > MAX_BITS:
         raise ConfigError(f"{key} must have at most {MAX_BITS:,} bits")

@@ -67,8 +67,8 @@ def _missing(values: Mapping[str, Any], schema: Schema) -> Iterator[str]:
 def _conflicts(values: Mapping[str, Any], composition: Composition) -> Iterator[str]:
     """Yield a problem for settings that cannot be combined."""
     for keys, problem in _conflicting_keys(values):
-        paths = (composition.files[key] for key in keys if key in composition.files)
-        yield located(problem, next(paths, None))
+        found = (composition.paths[key] for key in keys if key in composition.paths)
+        yield located(problem, next(found, None))
 
 
 def _conflicting_keys(

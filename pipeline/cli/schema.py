@@ -49,7 +49,7 @@ class StageConfig(BaseModel):
     """The settings of a stage: a subset of the keys of conf/config.yaml."""
 
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
-    main_key: ClassVar[str] = "server"  # suggested for a value without a key
+    main_key: ClassVar[str]  # suggested for a value without a key
     can_vary: ClassVar[Sequence[str]] = ()  # the keys that a sweep, -m, can vary
     only_sweeps: ClassVar[Sequence[str]] = ()  # the keys that only a sweep uses
     # Whether -m and the function sweep() record a sweep. Files in conf/experiment/ can
@@ -87,9 +87,9 @@ class RecordedConfig(StageConfig):
 
         Only `tracker.py` tests whether it is None: see `Tracker.is_recorded`.
         """
-        return None if self.tracking == "none" else self._experiment()
+        return None if self.tracking == "none" else self._experiment_name()
 
-    def _experiment(self) -> str:
+    def _experiment_name(self) -> str:
         return experiment_variable() or UNNAMED_EXPERIMENT
 
 
@@ -103,8 +103,8 @@ class CommonTrainConfig(RecordedConfig):
     again: bool
     trials: int | None = Field(ge=1)
 
-    def _experiment(self) -> str:
-        return self.experiment_name or super()._experiment()
+    def _experiment_name(self) -> str:
+        return self.experiment_name or super()._experiment_name()
 
 
 class TrainConfig(CommonTrainConfig, DataConfig, HyperparameterFields):
@@ -210,6 +210,7 @@ class GradeConfig(CourseConfig):
 class SyncConfig(StageConfig):
     """Settings of the sync stage."""
 
+    main_key = "server"
     required = {"server": "server=http://... or set MLFLOW_TRACKING_URI=http://..."}
     server: Server
     run: Text | None

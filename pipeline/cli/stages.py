@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pipeline import ConfigError, UserError
-from pipeline.base import files
+from pipeline.base.files import as_yaml, read_utf8
 from pipeline.base.paths import conf_dir, displayed
 from pipeline.base.process import run_command
 from pipeline.base.results_folder import check_folder
-from pipeline.base.text import wrap
+from pipeline.base.text import command_line, wrap
 from pipeline.cli.command import SAVED_SWEEPS, Command
 from pipeline.cli.flags import Flags, read_flags
 from pipeline.cli.problems import collected, reject
@@ -55,11 +55,11 @@ def main(function: Callable[[Command[ConfigT]], object], schema: type[ConfigT]) 
                 print(f"# {group}={option}")
             for key, interval in command.intervals.items():
                 print(f"# {key}={interval}: its lower bound is shown")
-            print(files.as_yaml(dict(command.config)), end="")
+            print(as_yaml(dict(command.config)), end="")
         else:
             function(command)
 
-    run_command(run, name=f"python -m pipeline.{schema.command_name()}")
+    run_command(run, name=command_line(schema.command_name()))
 
 
 def help_text(doc: str, schema: Schema, flags: Flags) -> str:
@@ -70,7 +70,7 @@ def help_text(doc: str, schema: Schema, flags: Flags) -> str:
     """
     texts = Path(__file__).parent
     stage_name = schema.command_name()
-    name = f"python -m pipeline.{stage_name}"
+    name = command_line(stage_name)
     template = (texts / "help.txt").read_text("utf-8")
     sweeps = (texts / "help_sweeps.txt").read_text("utf-8").format(name=name)
     paragraphs = [
@@ -104,17 +104,14 @@ def settings_help(
     """
     path, keys = conf_dir() / "config.yaml", {*keys}
     line = re.compile(r"^(\w+): *(.*?) +# (.*)$", re.MULTILINE)
-    lines = line.findall(files.read_utf8(displayed(path)))
-    comments = {
-        key if key in required else f"{key}={value}": (
-            f"{REQUIRED.get(key, 'required')}: {text.partition('; null: ')[0]}"
-            if key in required
-            else text
-        )
-        for key, value, comment in lines
-        if key in keys
-        for text in [_of_stage(comment, stage_name)]
-    }
+    comments = dict[str, str]()
+    for key, value, comment in line.findall(read_utf8(displayed(path))):
+        text = _of_stage(comment, stage_name)
+        if key in keys and key in required:
+            what, _, _ = text.partition("; null: ")
+            comments[key] = f"{REQUIRED.get(key, 'required')}: {what}"
+        elif key in keys:
+            comments[f"{key}={value}"] = text
     column = max(map(len, comments), default=0) + 4
     return "\n".join(
         wrap(text, indent=column, start=f"  {setting}".ljust(column))

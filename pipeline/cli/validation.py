@@ -32,14 +32,14 @@ REMEDIES = {
 def validate(
     schema: type[ConfigT],
     values: Mapping[str, Any],
-    files: Mapping[str, Path] | None = None,
+    paths: Mapping[str, Path] | None = None,
 ) -> ConfigT:
     """Check the type and the bounds of each value of a stage.
 
     Args:
         schema: The schema of the stage.
         values: A value for each key of the schema; other keys are ignored.
-        files: For messages, the file with the value of each key that was not given.
+        paths: For messages, the file with the value of each key that was not given.
 
     Raises:
         WrongType: If a value is missing, or its type is wrong for its key.
@@ -52,7 +52,7 @@ def validate(
         errors = _error_of_each_value(error)
         has_wrong_type = any(_is_wrong_type(each, schema) for each in errors)
         kind = WrongType if has_wrong_type else ConfigError
-        raise kind(*(_explain(each, schema, files or {}) for each in errors)) from None
+        raise kind(*(_explain(each, schema, paths or {}) for each in errors)) from None
 
 
 def _error_of_each_value(error: ValidationError) -> list[Mapping[str, Any]]:
@@ -90,7 +90,7 @@ def _is_wrong_type(error: Mapping[str, Any], schema: type[ConfigT]) -> bool:
 
 
 def _explain(
-    error: Mapping[str, Any], schema: type[StageConfig], files: Mapping[str, Path]
+    error: Mapping[str, Any], schema: type[StageConfig], paths: Mapping[str, Path]
 ) -> str:
     key = str(error["loc"][0])
     if error["type"] == "missing":
@@ -107,8 +107,8 @@ def _explain(
         message += _remedy(value)
     if value is None:  # written null in a file or a command
         message = f"{key} must have a value"
-    if key in files:
-        return located(message, files[key])
+    if key in paths:
+        return located(message, paths[key])
     return message if key in schema.required else f"{message} ({describe_default(key)})"
 
 

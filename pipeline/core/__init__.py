@@ -1,10 +1,10 @@
 """The code that determines the results of a training run, and the whole network.
 
 The results are the weights, the metrics, and the margin below which a prediction is
-unsure. The modules of this package import nothing else of the project. The fingerprint
-of a training run covers all code of these modules, including methods that only students
-call, but not comments, docstrings, line breaks and the arguments of `raise`
-statements. Other code does not belong here.
+unsure. The modules of this package import nothing else from the project. The
+fingerprint of a training run covers all code of these modules, including methods that
+only students call, but not comments, docstrings, line breaks and the arguments of
+`raise` statements. Other code does not belong here.
 
 `dataset` divides the images. `network` computes the outputs and gradients of tensors
 with the `shapes` of a network, and `optimizer` applies the gradients. `loop` trains

@@ -67,7 +67,7 @@ class DataFile:
     def name(self) -> str:
         """The name of the data set: its file name without the extension.
 
-        A run records this name, also if the setting `dataset` was a folder or another
+        A run records this name, even if the setting `dataset` was a folder or another
         name of the same images.
         """
         return self.path.stem

@@ -1,7 +1,7 @@
 """The network after an epoch, as arrays.
 
-This module does not import PyTorch, so that the process that records a training run
-starts a second earlier.
+This module does not import PyTorch, so that the recording process starts a second
+earlier.
 """
 
 from dataclasses import dataclass, field
@@ -13,6 +13,11 @@ from jaxtyping import Float
 Snapshot = dict[str, Float[np.ndarray, "..."]]  # the tensors of a network, by name
 
 
+def now() -> int:
+    """Return the time in milliseconds since 1970, as MLflow stores it."""
+    return time_ns() // 1_000_000
+
+
 @dataclass(frozen=True, eq=False)  # `==` of arrays is elementwise
 class Epoch:
     """The network at the end of an epoch, and its scores."""
@@ -21,5 +26,4 @@ class Epoch:
     number: int = 0  # 0 is before training, without metrics
     metrics: dict[str, float] = field(default_factory=dict)  # see `loop.fit`
     seconds: float = 0.0  # duration, including validation
-    # The end, in milliseconds since 1970.
-    time: int = field(default_factory=lambda: time_ns() // 1_000_000)
+    time: int = field(default_factory=now)  # of its end

@@ -7,7 +7,7 @@ and verifies the files, and `data` is the command.
 """
 
 from pipeline.datasets.components import ClassComponents
-from pipeline.datasets.data_files import files_beside, read_manifest, read_summary
+from pipeline.datasets.data_files import companion_files, read_manifest, read_summary
 from pipeline.datasets.idx import image_label_pairs, read_idx, read_pair
 from pipeline.datasets.loading import has_images_of, load, load_components
 from pipeline.datasets.prepare import prepare

@@ -20,12 +20,12 @@ from pipeline.core import CLASSES, PIXELS, WHITE
 from pipeline.core import dataset as dataset_module
 from pipeline.core.dataset import Dataset, LabeledImages
 from pipeline.core.hyperparameters import SPLITS
-from pipeline.datasets.data_files import files_beside
+from pipeline.datasets.data_files import companion_files
 
 COMPONENTS = 50  # per class; with 30, some images of Fashion-MNIST are accepted
-# Fractions of the training images of each class that count as unlike: by the error with
-# the components of their class, and by the ratio of this error to the smallest error
-# with the components of another class.
+# Fractions of the training images of each class that the rule *unlike* rejects: by the
+# error with the components of their class, and by the ratio of this error to the
+# smallest error with the components of another class.
 OOD_QUANTILE, RATIO_QUANTILE = 0.05, 0.01
 EXACT_BATCH = 256  # images; float32 adds their products exactly: 256 * WHITE**2 < 2**24
 # The hash of this module, with its constants, and of the module that selects images.
@@ -158,7 +158,7 @@ def write_components(dataset: Dataset) -> None:
         arrays[f"{split}.max_errors"] = fitted.max_errors
         arrays[f"{split}.max_ratio"] = np.asarray(fitted.max_ratio)
     metadata = _metadata(arrays, data_sha256=dataset.file.sha256)
-    write_tensors(files_beside(dataset.file.path).components, arrays, metadata)
+    write_tensors(companion_files(dataset.file.path).components, arrays, metadata)
 
 
 def read_components(
@@ -171,7 +171,7 @@ def read_components(
         or by different code.
     """
     try:
-        arrays, metadata = read_tensors(files_beside(path).components)
+        arrays, metadata = read_tensors(companion_files(path).components)
     except UserError:
         return None
     if metadata != _metadata(arrays, data_sha256=data_sha256):

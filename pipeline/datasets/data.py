@@ -33,8 +33,8 @@ def data(dataset: str, *, default: str) -> PreparedData:
         f"{unused} are 0 in all training images."
     )
     say(f"\n{wrap(text, indent=0)}\n")
-    beside = datasets.files_beside(file.path)
-    plots = beside.samples, beside.means
+    paths = datasets.companion_files(file.path)
+    plots = paths.samples, paths.means
     state = "created" if prepared.is_new else "already exists"
     say("plots  " + "\n       ".join(str(displayed(plot)) for plot in plots))
     say(f"file   {displayed(file.path)} {state}")

@@ -43,7 +43,7 @@ class Summary(Manifest):
     always_zero: list[int]  # pixels (0..783, row by row) of all training images
 
 
-class FilesBeside(NamedTuple):
+class CompanionFiles(NamedTuple):
     """The paths of the files that are created together with the file of a data set."""
 
     summary: Path
@@ -52,10 +52,10 @@ class FilesBeside(NamedTuple):
     components: Path  # see the module `components`
 
 
-def files_beside(path: Path) -> FilesBeside:
+def companion_files(path: Path) -> CompanionFiles:
     """Return the paths of the files that belong to the file of a data set."""
     endings = (".json", "-samples.png", "-means.png", "-components.safetensors")
-    return FilesBeside(*(path.with_name(f"{path.stem}{each}") for each in endings))
+    return CompanionFiles(*(path.with_name(f"{path.stem}{each}") for each in endings))
 
 
 def read_summary(path: Path) -> Summary:
@@ -65,7 +65,7 @@ def read_summary(path: Path) -> Summary:
         OSError: If the summary cannot be read.
         UserError: If it is damaged. The same command creates it again.
     """
-    file = files_beside(path).summary
+    file = companion_files(path).summary
     content = file.read_bytes()
     try:
         return Summary.model_validate_json(content)
@@ -79,5 +79,5 @@ def read_manifest(path: Path) -> Manifest | None:
     The statistics in the summary can be damaged, or from a different version.
     """
     with suppress(OSError, ValueError):
-        return Manifest.model_validate_json(files_beside(path).summary.read_bytes())
+        return Manifest.model_validate_json(companion_files(path).summary.read_bytes())
     return None

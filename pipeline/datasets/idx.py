@@ -79,8 +79,10 @@ def _read_28x28(images_path: Path, labels_path: Path) -> LabeledImages:
     images, labels = read_pair(images_path, labels_path)
     if images.shape[1:] != (SIDE, SIDE):
         height, width = images.shape[1:]
-        rule = f"{images_path} must have images of {SIDE}x{SIDE} pixels"
-        raise UserError(f"{rule}, got {height}x{width}")
+        raise UserError(
+            f"{images_path} must have images of {SIDE}x{SIDE} pixels, "
+            f"got {height}x{width}"
+        )
     return LabeledImages(images, labels)
 
 

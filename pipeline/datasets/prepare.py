@@ -27,7 +27,7 @@ from pipeline.datasets.components import read_components, write_components
 from pipeline.datasets.data_files import (
     Manifest,
     Summary,
-    files_beside,
+    companion_files,
     read_manifest,
     read_summary,
 )
@@ -115,7 +115,7 @@ def _is_intact(file: DataFile) -> bool:
 
 def _stored_summary(path: Path) -> Summary | None:
     """Return the summary of a data set; None if it is missing or damaged."""
-    with suppress(OSError, UserError):  # perhaps from a different version
+    with suppress(OSError, UserError):  # possibly from a different version
         return read_summary(path)
     return None
 
@@ -125,11 +125,11 @@ def _missing(file: DataFile) -> set[str]:
 
     Components also count as missing if they are damaged or belong to other data.
     """
-    beside = files_beside(file.path)
+    paths = companion_files(file.path)
     missing = set()
     if read_components(file.path, data_sha256=file.sha256) is None:
         missing.add("components")
-    if not (beside.means.exists() and beside.samples.exists()):
+    if not (paths.means.exists() and paths.samples.exists()):
         missing.add("plots")
     return missing
 
@@ -146,7 +146,7 @@ def _check_writable(path: Path) -> None:
 
 def _report_damage(path: Path, manifest: Manifest | None) -> None:
     """Print which file is damaged; rename a damaged file of images to `.bad`."""
-    summary_path = files_beside(path).summary
+    summary_path = companion_files(path).summary
     if manifest:
         set_damaged_aside(path, manifest.sha256)
     elif summary_path.exists():  # the data set is not new
@@ -163,9 +163,11 @@ def _read_source(
         return read(path.parent)
     if manifest:
         raise UserError(how_to_import(path, manifest.origin))
-    if files_beside(path).summary.exists():
-        rule = f"the origin of {dataset} is not known, so its folder must be given"
-        raise UserError(f"{rule}: run {preparing_command(dataset)}")
+    if companion_files(path).summary.exists():
+        raise UserError(
+            f"the origin of {dataset} is not known, so its folder must be given: "
+            f"run {preparing_command(dataset)}"
+        )
     raise UserError(unknown_data_set(dataset))
 
 
@@ -215,8 +217,8 @@ def _write_images(path: Path, train: LabeledImages, test: LabeledImages) -> Data
         for part, images in (("train", train), ("test", test))
         for kind, array in (("images", images.images), ("labels", images.labels))
     }
-    beside = files_beside(path)
-    for previous in (beside.summary, beside.means, beside.samples):
+    paths = companion_files(path)
+    for previous in (paths.summary, paths.means, paths.samples):
         previous.unlink(missing_ok=True)
     with busy(f"writing {path.name}"):
         content = safetensors.save(tensors)
@@ -232,7 +234,7 @@ def _write_missing(file: DataFile, origin: Mapping[str, str]) -> Summary:
     summary, missing = _stored_summary(file.path), _missing(file)
     if summary and not missing:
         return summary
-    dataset, beside = file.read(), files_beside(file.path)
+    dataset, paths = file.read(), companion_files(file.path)
     if "components" in missing:
         with busy(f"computing the principal components of {dataset.name}"):
             write_components(dataset)
@@ -240,8 +242,8 @@ def _write_missing(file: DataFile, origin: Mapping[str, str]) -> Summary:
         train, names = dataset.train, spec(dataset.name).class_names
         means = class_means(dataset)
         for plot_path, plot in (
-            (beside.means, plots.class_means(means, train.labels, names)),
-            (beside.samples, plots.contact_sheet(train.images, train.labels, names)),
+            (paths.means, plots.class_means(means, train.labels, names)),
+            (paths.samples, plots.contact_sheet(train.images, train.labels, names)),
         ):
             with files.atomic_file(plot_path) as written:
                 plot.save(written, "PNG")
@@ -249,5 +251,5 @@ def _write_missing(file: DataFile, origin: Mapping[str, str]) -> Summary:
         code = spec(dataset.name).reader_sha256
         summary = summarize(dataset, origin).model_copy(update={"code": code})
         content = files.as_json(summary.model_dump(exclude_none=True)).encode()
-        files.write_atomic(beside.summary, content)
+        files.write_atomic(paths.summary, content)
     return summary

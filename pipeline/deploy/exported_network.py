@@ -76,8 +76,10 @@ def export_quantized(model: QuantizedModel) -> ExportedNetwork:
         ]
     differences = [f"{c.name}: {c.difference}" for c in checks if c.difference]
     if differences:
-        name = f"the implementations with {model.integers.bit_width} differ"
-        raise UserError(f"{name}: {'; '.join(differences)}")
+        raise UserError(
+            f"the implementations with {model.integers.bit_width} differ: "
+            f"{'; '.join(differences)}"
+        )
     return ExportedNetwork(model.integers, report, model.dead_neurons, checks, contents)
 
 

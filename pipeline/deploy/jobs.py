@@ -97,7 +97,7 @@ def run_jobs(
         workers=workers,
         tasks=len(tasks),
         task_bytes=NEURON_BYTES * max(job.trained.network.hidden for job in jobs),
-        modules=["pipeline.deploy"],
+        module="pipeline.deploy",
     )
     with pool:
         printed = _printed(pool.run(run_job, tasks), tasks)

@@ -1,4 +1,6 @@
-"""Probe images, for cases that test images lack: some pixels, the clamp, extreme sums.
+"""Probe images, for cases that no test image covers.
+
+Examples are pixels that are always 0, the clamp, and extreme sums.
 
 In all test images of MNIST, 116 pixels are 0, and no test image gives a sum above 255
 after the shift. Therefore, the 10,000 test images cannot detect errors in these cases.

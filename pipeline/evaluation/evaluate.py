@@ -94,7 +94,7 @@ def evaluate(cfg: EvaluateConfig, folder: Path | None) -> Evaluation:
         write_results(results, metrics, partial)
         run.submit(_log_evaluation, results, metrics, sorted(partial.iterdir()))
     say(f"\n{_metrics_table(metrics)}\n")
-    if any(result.has_all_reasons for result in results):
+    if any(result.has_all_reasons and result.is_unsure.any() for result in results):
         say(f"{UNSURE}\n")
     for result in results:
         say("\n".join(map(wrap, describe_result(result))) + "\n")

@@ -158,8 +158,10 @@ def _existing_path(value: str, *, key: str, others: str) -> Path:
     try:
         path.lstat()
     except FileNotFoundError:
-        rule = f"{key} must be the index of a test image, such as 0, or {others}"
-        raise UserError(f"{describe_missing(path)}: {rule}") from None
+        raise UserError(
+            f"{describe_missing(path)}: "
+            f"{key} must be the index of a test image, such as 0, or {others}"
+        ) from None
     except OSError:
         pass  # `read_image` and `list_images` say what is wrong
     return path

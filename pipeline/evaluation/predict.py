@@ -104,9 +104,7 @@ def predict(
     say(_next_step(cfg, is_file=source.has_files))
     result = PredictResult(predictions, own.path)
     if problems := preprocessed.source.problems:
-        verb = "was" if len(problems) == 1 else "were"
-        number = counted(len(problems), "image")
-        message = "\n  ".join([f"{number} {verb} not read", *problems])
+        message = "\n  ".join(["not all images were classified", *problems])
         raise PartlyFailed(message, result)
     return result
 

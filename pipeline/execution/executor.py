@@ -7,7 +7,7 @@ Executors run any function of a data set: sweeps and `grade` train networks, and
 
 from abc import abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,7 +22,7 @@ POLL_SECONDS = 0.5  # between two checks whether the executor was stopped
 
 @dataclass(frozen=True)
 class Task:
-    """A call of the function: `function(dataset, **arguments)`."""
+    """A call to the function: `function(dataset, **arguments)`."""
 
     job: Any  # what the caller wants to compute; the executor does not use it
     data_file: DataFile  # the data set, which each worker loads once
@@ -54,9 +54,9 @@ class _Attempt:
     """An attempt to run a task."""
 
     task: Task
-    earlier: int = 0  # earlier attempts that count
+    failures: int = 0  # earlier attempts that failed and count
     is_repetition: bool = False
-    ran_alone: bool = True  # whether no other attempt ran at the same time
+    counts: bool = True  # whether it counts if it fails
 
 
 class _Attempts:
@@ -86,22 +86,17 @@ class _Attempts:
     def start(self, call: Any, attempt: _Attempt) -> None:  # noqa: ANN401
         """Add an attempt that was started, with the handle of its call."""
         self.running[call] = attempt
-        if len(self.running) > 1:
+        if self._repeat_alone and len(self.running) > 1:
             for each in self.running.values():
-                each.ran_alone = False
+                each.counts = False
 
-    def end(self, call: Any) -> tuple[_Attempt, bool]:  # noqa: ANN401
-        """Remove the attempt of a call; also return whether it is the last attempt."""
-        attempt = self.running.pop(call)
-        return attempt, self._counted(attempt) == MAX_TRIES
-
-    def repeat(self, attempt: _Attempt) -> None:
-        """Try the task of an attempt again."""
-        counted = self._counted(attempt)
-        self._waiting.append(_Attempt(attempt.task, counted, is_repetition=True))
-
-    def _counted(self, attempt: _Attempt) -> int:
-        return attempt.earlier + (attempt.ran_alone or not self._repeat_alone)
+    def repeat(self, lost: _Attempt) -> bool:
+        """Try the task of a lost attempt again; return False after `MAX_TRIES`."""
+        failures = lost.failures + 1 if lost.counts else lost.failures
+        if failures == MAX_TRIES:
+            return False
+        self._waiting.append(_Attempt(lost.task, failures, is_repetition=True))
+        return True
 
 
 class Executor(AbstractContextManager["Executor"]):
@@ -120,16 +115,16 @@ class Executor(AbstractContextManager["Executor"]):
         workers: int | None,
         tasks: int,
         task_bytes: int,
-        modules: Sequence[str],
+        module: str,
     ) -> "Executor":
         """Return an executor, which starts its workers in a `with` block.
 
         Args:
             workers: The number of local workers; None for as many as this machine can
                 run.
-            tasks: The expected number of tasks.
+            tasks: The expected number of tasks, at least 1.
             task_bytes: The memory of a task, in addition to PyTorch and the data.
-            modules: The modules that local workers import first.
+            module: The name of the module that local workers import first.
 
         Raises:
             UserError: If the memory is too small for the workers.
@@ -145,7 +140,7 @@ class Executor(AbstractContextManager["Executor"]):
 
     @classmethod
     def known_processors(cls) -> frozenset[str]:
-        """Return the `processors`, if they are known before the executor starts."""
+        """Return those of the `processors` that are known before the start."""
         return frozenset()
 
     @property
@@ -224,12 +219,10 @@ class Executor(AbstractContextManager["Executor"]):
         attempts: _Attempts,
     ) -> TaskResult | LostAttempt:
         """Return the result of a call that has ended; repeat the task if needed."""
-        attempt, is_last = attempts.end(call)
+        attempt = attempts.running.pop(call)
         result = self._result(call, attempt.task)
-        if isinstance(result, LostAttempt):
-            if is_last:
-                return TaskResult(result.job, error=result.error)
-            attempts.repeat(attempt)
+        if isinstance(result, LostAttempt) and not attempts.repeat(attempt):
+            return TaskResult(result.job, error=result.error)
         return result
 
     def stop(self) -> None:

@@ -149,8 +149,7 @@ class HelperProcess:
         """Start the process.
 
         Args:
-            name: The name of the process in messages, such as "the process that records
-                the run".
+            name: The name of the process in messages, such as "the recording process".
             channels: The number of channels.
             niceness: A positive value lowers the priority; at most 19.
             quiet: Whether to discard what the process prints.

@@ -3,7 +3,7 @@
 `_import`, `_run_task` and `_load` run in the workers.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from functools import lru_cache
 from importlib import import_module
@@ -28,10 +28,10 @@ from pipeline.execution.helper_process import HelperKilled, HelperProcess
 
 # Memory for PyTorch and MNIST, with a shuffled copy of the images; measured: 0.55 GB.
 WORKER_BYTES = 600_000_000
-# Memory that this process will still need for PyTorch, MLflow and the data; measured:
-# 0.38 GB.
-DRIVER_BYTES = 400_000_000
-KILLED = "its worker was killed, perhaps because memory ran out"
+# Memory that the main process will still need for PyTorch, MLflow and the data;
+# measured: 0.38 GB.
+MAIN_PROCESS_BYTES = 400_000_000
+KILLED = "its worker was killed, possibly because memory ran out"
 
 
 class LocalExecutor(Executor):
@@ -39,13 +39,13 @@ class LocalExecutor(Executor):
 
     repeats_alone = True
 
-    def __init__(self, workers: int, *, modules: Sequence[str] = ()) -> None:
-        """Set the number of processes, and the modules that each process imports first.
+    def __init__(self, workers: int, *, module: str | None = None) -> None:
+        """Set the number of processes, and the module that each process imports first.
 
-        Without modules, a process starts when it gets its first task.
+        Without a module, a process starts when it gets its first task.
         """
         self._software = Software.here()
-        self._modules = modules
+        self._module = module
         self._processes: list[HelperProcess | None] = [None] * workers
         self._calls: list[Future[Any] | None] = [None] * workers  # last call of each
 
@@ -56,19 +56,14 @@ class LocalExecutor(Executor):
         workers: int | None,
         tasks: int,
         task_bytes: int,
-        modules: Sequence[str],
+        module: str,
     ) -> "LocalExecutor":
-        """Return an executor with at most as many processes as the memory allows.
-
-        With 0 tasks, a process is started only if there is a task after all.
-        """
-        if not tasks:
-            return cls(1)
-        free = max(0, free_memory() - DRIVER_BYTES)
+        """Return an executor with at most as many processes as the memory allows."""
+        free = max(0, free_memory() - MAIN_PROCESS_BYTES)
         workers = choose_workers(
             requested=workers, tasks=tasks, task_bytes=task_bytes, free=free
         )
-        return cls(workers, modules=modules)
+        return cls(workers, module=module)
 
     @classmethod
     def known_processors(cls) -> frozenset[str]:
@@ -81,9 +76,9 @@ class LocalExecutor(Executor):
         return len(self._processes)
 
     def __enter__(self) -> "LocalExecutor":
-        """Start the processes if they import modules, which takes about a second."""
+        """Start the processes if they import a module, which takes about a second."""
         try:
-            for index in range(self.workers if self._modules else 0):
+            for index in range(self.workers if self._module else 0):
                 self._running_process(index)
             self.processors = self.known_processors()
         except BaseException:  # such as too many processes, or Ctrl-C
@@ -102,14 +97,16 @@ class LocalExecutor(Executor):
         if process is None or not process.check_running():
             process = HelperProcess("a worker", quiet=is_quiet())
             self._processes[index] = process
-            process.submit(_import, self._modules)
+            if self._module:
+                process.submit(_import, self._module)
         return process
 
     def _start(self, function: Callable[..., Any], task: Task) -> "Future[Any]":
         # After a `run` that was not finished, all processes may still be busy.
         free = (i for i, call in enumerate(self._calls) if not call or call.done())
         process = self._running_process(index := next(free, 0))
-        arguments = self._software, function, task.data_file, task.arguments
+        called = function, task.data_file, task.arguments
+        arguments = self._software, self._module, *called
         self._calls[index] = call = process.submit(_run_task, *arguments)
         return call
 
@@ -157,19 +154,21 @@ def choose_workers(
 # The functions below run in the workers.
 
 
-def _import(modules: Sequence[str]) -> None:
-    for module in modules:
-        import_module(module)
+def _import(module: str) -> None:
+    import_module(module)
 
 
 def _run_task(
     software: Software,
+    module: str | None,
     function: Callable[..., Any],
     data_file: DataFile,
     arguments: Mapping[str, Any],
 ) -> object:
     # The code may have been edited before this process started.
     software.check("a worker", remedy="start the program again")
+    if module:
+        _import(module)  # an error at the start of the process is raised again
     return function(_load(data_file), **arguments)
 
 

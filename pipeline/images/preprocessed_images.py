@@ -30,7 +30,7 @@ class PreprocessedImages:
     def description(self) -> str:
         """The number of images, what they show, and how they were preprocessed."""
         number = counted(len(self.images), "image")
-        return f"{number}, {self.source.description}, {self.how}"
+        return f"{number}; {self.source.description}; {self.how}"
 
 
 def preprocess_images(

@@ -34,7 +34,7 @@ OTHER_FORMATS = {  # the first bytes of other formats, in lower case
     b"%pdf": "PDF: save the page as PNG",
     b"%!ps": "PostScript: save it as PNG",
     b"<svg": "SVG: save it as PNG",
-    b"<?xml": "XML, perhaps SVG: save it as PNG",
+    b"<?xml": "XML, possibly SVG: save it as PNG",
     b"<!doc": "an HTML page: save the image itself",
     b"<html": "an HTML page: save the image itself",
 }
@@ -99,9 +99,9 @@ def _check_file(path: Path, name: str) -> None:
 
 
 def describe_missing(path: Path) -> str:
-    """Say that a path is missing and, if it is relative, in which folder."""
+    """Say that a path does not exist and, if it is relative, in which folder."""
     folder = "" if path.is_absolute() else f" in {printable(Path.cwd())}"
-    return f"{printable(path)} is missing{folder}"
+    return f"{printable(path)} does not exist{folder}"
 
 
 def _check_header(image: ImageFile.ImageFile, name: str) -> None:

@@ -1,6 +1,6 @@
 """The quantized network: its computation, and the quantization of a trained network.
 
-A good order to read the modules: `integer_network` is the network; `bit_widths`,
+Read the modules in this order: `integer_network` is the network; `bit_widths`,
 `quantization` and `finetuning` derive its integers from a trained network, and
 `quantized_model` joins the two networks. `integers_file` writes, reads and finds the
 integers.

@@ -118,8 +118,10 @@ def _tensors(network: Network) -> list[Float[np.ndarray, "..."]]:
 def _to_int32(values: Float[np.ndarray, " n"], name: str) -> np.ndarray:
     index = int(np.abs(values).argmax())
     if not abs(values[index]) < LIMIT:
-        rule = "divided by the scale, must be below 2^31"
-        raise _too_large(f"{name}[{index}], {rule}, got {values[index]:.3g}")
+        raise _too_large(
+            f"{name}[{index}], divided by the scale, must be below 2^31, "
+            f"got {values[index]:.3g}"
+        )
     return values.astype(np.int32)
 
 

@@ -131,8 +131,10 @@ def _other_network(against: str, server: str | None) -> NetworkFile:
         try:
             return select_recorded_network(against, store=store_dir(), server=server)
         except UserError as error:
-            message = f"against: there is no file {against!r}, and {error}"
-            raise UserError(message) from None
+            raise UserError(
+                "against must be a run or a model.safetensors file, "
+                f"got {against!r}: {error}"
+            ) from None
 
 
 def _analyze(
@@ -220,7 +222,7 @@ def _explain_neurons(
     command = command_line("inspect", f"weight={weight}", run=cfg.run, model=cfg.model)
     text = f"{about}\n\n{worksheets}\n\nfiles  {displayed(own.path)}"
     if histories.weights is not None:
-        text += f"\n{next_steps({command: 'shows its history'})}"
+        text += f"\n{next_steps({command: 'shows the history of this weight'})}"
     return Inspection(text, own.path)
 
 

@@ -132,8 +132,8 @@ def load_trained_network(path: Path) -> NetworkFile:
         UserError: If there is no network at `path`, or a file is damaged.
     """
     network, metadata = load_network(path)
-    beside = path.with_name(RUN_FILE)
-    run_id = read_run_file(beside).run_id if beside.exists() else None
+    run_file = path.with_name(RUN_FILE)
+    run_id = read_run_file(run_file).run_id if run_file.exists() else None
     return NetworkFile(network, metadata, path, run_id)
 
 

@@ -1,6 +1,6 @@
 """Plots of accuracy against size, or against another value, of several networks.
 
-`accuracy_plot` draws lines, at most as many as there are colors, and `accuracy_cloud`
+`accuracy_plot` draws lines, at most as many as there are colors, and `accuracy_scatter`
 draws dots. `pipeline.sweeps` plots its configurations with these functions, and
 `pipeline.deploy` plots its exports. The callers select the x axis, the lines and the
 Pareto front.
@@ -48,7 +48,7 @@ class AccuracyPoint:
     accuracies: Sequence[float]  # the accuracy of each network, in [0, 1]
     caption: str = ""
     is_on_front: bool = False  # whether the point is on the Pareto front
-    shade: float | None = None  # the value that the color shows in a cloud
+    shade: float | None = None  # the value that the color shows in a scatter plot
 
     @property
     def mean(self) -> float:
@@ -90,7 +90,7 @@ def accuracy_plot(
     )
 
 
-def accuracy_cloud(
+def accuracy_scatter(
     points: Sequence[AccuracyPoint],
     *,
     xlabel: str,
@@ -107,7 +107,7 @@ def accuracy_cloud(
     """
     figure = new_figure(1000, 560)
     axes = figure.subplots()
-    _draw_cloud(axes, points, shade)
+    _draw_scatter(axes, points, shade)
     return _complete(
         figure,
         points,
@@ -215,7 +215,7 @@ def _draw_lines(
             axes.plot([], [], label=name, **{**dash, **dot})
 
 
-def _draw_cloud(axes: Axes, points: Sequence[AccuracyPoint], shade: str) -> None:
+def _draw_scatter(axes: Axes, points: Sequence[AccuracyPoint], shade: str) -> None:
     """Draw a dot for each mean, and steps for the best accuracy up to each size."""
     size = 36 if len(points) <= MAX_NORMAL_DOTS else 9
     style: dict[str, Any] = {"color": INK, "linewidth": 1, "drawstyle": "steps-post"}

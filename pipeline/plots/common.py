@@ -110,7 +110,7 @@ def weight_legend(scale: float, *, gray_means: str) -> Image.Image:
 def font(size: int) -> ImageFont.FreeTypeFont:
     """Return the font of the plots in this size, in pixels.
 
-    The file of the font is found without an import of Matplotlib, which would take
+    The file of the font is found without importing Matplotlib, which would take
     longer than the drawing.
     """
     package = find_spec("matplotlib")

@@ -17,7 +17,7 @@ from pipeline.base.tags import (
 )
 from pipeline.base.terminal import say
 from pipeline.base.text import wrap
-from pipeline.core.epoch import Epoch
+from pipeline.core.epoch import Epoch, now
 from pipeline.execution.executor import TaskResult
 from pipeline.sweeps.jobs import Job, Outcome, folder_name
 from pipeline.sweeps.open_sweep import OpenSweep
@@ -76,9 +76,9 @@ class Children:
             job.name,
             inputs.params,
             {**tags, **inputs.tags, **self._child_tags(job)},
+            training.epochs[0].time,
             # For a reused run, `log_inputs` copies the diff.
             diff="" if reused else self.sweep.tracker.read_code().diff,
-            time=training.epochs[0].time,
         )
         with self.run.child(start, end=training.last.time) as child:
             job_folder = self.sweep.folder / folder_name(job.varied_values)
@@ -131,9 +131,9 @@ class Children:
     def record_best(self, best: Outcome) -> None:
         """Record the model and the images of the weights of the best network.
 
-        Only a child that was the best at the end of a process has these. A child that
-        was the best earlier keeps them, because MLflow would keep the link of its run
-        to a model that was deleted, and a copy on a server keeps all files.
+        A child gets these if it is the best when a process ends. It keeps them if a
+        later process finds a better child, because MLflow would keep the link of its
+        run to a model that was deleted, and a copy on a server keeps all files.
 
         Raises:
             UserError: If files of the network are damaged.
@@ -171,7 +171,7 @@ class Children:
         tags = provenance.tags(code)
         tags = {k: x for k, x in tags.items() if k not in (HOST_TAG, PROCESSOR_TAG)}
         tags |= self._child_tags(job)
-        start = RunStart(job.name, job.params, tags, code.diff)
+        start = RunStart(job.name, job.params, tags, now(), code.diff)
         with self.run.child(start) as child:
             child.fail(error)
             if traceback:

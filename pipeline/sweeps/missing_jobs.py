@@ -5,7 +5,7 @@
 
 import itertools
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -15,16 +15,16 @@ from pipeline.base.progress import busy
 from pipeline.base.tags import KIND_TAG, SWEEP_TAG, SWEPT_TAG, Kind
 from pipeline.base.terminal import say
 from pipeline.base.text import counted, format_bytes
+from pipeline.core.epoch import now
 from pipeline.execution.executor import Executor, LostAttempt, Task
-from pipeline.execution.interrupt import delayed_interrupt
+from pipeline.execution.interrupt import Interrupt, delayed_interrupt
 from pipeline.sweeps.children import Children
 from pipeline.sweeps.jobs import Outcome, all_options
 from pipeline.sweeps.open_sweep import OpenSweep
 from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.progress import show_progress
-from pipeline.sweeps.recorded import RecordedSweep
+from pipeline.sweeps.recorded import Processors, RecordedSweep
 from pipeline.sweeps.report import Report
-from pipeline.sweeps.report_text import show
 from pipeline.sweeps.result import SweepResult, failure_message
 from pipeline.training.unrecorded_training import train_unrecorded
 
@@ -38,11 +38,12 @@ def train_missing(sweep: OpenSweep, executor: Executor) -> SweepResult:
         KeyboardInterrupt: After Ctrl-C. All results that had arrived are recorded.
     """
     plan, recorded = sweep.plan, sweep.recorded
-    sweep.tracker.prepare()
+    sweep.tracker.prepare()  # imports MLflow
     with sweep.tracker.start_run(
         name=sweep.name,
         params=_common_params(plan),
         tags=_tags(plan, recorded),
+        time=now(),
         resume=recorded.run.run_id if recorded.run else None,
     ) as run:
         children = Children(run, sweep)
@@ -84,8 +85,7 @@ def _train(
     sweep: OpenSweep, executor: Executor, children: Children, report: Report
 ) -> None:
     """Train the missing jobs, or reuse runs of the store, and record each outcome."""
-    plan, processors = sweep.plan, executor.processors
-    to_train = len(sweep.to_train(processors))
+    plan, to_train = sweep.plan, len(sweep.to_train(executor.processors))
     _print_extent(sweep, to_train, workers=executor.workers)
     stopping = "stopping and recording the results that have arrived"
     with (
@@ -94,7 +94,7 @@ def _train(
     ):
 
         def add(outcome: Outcome) -> None:
-            """Add an outcome that is in the store."""
+            """Add an outcome, which is recorded."""
             plan.add(outcome)
             progress.print_outcome(outcome)
             report.update()
@@ -104,23 +104,8 @@ def _train(
             if job.error and not interrupt.requested:
                 add(children.record_failure(job, job.error))
 
-        def tasks() -> Iterator[Task]:
-            """Yield a task for each job to train; reuse runs for all other jobs.
-
-            The executor asks for a task when a worker is free. A search suggests the
-            next job then, which depends on all outcomes that were recorded before.
-            """
-            for job in itertools.chain(plan.missing, plan.suggest()):
-                if interrupt.requested:
-                    return
-                runs = sweep.reusable.runs(job, processors)
-                if outcome := children.record_reused(job, runs):
-                    add(outcome)
-                else:
-                    arguments = {"hyperparameters": job.hyperparameters}
-                    yield Task(job, job.data_file, arguments)
-
-        for result in executor.run(train_unrecorded, tasks()):
+        tasks = _reuse_or_train(children, executor.processors, interrupt, add)
+        for result in executor.run(train_unrecorded, tasks):
             if isinstance(result, LostAttempt):
                 children.record_attempt(result.job, result.error)
                 progress.print_attempt(result.job, result.error)
@@ -131,13 +116,35 @@ def _train(
     interrupt.check(f"stopped after {done}: {remedy}")
 
 
+def _reuse_or_train(
+    children: Children,
+    processors: Processors,
+    interrupt: Interrupt,
+    add: Callable[[Outcome], None],
+) -> Iterator[Task]:
+    """Add the outcome of each missing job that reuses a run; yield a task for others.
+
+    The executor asks for a task when a worker is free. A search suggests the next job
+    then, which depends on all outcomes that were added before.
+    """
+    plan, reusable = children.sweep.plan, children.sweep.reusable
+    for job in itertools.chain(plan.missing, plan.suggest()):
+        if interrupt.requested:
+            return
+        runs = reusable.runs(job, processors)
+        if outcome := children.record_reused(job, runs):
+            add(outcome)
+        else:
+            yield Task(job, job.data_file, {"hyperparameters": job.hyperparameters})
+
+
 def _print_extent(sweep: OpenSweep, to_train: int, *, workers: int) -> None:
     """Print how many jobs are trained, if any, and the disk space that they need."""
     if not to_train:
         return
     runs = counted(to_train, "training run")
     at_a_time = f", {workers} at a time" if workers > 1 else ""
-    reused = len(sweep.plan.missing) + len(sweep.plan.upcoming) - to_train
+    reused = len(sweep.plan.remaining) - to_train
     others = f" (including {counted(reused, 'reused run')})" if reused else ""
     space = format_bytes(sweep.disk_space)
     say(f"{runs}{at_a_time}: {space} of disk space{others}")
@@ -165,7 +172,7 @@ def _finish(
     except UserError as error:
         failures.append(str(error))
     finally:
-        result = show(result, sweep.results, run.viewing_hint())
+        result = sweep.show(result, run.viewing_hint())
     tracebacks = (each.traceback for each in outcomes if each.traceback)
     if first := next(tracebacks, None):
         say(first, file=sys.stderr)

@@ -13,20 +13,20 @@ def sweep_id(
     jobs: Sequence[Job],
     intervals: Mapping[str, Interval],
     *,
-    experiment: str | None,
+    recorded_in: str | None,
     again: bool,
 ) -> str:
     """Return the ID of a sweep, 16 hexadecimal digits, for jobs in any order.
 
     The ID is a hash of the fingerprints of the jobs, the options of groups, which are
-    tags of the run, the intervals of a search, the experiment (None if nothing is
-    recorded), and the setting `again`.
+    tags of the run, the intervals of a search, the MLflow experiment (None if nothing
+    is recorded), and the setting `again`.
     """
     content = [
         sorted(job.id for job in jobs),
         sorted(all_options(job.options for job in jobs).items()),
         sorted([key, x.low, x.high, x.log] for key, x in intervals.items()),
-        experiment,
+        recorded_in,
         again,
     ]
     return files.json_sha256(content)[:16]

@@ -1,13 +1,16 @@
 """An open sweep: the arguments of its call, its plan, and earlier results."""
 
-from dataclasses import dataclass
+import shutil
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pipeline.base.results_folder import ResultsFolder
+from pipeline.base.files import atomic_folder
 from pipeline.cli import CommonTrainConfig
 from pipeline.sweeps.jobs import Job, OnResult
 from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.recorded import Processors, RecordedSweep, ReusableRuns
+from pipeline.sweeps.report_text import print_report
+from pipeline.sweeps.result import SweepResult, written_files
 from pipeline.tracking import Tracker
 from pipeline.training.size import weight_history_bytes
 
@@ -21,16 +24,16 @@ BEST_BYTES = 5_000_000  # images and program of the best network, table and plot
 class OpenSweep:
     """A sweep that this process finishes.
 
-    `cfg`, `tracker` and `results` are made before the first call of `on_result`, which
-    can change the environment: they determine the store, the server and the folders.
+    `cfg`, `tracker` and the folders are made before the first call to `on_result`,
+    which can change the environment.
     """
 
     cfg: CommonTrainConfig  # the settings that all jobs have in common
     tracker: Tracker  # its code state applies to all training runs
-    results: ResultsFolder  # a folder of a call from Python gets table and plot
     on_result: OnResult  # is called with each outcome
     name: str  # the name of the run
     folder: Path  # for table and plot; for networks too, if nothing is recorded
+    call_folder: Path | None  # `Command.folder`, which gets copies of table and plot
     plan: Plan  # gets each outcome while the sweep runs
     recorded: RecordedSweep
     reusable: ReusableRuns
@@ -44,13 +47,38 @@ class OpenSweep:
         new = [job for job in plan.missing if not runs(job, processors)]
         return [*new, *plan.upcoming]
 
+    def show(self, result: SweepResult, hint: str) -> SweepResult:
+        """Copy the files of a result to the folder of the call, if any; print a report.
+
+        `folder` keeps the files, so that the same call can continue the sweep. The
+        report is printed even if the other folder cannot be written.
+
+        Args:
+            result: The result of the sweep, with the files in `folder`.
+            hint: How to view the run of the sweep.
+
+        Returns:
+            The result, with the folder in which the caller finds the files.
+        """
+        try:
+            if self.call_folder and self.call_folder != self.folder:
+                # The folder was empty. Files that another program has added since then
+                # are not replaced.
+                with atomic_folder(self.call_folder, replace=False) as new:
+                    for path in written_files(self.folder):
+                        shutil.copy2(path, new)
+                result = replace(result, folder=self.call_folder)
+        finally:
+            print_report(result, hint)
+        return result
+
     @property
     def disk_space(self) -> int:
         """The size in bytes of the results of all jobs that are not recorded yet."""
-        plan, diff = self.plan, self.tracker.read_code().diff
-        others = RUN_BYTES + len(diff.encode(errors="surrogateescape"))
+        diff = self.tracker.read_code().diff.encode(errors="surrogateescape")
+        others = RUN_BYTES + len(diff)
         sizes = [
             weight_history_bytes(job.hyperparameters) + 4 * job.parameter_count + others
-            for job in (*plan.missing, *plan.upcoming)
+            for job in self.plan.remaining
         ]
         return sum(sizes) + (BEST_BYTES if sizes else 0)

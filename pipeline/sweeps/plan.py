@@ -39,6 +39,11 @@ class Plan:
         return ()
 
     @property
+    def remaining(self) -> list[Job]:
+        """The jobs that this process still records, with those in `upcoming`."""
+        return [*self.missing, *self.upcoming]
+
+    @property
     def all_jobs(self) -> list[Job]:
         """All jobs, with those that stand for the jobs that `suggest` will yield."""
         return [*self.jobs, *self.upcoming]

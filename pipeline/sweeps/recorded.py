@@ -103,7 +103,7 @@ class RecordedSweep:
 
 
 class ReusableRuns:
-    """The finished runs, in any experiment, whose results jobs can reuse.
+    """The finished runs, in any MLflow experiment, whose results jobs can reuse.
 
     On the processor that trained a run, the job would have the same results.
     """

@@ -20,8 +20,8 @@ from pipeline.base.terminal import print_error
 from pipeline.plots.accuracy import (
     MAX_LINES,
     AccuracyPoint,
-    accuracy_cloud,
     accuracy_plot,
+    accuracy_scatter,
 )
 from pipeline.sweeps.configurations import (
     Configuration,
@@ -163,7 +163,7 @@ def plot(
     if len(lines) <= MAX_LINES:
         return accuracy_plot(lines, xlabel=xlabel, title=title)
     points = [point for line in lines.values() for point in line]
-    return accuracy_cloud(points, xlabel=xlabel, title=title, shade=shade)
+    return accuracy_scatter(points, xlabel=xlabel, title=title, shade=shade)
 
 
 def _is_number(value: Any) -> bool:  # noqa: ANN401

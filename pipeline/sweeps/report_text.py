@@ -4,12 +4,9 @@ The text is computed only from the outcomes, which `configurations.py` groups an
 """
 
 import itertools
-import shutil
 from collections.abc import Sequence
-from dataclasses import replace
 
 from pipeline.base.paths import TABLE_FILE, displayed
-from pipeline.base.results_folder import ResultsFolder
 from pipeline.base.tables import table
 from pipeline.base.terminal import say
 from pipeline.base.text import (
@@ -28,33 +25,11 @@ MAX_DESCRIPTION = 7300  # characters; MLflow accepts 8,000, including the links
 MAX_ROWS = 20  # rows of the table in the terminal
 
 
-def show(result: SweepResult, results: ResultsFolder, hint: str) -> SweepResult:
-    """Print the report, and copy its files to the folder given to the call, if any.
+def print_report(result: SweepResult, hint: str) -> None:
+    """Print the table, the best configuration and the files of a result.
 
-    The folder of the sweep keeps the files, so that the same call can continue the
-    sweep. The report is printed even if the other folder cannot be written.
-
-    Args:
-        result: The result of the sweep, whose folder contains the files.
-        results: The folder for the results of the call.
-        hint: How to view the run of the sweep.
-
-    Returns:
-        The result, with the folder in which the caller finds the files.
+    `hint` says how to view the run of the sweep.
     """
-    try:
-        if results.given not in (None, result.folder):
-            with results.new() as new:
-                for path in written_files(result.folder):
-                    shutil.copy2(path, new)
-            result = replace(result, folder=results.path)
-    finally:
-        _print_report(result, hint)
-    return result
-
-
-def _print_report(result: SweepResult, hint: str) -> None:
-    """Print the table, the best configuration and the files of a result."""
     outcomes, configurations = result.outcomes, result.configurations
     columns, rows = _cells(select_rows(configurations))
     say(f"\n{table(columns, rows, left=[''])}")
@@ -75,7 +50,7 @@ def _print_report(result: SweepResult, hint: str) -> None:
 
 
 def select_rows(configurations: Sequence[Configuration]) -> list[Configuration]:
-    """Select at most `MAX_ROWS` configurations, in their order.
+    """Select at most `MAX_ROWS` configurations, in order.
 
     The best configurations fill half of the rows. Failed configurations have priority
     in the other half, followed by the next best configurations.

@@ -86,8 +86,8 @@ class Search(Plan):
         maximum exactly.
         """
         ends = [
-            self._combine({k: x.bound(high=high) for k, x in self._intervals.items()})
-            for high in (True, False)
+            self._combine({k: x.high for k, x in self._intervals.items()}),
+            self._combine({k: x.low for k, x in self._intervals.items()}),
         ]
         rest = range(self._trials - len(self._suggestions))
         return [job for index in rest for job in ends[index % 2]]

@@ -2,8 +2,8 @@
 
 After an interruption of any kind, the same command continues the sweep, because the
 children of the run in MLflow record which jobs are trained. The files are in
-outputs/sweeps/<id>/. This module starts the workers before it imports modules that
-import MLflow.
+outputs/sweeps/<id>/. This module starts the workers before it imports `missing_jobs`,
+which imports PyTorch.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,7 +17,6 @@ from pipeline.base.locking import Level
 from pipeline.base.paths import data_dir, store_dir
 from pipeline.base.progress import busy
 from pipeline.base.resources import check_space
-from pipeline.base.results_folder import ResultsFolder
 from pipeline.base.terminal import say
 from pipeline.base.text import wrap
 from pipeline.cli import Command, TrainConfig
@@ -32,14 +31,10 @@ from pipeline.sweeps.naming import sweep_id, sweep_name
 from pipeline.sweeps.open_sweep import OpenSweep
 from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.recorded import RecordedSweep, ReusableRuns
-from pipeline.sweeps.report_text import show
 from pipeline.sweeps.result import SweepResult, written_files
 from pipeline.tracking import Tracker, announce_kept_name, recorded_params
 from pipeline.training.size import weight_history_bytes
 
-TRAINING = (
-    "pipeline.training.unrecorded_training"  # the module that workers import first
-)
 # Copies of the weight history in memory: three in the worker and two in the main
 # process; measured.
 COPIES = 5
@@ -71,7 +66,6 @@ def train_sweep(
         on_result or (lambda outcome: None),
         store=store_dir(),
         data_folder=data_dir(),
-        results=ResultsFolder("sweeps", command.folder),
     ) as sweep:
         for outcome in sweep.plan.outcomes:
             sweep.on_result(outcome)
@@ -87,7 +81,6 @@ def _open_sweep(
     *,
     store: Path,
     data_folder: Path,
-    results: ResultsFolder,
 ) -> Iterator[OpenSweep]:
     """Find out which jobs a sweep has, and which earlier processes have trained.
 
@@ -98,9 +91,9 @@ def _open_sweep(
     tracker.read_code()
     jobs = list_jobs(command, lambda name: _prepare(name, data_folder, cfg.executor))
     identifier = sweep_id(
-        jobs, command.intervals, experiment=tracker.experiment, again=cfg.again
+        jobs, command.intervals, recorded_in=cfg.recorded_in, again=cfg.again
     )
-    folder = store / results.name / identifier
+    folder = store / "sweeps" / identifier
     with _locked(folder):
         recorded = _read_recorded(identifier, tracker, again=cfg.again)
         name = cfg.run_name or sweep_name(jobs, command.intervals)
@@ -110,14 +103,14 @@ def _open_sweep(
         announce_kept_name(name, cfg.run_name)
         if not tracker.is_recorded:
             say(wrap(UNTRACKED, indent=0), flush=True)
-            folder = results.given or folder  # contains the networks
+            folder = command.folder or folder  # contains the networks
         yield OpenSweep(
             cfg,
             tracker,
-            results,
             on_result,
             name,
             folder=folder,
+            call_folder=command.folder,
             plan=_plan(command, jobs, recorded, store),
             recorded=recorded,
             reusable=ReusableRuns(tracker, is_used=not cfg.again),
@@ -183,7 +176,7 @@ def _show_finished(sweep: OpenSweep) -> SweepResult:
 
         write_files(folder, group_by_configuration(outcomes), title=run.name)
     result = SweepResult(outcomes, folder, run.run_id, copied, tracker.store)
-    return show(result, sweep.results, run.viewing_hint())
+    return sweep.show(result, run.viewing_hint())
 
 
 def _start_workers(sweep: OpenSweep) -> SweepResult:
@@ -191,9 +184,9 @@ def _start_workers(sweep: OpenSweep) -> SweepResult:
     place = sweep.tracker.store if sweep.tracker.is_recorded else sweep.folder
     check_space(sweep.disk_space, place, what="the sweep")
     sweep.reusable.find(sweep.plan.missing)
-    # The workers import PyTorch while this process imports it and MLflow.
+    # The workers import PyTorch while this process imports PyTorch and then MLflow.
     with _new_executor(sweep) as executor:
-        with busy("loading PyTorch and MLflow"):
+        with busy("loading PyTorch"):
             from pipeline.sweeps.missing_jobs import train_missing
         return train_missing(sweep, executor)
 
@@ -201,17 +194,19 @@ def _start_workers(sweep: OpenSweep) -> SweepResult:
 def _new_executor(sweep: OpenSweep) -> Executor:
     """Return the executor for the jobs that need a worker, because they reuse no run.
 
-    If the processors are not known yet, these are all jobs with valid values.
+    Runs on a processor that is not known yet are not reused here.
     """
-    # If there are no runs to reuse, this process need not import PyTorch before the
-    # workers start.
-    kind, is_empty = sweep.cfg.executor, sweep.reusable.is_empty
-    jobs = sweep.to_train(() if is_empty else executor_type(kind).known_processors())
-    executor = executor_type(kind) if jobs else LocalExecutor  # needs no cluster
+    jobs, kind = sweep.plan.remaining, sweep.cfg.executor
+    # Without runs to reuse, this process need not know the processors, which imports
+    # PyTorch, before the workers start.
+    if not sweep.reusable.is_empty:
+        jobs = sweep.to_train(executor_type(kind).known_processors())
+    if not jobs:  # a worker is needed only if a run to be reused is damaged
+        return LocalExecutor(1)
     sizes = [weight_history_bytes(job.hyperparameters) for job in jobs]
-    return executor.create(
+    return executor_type(kind).create(
         workers=sweep.cfg.workers,
         tasks=len(jobs),
-        task_bytes=COPIES * max(sizes, default=0),
-        modules=[TRAINING],
+        task_bytes=COPIES * max(sizes),
+        module="pipeline.training.unrecorded_training",
     )

@@ -164,8 +164,10 @@ def _number(value: object, *, whole: bool) -> float:
     if isinstance(value, str) and QUOTED.fullmatch(value):
         value = _Decimal(value)
     if isinstance(value, str) and "," in value:
-        rule = "must be a number without a comma, such as 54096 or 3.5"
-        raise ValueError(f'{rule}, got "{_short(value)}"')
+        raise ValueError(
+            "must be a number without a comma, such as 54096 or 3.5, "
+            f'got "{_short(value)}"'
+        )
     if not isinstance(value, float):
         kinds = {bool: "true or false", str: f'"{_short(value)}"', list: "a list"}
         got = kinds.get(type(value), "an object")
@@ -174,8 +176,10 @@ def _number(value: object, *, whole: bool) -> float:
         raise ValueError(f"must be a number below 1e308, got {value}")
     text = value.text if isinstance(value, _Decimal) else ""
     if whole and THOUSANDS.fullmatch(text):
-        rule = "must be a whole number without a decimal point, such as 4 or 4000"
-        raise ValueError(f"{rule}, got {text.strip()}")
+        raise ValueError(
+            "must be a whole number without a decimal point, such as 4 or 4000, "
+            f"got {text.strip()}"
+        )
     return float(value)
 
 

@@ -24,7 +24,7 @@ from pipeline.teaching.question import GradedAnswer, Question
 from pipeline.teaching.shared_work import shared_work
 from pipeline.teaching.submissions import OLD, Graded, GradedOrRejected
 
-MIN_FAILED = 3  # students with no points for a question that is perhaps faulty
+MIN_FAILED = 3  # students with no points for a question that may be faulty
 MAX_WRONG = 3  # wrong answers of a question that are listed
 MAX_NAMES = 10  # students in one line of the output; class.html lists all students
 IMPORT_AGAIN = (
@@ -201,8 +201,10 @@ class ClassGrades(Roster):
                 )
         if other_set:
             number = counted(len(other_set), "student")
-            rule = "added and removed questions changed the points of"
-            found.append(f"{rule} {number}: {', '.join(other_set)}")
+            found.append(
+                f"added and removed questions changed the points of {number}: "
+                f"{', '.join(other_set)}"
+            )
         if pairs:
             names = f": {', '.join(changed)}; {IMPORT_AGAIN}" if changed else ""
             number = counted(len(changed), "student")

@@ -125,8 +125,10 @@ def read_students(
             f"the submitted IDs, got at most {most} of {len(submitted)}"
         )
     if columns[0] not in ID_COLUMNS:
-        rule = "has most of the submitted IDs; the first line is read as titles"
-        unused.append(f"the column {printable(columns[0])} {rule}")
+        unused.append(
+            f"the column {printable(columns[0])} has most of the submitted IDs; "
+            "the first line is read as titles"
+        )
     filled = [x for x in columns if any(row[x].strip() for _, row in rows)]
     if not filled:
         raise UserError(f"{name} contains no IDs in {_shown(columns)}")

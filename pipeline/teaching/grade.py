@@ -176,11 +176,13 @@ def _grade(
             "reference": reference,
         }
         tasks.append(Task((entry, path, earlier), dataset.file, arguments))
+    if not tasks:
+        return done
     pool = LocalExecutor.create(
         workers=cfg.workers,
         tasks=len(tasks),
         task_bytes=NEURON_BYTES * cfg.hidden,
-        modules=["pipeline.teaching.grading"],
+        module="pipeline.teaching.grading",
     )
     with pool, progress_bar(new_console()) as bar:
         shown = bar.add_task("grading", total=len(tasks))

@@ -142,7 +142,7 @@ def _check_submission(folder: Path, assignment: Assignment, variant: Variant) ->
     if isinstance(found, Rejected):
         remedy = WITHOUT_CHECK
         if ONE_COUNTS in found.problem:
-            remedy = "delete those that do not count"
+            remedy = "delete all but the one to submit"
         if found.problem == DAMAGED:
             remedy = f"otherwise, delete it and {WITHOUT_CHECK}"
         raise UserError(
@@ -325,8 +325,13 @@ def _print_state(answers: Answers, variant: Variant, folder: Path) -> None:
         if not q.form.whole and answers.numbers.get(q.name) == 0
     ]
     if zeros:
-        rule = "is correct only if the result is exactly 0; otherwise, it gets"
-        say(wrap(f"The answer 0 {rule} no points: {', '.join(zeros)}.", indent=0))
+        say(
+            wrap(
+                "The answer 0 is correct only if the result is exactly 0; otherwise, "
+                f"it gets no points: {', '.join(zeros)}.",
+                indent=0,
+            )
+        )
     if coarse:
         say(
             wrap(

@@ -30,6 +30,6 @@ def read_last_grades(path: Path) -> LastGrades:
             for _, row in rows
             if row["points"]
         }
-    except (UserError, KeyError, ValueError):  # perhaps edited in a spreadsheet
+    except (UserError, KeyError, ValueError):  # possibly edited in a spreadsheet
         return LastGrades()
     return LastGrades(points, titles)

@@ -107,8 +107,8 @@ def with_submitted_ids(
 
     An ID that is not in the student's line is used only if this applies to most of the
     submitted IDs. A student keeps the ID in the list if no submission belongs to the
-    student, or if the submitted ID also belongs to another student: it is in a
-    submission of this student, or is the student's ID in the list.
+    student, or if the submitted ID also belongs to another student: that student
+    submitted it too, or has it in the list.
     """
     given = [entry for entry in entries if entry.student]
     any_id = are_mostly_unknown({entry.student for entry in given}, listed)

@@ -190,8 +190,10 @@ class Question(ABC):
             known = self._answers(inputs)
         except Exception as error:  # the message then names the question
             problem = f"{type(error).__name__}: {error}"
-            rule = f"the question {self.name} cannot be graded: {problem}"
-            raise RuntimeError(f"{rule}: correct the question") from error
+            raise RuntimeError(
+                f"the question {self.name} cannot be graded: {problem}: "
+                "correct the question"
+            ) from error
         found = [float(each.value) for each in known if isinstance(each, Correct)]
         if not all(map(math.isfinite, found)):
             raise UserError(

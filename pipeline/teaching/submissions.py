@@ -35,7 +35,7 @@ from pipeline.teaching.submitted_files import (
 )
 
 MAX_PROBLEM = 300  # characters
-ONE_COUNTS = "but only one can count"  # of several files with the same name
+ONE_COUNTS = "but only one can be graded"  # of several files with the same name
 DAMAGED = f"{MODEL_FILE} is damaged: copy it again"
 DENIED = (
     "not the assigned network: no points for the answers that depend on the weights"
@@ -152,7 +152,7 @@ class Submission(Entry):
         require: str,
         names: Collection[str] | None,
     ) -> "Graded":
-        """Return this submission with its grade and perhaps an earlier grade.
+        """Return this submission with its grade and possibly an earlier grade.
 
         Both grades have only the questions with these names, if names are given, and
         apply the same value of the setting `require`, so that they differ only if the
@@ -286,11 +286,13 @@ def read_submission(
         about |= {"student": given.student, "answers": given}
         if problem := given.course_problem(assignment.course):
             about["other_course"] = True
-            remedy = "run homework with the correct code and answer its questions"
-            raise UserError(f"{problem}; {remedy}")
-        beside = [file for file in files if file.path.parent == answered.path.parent]
-        model = _only(beside, MODEL_FILE)
-        questions = _questions(beside)
+            raise UserError(
+                f"{problem}; "
+                "run homework with the correct code and answer its questions"
+            )
+        near = [file for file in files if file.path.parent == answered.path.parent]
+        model = _only(near, MODEL_FILE)
+        questions = _questions(near)
         sha256 = hashlib.sha256(model.content + answered.content).hexdigest()
         hidden = assignment.settings["hidden"]
         network, metadata = _read_network(model.content, hidden)

@@ -7,18 +7,19 @@ MLflow. Importing MLflow takes a second, so processes share the work:
     Tracker          main process           the command            tracker
     OpenRun          main process           the block of a run     open_run
     CopyingProcess   main process           the block of a run     copying_process
-    Run              process that records   the block of a run     mlflow_run
-    Server, Sender   copying process        until it ends          copies/
+    Run              recorder               the block of a run     mlflow_run
+    Copies, Sender   copying process        until it ends          copies/
     RecordedRun      any process            a state that was read  store/database
 
-To open a run, the main process sends a `RunStart` to the process that records, which
-calls a function of `recorder` and responds with a `RunInfo`: ID, name and folder, which
-are also fields of `Run` and `RecordedRun`. Then `OpenRun.submit` sends functions, which
-are called with the `Run`. The process that records is the recording process for
-`train`, and otherwise the main process. The recording process is also the copying
-process of its run, in a second thread. `Tracker.is_recorded` says whether runs are
-recorded; otherwise, an `OpenRun` drops all data. The docstring of each module says in
-which process it runs.
+The recorder is the recording process of `train`, or the main process if there is none.
+The recording process is also the copying process of its run, in a second thread. The
+docstring of each module says in which process it runs.
+
+To open a run, the main process sends a `RunStart` to the recorder, which calls a
+function of the module `recorder` and responds with a `RunInfo`: ID, name and folder,
+which are also fields of `Run` and `RecordedRun`. Then `OpenRun.submit` sends functions,
+which are called with the `Run`. `Tracker.is_recorded` says whether runs are recorded;
+otherwise, an `OpenRun` drops all data.
 
 `run_data` defines the data that other packages record, `description` and `messages`
 contain texts about runs, `sync` copies earlier runs to a server, and `server_request`

@@ -68,16 +68,20 @@ class CopyingProcess:
         """
 
         def repeat() -> None:
-            with suppress(Exception):  # if the run is never opened, it is not copied
+            try:
                 opened = str(run_id())
-                self._ended.wait(FIRST_SECONDS)
+            except Exception:  # noqa: BLE001 - the `OpenRun` raises it too
+                return
+            self._ended.wait(FIRST_SECONDS)
+            with suppress(HelperKilled):  # `finish` reports it
                 while not self._ended.is_set():
                     now = time.time()
                     call = self._copy(opened, now + WAIT_SECONDS, is_open=True)
                     call.exception()
                     self._ended.wait(now + COPY_SECONDS - time.time())
 
-        threading.Thread(target=repeat, daemon=True).start()
+        if self._channel:
+            threading.Thread(target=repeat, daemon=True).start()
 
     def finish(self, run_id: str, *, is_killed: bool = False) -> bool:
         """Copy a closed run, and return whether the copy is complete.

@@ -1,6 +1,6 @@
 """The description of a run: a line of links, a text and a list of results, in Markdown.
 
-Runs in the process that records.
+Runs in the recorder.
 
 A user can edit the description on the run's page. Adding an entry preserves the edits.
 A new text, which a sweep writes until the sweep has ended, replaces the whole
@@ -39,14 +39,14 @@ def extended(
     entries are appended.
     """
     entries, note = _entries(tags), tags.get(NOTE_TAG, "")
-    before, parts = _markdown(kind, entries[kind]), note.split("\n\n")
-    if before and before in parts:
+    before, padded = _markdown(kind, entries[kind]), f"\n\n{note}\n\n"
+    if before and (found := f"\n\n{before}\n\n") in padded:
         if kind == "results":  # new results are last; links keep their order
             for title in new:
                 entries[kind].pop(title, None)
         entries[kind].update(new)
-        parts[parts.index(before)] = _markdown(kind, entries[kind])
-        note = "\n\n".join(parts)
+        after = f"\n\n{_markdown(kind, entries[kind])}\n\n"
+        note = padded.replace(found, after, 1)[2:-2]
     else:
         entries[kind] = {**new}
         note = f"{note}\n\n{_markdown(kind, new)}".strip()

@@ -1,6 +1,6 @@
 """Records a network as an MLflow model: the network's file, and code that runs it.
 
-Runs in the process that records.
+Runs in the recorder.
 
 The model contains no pickle. `mlflow.pyfunc.save_model` writes the same files, but it
 takes ten times as long, and its first call even longer.

@@ -1,6 +1,6 @@
 """A run in MLflow: metrics, images, files, models, the description, and children.
 
-Runs in the process that records. Other packages import `Run` only for type checking;
+Runs in the recorder. Other packages import `Run` only for type checking;
 they pass functions with a `Run` as first argument to `OpenRun.submit`.
 
 `recorder` opens and closes runs.
@@ -10,6 +10,7 @@ import json
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,13 +18,13 @@ from filelock import FileLock
 from mlflow import entities
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_IMAGES
-from mlflow.utils.time import get_current_time_millis
 from PIL import Image
 
 from pipeline.base import files
 from pipeline.base.paths import DIFF_FILE
 from pipeline.base.tags import ERROR_TAG, Status
 from pipeline.core import SIDE
+from pipeline.core.epoch import now
 from pipeline.tracking import description
 from pipeline.tracking.logged_model import record_model
 from pipeline.tracking.run_data import Metrics, ModelData, Params, StepMetrics, Tags
@@ -45,33 +46,34 @@ class _Batch(NamedTuple):
     tags: list[RunTag]
 
 
+@dataclass(frozen=True, eq=False)
 class Run(RunInfo):
     """A run in the store; each method returns when the data is stored.
 
     The run can be a sweep, whose training runs are its children. A new child keeps its
     metrics, params and tags until it is complete. They are then recorded together,
     which is faster than many transactions.
-
-    Attributes:
-        client: The client of the store.
-        experiment_id: The ID of the run's experiment in MLflow.
-        lock: The lock of the run, if `recorder.end` sets its status.
     """
 
-    def __init__(
-        self,
+    client: StoreClient
+    experiment_id: str  # the ID of the run's experiment in MLflow
+    lock: FileLock | None  # the lock of the run, if `recorder.end` sets its status
+    kept: _Batch | None  # of a new child: what `recorder.complete_child` records
+
+    @classmethod
+    def of(
+        cls,
         client: StoreClient,
         run: entities.Run,
         *,
         lock: FileLock | None = None,
         is_new_child: bool = False,
-    ) -> None:
-        """Wrap a run of the store."""
-        info = run.info
-        super().__init__(info.run_id, info.run_name, path_from_uri(info.artifact_uri))
-        self.client, self.lock = client, lock
-        self.experiment_id: str = info.experiment_id
-        self._kept = _Batch([], [], []) if is_new_child else None
+    ) -> "Run":
+        """Return a run of the store."""
+        info, kept = run.info, _Batch([], [], []) if is_new_child else None
+        path = path_from_uri(info.artifact_uri)
+        name, experiment_id = info.run_name, info.experiment_id
+        return cls(info.run_id, name, path, client, experiment_id, lock, kept)
 
     def _log(
         self,
@@ -81,12 +83,12 @@ class Run(RunInfo):
         tags: Sequence[RunTag] = (),
     ) -> None:
         """Record metrics, params or tags."""
-        if self._kept is None:
+        if self.kept is None:
             self.client.log_batch(self.run_id, metrics, params, tags)
             return
-        self._kept.metrics.extend(metrics)
-        self._kept.params.extend(params)
-        self._kept.tags.extend(tags)
+        self.kept.metrics.extend(metrics)
+        self.kept.params.extend(params)
+        self.kept.tags.extend(tags)
 
     def log_params(self, params: Params) -> None:
         """Record params, which cannot be changed later."""
@@ -109,7 +111,7 @@ class Run(RunInfo):
         `time` is in milliseconds since 1970; None means now. A value that is recorded
         twice with the same time is stored once.
         """
-        time = get_current_time_millis() if time is None else time
+        time = now() if time is None else time
         self.log_points([StepMetrics(step, time, metrics)])
 
     def log_points(self, points: Sequence[StepMetrics]) -> None:
@@ -225,8 +227,8 @@ class Run(RunInfo):
 
     def _tags(self) -> Tags:
         """Return the tags of the run, which may have changed."""
-        if self._kept is not None:
-            return {tag.key: tag.value for tag in self._kept.tags}
+        if self.kept is not None:
+            return {tag.key: tag.value for tag in self.kept.tags}
         tags: Tags = self.client.get_run(self.run_id).data.tags
         return tags
 
@@ -237,18 +239,9 @@ class Run(RunInfo):
         """
         return f"[{text}]({pages.run_page(self.experiment_id, self.run_id, page)})"
 
-    def complete(self, failure: str | None, end: int | None) -> None:
-        """Record everything that this child has kept, and close it."""
-        assert self._kept is not None
-        if failure:
-            self.set_tags({ERROR_TAG: failure})  # MLflow truncates long values
-        self.client.log_batch(self.run_id, *self._kept)
-        status = Status.FAILED if failure else Status.FINISHED
-        self.client.set_terminated(self.run_id, status, end)
-
     def reopen_child(self, run_id: str) -> "Run":
         """Return a finished child to record more data; its status does not change."""
-        return Run(self.client, self.client.get_run(run_id))
+        return Run.of(self.client, self.client.get_run(run_id))
 
     def fail_child(self, run_id: str, error: str) -> None:
         """Mark a finished child whose files are damaged as FAILED."""

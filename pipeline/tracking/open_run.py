@@ -1,6 +1,6 @@
-"""An open run, and how its data gets to the process that records.
+"""An open run, and how its data gets to the recorder.
 
-Runs in the main process; the functions at the end run in the process that records.
+Runs in the main process; the functions at the end run in the recorder.
 
 `OpenRun.submit` sends a function to the other process, where `_record` calls it with
 the `Run`. If a run cannot be opened, its calls do nothing, and the error is reported
@@ -25,7 +25,7 @@ from pipeline.tracking.store.mlflow_calls import using_mlflow
 if TYPE_CHECKING:  # importing MLflow takes a second
     from pipeline.tracking.mlflow_run import Run
 
-RECORDING_PROCESS = "the process that records the run"
+RECORDING_PROCESS = "the recording process"
 Arguments = ParamSpec("Arguments")
 Value = TypeVar("Value")
 
@@ -41,14 +41,20 @@ class ThisProcess:
         *arguments: Arguments.args,
         **keywords: Arguments.kwargs,
     ) -> "Future[Value]":
-        """Call a function, and return its result as a future that is done."""
+        """Call a function, and return a future with its result or error.
+
+        An interrupt of this process is raised at once.
+        """
         call: Future[Value] = Future()
-        call.set_result(function(*arguments, **keywords))
+        try:
+            call.set_result(function(*arguments, **keywords))
+        except Exception as error:  # noqa: BLE001 - raised by the future
+            call.set_exception(error)
         return call
 
 
 class NoProcess:
-    """Drops the calls of a run that is not recorded (tracking=none)."""
+    """Drops the calls for a run that is not recorded (tracking=none)."""
 
     def submit(self, *call: object, **keywords: object) -> "Future[None]":
         """Return None as the result of a call that is not made."""
@@ -67,11 +73,15 @@ class NotRecorded:
 
 
 class OpenRun:
-    """An open run, which stands for a `Run` in the process that records.
+    """An open run, which stands for a `Run` in the recorder.
 
     The run is opened later, and MLflow creates its ID. Until then, data is submitted,
     so the process finds the `Run` by the number `_key`. A run that is not recorded
     has `NoProcess`.
+
+    The constructor, `submit` and `wait` raise the first error of the calls that the
+    recorder has made by then. In this process, these include the new call; a recording
+    process makes it later.
     """
 
     # Whether the server has a complete copy, when the run is closed; None: no server.
@@ -85,13 +95,11 @@ class OpenRun:
         *arguments: Arguments.args,
         **keywords: Arguments.kwargs,
     ) -> None:
-        """Open the run with a function of `recorder`, perhaps later.
-
-        If the run cannot be opened, the first call that waits raises the error.
-        """
+        """Open the run with a function of `recorder`, perhaps later."""
         self._process, self._key = process, next(_keys)
         self._opened = process.submit(_open, self._key, opening, *arguments, **keywords)
         self._calls: list[Future[Any]] = [self._opened]  # calls that may raise an error
+        self._check(wait=False)
 
     @property
     def _info(self) -> RunInfo | NotRecorded:
@@ -126,23 +134,23 @@ class OpenRun:
         *arguments: Arguments.args,
         **keywords: Arguments.kwargs,
     ) -> None:
-        """Call function(run, ...) in the process that records, perhaps later.
+        """Call function(run, ...) in the recorder, asynchronously in another process.
 
-        Calls are made in their order. The function calls methods of its argument `run`.
+        Calls are made in order. The function calls methods of its argument `run`.
         In a run of `start_tracker`, it must be defined in a module, and its arguments
         are sent to another process.
 
         Raises:
-            UserError, OSError: If the run, or data of an earlier call, is lost.
+            UserError, OSError: If the run, or data of a call, is lost.
         """
-        self._check(wait=False)
         call = self._process.submit(
             _record, self._key, function, *arguments, **keywords
         )
         self._calls.append(call)
+        self._check(wait=False)
 
     def wait(self) -> None:
-        """Wait until all calls of `submit` are made; raise their first error."""
+        """Wait until all submitted calls are made; raise their first error."""
         self._check(wait=True)
 
     def _check(self, *, wait: bool) -> None:
@@ -192,7 +200,7 @@ class OpenRun:
         return self._info.viewing_hint()
 
 
-# The functions below run in the process that records.
+# The functions below run in the recorder.
 
 _runs: dict[int, "Run"] = {}  # the open runs of this process, by the key of the OpenRun
 

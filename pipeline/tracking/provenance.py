@@ -1,6 +1,6 @@
 """The provenance of a run: code, command, user, machine and packages.
 
-Runs in the main process and in the process that records.
+Runs in the main process and in the recorder.
 
 This module describes the current process. Stages record the data and settings of runs.
 """

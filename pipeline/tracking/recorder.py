@@ -1,9 +1,17 @@
 """Opens and closes runs: the functions that an `OpenRun` calls to this end.
 
-Runs in the process that records.
+Runs in the recorder.
 
 The main process imports this module to pass the functions on. Therefore, only the
 functions import modules that import MLflow. Test: "mlflow is imported only after".
+
+    function            passed on by          called by
+    warm_up             Tracker.prepare       the process itself
+    create_or_resume    Tracker.start_run     open_run._open
+    find_or_create      Tracker.reopen_run    open_run._open
+    create_child        OpenRun.child         open_run._open, with _create_child
+    complete_child      OpenRun.child         open_run._record
+    end                 OpenRun.close         open_run._close
 
 `create_or_resume` and `end` perform steps 2 and 7 in the docstring of `tracker`, which
 also names tests. `find_or_create` closes a run that it creates before data is added.
@@ -28,6 +36,7 @@ from pipeline.base.tags import (
 )
 from pipeline.base.terminal import print_error, say
 from pipeline.base.text import short_id, wrap
+from pipeline.core.epoch import now
 from pipeline.tracking import provenance
 from pipeline.tracking.run_data import RunStart, final_status
 from pipeline.tracking.store.database import children_of, tagged_runs
@@ -69,7 +78,7 @@ def create_or_resume(store: Path, experiment: str, start: RunStart) -> "Run":
             created = resumed or _create(client, experiment, start)
             path = run_lock_file(store, created.info.run_id)
             lock = locking.claim(path, seconds=OPEN_SECONDS)
-    run = Run(client, created, lock=lock)
+    run = Run.of(client, created, lock=lock)
     try:
         with using_mlflow(store):
             if start.resume:
@@ -112,12 +121,12 @@ def find_or_create(
                 run_id = run_id if run_id in ids else next(iter(ids), None)
             if run_id:
                 recorded = client.get_run(run_id)
-                run = Run(client, recorded)
+                run = Run.of(client, recorded)
             else:
                 assert weights_sha256
                 start = _start_of_network(weights_sha256)
                 recorded = _create(client, experiment, start)
-                run = Run(client, recorded)
+                run = Run.of(client, recorded)
                 run.log_diff(start.diff)
                 say(wrap(f"the store has no run of this network; created {run.label}"))
             # A run that was created for a network is closed before data is added, so
@@ -133,7 +142,7 @@ def _start_of_network(sha256: str) -> RunStart:
     code = provenance.code_state()
     tags = {WEIGHTS_TAG: sha256, KIND_TAG: Kind.EVALUATION}
     tags |= provenance.tags(code)
-    return RunStart(f"network {short_id(sha256)}", {}, tags, code.diff)
+    return RunStart(f"network {short_id(sha256)}", {}, tags, now(), code.diff)
 
 
 def _client(store: Path) -> "StoreClient":
@@ -161,7 +170,7 @@ def create_child(parent: "Run", start: RunStart) -> "Run":
         created = parent.client.create_named_run(
             parent.experiment_id, start.name, tags, start.time
         )
-        child = Run(parent.client, created, is_new_child=True)
+        child = Run.of(parent.client, created, is_new_child=True)
         child.log_params(start.params)
         child.log_diff(start.diff)
         return child
@@ -169,7 +178,12 @@ def create_child(parent: "Run", start: RunStart) -> "Run":
 
 def complete_child(child: "Run", failure: str | None, end: int | None) -> None:
     """Record the data of a child that has ended, and close it."""
-    child.complete(failure, end)
+    assert child.kept is not None
+    if failure:
+        child.set_tags({ERROR_TAG: failure})  # MLflow truncates long values
+    child.client.log_batch(child.run_id, *child.kept)
+    status = Status.FAILED if failure else Status.FINISHED
+    child.client.set_terminated(child.run_id, status, end)
 
 
 def end(run: "Run", status: Status, error: str | None) -> str:

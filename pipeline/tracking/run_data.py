@@ -1,6 +1,6 @@
 """The data that other packages pass to a run.
 
-Runs in the main process and in the process that records.
+Runs in the main process and in the recorder.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,8 +29,8 @@ class RunStart:
     name: str
     params: Params
     tags: Tags  # including the `provenance.tags` of the process that trains
+    time: int  # in milliseconds since 1970; of a training run: the time of epoch 0
     diff: str = ""  # the diff of the `CodeState` of this process
-    time: int | None = None  # in milliseconds since 1970; None means now
     resume: str | None = None  # the run that is opened again; None for a new run
 
 

@@ -14,7 +14,7 @@ from pipeline.base.metric_names import VAL_ACCURACY
 from pipeline.base.paths import METRICS_FILE, MODEL_FILE, NETWORK_PATH
 from pipeline.base.run_files import read_metrics
 from pipeline.base.tags import COPY_TAG, KIND_TAG, Kind
-from pipeline.base.urls import tracking_uri
+from pipeline.base.urls import server_url
 from pipeline.tracking.server_request import tags_on
 from pipeline.tracking.store.database import RecordedRun, named_runs
 from pipeline.tracking.store.location import database_path, mlflow_command
@@ -64,8 +64,11 @@ def _why_missing(text: str, server: str | None, store: Path) -> str:
 
 def _on_server(text: str, server: str | None, store: Path) -> str:
     """Return the message for a run that is on a server; "" if no server has it."""
-    server = server or tracking_uri()
-    tags = tags_on(server, text)
+    try:
+        server = server_url(server)
+    except ValueError:  # MLFLOW_TRACKING_URI is invalid
+        return ""
+    tags = tags_on(server, text) if server else None
     if tags is None:
         return ""
     original = tags.get(COPY_TAG, "")

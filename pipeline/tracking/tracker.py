@@ -17,8 +17,9 @@ Runs in the main process.
    If the function fails after this, no caller has the run, so it closes the run.
    Test: "a run that cannot be opened has failed".
 3. `CopyingProcess.follow` copies the open run to the server, if there is one.
-4. The caller's `with` block calls `run.submit`, which records data, perhaps later.
-5. `run.wait` waits for the calls of `run.submit`, which can fail when the block has
+4. The caller's `with` block calls `run.submit`, which records data, asynchronously if
+   there is a recording process.
+5. `run.wait` waits for the submitted calls, which can fail when the block has
    ended. Test: "a call that fails when the block has ended".
 6. After an interrupt, the frames of a transaction are cleared, because the frames keep
    the database locked. Test: "an interrupt inside a transaction".
@@ -29,14 +30,14 @@ Runs in the main process.
    If an error ended the run and the run cannot be closed, the first error is raised.
    Test: "a run that cannot be closed is never reported as finished".
 8. `CopyingProcess.finish` completes the copy, even after an error. This is the last
-   step, because the copy gets the status. Test: "results that an error ended".
+   step, because the copy gets the status. Test: "results before an error".
 
 `reopen_run` adds results to a run that is closed, which `recorder.find_or_create`
 finds. Step 3 is skipped, and so is step 7, because the status and the end time of the
 run do not change.
 
-Steps 2 and 7 and the functions of step 4 run in the process that records. This is the
-recording process of `start_tracker`, or else the main process.
+Steps 2 and 7 and the functions of step 4 run in the recorder: the recording process of
+`start_tracker`, or the main process if there is none.
 """
 
 import gc
@@ -51,6 +52,7 @@ from contextlib import (
     nullcontext,
 )
 from pathlib import Path
+from typing import cast
 
 from pipeline.base.tags import Status
 from pipeline.base.terminal import is_quiet
@@ -106,7 +108,8 @@ class Tracker:
         """
         self.store, self.experiment, self._helper = store, experiment, helper
         self._process = (helper or ThisProcess()) if self.is_recorded else NoProcess()
-        self._place = store, str(experiment)  # of new runs, if they are recorded
+        # The place of new runs. `NoProcess` ignores an experiment that is None.
+        self._place = store, cast(str, experiment)
         self._server = server if self.is_recorded else None
         self._code: CodeState | None = None
 
@@ -137,11 +140,19 @@ class Tracker:
         if database_path(self.store).exists():
             require_store(self.store)
         announce_store(self.store)
-        self._process.submit(recorder.warm_up, self.store)  # a helper does it later
+        call = self._process.submit(recorder.warm_up, self.store)
+        if self._helper is None:  # otherwise, the run that is opened has the error
+            call.result()
 
     @contextmanager
     def start_run(
-        self, *, name: str, params: Params, tags: Tags, resume: str | None = None
+        self,
+        *,
+        name: str,
+        params: Params,
+        tags: Tags,
+        time: int,
+        resume: str | None = None,
     ) -> Iterator[OpenRun]:
         """Open a run, or resume the run with this ID; close it when the block ends.
 
@@ -154,7 +165,7 @@ class Tracker:
         with self._copying() as copying:
             code = self.read_code()
             all_tags = dict(tags) | provenance.tags(code)
-            start = RunStart(name, params, all_tags, code.diff, resume=resume)
+            start = RunStart(name, params, all_tags, time, code.diff, resume)
             opening = recorder.create_or_resume
             run = OpenRun(self._process, opening, *self._place, start)  # step 2
             if copying:  # step 3
@@ -234,7 +245,7 @@ def new_tracker(store: Path, *, server: str | None, experiment: str | None) -> T
 def start_tracker(
     store: Path, *, server: str | None, experiment: str | None
 ) -> Iterator[Tracker]:
-    """Start a recording process, which records runs and ends with the block.
+    """Start a recording process, which records runs and exits when the block ends.
 
     Importing MLflow, opening the store and writing to it take three seconds of a
     training run. A thread would save no time, because it would hold the interpreter

@@ -1,8 +1,8 @@
 """Records a training run: the inputs, each epoch, and the results at the end.
 
-`run.submit` calls a function `log_...` in the process that records the run. For
-`train`, this is a helper process, which does not need PyTorch. Therefore, this module
-does not import PyTorch. All other functions run in the process that trains, or in
+`run.submit` calls a function `log_...` in the recorder. For `train`, this is the
+recording process, which does not need PyTorch. Therefore, this module does not import
+PyTorch. All other functions run in the process that trains, or in
 both. `submit_<name>` computes the arguments of `log_<name>`.
 """
 
@@ -139,9 +139,9 @@ def log_inputs(
         counts={"train": summary.train.images, "test": summary.test.images},
         use="training",
     )
-    beside = datasets.files_beside(data_file.path)
-    plotted = [beside.samples, beside.means] if plots else []
-    run.log_files(DATA_FOLDER, [beside.summary, *plotted])
+    paths = datasets.companion_files(data_file.path)
+    plotted = [paths.samples, paths.means] if plots else []
+    run.log_files(DATA_FOLDER, [paths.summary, *plotted])
     run.log_text(SETTINGS_FILE, settings)
     run.log_text(CODE_FILE, files.as_json(code))
     if reused is None:

@@ -1,7 +1,7 @@
 """Exports networks as torch.export programs, in a process alongside training.
 
 The first export takes two seconds, which would delay the end of a training run. The
-other process serves all training runs of this process, and ends with it.
+other process serves all training runs of this process, and exits with it.
 """
 
 import io

@@ -1,6 +1,6 @@
 """A recorded training run: trains a network with checkpoints, and records every epoch.
 
-`train_recorded` lists all steps in their order. The other functions are in the order
+`train_recorded` lists all steps in order. The other functions are in the order
 in which it calls them.
 """
 
@@ -46,12 +46,12 @@ OnEpoch = Callable[[Epoch], object]
 
 @dataclass(frozen=True, eq=False)  # `==` of arrays is elementwise
 class TrainCall:
-    """The arguments of a call of `train`."""
+    """The arguments of a call to `train`."""
 
     cfg: TrainConfig  # for a reproduction, with the recorded hyperparameters
     options: Mapping[str, str]  # the options of config groups
     tracker: Tracker
-    on_epoch: OnEpoch | None  # is called after each epoch
+    on_epoch: OnEpoch  # is called with each epoch, also those of a checkpoint
     results: ResultsFolder
     reproduces: TrainingRun | None = None  # the recorded training run, if any
 
@@ -139,6 +139,7 @@ def _open_run(
         name=earlier.name if earlier else name,
         params=inputs.params,
         tags={**inputs.tags, **reproduces, CHECKPOINT_TAG: checkpoint.id},
+        time=checkpoint.epochs[0].time,
         resume=earlier.run_id if earlier else None,
     ) as run:
         if last := checkpoint.epochs[-1].number:
@@ -157,12 +158,13 @@ def _save_and_log(
     total = call.cfg.epochs
     # A killed process may not have logged the epochs of the checkpoint.
     unlogged = [*checkpoint.epochs]
+    for epoch in unlogged[1:]:  # epoch 0 is before training
+        call.on_epoch(deepcopy(epoch))  # `on_epoch` may change its arrays
     for epoch in print_epochs(epochs, total=total, done=unlogged[-1].number):
         checkpoint.save(epoch)  # `fit` waits, so its state belongs to this epoch
         submit_epochs(run, [*unlogged, epoch], total)
         unlogged = []
-        if call.on_epoch:
-            call.on_epoch(deepcopy(epoch))  # `on_epoch` may change its arrays
+        call.on_epoch(deepcopy(epoch))
     if unlogged:  # no epoch was left to train
         submit_epochs(run, unlogged, total)
 

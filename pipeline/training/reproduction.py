@@ -85,7 +85,7 @@ def load_data(run: RecordedRun, metadata: Metadata, folder: Path) -> Dataset:
     # Next to this path, the run has the summary, but not the images.
     path = run.artifacts / DATA_FOLDER / f"{metadata.dataset}.safetensors"
     manifest = datasets.read_manifest(path)
-    summary = datasets.files_beside(path).summary
+    summary = datasets.companion_files(path).summary
     if manifest is None and summary.exists():
         raise UserError(f"{summary} is damaged: choose another run")
     return datasets.load(

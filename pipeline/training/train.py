@@ -28,6 +28,7 @@ def train(
     cfg = command.config
     name = "reproduce" if cfg.reproduce else TRAINING_FOLDER
     results = ResultsFolder(name, command.folder)
+    on_epoch = on_epoch or (lambda epoch: None)
     call = TrainCall(cfg, command.options, tracker, on_epoch, results)
     with one_thread():
         if cfg.reproduce:

@@ -56,8 +56,10 @@ def read_training_run(run: RecordedRun) -> TrainingRun:
     histories = load_history_files(trained)
     weights, history = histories.weights, histories.metrics
     if (metadata := trained.metadata) is None:
-        rule = "must record the data set and the hyperparameters of its training run"
-        raise UserError(f"{trained.path} {rule}: {RESTORE}")
+        raise UserError(
+            f"{trained.path} must record the data set and the hyperparameters of its "
+            f"training run: {RESTORE}"
+        )
     assert weights is not None and history is not None  # their files exist
     if lost := [name for name in EPOCH_METRICS if name not in history]:
         path = folder / paths.HISTORY_FILE

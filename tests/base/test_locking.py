@@ -60,7 +60,7 @@ def test_the_lock_of_a_run_does_not_count_while_it_is_held(tmp_path):
 
 
 def calls_in(node, name):
-    """Return the calls of a function, each with the names of its arguments."""
+    """Return the calls to a function, each with the names of its arguments."""
     calls = [each for each in ast.walk(node) if isinstance(each, ast.Call)]
     return {
         ast.unparse(call): {each.arg for each in call.keywords}

@@ -3,7 +3,7 @@
     python tests/benchmarks/processors.py             about 5 minutes on two idle cores
     python tests/benchmarks/processors.py --emulated  needs qemu-user; 10 minutes
 
-`grade` trains the assigned network again, perhaps on a different processor than the
+`grade` trains the assigned network again, possibly on a different processor than the
 student's. This benchmark measures where the limit between "the assigned weights, up to
 differences between processors" and "a different training run" must be.
 

@@ -136,6 +136,7 @@ INVALID = {
     "sync server=http://127.0.0.1:0": "server must be a URL such",
     "train server=http://me:secret@h": "server must not contain a password",
     "train server=htp://me:secret@h": "server must be a URL such",
+    "train server=http://h/\x1b[2J": "server must be a URL such",
     "train tracking=none server=http://h": "server has no effect with tracking=none",
     "train foo=3": "`foo` is not a setting of train: choose from dataset, split, ",
     "data hidden=40": "`hidden` is a setting of train, ",
@@ -174,6 +175,12 @@ def test_an_invalid_argument_is_rejected_with_key_rule_and_value(command):
     stage, *arguments = command.split()
     (problem,) = problems(*arguments, stage=stage)
     assert INVALID[command] in problem and "secret@" not in problem
+
+
+@pytest.mark.parametrize("url", ["http://a b", "http://h/?a b", "http://h/a\n"])
+def test_the_url_of_a_server_must_not_contain_white_space(url):
+    (problem,) = problems(f"server={url}")
+    assert problem.startswith("server must be a URL such")
 
 
 def test_a_decimal_comma_gets_the_remedy_of_a_decimal_point():

@@ -159,7 +159,7 @@ def test_a_folder_of_settings_that_cannot_be_read_is_reported(other_user, monkey
         monkeypatch.setattr(paths, name, Path())
     for folder, mode in {"conf": 0o755, "mine": 0o300}.items():
         Path(folder).mkdir(mode)
-    for find in (lambda x: x.groups, lambda x: x.paths):
+    for find in (lambda x: x.groups, lambda x: x.entries):
         with pytest.raises(UserError, match=r"^mine cannot be read: Perm"):
             find(Flags(config_dir=Path("mine")))
 
@@ -293,7 +293,7 @@ def test_a_name_that_is_not_a_stage_is_rejected_with_a_list_of_the_stages(capsys
         ("train hiden=5", 2, "did you mean hidden?\n  see python -m pipeline.train --"),
     ],
 )
-def test_a_stage_also_runs_without_its_dot(words, status, text):
+def test_a_stage_runs_as_an_argument_of_pipeline(words, status, text):
     command = [sys.executable, "-m", "pipeline", *words.split()]
     done = subprocess.run(command, cwd=paths.ROOT, capture_output=True, text=True)
     assert done.returncode == status and text in done.stdout + done.stderr

@@ -148,8 +148,8 @@ def test_the_values_and_the_options_are_those_that_hydra_composes(conf, tmp_path
     saved = {"lr": lr._replace(path=path.absolute())}
     assert swept.settings == {**ours.settings, **saved}
     assert ours.options.items() <= composed["runtime"]["choices"].items()
-    assert ours.files["hidden"].name == "x.yaml"
-    assert ours.files["seed"].parent.name == "other"
+    assert ours.paths["hidden"].name == "x.yaml"
+    assert ours.paths["seed"].parent.name == "other"
 
 
 def test_a_file_in_the_defaults_list_counts_in_every_command_and_in_python(
@@ -396,7 +396,7 @@ def test_the_order_of_groups_options_and_values_is_not_part_of_a_sweeps_id(conf,
         command = read("-m", "server=http://x", *given)
         jobs = jobs_of(command)
         tags = {frozenset(job.tags.items()) for job in jobs}
-        arguments = {"experiment": "digits", "again": False}
+        arguments = {"recorded_in": "digits", "again": False}
         return sweep_id(jobs, command.intervals, **arguments), tags
 
     given = words.split()

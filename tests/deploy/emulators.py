@@ -22,7 +22,7 @@ from pipeline.deploy.compilers import (
 )
 
 BOARDS = Path(__file__).parent / "boards"
-CALLS = PIXELS + 3  # calls of functions of digits.h for an image
+CALLS = PIXELS + 3  # calls to functions of digits.h for an image
 # Seconds, and seconds for each image and hidden neuron. With 20 neurons, an image takes
 # 0.1 ms in QEMU and 2 ms in simavr, on an idle core.
 EMULATOR_TIMEOUT = 30.0, 0.0025

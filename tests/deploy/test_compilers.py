@@ -82,7 +82,7 @@ def test_the_code_calls_no_function_of_a_c_library(bits, hidden, written, tmp_pa
             compile_ = [compiler.program, "-std=c99", option, "-c", "digits.c"]
             execute(compile_, folder=tmp_path, timeout=60.0)
             undefined = execute(["nm", "-u", "digits.o"], folder=tmp_path, timeout=60.0)
-            assert undefined == b""  # no call of memcpy for a loop that copies a table
+            assert undefined == b""  # no call to memcpy for a loop that copies a table
 
 
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])

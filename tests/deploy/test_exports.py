@@ -143,7 +143,7 @@ def test_if_one_bit_width_fails_the_others_and_their_page_are_written(sweep, tmp
 def test_a_run_that_is_not_a_sweep_or_has_no_networks_is_rejected(sweep, parent):
     store = sweep.outputs
     tracker = tracking.new_tracker(store, server=None, experiment="digits")
-    with tracker.start_run(name="empty", params={}, tags={"kind": "sweep"}):
+    with tracker.start_run(name="empty", params={}, tags={"kind": "sweep"}, time=1000):
         pass
     (child, *_) = children(sweep)
     rejected = {

@@ -166,7 +166,7 @@ def test_idx_files_of_another_size_are_preprocessed(load, tmp_path, mnist, write
     path.write_bytes(gzip.compress(path.read_bytes()))
     write_idx(tmp_path / "t10k-labels-idx1-ubyte", mnist.test.labels[:20])
     test_set = load(str(tmp_path))
-    assert "16x16 pixels, preprocessed as in MNIST" in test_set.description
+    assert "16x16 pixels; preprocessed as in MNIST" in test_set.description
     np.testing.assert_array_equal(test_set.source.labels, mnist.test.labels[:20])
     # Each image fills the box of 20 pixels, instead of 28.
     heights = [np.ptp(np.nonzero(image)[0]) + 1 for image in test_set.images]

@@ -106,7 +106,7 @@ def test_a_worker_killed_while_alone_costs_an_attempt_of_its_task(
 ):
     deaths = {"never": 0, "once": 1, "always": 9, "later": 0}
     arguments = {k: {"after": n, "path": str(tmp_path / k)} for k, n in deaths.items()}
-    with LocalExecutor(1, modules=["json"]) as executor:
+    with LocalExecutor(1, module="json") as executor:
         results = [*executor.run(functions.die, tasks(data, arguments))]
     errors = [result for result in results if result.error]
     lost = [LostAttempt("always", KILLED)] * (MAX_TRIES - 1)
@@ -199,6 +199,13 @@ def test_a_worker_rejects_a_data_file_that_was_replaced(executor, data, function
     assert result.error == f"{replaced}: run the same command again"
 
 
+def test_a_module_that_workers_cannot_import_is_an_error_of_each_task(data, functions):
+    with LocalExecutor(1, module="pipeline.renamed") as executor:
+        (result,) = executor.run(functions.pid, tasks(data, {"a": {}}))
+    assert result.error == "ModuleNotFoundError: No module named 'pipeline.renamed'"
+    assert "Traceback" in result.traceback
+
+
 def test_workers_end_if_another_one_cannot_be_started(monkeypatch):
     started = []
 
@@ -209,7 +216,7 @@ def test_workers_end_if_another_one_cannot_be_started(monkeypatch):
         return started[0]
 
     monkeypatch.setattr(local, "HelperProcess", start)
-    with pytest.raises(UserError, match="too many"), LocalExecutor(2, modules=["sys"]):
+    with pytest.raises(UserError, match="too many"), LocalExecutor(2, module="sys"):
         pass
     assert not started[0].check_running()
 
@@ -219,33 +226,35 @@ def test_workers_end_if_their_start_is_interrupted(monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(local, "processor", interrupt)
-    executor = LocalExecutor(1, modules=["sys"])
+    executor = LocalExecutor(1, module="sys")
     with pytest.raises(KeyboardInterrupt), executor:
         pass
     assert not executor._processes[0].check_running()
 
 
-def test_a_driver_that_is_killed_leaves_no_process(start_script, wait_for_end):
-    driver = start_script("start_and_sleep")
-    lines = [driver.stdout.readline().split() for _ in "ab"]
+def test_a_main_process_that_is_killed_leaves_no_process(start_script, wait_for_end):
+    main_process = start_script("start_and_sleep")
+    lines = [main_process.stdout.readline().split() for _ in "ab"]
     processes = [psutil.Process(int(pid)) for _, *pids in lines for pid in pids]
     assert len(processes) == 4
-    driver.kill()
-    driver.wait()
+    main_process.kill()
+    main_process.wait()
     wait_for_end(processes)
     assert not any(Path(path).parent.exists() for path, *_ in lines)
 
 
-def test_only_the_driver_gets_ctrl_c_and_workers_do_not_run_its_script(start_script):
-    driver = start_script("sleep", seconds=2)
+def test_only_the_main_process_gets_ctrl_c_and_workers_do_not_run_its_script(
+    start_script,
+):
+    main_process = start_script("sleep", seconds=2)
     workers = []
     while len(workers) < 2:
-        assert driver.poll() is None
-        children = psutil.Process(driver.pid).children()
+        assert main_process.poll() is None
+        children = psutil.Process(main_process.pid).children()
         workers = [each for each in children if "helper_process" in str(each.cmdline())]
         time.sleep(0.1)  # each look at all processes takes some time
-    os.killpg(driver.pid, signal.SIGINT)
-    assert driver.communicate()[0] == "interrupted\n2 None\n2 None\n"
+    os.killpg(main_process.pid, signal.SIGINT)
+    assert main_process.communicate()[0] == "interrupted\n2 None\n2 None\n"
 
 
 def test_results_are_kept_if_no_other_task_can_be_started(executor, data):

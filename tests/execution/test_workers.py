@@ -10,7 +10,7 @@ import pytest
 from pipeline import UserError
 from pipeline.base import paths
 from pipeline.execution.local import (
-    DRIVER_BYTES,
+    MAIN_PROCESS_BYTES,
     WORKER_BYTES,
     choose_workers,
 )
@@ -26,7 +26,7 @@ with open(sys.argv[1] + "/cgroup.procs", "w") as stream:
 from pipeline import UserError
 from pipeline.execution.local import LocalExecutor
 try:
-    executor = LocalExecutor.create(workers=None, tasks=1, task_bytes=0, modules=[])
+    executor = LocalExecutor.create(workers=None, tasks=1, task_bytes=0, module="sys")
     print(executor.workers)
 except UserError as error:
     print(error)
@@ -84,8 +84,11 @@ def limit_group():
     [
         (300_000_000, "a worker needs 600 MB of memory, but only 0 kB is free"),
         # A worker would fit, but not together with the process that starts it.
-        (WORKER_BYTES + DRIVER_BYTES // 2, "a worker needs 600 MB of memory, but only"),
-        (WORKER_BYTES + DRIVER_BYTES + 200_000_000, "1\n"),  # enough
+        (
+            WORKER_BYTES + MAIN_PROCESS_BYTES // 2,
+            "a worker needs 600 MB of memory, but only",
+        ),
+        (WORKER_BYTES + MAIN_PROCESS_BYTES + 200_000_000, "1\n"),  # enough
     ],
 )
 def test_a_container_needs_memory_for_a_worker_and_for_the_process_that_starts_it(

@@ -335,8 +335,8 @@ def test_switching_a_neuron_off_has_the_effect_of_zero_weights(page, trained, mn
     assert effect.startswith("N110 off: ")
     assert f"classifies {after} of 1,000 test images correctly" in effect
     assert f"with all neurons on, {before}." in effect
-    beside = f"{after} of 1,000 test images correct; with all neurons on, {before}."
-    assert beside in page.inner_text("#accuracy")  # of layer 2, in view of the switch
+    scores = f"{after} of 1,000 test images correct; with all neurons on, {before}."
+    assert scores in page.inner_text("#accuracy")  # of layer 2, in view of the switch
     bars = page.locator("#class-accuracies figure").first.get_attribute("aria-label")
     assert re.match(r"digit 0: [\d.]+% of 85 images before, [\d.]+% aft", bars)
     page.evaluate("find('N110')")

@@ -15,8 +15,8 @@ from pipeline.plots import common
 from pipeline.plots.accuracy import (
     MAX_LINES,
     AccuracyPoint,
-    accuracy_cloud,
     accuracy_plot,
+    accuracy_scatter,
 )
 from pipeline.plots.common import FROZEN, INK, NEGATIVE, PAPER, POSITIVE
 from pipeline.plots.evaluation import draw_confusion_matrix, draw_reliability_diagram
@@ -152,7 +152,7 @@ def test_rounded_weights_are_below_those_in_floating_point():
     assert blue(weights / 2, 127) == blue(0 * weights, 127)
 
 
-def test_one_weight_in_a_hundred_is_larger_than_the_full_color():
+def test_one_percent_of_the_weights_exceed_the_color_scale():
     weights = np.linspace(-1, 1, 2001).reshape(3, 667)
     assert plots.weight_scale(weights) == pytest.approx(0.99, abs=0.001)
 
@@ -259,12 +259,12 @@ def test_more_lines_than_there_are_colors_are_rejected():
 
 
 @pytest.mark.parametrize("shade", ["lr", ""])
-def test_a_cloud_has_the_colors_of_a_value_or_one_color(shade):
+def test_a_scatter_plot_has_the_colors_of_a_value_or_one_color(shade):
     points = [
         AccuracyPoint(1.0 * n, [0.5 + n / 20], "name", n > 4, 1.0 * n)
         for n in range(1, 9)
     ]
-    plot = accuracy_cloud(points, xlabel="parameters", title="a title", shade=shade)
+    plot = accuracy_scatter(points, xlabel="parameters", title="a title", shade=shade)
     assert BLUE not in colors(plot)
 
 

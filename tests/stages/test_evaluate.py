@@ -50,7 +50,7 @@ def test_each_set_is_preprocessed_as_needed_and_the_tables_agree(
     assert " unsure: do not rely on these predictions; " in printed
     assert results["digits"]["accuracy"] >= 0.76  # 0.17 if the images are only enlarged
     assert results["my_digits"]["accuracy"] >= 0.9
-    assert "my_digits: 10 images, labels from the first number in" in printed
+    assert "my_digits: 10 images; labels from the first number in" in printed
     assert re.search(r"my_digits: (9|10) of 10 images are classified", printed)
     classes, confusion, calibration, predictions = (
         table(workspace, f"{name}.csv")
@@ -86,6 +86,12 @@ def test_without_a_detector_unsure_predictions_are_not_counted(
     results, printed = evaluate(workspace, drawn, model=model)
     assert "unsure" not in results["drawn"]
     assert "unsure predictions are not counted" in printed
+    assert "do not rely" not in printed
+
+
+def test_a_set_without_unsure_predictions_needs_no_advice(workspace, drawn):
+    results, printed = evaluate(workspace, drawn)
+    assert results["drawn"]["unsure"] == 0
     assert "do not rely" not in printed
 
 

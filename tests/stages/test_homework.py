@@ -113,7 +113,7 @@ def test_the_commands_in_the_questions_work_and_train_the_same_network(workspace
     neuron = re.search(r"inspect neuron=(N1\d+) image=(\d+)", questions(workspace))
     assert f"{neuron[1]}: neuron" in done.stdout
     assert f"digits test image {neuron[2]}" in done.stdout
-    assert "shows its history" not in done.stdout  # saved without the history
+    assert "shows the history" not in done.stdout  # saved without the history
 
 
 def test_the_program_in_the_questions_reads_the_network_and_the_images(written):
@@ -476,7 +476,7 @@ def test_the_message_asks_the_student_to_delete_one_of_two_answer_files(workspac
     second.write_bytes(fill_in(workspace, logit=1.5))
     fill_in(workspace, logit=2)
     problem = (
-        r"count: answers \(1\).json, answers.json; delete those that do not count$"
+        r"graded: answers \(1\).json, answers.json; delete all but the one to submit$"
     )
     with pytest.raises(UserError, match=problem):
         workspace.call("homework", **SETTINGS, check=True)

@@ -196,8 +196,8 @@ def test_networks_are_compared_on_the_test_images_of_the_first(
 def test_a_network_to_compare_with_that_does_not_exist_is_rejected(workspace):
     for text, message in (
         (f"{workspace.trained('')}", "/train is not a safetensors file: it is a"),
-        ("x", "^against: there is no file 'x', and "),
-        ("x" * 300, "^against: there is no file 'x+', and "),
+        ("x", r"^against must be a run or a model\.safetensors file, got 'x': "),
+        ("x" * 300, r"^against must be a run or a model\.safetensors file, got 'x+': "),
     ):
         with pytest.raises(UserError, match=message):
             workspace.call("inspect", against=text)

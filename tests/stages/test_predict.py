@@ -86,7 +86,7 @@ def test_unreadable_images_are_reported_and_the_others_are_classified(
     draw(0, tmp_path / "=1+1\n.png")
     (tmp_path / "text.png").write_text("a seven")
     (tmp_path / "drawing.svg").write_text("<svg/>")
-    with pytest.raises(UserError, match="2 images were not read") as error:
+    with pytest.raises(UserError, match="not all images were classified") as error:
         predict(workspace, tmp_path)
     assert len(str(error.value).splitlines()) == 3
     records = workspace.read("predict/predictions.json")
@@ -159,13 +159,15 @@ def test_a_missing_image_is_reported_with_the_folder_that_was_searched(
 ):
     monkeypatch.chdir(tmp_path)
     accepted = "must be the index of a test image, such as 0, or a file"
-    text = f"foto.jpg is missing in {tmp_path}: images {accepted} or folder"
+    text = f"foto.jpg does not exist in {tmp_path}: images {accepted} or folder"
     with pytest.raises(UserError, match=f"{re.escape(text)}$"):
         predict(workspace, "foto.jpg")
-    text = f"foto.jpg is missing: images {accepted} or folder"
+    text = f"foto.jpg does not exist: images {accepted} or folder"
     with pytest.raises(UserError, match=f"/{re.escape(text)}$"):
         predict(workspace, tmp_path / "foto.jpg")
-    with pytest.raises(UserError, match=f"foto is missing in .*: image {accepted}$"):
+    with pytest.raises(
+        UserError, match=f"foto does not exist in .*: image {accepted}$"
+    ):
         workspace.call("inspect", image="foto", neuron="N11")
 
 
@@ -212,7 +214,7 @@ def test_a_network_predicts_without_its_data_and_without_its_detector(
     assert {record["predicted"] for record in records} - {0, 1}
     (record,), _ = predict(workspace, 0)  # the images are in the prepared file
     assert record["label"] in (0, 1)
-    assert "1 image, the validation images" in workspace.call("evaluate")
+    assert "1 image; the validation images" in workspace.call("evaluate")
     workspace.call("inspect", weight="layer_1[300,5]")
     data = workspace.outputs / "data"
     (components,) = data.glob("zeros_and_ones-*-components.safetensors")

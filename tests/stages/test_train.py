@@ -294,8 +294,8 @@ def test_an_interrupted_run_is_resumed_only_with_its_own_experiment_and_options(
     assert len(weights) == 1
 
 
-# Imports the modules of the command and edits one of them, before the process that
-# records the run is started.
+# Imports the modules of the command and edits one of them, before the recording process
+# is started.
 EDIT_A_MODULE = """
 import runpy
 from pathlib import Path

@@ -9,7 +9,7 @@ pytestmark = pytest.mark.fault
 
 SETTINGS = ["dataset=digits", "seed=1,2,3,4,5,6,7,8,9", "epochs=9"]
 SWEEP = ["train", "-m", *SETTINGS]
-KILLED = "its worker was killed, perhaps because memory ran out"
+KILLED = "its worker was killed, possibly because memory ran out"
 
 
 def runs_of(sweep):

@@ -189,7 +189,7 @@ def test_the_plot_of_a_sweep_that_runs_has_the_pareto_front_of_its_table(tmp_pat
     assert same == [True, False]
 
 
-def test_a_result_has_the_order_of_the_values_not_of_the_ends():
+def test_outcomes_are_in_the_order_of_their_values_not_of_completion():
     outcomes = [outcome(0.9, hidden=hidden) for hidden in (6, 3, 9)]
     plan = Plan(each.job for each in outcomes)
     for each in reversed(outcomes):

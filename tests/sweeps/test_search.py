@@ -230,7 +230,7 @@ def test_a_search_that_reuses_runs_suggests_each_trial_after_the_previous_ended(
     assert printed.count("reused  (") == 3 and {*ended} == {0, 1, 2}
 
 
-def test_the_estimate_counts_trials_though_the_ends_are_trained(sweep):
+def test_the_estimate_bounds_trials_though_the_ends_are_trained(sweep):
     sweep.run("hidden=4,64")
     printed, error = sweep.run("hidden=interval(4,64)", "trials=3")
     assert "3 training runs: " in printed and not error

@@ -7,9 +7,8 @@ import sqlite3
 import statistics
 import subprocess
 import sys
+from concurrent.futures import Future
 from contextlib import closing
-from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -18,10 +17,10 @@ from pipeline import PartlyFailed, UserError, train
 from pipeline.base.files import file_sha256
 from pipeline.cli import defaults, names
 from pipeline.execution import local
+from pipeline.execution.executor import Executor, TaskResult
 from pipeline.model import load_trained_network
 from pipeline.model.storage import save_network
 from pipeline.sweeps import sweep as command
-from pipeline.sweeps.children import Children
 from pipeline.sweeps.networks import read_networks
 from pipeline.sweeps.recorded import find_sweep
 from pipeline.tracking.provenance import code_state
@@ -41,7 +40,6 @@ def test_a_sweep_imports_neither_pytorch_nor_mlflow_before_its_workers_start():
         [sys.executable, "-c", IMPORT], capture_output=True, text=True
     )
     assert done.stdout == "set()\n", done.stderr
-    assert find_spec(command.TRAINING)  # which the workers import first
 
 
 @pytest.fixture(scope="module")
@@ -291,22 +289,45 @@ def test_reused_runs_keep_their_metrics_and_provenance_and_need_whole_files(swee
     assert child.data.metrics["with_final_weights/train_top3"] == 0.5
 
 
+NODE = {"host": "node", "processor": "Z80"}
+
+
+class Nodes(Executor):
+    """Trains in this process; the results say that a node trained seed 2."""
+
+    processors = frozenset(["Z80"])
+    workers = 1
+
+    @classmethod
+    def create(cls, **_):
+        return cls()
+
+    def __exit__(self, *exception):
+        pass
+
+    def _start(self, function, task):
+        call = Future()
+        call.set_result(function(task.data_file.read(), **task.arguments))
+        return call
+
+    def _ended(self, calls, *, timeout):
+        return [*calls]
+
+    def _result(self, call, task):
+        machine = NODE if task.job.values["seed"] == 2 else {}
+        return TaskResult(task.job, call.result(), machine)
+
+
 def test_a_child_names_the_machine_that_trained_it(sweep, monkeypatch):
-    machine, record = {"host": "node", "processor": "Z80"}, Children.record
-
-    def record_second(self, result):
-        (seed,) = result.job.varied_values.values()
-        return record(self, replace(result, machine=machine) if seed == 2 else result)
-
-    monkeypatch.setattr(Children, "record", record_second)
+    monkeypatch.setattr(command, "_new_executor", lambda _: Nodes.create())
     sweep.run("seed=1,2")
     (parent,), children = sweep.runs()
     found = {
-        child.data.tags["seed"]: {key: child.data.tags[key] for key in machine}
+        child.data.tags["seed"]: {key: child.data.tags[key] for key in NODE}
         for child in children
     }
-    assert found["2"] == machine
-    assert found["1"] == {key: parent.data.tags[key] for key in machine} != machine
+    assert found["2"] == NODE
+    assert found["1"] == {key: parent.data.tags[key] for key in NODE} != NODE
 
 
 def test_two_names_of_the_same_images_are_one_data_set(sweep, idx_folder, tmp_path):
@@ -476,6 +497,37 @@ def test_runs_whose_metrics_are_lost_are_not_reused_and_again_reuses_none(sweep)
     assert (len(parents), len(children)) == (3, 2 + 3 + 3)
     assert not any("reused_from" in child.data.tags for child in children)
     assert [len({*networks}) for networks in models(sweep).values()] == [1, 1, 1]
+
+
+def test_an_interrupted_sweep_with_again_is_continued_by_the_same_command(sweep):
+    class Stop(BaseException):
+        """Ends a sweep after its first result."""
+
+    def stop(outcome):
+        raise Stop
+
+    sweep.run("seed=1,2")
+    with sweep.workspace.captured(), pytest.raises(Stop):
+        train.sweep(dataset="digits", epochs=1, seed=[1, 2], again=True, on_result=stop)
+    printed, error = sweep.run("seed=1,2", "again=true")
+    assert printed.count("  val/accuracy ") == 1
+    assert "(2 of 2)" in printed and "reused" not in printed and not error
+    assert sweep.statuses() == (["FINISHED"] * 2, ["FINISHED"] * 4)
+
+
+def test_a_second_process_waits_for_the_same_sweep_and_says_so(sweep):
+    arguments, started = ["dataset=digits", "epochs=1", "seed=choice(1)"], []
+
+    def start(outcome):
+        started.append(sweep.workspace.start("train", "-m", *arguments))
+        line = started[0].stderr.readline()
+        assert line == "waiting for another process that is running the same sweep\n"
+
+    with sweep.workspace.captured():
+        train.sweep(dataset="digits", epochs=1, seed=[1], on_result=start)
+    printed, error = started[0].communicate()
+    assert "\nthis sweep is finished" in printed and not error
+    assert sweep.statuses() == (["FINISHED"], ["FINISHED"])
 
 
 def test_a_child_whose_metrics_or_seconds_are_damaged_is_trained_again(sweep):

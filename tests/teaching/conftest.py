@@ -46,7 +46,7 @@ class Course:
         return {"course": COURSE, "dataset": self.data.name, **self.settings}
 
     def train(self, student, **others):
-        """Return the network of a student, perhaps trained with other settings."""
+        """Return the network of a student, possibly trained with other settings."""
         settings = {**self.settings, **others}
         assignment = Assignment(COURSE, self.data.name, settings)
         return assignment.train(student, self.data).last.tensors

@@ -956,7 +956,7 @@ def test_leading_zeros_that_excel_removed_are_restored(tmp_path):
     ]
 
 
-def test_zeros_that_no_spreadsheet_program_can_have_removed_make_another_id(
+def test_an_id_with_other_leading_zeros_is_a_different_id(
     course, grade_all, outputs, place, tmp_path
 ):
     path = tmp_path / "list.csv"
@@ -1119,7 +1119,7 @@ def test_a_void_question_that_is_not_named_gives_no_points(
 
 
 @pytest.mark.parametrize(("named", "got"), [(["logit", "nope"], "nope"), ([], "an em")])
-def test_names_of_questions_that_do_not_exist_are_refused(grade_all, named, got):
+def test_names_of_questions_that_do_not_exist_are_rejected(grade_all, named, got):
     message = rf"questions must be names among {', '.join(NAMES)}, got {got}"
     with pytest.raises(ConfigError, match=message) as error:
         grade_all(questions=named)
@@ -1421,7 +1421,7 @@ def test_with_require_only_the_assigned_network_gets_points_for_its_weights(
     assert shown.count(f'<p><b>{notice} <a href="#networks">below</a>.</b></p>') == 1
     titles = re.findall("<h4>(.*?)</h4>", shown)
     assert titles == [
-        "Different training runs, perhaps through no fault of the students",
+        "Different training runs, possibly through no fault of the students",
         "Networks of other students",
         "Edited weights",
         "Nearly the assigned weights",

@@ -109,7 +109,7 @@ def test_a_hint_that_equals_the_correct_answer_is_not_given(ask):
     assert ask(Checker(), "zero", 10, 10, **values).startswith("Yes, the answer is 10.")
 
 
-def test_a_students_answers_are_recorded_and_not_judged(ask):
+def test_a_students_answers_are_recorded_and_not_checked(ask):
     check = Checker("Ana.Ruiz", "course")
     assert ask(check, "weights", np.int64(784), 20) == "Your answer was recorded."
     assert ask(check, "higher", "TEST ", "training") == "Your answer was recorded."

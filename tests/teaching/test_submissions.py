@@ -132,7 +132,7 @@ def test_what_a_browser_or_an_editor_adds_to_a_name_does_not_matter_without_othe
     assert problem(folder) == ""  # copies count once
     (folder / FILE).write_bytes((folder / name).read_bytes() + b"\n")
     both = ", ".join(sorted([name, FILE]))
-    expected = f"it has 2 files named answers.json, but only one can count: {both}"
+    expected = f"it has 2 files named answers.json, but only one can be graded: {both}"
     assert problem(folder) == expected
     os.truncate(folder / name, 10**9)
     assert problem(folder) == f"{name} has more than 100,000 bytes"
@@ -167,7 +167,7 @@ def test_a_zip_file_next_to_loose_files_counts_as_a_folder_does(copy, pack, plac
     assert problem(folder) == ""  # it contains copies
     (folder / FILE).write_text('{"id": "ana", "answers": {}}')
     assert problem(folder) == (
-        "it has 2 files named answers.json, but only one can count: answers.json, "
+        "it has 2 files named answers.json, but only one can be graded: answers.json, "
         "homework.zip/answers.json"
     )
     (folder / FILE).unlink()
@@ -277,12 +277,12 @@ def test_neither_of_two_files_with_the_same_name_is_used(copy, place):
         (folder / name / "questions.md").write_text(name)
     (folder / "older").rename(place / "older")
     assert problem(folder) == (
-        "it has 2 files named answers.json, but only one can count: answers.json, "
+        "it has 2 files named answers.json, but only one can be graded: answers.json, "
         "old/answers.json"
     )
     (place / "older").rename(folder / "older")
     assert problem(folder) == (
-        "it has 3 files named answers.json, but only one can count, such as "
+        "it has 3 files named answers.json, but only one can be graded, such as "
         "answers.json, old/answers.json"
     )
     shutil.rmtree(folder / "older")

@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from pipeline import tracking
+from pipeline.core.epoch import now
 from pipeline.execution.helper_process import HelperProcess
 from pipeline.model import storage
 from pipeline.tracking import (
@@ -134,12 +135,10 @@ def network_files(tmp_path_factory, new_network):
 def start_run():
     """Return a function that starts a run in a store."""
 
-    def start(folder, *, name="a name", resume=None, tags=None, server=None, **options):
-        options = {"experiment": "digits", **options}
-        tracker = DirectTracker(folder, server=server, **options)
-        return tracker.start_run(
-            name=name, params={"hidden": 20}, tags=tags or {}, resume=resume
-        )
+    def start(folder, *, server=None, experiment="digits", **options):
+        tracker = DirectTracker(folder, server=server, experiment=experiment)
+        run = {"name": "a name", "params": {"hidden": 20}, "tags": {}, "time": now()}
+        return tracker.start_run(**run | options)
 
     return start
 
@@ -155,7 +154,7 @@ def record_sweep(start_run):
             start = RunStart("a", **setting, time=1000)
             with sweep.child(start, end=2000) as child:
                 child.log_metrics({"val/accuracy": 0.5}, step=1, time=1000)
-            with sweep.child(RunStart("b", {}, {})) as child:
+            with sweep.child(RunStart("b", {}, {}, 2000)) as child:
                 child.fail("hidden < 1")
             sweep.describe("A sweep.", sweep.compare_children(["hidden", "seed"]))
             raise ValueError("1 of 2 training runs failed")
@@ -168,11 +167,11 @@ def recorded(tmp_path_factory, empty_store, start_run, record_sweep, network_fil
     """A store with four runs: a sweep, its two training runs, and a single run.
 
     The single run has unusual values. It reproduces one training run of the sweep, and
-    the other training run reuses the single run.
+    the other training run reuses the single run, so both have the same start.
     """
     folder = tmp_path_factory.mktemp("recorded")
     empty_store(folder)
-    with start_run(folder, tags={"kind": "training"}) as run:
+    with start_run(folder, tags={"kind": "training"}, time=2000) as run:
         for epoch in range(3):
             loss = float("nan") if epoch == 2 else 1 / (epoch + 1)
             run.log_metrics({"val/loss": loss}, step=epoch, time=1000 + epoch)

@@ -32,7 +32,7 @@ from pipeline.tracking import (
     tagged_runs,
 )
 from pipeline.tracking.copies.copier import describe_failed, runs_in_order
-from pipeline.tracking.copies.server import Server
+from pipeline.tracking.copies.server import Copies
 from pipeline.tracking.copying_process import CopyingProcess
 from pipeline.tracking.store.client import open_store
 from pipeline.tracking.store.mlflow_internals import VIEW_TAG
@@ -63,7 +63,7 @@ def copy(server):
     """Return a function that copies runs in this process; it returns their URLs."""
 
     def copy(folder, run_id=None):
-        copies = Server(open_store(folder), server.url)
+        copies = Copies(open_store(folder), server.url)
         runs = runs_in_order(folder, run_id)
         done = {run.run_id: s for run in runs if (s := copies.copy(run))}
         if failed := describe_failed(done, server.url):
@@ -231,12 +231,27 @@ def test_a_sweep_is_copied_once_with_all_its_children(
     assert sweep.info.run_id in views[VIEW_TAG + sweep.info.run_id]
 
 
+def test_a_run_is_copied_before_the_child_that_reuses_it(empty_project, server, worker):
+    project = empty_project("reused")
+    settings = {"dataset": "digits", "hidden": 5, "epochs": 1}
+    project.call("train", seed=1, **settings)
+    single = project.run_id()
+    overrides = [f"{key}={value}" for key, value in settings.items()]
+    project.sweep("train", "seed=1,2", *overrides)
+    project.call("sync", server=server.url)
+    copies = copies_on(server)
+    (child,) = (run for run in copies.values() if "reused_from" in run.data.tags)
+    assert child.data.tags["reused_from"] == copies[single].info.run_id
+    text = project.call("sync", server=server.url)
+    assert text.splitlines()[1] == "digits: 4 already complete"
+
+
 def test_an_open_run_and_its_closed_children_are_on_the_server(
     store, start_run, server, tmp_path, monkeypatch, no_timeout
 ):
     monkeypatch.setattr(copying_process, "COPY_SECONDS", 0.1)
     with start_run(store, tags={"kind": "sweep"}, server=server.url) as sweep:
-        with sweep.child(RunStart("a", {"hidden": 5}, {})) as child:
+        with sweep.child(RunStart("a", {"hidden": 5}, {}, 1000)) as child:
             child.log_metrics({"val/accuracy": 0.5}, step=1, time=1000)
         sweep.log_metrics({"sweep/best": 0.5}, step=0, time=1000)
         sweep.log_text("a.txt", "a")
@@ -270,7 +285,7 @@ def test_the_first_copy_is_made_earlier_than_the_others(
                 time.sleep(0.1)
 
 
-def test_an_interrupted_run_is_killed_on_the_server_too(
+def test_an_interrupted_run_is_marked_killed_on_the_server_too(
     store, start_run, server, monkeypatch, no_timeout, capfd
 ):
     monkeypatch.setattr(copying_process, "COPY_SECONDS", 0.1)
@@ -284,12 +299,12 @@ def test_an_interrupted_run_is_killed_on_the_server_too(
     assert copied.info.status == "KILLED" and copied.info.end_time
     monkeypatch.setattr(copying_process, "FIRST_SECONDS", 60)
     with suppress(KeyboardInterrupt), start_run(store, server=server.url) as run:
-        raise KeyboardInterrupt  # before the process that copies it is started
+        raise KeyboardInterrupt  # before the copying process is started
     assert run.copied is False and run.run_id not in copies_on(server)
 
 
 def test_only_new_and_complete_data_is_sent(store, start_run, server):
-    copies, stored = Server(open_store(store), server.url), {}
+    copies, stored = Copies(open_store(store), server.url), {}
 
     def files():
         copies.update(find_run(run.run_id, store=store), is_open=True)
@@ -331,7 +346,7 @@ def test_a_run_without_params_is_copied_with_its_data_sets(
 def test_data_that_is_added_to_an_open_run_later_is_copied(
     store, start_run, server, tmp_path
 ):
-    copies = Server(open_store(store), server.url)
+    copies = Copies(open_store(store), server.url)
 
     def update(**options):
         copies.update(find_run(run.run_id, store=store), **options)
@@ -351,7 +366,7 @@ def test_data_that_is_added_to_an_open_run_later_is_copied(
 def test_data_that_is_added_to_a_closed_run_later_is_copied(
     store, start_run, server, tmp_path
 ):
-    copies = Server(open_store(store), server.url)
+    copies = Copies(open_store(store), server.url)
 
     def update():
         return copies.update(find_run(run.run_id, store=store)).state
@@ -375,7 +390,7 @@ def test_a_resumed_run_is_open_on_the_server_again(
     copy(store)
     complete = copies_on(server)[run.run_id].data.tags["copy.sha256"]
     with start_run(store, resume=run.run_id):
-        copies = Server(open_store(store), server.url)
+        copies = Copies(open_store(store), server.url)
         copies.update(find_run(run.run_id, store=store), is_open=True)
         (copied,) = copies_on(server).values()
         assert copied.info.status == "RUNNING"
@@ -398,7 +413,7 @@ def test_a_store_that_cannot_be_read_is_not_an_error_of_the_server(
     recorded = find_run(run.run_id, store=store)
     with closing(sqlite3.connect(store / "mlflow.db")) as database:
         database.execute("DROP TABLE latest_metrics")
-    copied = Server(open_store(store), server.url).copy(recorded)
+    copied = Copies(open_store(store), server.url).copy(recorded)
     assert copied.state == "failed"
     assert f"{store}/mlflow.db cannot be read: (sqlite3.Op" in copied.reason
 
@@ -452,7 +467,7 @@ def test_a_copy_refers_to_the_copy_of_a_run_that_is_copied_later(store, server, 
 
     original = closed_run()
     reproduction = closed_run(reproduces=original)
-    copies = Server(source, server.url)  # in the process that sent the first copy too
+    copies = Copies(source, server.url)  # in the process that sent the first copy too
 
     def update(run_id):
         return copies.update(find_run(run_id, store=store)).state
@@ -584,6 +599,10 @@ def test_a_run_that_is_only_on_a_server_has_its_own_message(store, server, monke
             find(remote, store=store, server=server.url)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.url)
     with pytest.raises(UserError, match=f"run {remote} is only on {server.url}"):
+        find_run(remote, store=store)
+    url = server.url.replace("//", "//me:secret@")  # which server= does not accept
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", url)
+    with pytest.raises(UserError, match="has no run"):
         find_run(remote, store=store)
 
 

@@ -83,13 +83,13 @@ def kill_copying_process():
         ("hangs", 2, "{url} took more than 2 s"),
         ("drips", 2, "{url} took more than 2 s"),
         ("drips", 600, "interrupted"),
-        ("drips", 600, "the process that copies runs was killed"),
+        ("drips", 600, "the copying process was killed"),
     ],
 )
 def test_a_copy_that_fails_takes_no_longer_than_the_timeout_and_names_the_remedy(
     recorded, fault, timeout, reason, capfd, monkeypatch, request
 ):
-    if fault.startswith("answers"):  # the others end the process that copies
+    if fault.startswith("answers"):  # the others end the copying process
         request.getfixturevalue("same_helper")
     monkeypatch.setattr(copying_process, "FINISH_SECONDS", timeout)
     (sweep,) = tagged_runs(recorded, "kind", ["sweep"])
@@ -180,7 +180,7 @@ def test_a_call_of_sync_that_fails_in_a_thread_leaves_the_process_as_it_was(
     assert (dict(os.environ), signal.getsignal(signal.SIGALRM)) == before
 
 
-def test_results_that_an_error_ended_are_copied(recorded, same_helper, capsys):
+def test_results_before_an_error_are_copied(recorded, same_helper, capsys):
     url = broken_server("refuses")
     tracker = new_tracker(recorded, server=url, experiment="digits")
     (sweep,) = tagged_runs(recorded, "kind", ["sweep"])
@@ -196,7 +196,7 @@ def test_sync_says_that_it_waits_for_another_process_that_copies(
 ):
     monkeypatch.setenv("PIPELINE_OUTPUTS", str(recorded))
     with ThreadPoolExecutor() as threads:
-        with FileLock(recorded / ".server.lock"):  # as a process that copies
+        with FileLock(recorded / ".server.lock"):  # as a copying process
             call = threads.submit(sync_module.sync, broken_server("refuses"), run=None)
             while "waiting for another process that co" not in capfd.readouterr().err:
                 assert not call.done()
@@ -232,7 +232,7 @@ def test_a_copy_that_waits_for_another_process_does_not_blame_the_server(
     monkeypatch.setattr(copying_process, "FINISH_SECONDS", 60)
     monkeypatch.setattr(copying_process, "ANSWER_SECONDS", 57)
     (sweep,) = tagged_runs(recorded, "kind", ["sweep"])
-    with FileLock(recorded / ".server.lock"):  # as a process that copies
+    with FileLock(recorded / ".server.lock"):  # as a copying process
         url = "http://127.0.0.1:1"
         tracker = Tracker(recorded, server=url, experiment="digits")
         assert not tracker.copy(sweep.run_id)

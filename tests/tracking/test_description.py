@@ -39,6 +39,15 @@ def test_new_results_do_not_change_a_remark_in_a_description(store, start_run, c
         assert client.get_run(run.run_id).data.tags["mlflow.note.content"] == expected
 
 
+def test_a_result_with_an_empty_line_is_replaced(store, start_run, client):
+    with start_run(store) as run:
+        run.describe("A network.", {"page": "a link"})
+        run.add_results({"Export": "8 bits\n\n4 bits"})
+        run.add_results({"Export": "2 bits"})
+    note = client.get_run(run.run_id).data.tags["mlflow.note.content"]
+    assert note == "a link\n\nA network.\n\n- **Export**: 2 bits"
+
+
 def test_a_new_text_keeps_the_entries_of_other_stages(store, start_run, client):
     with start_run(store) as run:
         run.describe("One of two.", {})

@@ -79,7 +79,7 @@ def test_a_child_is_complete_or_removed_when_its_sweep_is_resumed(
         with sweep.child(start, end=3000) as child:
             assert client.get_run(child.run_id).info.status == "RUNNING"
             child.log_points(points * 300)  # more than MLflow accepts at once
-        with sweep.child(RunStart("hidden=6", {}, tags)) as failed:
+        with sweep.child(RunStart("hidden=6", {}, tags, 1000)) as failed:
             failed.fail("no memory")
             failed.log_text("error.txt", "line 1")
         of_a_user = client.create_run("1", tags={"mlflow.parentRunId": sweep.run_id})
@@ -112,7 +112,7 @@ def test_a_child_is_complete_or_removed_when_its_sweep_is_resumed(
 def test_the_description_of_a_new_child_has_all_that_was_added(
     store, client, start_run
 ):
-    new = RunStart("a", {}, {})
+    new = RunStart("a", {}, {}, 1000)
     with start_run(store) as sweep, sweep.child(new) as child:
         child.describe("text", {"a": "A"})
         child.add_links({"b": "B"})
@@ -124,9 +124,9 @@ def test_the_description_of_a_new_child_has_all_that_was_added(
 def test_equal_names_of_runs_get_numbers(store, client, start_run):
     for _ in range(2):
         with start_run(store, name="lr=1%") as run:
-            with run.child(RunStart("lr=1%", {}, {})):
+            with run.child(RunStart("lr=1%", {}, {}, 1000)):
                 pass
-            with run.child(RunStart("lr=1", {}, {})):
+            with run.child(RunStart("lr=1", {}, {}, 1000)):
                 pass
     runs = client.search_runs(["1"], order_by=["start_time"])
     names = {run.info.run_name for run in runs}

@@ -179,7 +179,7 @@ def test_an_edit_after_a_training_run_has_started_is_not_recorded(
     with prepared as tracker:
         with settings.open("a") as stream:
             stream.write("# an edit\n")
-        with tracker.start_run(name="a name", params={}, tags={}) as run:
+        with tracker.start_run(name="a name", params={}, tags={}, time=1000) as run:
             run.wait()
             assert not (run.artifacts / "code.diff").exists()
     (recorded,) = tagged_runs(store, "mlflow.runName", ["a name"])
@@ -221,7 +221,10 @@ def test_a_command_keeps_the_settings_it_started_with_when_another_one_starts(
     with start() as first:
         with settings.open("a") as stream:
             stream.write("# an edit\n")
-        with start() as second, first.start_run(name="a", params={}, tags={}) as run:
+        with (
+            start() as second,
+            first.start_run(name="a", params={}, tags={}, time=1000) as run,
+        ):
             run.wait()
     assert second.read_code().diff and not first.read_code().diff
     (recorded,) = tagged_runs(store, "mlflow.runName", ["a"])

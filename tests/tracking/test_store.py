@@ -56,7 +56,7 @@ def test_a_deleted_experiment_gets_no_runs_but_those_of_others_can_be_read(
     with (
         pytest.raises(UserError, match=r"'digits' .* was deleted: rest") as rejected,
         tracking.start_tracker(store, server=None, experiment="digits") as tracker,
-        tracker.start_run(name="a name", params={}, tags={}) as run,
+        tracker.start_run(name="a name", params={}, tags={}, time=1000) as run,
     ):
         run.wait()
     run_command(str(rejected.value).partition("(")[2].partition(")")[0])
@@ -228,7 +228,7 @@ def test_the_experiment_can_be_named_and_moves_with_its_store(
             assert resumed.run_id == default.run_id
 
 
-def test_a_run_is_found_by_the_start_of_its_id_or_by_its_name(store, start_run):
+def test_a_run_is_found_by_a_prefix_of_its_id_or_by_its_name(store, start_run):
     runs = []
     for name in ("hidden=5 'a'", "'6\"%", "twice", "twice"):
         with start_run(store, name=name) as run:
@@ -258,7 +258,7 @@ def test_a_run_is_found_by_the_start_of_its_id_or_by_its_name(store, start_run):
             tracking.find_training_run(text, store=store)
 
 
-def test_a_name_is_preferred_to_the_start_of_an_id(store, start_run):
+def test_a_name_is_preferred_to_the_prefix_of_an_id(store, start_run):
     with start_run(store) as other:
         pass
     with start_run(store, name=other.run_id[:3]) as named:

@@ -13,6 +13,7 @@ from pipeline.base import locking
 from pipeline.base.tags import PROJECT_TAG
 from pipeline.tracking import new_tracker, provenance
 from pipeline.tracking.mlflow_run import Run
+from pipeline.tracking.open_run import ThisProcess
 from pipeline.tracking.store.locks import run_lock_file, store_lock
 
 
@@ -69,7 +70,7 @@ def test_a_run_can_fail_although_its_block_ends_normally(store, start_run, only_
 
 
 def test_a_run_that_cannot_be_opened_has_failed(store, tracker, only_run):
-    run = {"name": "a name", "params": {"a\ttab": 1}, "tags": {}}
+    run = {"name": "a name", "params": {"a\ttab": 1}, "tags": {}, "time": 1000}
     with pytest.raises(UserError, match="tab"), tracker.start_run(**run):
         pytest.fail("the block is executed")
     opened = only_run()
@@ -77,6 +78,12 @@ def test_a_run_that_cannot_be_opened_has_failed(store, tracker, only_run):
     error = opened.data.tags["error"]
     assert "tab" in error and "mlflow.db cannot be written: " in error
     assert not run_lock_file(store, opened.info.run_id).exists()
+
+
+def test_an_error_of_a_call_in_this_process_is_raised_by_its_future():
+    call = ThisProcess().submit(int, "no number")
+    with pytest.raises(ValueError, match="no number"):
+        call.result()
 
 
 def test_an_error_of_the_database_of_a_caller_is_not_that_of_the_store(

@@ -181,7 +181,7 @@ def test_the_data_of_a_reproduction_is_only_looked_for_in_the_given_folder(
     with project.captured() as printed, one_thread():
         cfg = from_python(TrainConfig, {"reproduce": run.info.run_id}).config
         tracker = Tracker(project.outputs, server=None, experiment=cfg.recorded_in)
-        call = TrainCall(cfg, {}, tracker, None, ResultsFolder("reproduce", None))
+        call = TrainCall(cfg, {}, tracker, repr, ResultsFolder("reproduce", None))
         reproduce(call, data_folder=tmp_path)
     assert "reproduced byte for byte" in printed.getvalue()
 

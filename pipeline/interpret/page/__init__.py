@@ -12,7 +12,7 @@ There are two kinds of page. epoch_page.html and bit_width_page.html extend page
 `PageKind` in `rendering` defines the differences between the kinds in Python, and
 `start` in page.js selects the parts by `PageData.kind`.
 
-A good order to read the scripts:
+Read the scripts in this order:
 
 - page.js starts the page: it reads the data, creates the networks, and builds the parts
   of the page, in the order in which the parts are updated.

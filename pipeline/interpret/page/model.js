@@ -97,7 +97,7 @@ export function change(fields) {
 // Display everything again, in the colors of the style sheet.
 export const repaint = () => { readColors(); displayed = {}; change({}); };
 
-// Build the parts in their order; `fields` are the first values of fields of `state`.
+// Build the parts in order; `fields` are the first values of fields of `state`.
 export function build(list, fields) {
   parts = list;
   Object.assign(state, fields);

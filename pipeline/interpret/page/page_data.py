@@ -85,7 +85,7 @@ class PageData:
     example: Example  # the weight that the tour explains first
 
     sha256: str  # the hash of the network's tensors: weights.sha256
-    trained_title: str  # the phrase for the network in a sentence
+    trained_title: str  # what sentences call it, such as the final network
     hidden: int  # neurons in layer 1
     size: int  # number of parameters
     weight_scale: float  # the absolute weight of layer 1 drawn in full color

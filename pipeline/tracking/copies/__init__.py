@@ -9,6 +9,6 @@ each run. These are the steps of a copy:
 
 1. `copier.copy_with_children` determines the order of a run and its children.
 2. `copier.copy_run` copies a run while no other process copies runs of this store.
-3. `Server.copy` finds or creates the copy, and returns a `CopyStatus`.
+3. `Copies.copy` finds or creates the copy, and returns a `CopyStatus`.
 4. `Sender.send` sends the data of the run that this process has not sent.
 """

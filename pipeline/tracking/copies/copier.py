@@ -20,7 +20,7 @@ from pipeline.tracking.store.database import RecordedRun, runs_to_copy
 from pipeline.tracking.store.locks import server_lock
 from pipeline.tracking.store.mlflow_calls import import_mlflow, using_mlflow
 
-COPYING_PROCESS = "the process that copies runs"  # the name of the process in messages
+COPYING_PROCESS = "the copying process"  # the name of the process in messages
 
 
 class CopyStatus(NamedTuple):
@@ -42,7 +42,7 @@ def runs_in_order(store: Path, run_id: str | None) -> list[RecordedRun]:
 
     Parents are last, because a description links to the copies of children. A run that
     reuses another run comes after it, because a tag refers to the copy of the reused
-    run. Both runs can have the same start.
+    run. Both have the same start: the time of epoch 0.
     """
     runs = runs_to_copy(store, run_id)
     parents = {recorded.tags.get(PARENT_TAG) for recorded in runs}

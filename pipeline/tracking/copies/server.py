@@ -10,7 +10,7 @@ runs that a run refers to are copied first (see `copier`). The ID of a run witho
 copy is replaced as soon as the run has a copy.
 
 The copy of a closed run is complete if it has the status of the run, and if its tag
-`copy.sha256` is `Server._sha256` of the run. A process that has completed the copy
+`copy.sha256` is `Copies._sha256` of the run. A process that has completed the copy
 remembers the tag, so it needs no request to see that nothing has changed since.
 
 The helper process can be killed at any point. The next helper process continues, and
@@ -44,16 +44,16 @@ ERRORS = (MlflowException, OSError, UserError)
 
 
 @cache
-def connect(store: Path, url: str) -> "Server":
-    """Return the server at a URL, which remembers what this process has sent."""
+def connect(store: Path, url: str) -> "Copies":
+    """Return the copies on a server, which remember what this process has sent."""
     # MLflow must not repeat requests, because this could create a run twice.
     os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
     os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
-    return Server(open_store(store), url)
+    return Copies(open_store(store), url)
 
 
-class Server:
-    """A server, with the copies of the runs of a store."""
+class Copies:
+    """The copies of the runs of one store on one server."""
 
     def __init__(self, source: StoreClient, url: str) -> None:
         """Connect to a server."""

@@ -1,6 +1,6 @@
 """MLflow's client for the store, and the creation of the store.
 
-Runs in all processes of the table in `pipeline.tracking`.
+Runs in every process listed in the docstring of `pipeline.tracking`.
 
 The store needs no server and no network. Several processes can write at the same time.
 """
@@ -67,7 +67,7 @@ class StoreClient(MlflowClient):
         )
 
     def create_named_run(
-        self, experiment_id: str, name: str, tags: Mapping[str, str], start: int | None
+        self, experiment_id: str, name: str, tags: Mapping[str, str], start: int
     ) -> entities.Run:
         """Create a run, whose name gets a number if another run has this name."""
         return self.create_run(

@@ -1,6 +1,6 @@
 """Where a store is: its database mlflow.db, and its artifacts in mlflow-artifacts/.
 
-Runs in all processes of the table in `pipeline.tracking`.
+Runs in every process listed in the docstring of `pipeline.tracking`.
 """
 
 import re

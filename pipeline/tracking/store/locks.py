@@ -1,8 +1,8 @@
 """The locks of a store and of its open runs; `pipeline.base.locking` sets their order.
 
-Runs in all processes of the table in `pipeline.tracking`.
+Runs in every process listed in the docstring of `pipeline.tracking`.
 
-The process that records a run holds the run's lock until the run is closed. Therefore,
+The recorder of a run holds the run's lock until the run is closed. Therefore,
 if a run is RUNNING and its lock is free, the process was killed. The lock of a sweep's
 run also covers the children.
 """
@@ -46,5 +46,5 @@ def write_lock(store: Path) -> AbstractContextManager[None]:
 
 
 def run_lock_file(store: Path, run_id: str) -> Path:
-    """Return the lock file of a run, which the recording process holds."""
+    """Return the lock file of a run, which the recorder holds."""
     return store / ".locks" / run_id

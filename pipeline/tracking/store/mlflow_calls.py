@@ -1,9 +1,9 @@
 """Imports MLflow without telemetry, and translates its errors.
 
-Runs in all processes of the table in `pipeline.tracking`.
+Runs in every process listed in the docstring of `pipeline.tracking`.
 
 The modules that import MLflow at their top are imported only by one another, and by
-functions after a call of `import_mlflow`. Test: "mlflow is imported only".
+functions after a call to `import_mlflow`. Test: "mlflow is imported only".
 """
 
 import errno

@@ -1,6 +1,6 @@
 """Code that depends on internals of MLflow; `ui_server` runs MLflow's server.
 
-Runs in all processes of the table in `pipeline.tracking`.
+Runs in every process listed in the docstring of `pipeline.tracking`.
 
 Any release of MLflow can change these internals. In this case,
 `tests/tracking/test_mlflow_internals.py` fails.

@@ -1,6 +1,6 @@
 """URLs of MLflow's pages, and the tags that configure an experiment's pages.
 
-Runs in all processes of the table in `pipeline.tracking`.
+Runs in every process listed in the docstring of `pipeline.tracking`.
 
 A URL begins with #, so that a link works on any server.
 """
@@ -108,7 +108,7 @@ def children_tag(run_id: str, params: Sequence[str]) -> tuple[str, str]:
 
 
 def _columns(widths: Mapping[str, int]) -> dict[str, object]:
-    """Return the part of a view with the columns of the table, in their order."""
+    """Return the part of a view with the columns of the table, in order."""
     return {
         "selectedColumns": [
             key for key in widths if re.match("metrics|params|tags", key)

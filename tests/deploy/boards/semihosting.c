@@ -61,8 +61,8 @@ void board_fail(void)
         semihost(SYS_EXIT, STOPPED_RUN_TIME_ERROR);
 }
 
-/* Compilers generate calls of these functions, and no C library is linked. The barrier
- * prevents a compiler from replacing the loops with calls of the same functions. */
+/* Compilers generate calls to these functions, and no C library is linked. The barrier
+ * prevents a compiler from replacing the loops with calls to the same functions. */
 void *memset(void *to, int value, uintptr_t size)
 {
     uint8_t *byte = to;
