@@ -20,10 +20,10 @@ def class_means(dataset: Dataset) -> dict[int, UInt8[np.ndarray, "28 28"]]:
 
 
 def images_with_ink(images: LabeledImages) -> Int[np.ndarray, "784"]:
-    """Return in how many of the images each pixel is above 0.
+    """Return the number of images in which each pixel is above 0.
 
     The summary of a data set counts all training images, and `TrainedNetwork` the
-    images of a training run. A pixel with the number 0 is an always-zero pixel.
+    images of a training run. A pixel whose count is 0 is an always-zero pixel.
     """
     return np.asarray(np.count_nonzero(images.images, axis=0).ravel())
 

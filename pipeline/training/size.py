@@ -13,7 +13,7 @@ from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.shapes import parameter_count
 
 # Copies of the weight history in memory; measured.
-COPIES = 4  # of a single training run, while it writes its files
+COPIES = 4  # copies of a single training run, while it writes its files
 SWEEP_COPIES = 5  # three in the worker and two in the main process
 # Files and database rows of a child run without its weights. Measured with 20 epochs:
 # 144,000 bytes.
