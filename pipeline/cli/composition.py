@@ -26,7 +26,7 @@ from pipeline.cli.schema import KEYS, SCHEMAS, Schema
 from pipeline.cli.validation import explain_unknown_key
 
 
-class Selection(NamedTuple):
+class SelectedFiles(NamedTuple):
     """The files that Hydra selects with one option of each group."""
 
     chosen: Mapping[str, str]  # the override of each group, such as team=a, or ""
@@ -55,21 +55,21 @@ def compose_all(
     Raises:
         ConfigError: If a file cannot be read, or contains more than settings.
     """
-    for selection in _select_each({}, given.groups, flags):
-        files = selection.files
+    for selected in _select_each({}, given.groups, flags):
+        files = selected.files
         is_sweep = _is_sweep(files, schema, flags)
         saved = _saved_sweep(files, given, schema, flags, is_sweep=is_sweep)
         settings = {**saved.settings, **given.settings}
-        selections = [selection]
+        complete = [selected]
         if saved.groups:
-            selections = [*_select_each(selection.chosen, saved.groups, flags)]
-        for each in selections:
+            complete = [*_select_each(selected.chosen, saved.groups, flags)]
+        for each in complete:
             yield _compose(each, settings, schema, is_sweep=is_sweep)
 
 
 def _select_each(
     chosen: Mapping[str, str], groups: Mapping[str, Sequence[str]], flags: Flags
-) -> Iterator[Selection]:
+) -> Iterator[SelectedFiles]:
     """Select the files for each combination of the overrides in `groups`.
 
     The overrides in `chosen` are the same for all combinations.
@@ -78,16 +78,16 @@ def _select_each(
         yield _select({**chosen, **dict(zip(groups, overrides, strict=True))}, flags)
 
 
-def _select(chosen: Mapping[str, str], flags: Flags) -> Selection:
+def _select(chosen: Mapping[str, str], flags: Flags) -> SelectedFiles:
     overrides = [*filter(None, chosen.values())]
     try:
-        return Selection(chosen, *ordered_files(overrides, flags))
+        return SelectedFiles(chosen, *ordered_files(overrides, flags))
     except (HydraException, OmegaConfBaseException, ValueError, TypeError) as error:
         raise ConfigError(_explain(error, overrides, flags)) from None
 
 
 def _compose(
-    selection: Selection,
+    selected: SelectedFiles,
     settings: Mapping[str, Setting],
     schema: Schema,
     *,
@@ -97,19 +97,19 @@ def _compose(
 
     The keys that a sweep can vary are first, as in the names of runs.
     """
-    replaced = {**_settings(selection), **settings}
+    replaced = {**_settings(selected), **settings}
     order = dict.fromkeys([*schema.can_vary, *replaced])
     ordered = {key: replaced[key] for key in order if key in replaced}
-    return Composition(schema, ordered, selection.options, is_sweep)
+    return Composition(schema, ordered, selected.options, is_sweep)
 
 
-def _settings(selection: Selection) -> dict[str, Setting]:
+def _settings(selected: SelectedFiles) -> dict[str, Setting]:
     """Return the value of each key in the last file that has the key."""
-    chosen = selection.chosen.items()
+    chosen = selected.chosen.items()
     groups = {key.partition("@")[0] for key, override in chosen if override}
     return {
         key: Setting(value, file.path, is_chosen=file.group in groups)
-        for file in selection.files
+        for file in selected.files
         for key, value in file.values.items()
     }
 

@@ -147,8 +147,7 @@ def _builtin(key: str, value: Any) -> Any:  # noqa: ANN401
                 value = float(value)
         except (ArithmeticError, ValueError):  # such as Fraction(10**400)
             raise ConfigError(
-                f"{key} must be a number that can be converted to a float, "
-                f"got {value!r:.40}"
+                f"{key}={value!r:.40} cannot be converted to a float"
             ) from None
     if isinstance(value, int) and value.bit_length() > MAX_BITS:
         raise ConfigError(f"{key} must have at most {MAX_BITS:,} bits")

@@ -57,7 +57,9 @@ class QuestionValues:
     column: int  # of the same pixel; not equal to the row
     gray_levels: int  # by how many gray levels a pixel becomes brighter
     shift: float  # by how much a bias of layer 2 grows
-    factor: float  # by which the parameters of layer 2 are multiplied
+    # By which the parameters of layer 2 are multiplied; small, because a network that
+    # is almost certain of an image would remain so.
+    factor: float
     classes: int  # the number of classes of a second network
     neurons: int  # in layer 1 of that network
     more_neurons: int  # in layer 1 of a third network
@@ -89,7 +91,7 @@ class QuestionValues:
             column=MIDDLE[(row + 1 + shift) % len(MIDDLE)],
             gray_levels=20 + pick("gray levels", 101),
             shift=0.5 + pick("shift", 6) / 4,
-            factor=(2 + pick("factor", 5)) / 10,
+            factor=(2 + pick("factor", 5)) / 20,
             classes=11 + pick("classes", 52),
             neurons=12 + pick("neurons", 60),
             more_neurons=80 + pick("more neurons", 100),

@@ -31,6 +31,10 @@ IMPORT_AGAIN = (
     "if you already imported the points, import grades.csv (or canvas.csv) again and "
     "upload feedback.zip again"
 )
+SOLUTIONS = (
+    "the feedback contains the correct answers: grade again without solutions=true "
+    "before you upload it"
+)
 
 
 def first_names(names: Sequence[str]) -> str:
@@ -54,6 +58,7 @@ class ClassGrades(Roster):
     other_questions: int  # graded submissions whose questions.md has other questions
     questions: Sequence[Question]  # the graded ones, in the order of `QUESTIONS`
     require: str  # the value of this setting
+    solutions: bool  # whether the feedback contains the correct answers
     folder: Path  # with the files
     last: LastGrades  # what the files contained before this command
 
@@ -163,8 +168,8 @@ class ClassGrades(Roster):
 
     @property
     def notices(self) -> list[str]:
-        """Lines about questions that changed, or that nobody answered correctly."""
-        found = list[str]()
+        """Lines about the feedback and about questions that changed or may be wrong."""
+        found = [SOLUTIONS] * self.solutions
         if failed := [x.name for x in self.questions if self._is_failed(x.name)]:
             found.append(
                 f"no student gets points for {', '.join(failed)}: check whether the "
@@ -364,6 +369,6 @@ class ClassGrades(Roster):
         absent = self.absent.items()
         rows |= {student: {"problem": problem} for student, problem in absent}
         return [
-            {**row, "id": self._spelled(student)}
-            for student, row in sorted(rows.items())
+            {**rows[student], "id": self._spelled(student)}
+            for student in sorted(rows, key=lambda x: normalize(self._spelled(x)))
         ]

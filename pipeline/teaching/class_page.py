@@ -111,6 +111,7 @@ def render_feedback(
         else "",
         pytorch=pytorch(),
         solutions=solutions,
+        other_questions=graded.other_questions(values) if graded else [],
         malformed={
             name: problem
             for name, problem in (graded.answers.problems if graded else {}).items()

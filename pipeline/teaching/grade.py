@@ -56,6 +56,7 @@ from pipeline.teaching.submissions import (
 # Memory for each hidden neuron: its outputs for all test images, in three arrays, and
 # in one array for each typical mistake.
 NEURON_BYTES = 900_000
+ZIP_FILE = "feedback.zip"  # the pages that a learning platform can assign to students
 CANVAS_FILE = "canvas.csv"  # the points, if the list is Canvas's gradebook
 
 
@@ -112,7 +113,7 @@ def grade(cfg: GradeConfig, folder: Path | None) -> ClassGrades:
             file = _reference(student, assignment, dataset)
             assigned[student] = read_assigned(file).network
     other_questions = sum(
-        entry.has_other_questions(assignment.question_values(entry.student, dataset))
+        bool(entry.other_questions(assignment.question_values(entry.student, dataset)))
         for entry in entries
         if isinstance(entry, Graded)
     )
@@ -127,6 +128,7 @@ def grade(cfg: GradeConfig, folder: Path | None) -> ClassGrades:
         other_questions=other_questions,
         questions=questions,
         require=cfg.require,
+        solutions=cfg.solutions,
         folder=folder,
         last=read_last_grades(folder / "grades.csv"),
     )
@@ -142,7 +144,7 @@ def grade(cfg: GradeConfig, folder: Path | None) -> ClassGrades:
             f"{first.problem}"
         )
     with busy("writing the pages"):
-        _write(grades, dataset, cfg)
+        _write(grades, dataset)
     _print(grades)
     return grades
 
@@ -215,7 +217,7 @@ def _finish(result: TaskResult, selected: Mapping[str, Any]) -> GradedOrRejected
     return entry.graded(result.value, earlier, **selected)
 
 
-def _write(grades: ClassGrades, dataset: Dataset, cfg: GradeConfig) -> None:
+def _write(grades: ClassGrades, dataset: Dataset) -> None:
     """Write the feedback for each student, the page of the class, and the points."""
     folder = grades.folder
     with files.atomic_folder(folder / "feedback") as temporary:
@@ -223,11 +225,11 @@ def _write(grades: ClassGrades, dataset: Dataset, cfg: GradeConfig) -> None:
             if entry.student:
                 values = grades.assignment.question_values(entry.student, dataset)
                 page = render_feedback(
-                    entry, values, grades.assignment, solutions=cfg.solutions
+                    entry, values, grades.assignment, solutions=grades.solutions
                 )
                 (temporary / entry.feedback).write_text(page, "utf-8")
     uploaded = [x for x in grades.entries if x.student and x.feedback_in_zip]
-    zipped, canvas = folder / "feedback.zip", folder / CANVAS_FILE
+    zipped, canvas = folder / ZIP_FILE, folder / CANVAS_FILE
     for earlier in (zipped, canvas):
         earlier.unlink(missing_ok=True)
     if uploaded:
@@ -262,7 +264,8 @@ def _print(grades: ClassGrades) -> None:
     if grades.canvas_rows():
         say(f"canvas    {displayed(grades.folder / CANVAS_FILE)}")
     say(f"page      {displayed(grades.folder / 'class.html')}{about}")
-    say(f"feedback  {displayed(grades.folder / 'feedback')}")
+    zipped = f", {ZIP_FILE}" * (grades.folder / ZIP_FILE).exists()
+    say(f"feedback  {displayed(grades.folder / 'feedback')}{zipped}")
     for notice in [grades.settings_notice, *grades.notices, *grades.changes]:
         if notice:
             say(wrap(notice))

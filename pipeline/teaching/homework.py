@@ -327,8 +327,8 @@ def _print_state(answers: Answers, variant: Variant, folder: Path) -> None:
     if zeros:
         say(
             wrap(
-                "The answer 0 is correct only if the result is exactly 0; otherwise, "
-                f"it gets no points: {', '.join(zeros)}.",
+                "The answer 0 is correct only if the result is exactly 0, not if it is "
+                f"rounded to 0: {', '.join(zeros)}.",
                 indent=0,
             )
         )

@@ -165,17 +165,17 @@ class Submission(Entry):
             before = before.required(require) if before else None
         return Graded(**vars(self), grade=grade, before=before)
 
-    def has_other_questions(self, values: QuestionValues) -> bool:
-        """Return whether questions.md lacks the text of a question of this version.
+    def other_questions(self, values: QuestionValues) -> list[str]:
+        """Return the names of the questions whose text is not in questions.md.
 
-        The result is False if questions.md belongs to another ID, whose questions are
+        The list is empty if questions.md belongs to another ID, whose questions are
         always different.
         """
         named = TITLE.match(self.questions)
         if not self.questions or (named and named[1] != self.student):
-            return False
-        texts = [question.text(values) for question in questions_for(values.variant)]
-        return not all(text in self.questions for text in texts)
+            return []
+        questions = questions_for(values.variant)
+        return [x.name for x in questions if x.text(values) not in self.questions]
 
 
 @dataclass(frozen=True, eq=False)
@@ -281,6 +281,7 @@ def read_submission(
         if about["is_empty"] and path.is_dir():
             names = ", ".join(x.name for x in list_folder(path)) or "nothing"
             raise UserError(f"{answers.FILE} is missing: the folder contains {names}")
+        files = _of_course(files, assignment.course)
         answered = _only(files, answers.FILE)
         given = read_answers(answered.content)
         about |= {"student": given.student, "answers": given}
@@ -290,9 +291,8 @@ def read_submission(
                 f"{problem}; "
                 "run homework with the correct code and answer its questions"
             )
-        near = [file for file in files if file.path.parent == answered.path.parent]
-        model = _only(near, MODEL_FILE)
-        questions = _questions(near)
+        model = _only(files, MODEL_FILE)
+        questions = _questions(files)
         sha256 = hashlib.sha256(model.content + answered.content).hexdigest()
         hidden = assignment.settings["hidden"]
         network, metadata = _read_network(model.content, hidden)
@@ -316,6 +316,23 @@ def read_submission(
         questions=questions,
         sha256=sha256,
     )
+
+
+def _of_course(files: list[SubmittedFile], course: str) -> list[SubmittedFile]:
+    """Return the files in the only folder whose answers are for this course.
+
+    All files are returned if several folders have such answers or none has, or if the
+    course of other answers is unknown.
+    """
+    given = [file for file in files if file.name == answers.FILE]
+    try:
+        courses = {x.path.parent: read_answers(x.content).course for x in given}
+    except UserError:
+        return files
+    own = [folder for folder, found in courses.items() if found == course]
+    if len(own) != 1 or not all(courses.values()):
+        return files
+    return [file for file in files if file.path.parent == own[0]]
 
 
 def _questions(files: list[SubmittedFile]) -> str:

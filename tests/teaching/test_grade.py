@@ -1079,7 +1079,7 @@ def test_only_the_named_questions_are_graded_without_a_new_training_run(
     count, whole = len(QUESTIONS), table(outputs)
     cached = {x: x.stat().st_mtime_ns for x in (outputs / "grades/.cache").iterdir()}
     named = ["upper_half", "parameters"]
-    grades = grade_all(questions=named, solutions=True)
+    grades = grade_all(questions=named)
     assert grades.notices == grades.changes == []
     rows = table(outputs)
     assert [*rows["ana"]] == [
@@ -1221,6 +1221,7 @@ def test_students_who_used_an_id_from_another_column_than_most_are_listed(
         course.write(place / name, name, {})
     grades = grade_all(students=students)
     assert grades.other_ids == ["c@x.de"] and grades.usual_column == "ID number"
+    assert [*table(outputs)] == ["1", "2", "3", "5", "d@x.de"]
     shown = page(outputs)
     assert "Most students used the column ID number" in shown
     grade(submissions=place, students=students, **course.keys)
@@ -1785,6 +1786,9 @@ def test_students_with_questions_of_another_version_are_counted(
     (notice,) = grade_all().notices
     assert notice.startswith(text) and text in page(outputs)
     assert "if you corrected the text of a question, this is expected" in notice
+    differs = "This text differs from the one in the <code>questions.md</code>"
+    assert page(outputs, "feedback/cem.html").count(differs) == 1
+    assert differs not in page(outputs, "feedback/ben.html")
     grade(submissions=place, **course.keys)
     assert text in " ".join(capsys.readouterr().out.split())
     for student, lines in (("cem", 1), ("zoë", 0)):  # zoë's, so not another version
@@ -1982,7 +1986,9 @@ def test_feedback_has_the_hints_and_the_solutions_only_on_request(
     assert mistake.hint in shown and "0.5 of 1" in shown
     assert "must be a number without a comma" in shown
     assert "Correct answer" not in shown
-    grade_all(solutions=True)
+    (notice,) = grade_all(solutions=True).notices
+    text = "the feedback contains the correct answers: grade again without solutions=tr"
+    assert notice.startswith(text) and text in page(outputs)
     shown = page(outputs, "feedback/ana.html")
     assert shown.count("Correct answer") == len(QUESTIONS)
     assert all(f"<dd>{value}</dd>" in shown for value in correct)

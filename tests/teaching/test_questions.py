@@ -758,6 +758,14 @@ def test_the_texts_of_a_variant_stay_the_same(mnist):
     assert sizes.index(first) < sizes.index("parameters") < sizes.index(last)
 
 
+def test_a_certain_network_is_no_longer_certain_after_its_layer_is_scaled(new_inputs):
+    (question,) = (each for each in QUESTIONS if each.name == "scaled_layer")
+    for number in range(20):
+        inputs = dataclasses.replace(new_inputs(f"s{number}"))
+        vars(inputs)["logits"] = 30 * np.eye(10)[0]
+        assert question.grade(100.0, inputs).points == 0
+
+
 def test_students_have_different_numbers_and_a_different_order(mnist):
     variants = [Variant.of(f"s{number}", "course") for number in range(60)]
     all_values = [

@@ -160,6 +160,26 @@ def test_identical_zip_files_and_folders_count_once(copy, pack, place, tmp_path)
     assert "2 files named answers.json" in problem(folder)
 
 
+def test_of_the_folders_of_several_courses_only_that_of_this_course_is_read(
+    copy, place
+):
+    both, expected = place / "both", read_submission([copy()], ASSIGNMENT)
+    own, room = both / "embedded-2026" / "ana", both / "room" / "ana"
+    for folder in (own, room):
+        shutil.copytree(place / "ana", folder)
+    answers = (own / FILE).read_text()
+    (room / FILE).write_text(answers.replace(ASSIGNMENT.course, "room"))
+    (room / MODEL_FILE).write_bytes(b"")
+    assert read_submission([both], ASSIGNMENT).sha256 == expected.sha256
+    several = "it has 2 files named answers.json"
+    for other in (answers, answers[1:]):  # for the same course, or damaged
+        (room / FILE).write_text(other)
+        assert problem(both).startswith(several)
+    for folder in (own, room):
+        (folder / FILE).write_text(answers.replace(ASSIGNMENT.course, "room"))
+    assert problem(both).startswith(several)
+
+
 def test_a_zip_file_next_to_loose_files_counts_as_a_folder_does(copy, pack, place):
     folder, complete = copy(), copy("other")
     (complete / "questions.md").write_text("1")
