@@ -97,7 +97,7 @@ class ClassGrades(Roster):
     def _cause(self, entry: Graded) -> str:
         """Return a key of `others_by_cause`.
 
-        No tested processor or version of PyTorch lowers the accuracy by `MAX_ACCURACY_DROP`.
+        `MAX_ACCURACY_DROP` is more than any tested processor or version of PyTorch causes.
         """
         if entry.is_accepted:
             return "accepted"

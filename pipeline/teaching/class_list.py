@@ -96,9 +96,10 @@ def read_students(
     """Return the students in a CSV file by ID, and messages about unused parts.
 
     Rows without an ID, such as teachers in Moodle's list, are ignored. If a row has
-    several IDs, the ID that is in `submitted`, the IDs of all submissions, is used. Leading zeros that a spreadsheet program removed are restored, if other IDs
-    have as many characters. Without a column in `ID_COLUMNS`, the column with most of
-    these IDs is used.
+    several IDs, the ID that is in `submitted`, the IDs of all submissions, is used.
+    Leading zeros that a spreadsheet program removed are restored, if other IDs have as
+    many characters. Without a column in `ID_COLUMNS`, the column with most of these IDs
+    is used.
 
     Raises:
         UserError: If the file cannot be read or has no column with IDs, if an ID is

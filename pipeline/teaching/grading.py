@@ -218,9 +218,7 @@ def grade_submission(
     values = assignment.question_values(student, dataset)
     inputs = AnswerInputs.of(values, network, dataset.test)
     expected = AnswerInputs.of(values, assigned.network, dataset.test).accuracy
-    compared = without_accuracy_drop(
-        compare(network, assigned), inputs.accuracy, expected
-    )
+    compared = without_drop(compare(network, assigned), inputs.accuracy, expected)
     if not compared.training.is_assigned:
         least = MIN_ACCURACY * expected
         if inputs.accuracy < least:
@@ -372,13 +370,11 @@ def compare(network: Snapshot, assigned: Assigned) -> Comparison:
     return Comparison(training, largest=largest, median=median, kept=kept)
 
 
-def without_accuracy_drop(
-    found: Comparison, accuracy: float, expected: float
-) -> Comparison:
+def without_drop(found: Comparison, accuracy: float, expected: float) -> Comparison:
     """Return a comparison that also considers the accuracies of the two networks.
 
     Noise on all weights could hide an edit, but not its effect: with nearly the
-    assigned weights, the accuracy is at most `MAX_ACCURACY_DROP` below the expected one.
+    assigned weights, the accuracy drops by at most `MAX_ACCURACY_DROP`.
     """
     if found.training is Training.NEAR and accuracy < expected - MAX_ACCURACY_DROP:
         return replace(found, training=Training.OTHER)

@@ -64,12 +64,12 @@ def test_an_unsure_prediction_has_its_reason(detector, few):
     preprocessed = PreprocessedImages(source, images, findings, (), how="")
     spec = datasets.spec("fashion_mnist")
     predictions = Predictions(preprocessed, spec, logits, [*reasons, None])
-    unlike = "the image does not look like the sneaker images in the training data"
+    unfamiliar = "the image does not look like the sneaker images in the training data"
     assert [predictions.doubt(row) for row in range(6)] == [
         "",
         "coat is a close second (40.0%)",  # to 7, the sneaker
         "there is more than one garment or object",
-        unlike,
+        unfamiliar,
         "the image is blank",
         "the strokes are unusual for a garment",
     ]

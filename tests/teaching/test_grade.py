@@ -31,14 +31,14 @@ from pipeline.teaching.class_grades import IMPORT_AGAIN
 from pipeline.teaching.class_list import read_students
 from pipeline.teaching.grading import (
     GUESS,
-    MAX_DIFFERENCE,
     MAX_ACCURACY_DROP,
+    MAX_DIFFERENCE,
     MAX_MEDIAN,
     Assigned,
     Comparison,
     Training,
     compare,
-    without_accuracy_drop,
+    without_drop,
 )
 from pipeline.teaching.question import ROUNDED, VOID
 from pipeline.teaching.questions import QUESTIONS
@@ -1652,11 +1652,9 @@ def test_differences_of_a_processor_without_avx2_are_not_taken_for_edits(course)
     assert 30 < found.largest / found.median < 60  # 38 was measured
     edited = without_a_neuron(network, noise=2e-4)  # against the test of kept weights
     assert compare(edited, assigned).training is Training.OTHER
-    assert without_accuracy_drop(found, 0.9, 0.9 + MAX_ACCURACY_DROP / 2) == found
+    assert without_drop(found, 0.9, 0.9 + MAX_ACCURACY_DROP / 2) == found
     for kind in Training:  # processors do not lower the accuracy so much
-        lost = without_accuracy_drop(
-            dataclasses.replace(found, training=kind), 0.9, 0.92
-        )
+        lost = without_drop(dataclasses.replace(found, training=kind), 0.9, 0.92)
         expected = Training.OTHER if kind is Training.NEAR else kind
         assert lost.training is expected
     for change in (3 * (other["layer_1.weight"] - network["layer_1.weight"]), 1.2):
