@@ -97,7 +97,7 @@ class ClassGrades(Roster):
     def _cause(self, entry: Graded) -> str:
         """Return a key of `others_by_cause`.
 
-        `MAX_ACCURACY_DROP` is more than any tested processor or version of PyTorch causes.
+        No tested processor or version of PyTorch causes a `MAX_ACCURACY_DROP`.
         """
         if entry.is_accepted:
             return "accepted"
