@@ -15,6 +15,7 @@ from pipeline import ConfigError
 from pipeline.base.paths import store_dir
 from pipeline.base.progress import busy
 from pipeline.base.terminal import output
+from pipeline.base.text import shortened
 from pipeline.cli import (
     Command,
     SweepKeywords,
@@ -119,7 +120,7 @@ def sweep(
 def _check_callback(name: str, function: object) -> None:
     """Raise a ConfigError, before anything runs, unless `function` can be called."""
     if not (function is None or callable(function)):
-        raise ConfigError(f"{name} must be a function, got {function!r:.40}")
+        raise ConfigError(f"{name} must be a function, got {shortened(repr(function))}")
 
 
 def run_train(

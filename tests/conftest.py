@@ -291,7 +291,7 @@ def small_dataset(few):
     """600 training and 300 test images of MNIST."""
     from pipeline.core.dataset import DataFile, Dataset
 
-    return Dataset(DataFile(Path("few.safetensors"), ""), few.train, few.val)
+    return Dataset(DataFile(Path("few.safetensors"), "0" * 64), few.train, few.val)
 
 
 @pytest.fixture(scope="session")

@@ -41,7 +41,7 @@ from pipeline.training.checkpoints import Checkpoint
 HYPERPARAMETERS = Hyperparameters(**defaults() | {"epochs": 1})
 TRAINED = storage.Metadata(
     dataset="digits",
-    data_sha256="00ff",
+    data_sha256="00ff" * 16,
     hyperparameters=HYPERPARAMETERS.model_copy(update={"hidden": 2}),
     min_margin=0.25,
 )

@@ -10,7 +10,7 @@ from typing import Any
 
 from pipeline import UserError
 from pipeline.base.files import reading
-from pipeline.base.text import printable, readable
+from pipeline.base.text import printable, readable, shortened
 
 MAX_TABLE_BYTES = 2**24
 MAX_TABLE_ROWS = 100_000
@@ -60,8 +60,8 @@ def read_csv(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
         raise UserError(f"{name} must have at most {MAX_TABLE_ROWS:,} rows")
     if repeated := [x for x, count in Counter(titles).items() if x and count > 1]:
         raise UserError(
-            f"{name} has several columns with the title {printable(repeated[0])[:80]}: "
-            "rename all but one of them"
+            f"{name} has several columns with the title "
+            f"{shortened(printable(repeated[0]))}: rename all but one of them"
         )
     empty = dict.fromkeys(titles, "")
     rows = [
@@ -85,10 +85,10 @@ def write_csv(
     see `readable`. Text that a spreadsheet would read as a formula is prefixed with '.
     Bytes of a file name that are not UTF-8 are written as \udc...
     """
+    columns = columns or [*rows[0]]
     with path.open(
         "w", encoding="utf-8", errors="backslashreplace", newline=""
     ) as stream:
-        columns = columns or [*rows[0]]
         # Quote all text of a table with a carriage return, which would end a record,
         # or with a character that ends a cell in some programs.
         text = "".join(str(x) for row in rows for x in row.values())

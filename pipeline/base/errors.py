@@ -58,8 +58,12 @@ def is_user_error(error: BaseException) -> bool:
     names = [n for n in (error.filename, error.filename2) if isinstance(n, str | bytes)]
     if not names:  # tempfile found no disk to which it can write
         return isinstance(error, FileNotFoundError) and error.errno is not None
+    try:
+        folders = results_dir(), store_dir()
+    except UserError:  # PIPELINE_OUTPUTS is not a valid path
+        return False
     for path in map(Path, map(os.fsdecode, names)):
-        for folder in (results_dir(), store_dir()):
+        for folder in folders:
             for form in (Path.absolute, Path.resolve):
                 named, ours = form(path), form(folder)
                 if named.is_relative_to(ours) or ours.is_relative_to(named):
@@ -93,5 +97,7 @@ def broken_rule(error: Mapping[str, Any]) -> str:
         return f"must be {values['expected']}".replace("'", "")  # 'local' or 'ray'
     if error["type"] == "string_too_short" and values["min_length"] == 1:
         return "must not be empty"
+    if error["type"] == "float_type" and type(error["input"]) is int:
+        return "is too large"
     rule = RULES.get(error["type"], "is invalid ({msg})")
     return rule.format(**values, msg=error["msg"])

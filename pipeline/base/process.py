@@ -57,12 +57,10 @@ def run_command(function: Callable[[], object], *, name: str) -> None:
         print_error(str(interrupt) or f"interrupted: {AGAIN}")
         statuses.append(130)
         sys.exit(130)
-    except SystemExit as ending:
-        if isinstance(ending.code, str):  # set by _terminate
-            print_error(str(ending))
-            statuses.append(143)
-            sys.exit(143)
-        raise
+    except _Terminated as ending:
+        print_error(str(ending))
+        statuses.append(143)
+        sys.exit(143)
 
 
 def _set_up() -> None:
@@ -83,9 +81,13 @@ def limit_garbage_collection() -> None:
     gc.set_threshold(1_000_000, 20, 100)
 
 
+class _Terminated(SystemExit):
+    """SIGTERM was received; other code also raises SystemExit with a text."""
+
+
 def _terminate(number: int, frame: FrameType | None) -> None:
-    """Raise SystemExit, so that open `with` blocks end and mark the run as KILLED."""
-    raise SystemExit(f"terminated: {AGAIN}")
+    """Raise an error, so that open `with` blocks end and mark the run as KILLED."""
+    raise _Terminated(f"terminated: {AGAIN}")
 
 
 def _skip_finalization(statuses: list[int]) -> None:

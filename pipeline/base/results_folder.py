@@ -9,6 +9,7 @@ from pathlib import Path
 from pipeline import ConfigError
 from pipeline.base.files import atomic_folder
 from pipeline.base.paths import existing_folder, results_dir, user_path
+from pipeline.base.text import shortened
 
 
 def check_folder(folder: str | os.PathLike[str]) -> Path:
@@ -21,7 +22,7 @@ def check_folder(folder: str | os.PathLike[str]) -> Path:
     # An empty path means the working directory.
     if not isinstance(folder, str | os.PathLike) or not os.fspath(folder):
         raise ConfigError(
-            f"folder must be a path, got {folder!r:.40}: "
+            f"folder must be a path, got {shortened(repr(folder))}: "
             "use a path, or leave out folder"
         )
     path = Path(os.path.realpath(user_path(folder, key="folder")))

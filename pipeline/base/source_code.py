@@ -1,25 +1,18 @@
-"""Hashes of source code without comments, docstrings and blank lines.
+"""Hashes of source code, without what does not affect the results of the code.
 
-Of a statement such as `raise UserError("text")`, only `raise UserError` counts, which
-ends at the first parenthesis, because existing results do not depend on error messages.
+Comments, docstrings and the format do not count. Of a statement such as
+`raise UserError("text") from error`, only `raise UserError` counts, because existing
+results do not depend on error messages.
 
-The text is hashed, and not a syntax tree, because Python versions print trees
-differently.
+`ast.dump` is not used, because its text depends on the version of Python.
 """
 
+import ast
 import hashlib
-import re
-import tokenize
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import cached_property
-from io import StringIO
-from itertools import groupby
 from pathlib import Path
-
-FORMATTED = re.compile("[a-z]*f", re.IGNORECASE)  # the start of f"..." and rf"..."
-BETWEEN = {tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT}  # between statements
-UNHASHED = {tokenize.COMMENT, tokenize.NL}
 
 
 class ImportedCode:
@@ -63,58 +56,34 @@ def _hashes(sources: Mapping[str, bytes]) -> dict[str, str]:
 def code_sha256(source: bytes) -> str:
     """Return the hash of a module's code."""
     # A module that is not valid Python is hashed as it is.
-    with suppress(tokenize.TokenError, SyntaxError, UnicodeDecodeError):
-        source = _code(source.decode()).encode()
+    with suppress(SyntaxError, ValueError):  # in Python 3.11, a null is a ValueError
+        source = _as_text(ast.parse(source)).encode()
     return hashlib.sha256(source).hexdigest()
 
 
-def _code(source: str) -> str:
-    """Return only the parts of source code that are hashed."""
-    source = re.sub("\r\n?", "\n", source)  # as Python reads a module
-    # The rows of tokens: splitlines() would also split at a form feed or U+2028.
-    lines, unused = source.removesuffix("\n").split("\n"), set[int]()
-    tokens = [*_tokens(source)]
-    for token in tokens:
-        (row, column), is_comment = token.start, token.type == tokenize.COMMENT
-        if is_comment:
-            lines[row - 1] = lines[row - 1][:column].rstrip()
-        if is_comment or token.type == tokenize.NL:  # not in a text of several lines
-            unused |= set() if lines[row - 1].strip() else {row}
-    for statement in _statements(tokens):
-        first, last = statement[0], statement[-1]
-        if first is last and _is_text(first):  # such as a docstring
-            unused.update(range(first.start[0], first.end[0] + 1))
-        parentheses = [token.start for token in statement if token.string == "("]
-        if first.string == "raise" and parentheses:
-            row, column = parentheses[0]
-            lines[row - 1] = lines[row - 1][:column]
-            unused.update(range(row + 1, last.end[0] + 1))
-    return "\n".join(line for row, line in enumerate(lines, 1) if row not in unused)
+def _as_text(node: object) -> str:
+    """Return the parts of a syntax tree that are hashed, in ASCII.
 
-
-def _statements(
-    tokens: Iterable[tokenize.TokenInfo],
-) -> Iterator[list[tokenize.TokenInfo]]:
-    """Yield the tokens of each statement; a block has several statements."""
-    code = (token for token in tokens if token.type not in UNHASHED)
-    for is_between, group in groupby(code, lambda token: token.type in BETWEEN):
-        if not is_between:
-            yield [*group]
-
-
-def _is_text(token: tokenize.TokenInfo) -> bool:
-    return token.type == tokenize.STRING and not FORMATTED.match(token.string)
-
-
-def _tokens(source: str) -> Iterator[tokenize.TokenInfo]:
-    """Yield the tokens, but only the first token of a formatted string.
-
-    Until Python 3.11, a formatted string is a single token.
+    Empty fields are left out, because later versions of Python add such fields.
     """
-    depth = 0
-    for token in tokenize.generate_tokens(StringIO(source).readline):
-        name = tokenize.tok_name[token.type]
-        depth -= name == "FSTRING_END"
-        if not depth:
-            yield token
-        depth += name == "FSTRING_START"
+    if isinstance(node, list):
+        return f"[{', '.join(_as_text(item) for item in node if not _is_text(item))}]"
+    if not isinstance(node, ast.AST):
+        return ascii(node)
+    if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
+        node = ast.Raise(node.exc.func)
+    fields = (
+        f"{name}={_as_text(value)}"
+        for name, value in ast.iter_fields(node)
+        if value not in (None, [])
+    )
+    return f"{type(node).__name__}({', '.join(fields)})"
+
+
+def _is_text(node: object) -> bool:
+    """Return whether a node is a statement that is only text, such as a docstring."""
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )

@@ -16,6 +16,7 @@ from safetensors import numpy as safetensors
 
 from pipeline import UserError
 from pipeline.base import files
+from pipeline.base.text import shortened
 
 VERSION = 1  # the version of the file format
 NOT_READABLE = "is not a safetensors file"
@@ -50,8 +51,8 @@ def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     if version != VERSION:
         raise UserError(
             f"{path} was written by a different version of this project: its format "
-            f"must be {VERSION}, got {version!r:.40}: run python -m pipeline.train "
-            "again"
+            f"must be {VERSION}, got {shortened(repr(version))}: run "
+            "python -m pipeline.train again"
         )
     return tensors, metadata
 

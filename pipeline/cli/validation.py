@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from pipeline import ConfigError
 from pipeline.base.errors import broken_rule
-from pipeline.base.text import alternatives
+from pipeline.base.text import alternatives, shortened
 from pipeline.base.urls import WholeMessage
 from pipeline.cli.default_values import defaults
 from pipeline.cli.problems import WrongType, as_text, located
@@ -99,7 +99,7 @@ def _explain(
     if isinstance(error.get("ctx", {}).get("error"), WholeMessage):
         return rule
     value = error["input"]
-    message = f"{key} {rule}, got {value!r}"
+    message = f"{key} {rule}, got {shortened(repr(value))}"
     if key not in TEXT_KEYS and isinstance(value, str):
         message += _remedy(value, integer="integer" in rule)
     if value is None:  # written null in a file or a command

@@ -3,8 +3,8 @@
 The results are the weights, the metrics, and the margin below which a prediction is
 unsure. The modules of this package import nothing else from the project. The
 fingerprint of a training run covers all code of these modules, including methods that
-only students call, but not comments, docstrings and the arguments of `raise`
-statements. Other code does not belong here.
+only students call, but not comments, docstrings, line breaks and the arguments of
+`raise` statements. Other code does not belong here.
 
 `dataset` divides the images. `network` computes the outputs and gradients of tensors
 with the `shapes` of a network, and `optimizer` applies the gradients. `loop` trains

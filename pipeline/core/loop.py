@@ -24,8 +24,8 @@ from pipeline.core.metrics import agreement, cross_entropy, predicted
 from pipeline.core.network import Network, snapshot
 from pipeline.core.optimizer import Optimizer, new_optimizer
 
-# The `levels` and the one-hot labels of a batch; see `Network.gradients`.
-Batch = tuple[Float[Tensor, "batch 784"], Float[Tensor, "10 batch"]]
+# The `levels` and the `targets` of a batch; see `Network.gradients`.
+Batch = tuple[Float[Tensor, "784 batch"], Float[Tensor, "10 batch"]]
 
 
 @dataclass(frozen=True)
@@ -71,14 +71,16 @@ def shuffled_batches(
     targets = one_hot(labels, CLASSES).T.float()  # (10, n)
     shuffled_images, shuffled_targets = map(torch.empty_like, (images, targets))
     floats = torch.empty(batch_size, PIXELS, dtype=torch.float32)
-    # The batches are in the same memory in every epoch.
-    parts = shuffled_images.split(batch_size)  # (batch, 784)
-    buffers = [floats[: len(part)] for part in parts]  # (batch, 784)
-    columns = shuffled_targets.split(batch_size, dim=1)  # (10, batch)
+    # The batches are in the same memory in every epoch. Each image is a column of a
+    # batch, but a row in memory.
+    byte_levels = shuffled_images.T.split(batch_size, dim=1)  # (784, batch)
+    float_levels = [floats.T[:, : x.shape[1]] for x in byte_levels]  # (784, batch)
+    batch_targets = shuffled_targets.split(batch_size, dim=1)  # (10, batch)
 
     def float_batches() -> Iterator[Batch]:
-        for part, buffer, column in zip(parts, buffers, columns, strict=True):
-            yield buffer.copy_(part), column
+        batches = zip(byte_levels, float_levels, batch_targets, strict=True)
+        for in_bytes, levels, of_batch in batches:
+            yield levels.copy_(in_bytes), of_batch
 
     while True:
         order = torch.randperm(len(labels), generator=generator)  # (n,)
@@ -100,9 +102,9 @@ def fit(
         state: The network, its optimizer, and the generator that shuffles the images.
         split: The training images, which are shuffled in every epoch, and the
             validation images.
-        hyperparameters: The batch size, and the learning rate, which only an error
-            names. `TrainingState.initial` and `Dataset.training_split` use other
-            fields. A new hyperparameter of the loop needs no new argument.
+        hyperparameters: The batch size. `TrainingState.initial` and
+            `Dataset.training_split` use other fields. A new hyperparameter of the loop
+            needs no new argument.
         epochs: The numbers of the epochs, such as range(1, 21).
 
     Yields:
@@ -123,21 +125,20 @@ def fit(
     out = network.views(gradient)
     # The logits of each step of an epoch, (10, batch). If the logits of all steps were
     # columns of one tensor, a step would be slower.
-    parts = torch.from_numpy(split.train.labels).split(batch_size)
-    outputs = [network.vector.new_empty(CLASSES, len(part)) for part in parts]
+    batch_labels = torch.from_numpy(split.train.labels).split(batch_size)
+    logits = [network.vector.new_empty(CLASSES, len(each)) for each in batch_labels]
     for number in epochs:
         start = perf_counter()
         batches, labels = next(shuffled)
         with torch.inference_mode():  # faster, because autograd records nothing
-            for (levels, targets), output in zip(batches, outputs, strict=True):
-                network.gradients(levels, targets, out=out, logits=output)
+            for (levels, targets), of_batch in zip(batches, logits, strict=True):
+                network.gradients(levels, targets, out=out, logits=of_batch)
                 optimizer.step(gradient)
-        train = _score(torch.cat(outputs, dim=1).T, labels)
+        train = _score(torch.cat(logits, dim=1).T, labels)
         val = score(network, split.val)
         metrics = {f"train/{name}": value for name, value in train.items()}
         metrics |= {f"val/{name}": value for name, value in val.items()}
-        lr = hyperparameters.lr
-        _check_finite(metrics, network, outputs, labels, number=number, lr=lr)
+        _check_finite(metrics, state, logits, labels, number=number)
         seconds = perf_counter() - start
         yield Epoch(snapshot(network), number, metrics, seconds)
 
@@ -185,31 +186,30 @@ def _score(
 
 def _check_finite(
     metrics: Mapping[str, float],
-    network: Network,
-    outputs: Sequence[Tensor],
+    state: TrainingState,
+    logits: Sequence[Tensor],
     labels: Int[Tensor, " n"],
     *,
     number: int,
-    lr: float,
 ) -> None:
     """Raise a FloatingPointError if a metric or a weight is NaN or infinite.
 
-    `outputs` are the logits of each step of the epoch `number`, (10, batch).
+    `logits` are those of each step of the epoch `number`, (10, batch).
     """
     names = [name for name, value in metrics.items() if not math.isfinite(value)]
-    if not torch.isfinite(network.vector).all():
+    if not torch.isfinite(state.network.vector).all():
         names.append("weights")
     if names:
-        step = _first_non_finite_step(outputs, labels.split(outputs[0].shape[1]))
+        step = _first_non_finite_step(logits, labels.split(logits[0].shape[1]))
         raise FloatingPointError(
             f"{', '.join(names)} became non-finite in epoch {number}, in step {step} "
-            f"of {len(outputs)} or earlier (the last epoch with finite values is "
-            f"{number - 1}): use an lr smaller than {lr}"
+            f"of {len(logits)} or earlier (the last epoch with finite values is "
+            f"{number - 1}): use an lr smaller than {state.optimizer.lr}"
         )
 
 
-def _first_non_finite_step(outputs: Sequence[Tensor], labels: Sequence[Tensor]) -> int:
+def _first_non_finite_step(logits: Sequence[Tensor], labels: Sequence[Tensor]) -> int:
     """Return the first step with a non-finite loss; if there is none, the last."""
-    losses = map(cross_entropy, (batch.T for batch in outputs), labels)
+    losses = map(cross_entropy, (batch.T for batch in logits), labels)
     steps = (n for n, loss in enumerate(losses, start=1) if not torch.isfinite(loss))
-    return next(steps, len(outputs))
+    return next(steps, len(logits))

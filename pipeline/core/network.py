@@ -5,7 +5,12 @@ their weights in Keras's layout. The network computes its gradients without auto
 Tests compare the gradients with autograd and with finite differences.
 
 Arguments named `images` and `levels` are gray levels, 0 to 255: `images` is an array
-(n, 28, 28), and `levels` is a tensor (batch, 784). `pixels` are in [0, 1].
+(n, 28, 28), and `levels` is a tensor (784, batch). `pixels` are in [0, 1].
+
+In the tensors of a batch (`levels`, `hidden`, `logits`, `targets`), each image is a
+column. In this layout, products, softmax and sums are faster with one thread, as in
+training. The arguments and results of `forward`, `logits` and `predict` have a row for
+each image, as in PyTorch and Keras.
 """
 
 from collections.abc import Callable, Mapping
@@ -161,29 +166,26 @@ class Network(nn.Module):
 
     def hidden_and_logits(
         self,
-        levels: Float[Tensor, "batch 784"],
+        levels: Float[Tensor, "784 batch"],
         *,
         logits: Float[Tensor, "10 batch"] | None = None,
     ) -> tuple[Float[Tensor, "hidden batch"], Float[Tensor, "10 batch"]]:
-        """Compute the outputs of layer_1 and the logits; each image is a column.
-
-        In this layout, products, softmax and sums are faster with one thread, as in
-        training, than in `forward`.
+        """Compute the outputs of layer_1 and the logits of a batch.
 
         Args:
-            levels: The gray levels, 0 to 255. In this argument, each image is a row.
+            levels: The gray levels of the images, 0 to 255.
             logits: The tensor that receives the logits; by default, a new tensor.
         """
         # (hidden, 784), (hidden, 1), (10, hidden), (10, 1)
         w_1, b_1, w_2, b_2 = self.matrices
         # addmm(b, w, x, alpha=a) is b + a (w x). With a = 1/255, the product turns gray
         # levels into pixels. A method with a final _ works in place.
-        hidden = torch.addmm(b_1, w_1, levels.T, alpha=1 / WHITE).relu_()
+        hidden = torch.addmm(b_1, w_1, levels, alpha=1 / WHITE).relu_()
         return hidden, torch.addmm(b_2, w_2, hidden, out=logits)
 
     def gradients(
         self,
-        levels: Float[Tensor, "batch 784"],
+        levels: Float[Tensor, "784 batch"],
         targets: Float[Tensor, "10 batch"],
         *,
         out: list[Float[Tensor, "_ _"]],
@@ -208,14 +210,14 @@ class Network(nn.Module):
         hidden, logits = self.hidden_and_logits(levels, logits=logits)
         # Backward pass: the chain rule, from the loss back to each layer's weights.
         # The loss is a mean over the batch: the derivative is (p - y) / batch.
-        count = _as_tensor(levels.shape[0])  # len() of a tensor is slower
+        count = _as_tensor(levels.shape[1])
         d_logits = logits.softmax(dim=0).sub_(targets).div_(count)  # (10, batch)
         torch.mm(d_logits, hidden.T, out=d_w_2)  # (10, hidden)
         torch.sum(d_logits, dim=1, keepdim=True, out=d_b_2)  # (10, 1)
         # The slope of ReLU is 1 where its output is positive, else 0.
         d_hidden = torch.mm(w_2.T, d_logits).mul_(hidden.sign())  # (hidden, batch)
         # (hidden, 784); with beta=0, the first argument is ignored.
-        torch.addmm(d_w_1, d_hidden, levels, beta=0, alpha=1 / WHITE, out=d_w_1)
+        torch.addmm(d_w_1, d_hidden, levels.T, beta=0, alpha=1 / WHITE, out=d_w_1)
         torch.sum(d_hidden, dim=1, keepdim=True, out=d_b_1)  # (hidden, 1)
 
     @torch.no_grad()
@@ -225,7 +227,7 @@ class Network(nn.Module):
         The images are not checked. The last bits depend on the number of threads.
         """
         rows = (torch.from_numpy(block).flatten(1).float() for block in blocks(images))
-        return torch.cat([self.hidden_and_logits(block)[1] for block in rows], dim=1).T
+        return torch.cat([self.hidden_and_logits(x.T)[1] for x in rows], dim=1).T
 
     def predict(self, images: GrayLevels) -> Float[np.ndarray, "n 10"]:
         """Return the probability of each class for gray-level images, as in Keras.

@@ -17,4 +17,3 @@ from pipeline.datasets.registry import (
     preparing_command,
     spec,
 )
-from pipeline.datasets.statistics import images_with_ink

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 import numpy as np
-from jaxtyping import Int, UInt8
+from jaxtyping import UInt8
 
 from pipeline.core import CLASSES, WHITE
 from pipeline.core.dataset import Dataset, LabeledImages
@@ -17,15 +17,6 @@ def class_means(dataset: Dataset) -> dict[int, UInt8[np.ndarray, "28 28"]]:
         label: images[labels == label].mean(axis=0).round().astype(np.uint8)
         for label in np.unique(labels).tolist()
     }
-
-
-def images_with_ink(images: LabeledImages) -> Int[np.ndarray, "784"]:
-    """Return the number of images in which each pixel is above 0.
-
-    The summary of a data set counts all training images, and `TrainedNetwork` the
-    images of a training run. A pixel whose count is 0 is an always-zero pixel.
-    """
-    return np.asarray(np.count_nonzero(images.images, axis=0).ravel())
 
 
 def summarize(dataset: Dataset, origin: Mapping[str, str]) -> Summary:
@@ -44,7 +35,7 @@ def summarize(dataset: Dataset, origin: Mapping[str, str]) -> Summary:
         train=_count(dataset.train),
         test=_count(dataset.test),
         pixels=Pixels(mean=round(mean, 6), std=round(std, 6), zero=round(zero, 6)),
-        always_zero=np.flatnonzero(images_with_ink(dataset.train) == 0).tolist(),
+        always_zero=np.flatnonzero(~dataset.train.images.any(axis=0)).tolist(),
         origin=dict(origin),
     )
 

@@ -20,7 +20,7 @@ from pipeline.base.files import reading
 from pipeline.base.params import params_of
 from pipeline.base.run_files import belongs_elsewhere
 from pipeline.base.tensors import read_tensors, write_tensors
-from pipeline.base.text import NAME_CHARACTERS
+from pipeline.base.text import NAME_CHARACTERS, shortened
 from pipeline.core import PIXELS
 from pipeline.core.epoch import Snapshot
 from pipeline.core.hyperparameters import MAX_HIDDEN, Hyperparameters
@@ -45,7 +45,8 @@ class Metadata(BaseModel):
     dataset: str = Field(
         pattern=re.compile(rf"^[{NAME_CHARACTERS}]+\Z"), max_length=255
     )
-    data_sha256: str  # the hash of the file of the data set
+    # The hash of the file of the data set.
+    data_sha256: str = Field(pattern="^[0-9a-f]{64}$")
     hyperparameters: Hyperparameters
     min_margin: float = Field(ge=0, allow_inf_nan=False)  # see `core.margin`
 
@@ -130,7 +131,7 @@ def _check_tensors(tensors: Mapping[str, np.ndarray], path: Path) -> None:
     if not hidden or shapes != expected:
         raise UserError(
             f"{path} must contain the arrays of a network (with 20 hidden neurons: "
-            f"{tensor_shapes(20)}), got {shapes!s:.300}"
+            f"{tensor_shapes(20)}), got {shortened(str(shapes), 300)}"
         )
     for name, tensor in tensors.items():
         if tensor.dtype != np.float32 or not np.isfinite(tensor).all():
@@ -153,8 +154,9 @@ def _parse_metadata(
     """Return the metadata; raise a UserError if a value is missing or invalid."""
     if stored.get("hidden", hidden) != hidden:
         raise UserError(
-            f"{path} has invalid metadata: hidden is {stored['hidden']!r:.40}, but its "
-            f"weights are those of {hidden} hidden neurons"
+            f"{path} has invalid metadata: hidden is "
+            f"{shortened(repr(stored['hidden']))}, but its weights are those of "
+            f"{hidden} hidden neurons"
         )
     try:
         return kind.from_header(stored)
@@ -164,7 +166,7 @@ def _parse_metadata(
         if error["type"] == "missing":  # also if code of an earlier version wrote it
             rule += ": train the network again"
         else:
-            rule += f", got {error['input']!r:.40}"
+            rule += f", got {shortened(repr(error['input']))}"
         raise UserError(f"{path} has invalid metadata: {key} {rule}") from None
 
 

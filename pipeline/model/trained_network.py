@@ -80,7 +80,7 @@ class TrainedNetwork:
         With split=holdout, `dataset` has more training images than the run used.
         """
         train = dataset.split(self.split).train
-        return datasets.images_with_ink(train)
+        return np.asarray(np.count_nonzero(train.images, axis=0).ravel())
 
     def always_zero(self, dataset: Dataset) -> Bool[np.ndarray, "784"]:
         """Return which pixels are 0 in all images of the training run."""

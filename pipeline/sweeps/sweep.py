@@ -33,8 +33,11 @@ from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.recorded import RecordedSweep, ReusableRuns
 from pipeline.sweeps.result import SweepResult, written_files
 from pipeline.tracking import Tracker, announce_kept_name, recorded_params
-from pipeline.training.size import training_bytes
+from pipeline.training.size import weight_history_bytes
 
+# Copies of the weight history in memory: three in the worker and two in the main
+# process; measured.
+COPIES = 5
 UNTRACKED = (
     "With tracking=none, no results are recorded: if this sweep is "
     "interrupted, the same command starts from the beginning."
@@ -200,9 +203,10 @@ def _new_executor(sweep: OpenSweep) -> Executor:
         jobs = sweep.to_train(executor_type(kind).known_processors())
     if not jobs:  # a worker is needed only if a run to be reused is damaged
         return LocalExecutor(1)
+    sizes = [weight_history_bytes(job.hyperparameters) for job in jobs]
     return executor_type(kind).create(
         workers=sweep.cfg.workers,
         tasks=len(jobs),
-        task_bytes=training_bytes(job.hyperparameters for job in jobs),
+        task_bytes=COPIES * max(sizes),
         module="pipeline.training.unrecorded_training",
     )

@@ -303,14 +303,6 @@ def log_model(run: "Run", model: ModelData) -> None:
     run.add_links({"curves": run.link(title, "model-metrics")})
 
 
-def submit_comparison(
-    run: OpenRun, original: "TrainingRun", again: "TrainingRun"
-) -> None:
-    """Submit whether a reproduction has the weights of its original."""
-    before, now = (each.trained.weights_sha256 for each in (original, again))
-    run.submit(log_comparison, before == now)
-
-
 def log_comparison(run: "Run", is_equal: bool) -> None:
     """Log whether a reproduction has the weights of its original."""
     run.set_tags({REPRODUCED_TAG: str(is_equal).lower()})

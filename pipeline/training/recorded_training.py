@@ -27,8 +27,8 @@ from pipeline.tracking import OpenRun, Tracker, announce_kept_name
 from pipeline.training.checkpoints import Checkpoint, CheckpointKey, open_checkpoint
 from pipeline.training.log import (
     TrainingInputs,
+    log_comparison,
     log_files,
-    submit_comparison,
     submit_epochs,
     submit_inputs,
     submit_model,
@@ -97,7 +97,7 @@ def train_recorded(call: TrainCall, dataset: Dataset) -> TrainResult:
         # Nothing is left to stop, so Ctrl-C in the last epoch has no effect.
         training = TrainingRun.of(dataset, hyperparameters, checkpoint.epochs)
         if call.reproduces:
-            submit_comparison(run, call.reproduces, training)
+            run.submit(log_comparison, training.has_weights_of(call.reproduces))
         _write(call, training, run)
     print_summary(training, split.val)
     say(f"weights.sha256 {training.trained.weights_sha256}")

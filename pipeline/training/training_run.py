@@ -78,6 +78,10 @@ class TrainingRun:
         """The trained network, with the metadata."""
         return TrainedNetwork(network_from(self.last.tensors), self.metadata)
 
+    def has_weights_of(self, other: "TrainingRun") -> bool:
+        """Return whether both trained networks are byte-identical."""
+        return self.trained.weights_sha256 == other.trained.weights_sha256
+
     @property
     def network(self) -> Network:
         """The network after the last epoch."""

@@ -35,6 +35,12 @@ def test_each_row_is_one_record_without_formulas_for_any_text(tmp_path, text):
     assert read(tmp_path / "x.csv") == [{"file": STORED[text], "digit": "-1"}] * 2
 
 
+def test_a_table_without_columns_leaves_no_file(tmp_path):
+    with pytest.raises(IndexError):
+        csv_files.write_csv(tmp_path / "x.csv", [])
+    assert not (tmp_path / "x.csv").exists()
+
+
 def test_floats_in_a_table_for_readers_have_four_significant_digits(tmp_path):
     row = {"share": 2 / 3, "small": 1.23456e-7, "count": 12345, "name": "0.123456"}
     csv_files.write_csv(tmp_path / "x.csv", [row], exact=False)

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import Field, TypeAdapter, ValidationError
 
-from pipeline.base.errors import broken_rule
+from pipeline.base.errors import broken_rule, is_user_error
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,8 @@ from pipeline.base.errors import broken_rule
         (Annotated[float, Field(gt=0)], 0, "must be greater than 0"),
         (Annotated[float, Field(lt=1e-4)], 0.5, "must be less than 0.0001"),
         (Annotated[int, Field(lt=2**63)], 2**63, f"must be less than {2**63}"),
+        (Annotated[float, Field(strict=True)], 10**400, "is too large"),
+        (Annotated[float, Field(strict=True)], "a", "must be a number"),
         (Literal[1, "a b", "c"], 2, "must be 1, a b or c"),
         (date, "x", "is invalid (Input should be a valid date"),  # not in `RULES`
     ],
@@ -28,3 +30,10 @@ def test_an_error_of_pydantic_becomes_a_rule(kind, value, rule):
         TypeAdapter(kind).validate_python(value)
     (error,) = invalid.value.errors()
     assert broken_rule(error).startswith(rule)
+
+
+def test_an_error_with_a_path_can_be_judged_without_a_valid_folder_of_results(
+    monkeypatch,
+):
+    monkeypatch.setenv("PIPELINE_OUTPUTS", "~no_such_user/outputs")
+    assert not is_user_error(FileNotFoundError(2, "No such file", "/missing"))

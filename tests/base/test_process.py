@@ -70,6 +70,7 @@ FULL = "error: cannot write to the standard output: no space left on device\n"
         ("raise ConfigError('hidden', 'seed')", 2, "  hidden\n  seed\n  see python -m"),
         ("raise KeyboardInterrupt", 130, "interrupted: run the same command again"),
         ("import os; os.kill(os.getpid(), 15)", 143, "terminated: run the same comma"),
+        ("sys.exit('a reason')", 1, "a reason\n"),  # as a library ends a process
     ],
 )
 def test_a_user_error_is_reported_in_one_message_without_a_traceback(

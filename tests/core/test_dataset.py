@@ -1,3 +1,4 @@
+import inspect
 from dataclasses import replace
 from pathlib import Path
 
@@ -54,3 +55,11 @@ def test_holdout_of_too_few_images_is_rejected(few):
     data = Dataset(DataFile(Path("rare.safetensors"), ""), rare, few.val)
     with pytest.raises(UserError, match="got 2 of class 1"):
         data.split("holdout")
+    small = Dataset(data.file, few.train.pick(slice(119)), few.val)
+    with pytest.raises(UserError, match=r"at least 120 training images .*, got 119"):
+        small.split("holdout")
+
+
+def test_an_unknown_split_is_rejected(small_dataset):
+    with pytest.raises(ValueError, match=r"split must be one of .*, got 'test'"):
+        inspect.unwrap(Dataset.split)(small_dataset, "test")  # no type checks

@@ -38,7 +38,7 @@ def test_gradients_equal_autograd_and_finite_differences(small_dataset, new_netw
     labels = torch.from_numpy(small_dataset.train.labels[:32]).long()
     gradient = torch.zeros_like(network.vector)
     targets = one_hot(labels, 10).double().T
-    network.gradients(images, targets, out=network.views(gradient))
+    network.gradients(images.T, targets, out=network.views(gradient))
 
     def loss(w_1, b_1, w_2, b_2):
         logits = w_2 @ (w_1 @ pixels.T + b_1).relu() + b_2

@@ -185,7 +185,7 @@ def test_networks_are_compared_on_the_test_images_of_the_first(
     workspace, new_network, metadata_of, tmp_path
 ):
     path = tmp_path / "other.safetensors"
-    save_network(path, new_network(20), metadata_of(data_sha256="0"))
+    save_network(path, new_network(20), metadata_of())
     text = " ".join(workspace.call("inspect", against=f"{path}").split())
     warning = "mnist. B was trained on different data, or its data is not recorded."
     assert f"Both networks are tested on the test images of {warning}" in text

@@ -1,5 +1,6 @@
 import json
 import signal
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -251,3 +252,19 @@ def test_the_report_names_another_processor_and_another_patch(own_copy):
     assert f"\n  processor: Z80, now {now['processor']}" in report
     changed = "uncommitted code (SHA-256 hash of code.diff): another patch, now "
     assert f"\n  {changed}" in report
+
+
+def test_the_report_also_counts_weights_that_differ_only_in_the_sign_of_a_zero(
+    own_copy,
+):
+    run = find_training_run(own_copy.run_id(), store=own_copy.outputs)
+    training = read_training_run(run)
+    positive, negative = (
+        replace(training, epochs=[*training.epochs[:-1], replace(last, tensors=zeros)])
+        for last in [training.last]
+        for zero in (0.0, -0.0)
+        for zeros in [{**last.tensors, "layer_2.bias": np.full(10, zero, np.float32)}]
+    )
+    with pytest.raises(PartlyFailed, match=r"weights: 10 of [\d,]+ differ, by 0 at m"):
+        compare(run, positive, negative, run.tags)
+    assert compare(run, positive, positive, run.tags).startswith("reproduced byte for")

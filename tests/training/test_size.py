@@ -11,8 +11,9 @@ from pipeline import UserError
 from pipeline.base import resources
 from pipeline.base.paths import ROOT
 from pipeline.core.hyperparameters import Hyperparameters
+from pipeline.sweeps import sweep
 from pipeline.training import size
-from pipeline.training.size import COPIES, SWEEP_COPIES
+from pipeline.training.size import COPIES
 from pipeline.training.size import weight_history_bytes as history_bytes
 
 LARGEST = {"hidden": 10_000, "epochs": 10_000, "dataset": "digits"}
@@ -136,4 +137,4 @@ def test_the_memory_of_a_sweep_counts_the_copies_of_the_worker_and_of_its_caller
     )
     before, after = (1024 * int(line) for line in done.split())
     copies = (after - before) / (history_bytes(runs[1]) - history_bytes(runs[0]))
-    assert SWEEP_COPIES - 0.7 < copies < SWEEP_COPIES + 0.3
+    assert sweep.COPIES - 0.7 < copies < sweep.COPIES + 0.3

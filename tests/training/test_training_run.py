@@ -27,7 +27,7 @@ from pipeline.training.training_run import TrainingRun
 def training(few, tmp_path):
     """A training run of two epochs."""
     hyperparameters = Hyperparameters(**defaults() | {"epochs": 2})
-    file = DataFile(tmp_path / "mnist.safetensors", "00ff")
+    file = DataFile(tmp_path / "mnist.safetensors", "00ff" * 16)
     dataset = Dataset(file, few.train, few.val)
     epochs = [*train_network(dataset, hyperparameters)]
     return TrainingRun.of(dataset, hyperparameters, epochs)
