@@ -23,7 +23,7 @@ def read_csv(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
     """Read a table that a user has made, with titles in its first line.
 
     Columns are separated by commas, semicolons or tabs. Missing cells are empty. A
-    line `sep=;` before the titles, which Excel understands, names the separator.
+    line `sep=;` before the titles, which Excel understands, contains the separator.
 
     Returns:
         The titles in lower case without spaces, and the line number and the cells of

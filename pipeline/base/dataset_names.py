@@ -22,7 +22,7 @@ IMPORTED = re.compile(rf"[{NAME_CHARACTERS}]*-[0-9a-f]{{8}}")
 def is_name(value: str) -> bool:
     """Return whether a text has the form of a data set's name, and not of a path.
 
-    There may be no data set with this name.
+    A data set with this name need not exist.
     """
     return value in NAMES or bool(IMPORTED.fullmatch(value))
 

@@ -31,7 +31,7 @@ def table(
 
 
 def _excess(widths: Sequence[int], gap: int) -> int:
-    """Return by how many columns of the terminal a table is too wide."""
+    """Return the excess width of a table, in columns of the terminal."""
     return sum(widths) + gap * (len(widths) - 1) - WIDTH
 
 

@@ -39,7 +39,7 @@ class Kind(StrEnum):
 
     TRAINING = "training"
     SWEEP = "sweep"
-    EVALUATION = "evaluation"  # of a network whose training run is not recorded
+    EVALUATION = "evaluation"  # for a network whose training run is not recorded
 
 
 class Status(StrEnum):

@@ -1,7 +1,7 @@
 """Prints plain text on the terminal, with warnings and errors.
 
-Whether a call is quiet, and its warnings, belong to the thread of the call, so that
-calls in several threads do not disturb each other.
+Whether a call is quiet, and its warnings, are stored per thread, so that calls in
+several threads do not disturb each other.
 """
 
 import io

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -131,10 +132,18 @@ def _resolve(values: Mapping[str, Any], paths: Mapping[str, Path]) -> dict[str, 
         resolved = OmegaConf.to_container(OmegaConf.create(others), resolve=True)
     except OmegaConfBaseException as error:
         key = str(error.full_key)
-        message = f"{key}={values.get(key)} cannot be resolved: {one_line(error)}"
+        message = f"{key}={values.get(key)} cannot be resolved: {_explain(error)}"
         raise WrongType(located(message, paths.get(key))) from None
     assert isinstance(resolved, dict)
     return {**values, **{str(key): value for key, value in resolved.items()}}
+
+
+def _explain(error: OmegaConfBaseException) -> str:
+    """Return why OmegaConf cannot resolve a reference, which it calls interpolation."""
+    text = one_line(error)
+    if missing := re.search("Interpolation key '(.*)' not found", text):
+        return f"{missing[1]} is not a setting"
+    return text.replace("Recursive interpolation detected", "it refers to itself")
 
 
 def varied_groups(compositions: Sequence[Composition]) -> dict[str, list[str]]:

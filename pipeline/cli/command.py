@@ -59,7 +59,7 @@ class Overrides(NamedTuple):
     settings: dict[str, Setting]  # by key
     # For Hydra, an override for each option, such as team=a or ~team, or "" for none.
     groups: dict[str, list[str]]  # by group, possibly with a package: team@_global_
-    problems: list[str]  # of the arguments that cannot be read
+    problems: list[str]  # one for each argument that cannot be read
 
 
 @dataclass(frozen=True)

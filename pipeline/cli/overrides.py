@@ -19,7 +19,7 @@ from pipeline.cli.values import MAX_VALUES, parse_options, parse_value
 from pipeline.cli.yaml_files import describe_hydra
 
 MAX_BITS = 1000  # limit for a number; Python prints at most 4,300 digits
-PREFIX = re.compile(r"^(\+\+|\+|~)")  # of a key or a group
+PREFIX = re.compile(r"^(\+\+|\+|~)")  # the prefix of a key or group
 FORM = "is not of the form key=value"
 
 
@@ -46,7 +46,7 @@ def read_arguments(
                 raise ConfigError(describe_hydra(key))
             options = flags.files_of_group(group)
             if options is None:
-                _check_key(argument, key, schema, flags)
+                _check_key(argument, key, given, schema, flags)
             if not equals and not name.startswith("~"):
                 raise ConfigError(f"{key} has no value: write {key}=value")
             if options is None:
@@ -75,8 +75,10 @@ def read_keywords(
     return given
 
 
-def _check_key(argument: str, key: str, schema: Schema, flags: Flags) -> None:
-    """Check that an argument sets a key of the stage."""
+def _check_key(
+    argument: str, key: str, given: Overrides, schema: Schema, flags: Flags
+) -> None:
+    """Check that an argument sets a key of the stage; `given` is what precedes it."""
     is_setting = key in schema.model_fields
     if argument.startswith("~") and is_setting:
         raise ConfigError(
@@ -89,7 +91,10 @@ def _check_key(argument: str, key: str, schema: Schema, flags: Flags) -> None:
         is_size = argument.isdigit() and "hidden" in schema.model_fields
         meant = "hidden" if is_size else schema.main_key
         shown = shortened(argument)
-        raise ConfigError(f"{shown!r} {FORM}: did you mean {meant}={shown}?")
+        remedy = f"did you mean {meant}={shown}?"
+        if meant in given.settings:  # homework student=a b
+            remedy = "quote a value that contains spaces"
+        raise ConfigError(f"{shown!r} {FORM}: {remedy}")
     if not is_setting:
         raise ConfigError(explain_unknown_key(key, schema, flags.groups))
 

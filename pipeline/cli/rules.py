@@ -17,7 +17,7 @@ from pipeline.cli.validation import valid_values
 
 NETWORK_KEYS = ("run", "model", "sweep")  # at most one of these selects networks
 DETAIL_KEYS = ("neuron", "weight", "arrays", "against")  # at most one can be set
-INTERVAL = "hidden=interval(4,128)"  # for messages
+INTERVAL = '"hidden=interval(4,128)"'  # for messages; the shell needs the quotes
 RECORDING_KEYS = ("server", "run_name", "experiment_name")
 SINGLE_RUN_KEYS = {  # each key, and why a sweep rejects it
     "reproduce": f"cannot be used in a sweep: leave out -m or {SAVED_SWEEPS}",

@@ -20,13 +20,10 @@ from pipeline.cli.default_values import defaults
 from pipeline.cli.problems import WrongType, as_text, located
 from pipeline.cli.schema import KEYS, SCHEMAS, TEXT_KEYS, ConfigT, StageConfig
 
-# Texts that look like numbers or Booleans, and remedies: Hydra reads 007 as text.
-REMEDIES = {
-    r"[+-]?((0|[1-9]\d*)(\.\d*)?|\.\d+)(e[+-]?\d+)?|true|false": "leave out the quotes",
-    r"[+-]?[\d.,]+(e[+-]?\d+)?": (
-        "write a number such as 20 or, with a decimal point, 0.001"
-    ),
-}
+# Texts that Hydra would read as numbers or Booleans without quotes, and texts that only
+# look like numbers: Hydra reads 007 as text.
+QUOTED = r"[+-]?((0|[1-9]\d*)(\.\d*)?|\.\d+)(e[+-]?\d+)?|true|false"
+NUMBER = r"[+-]?[\d.,]+(e[+-]?\d+)?"
 
 
 def validate(
@@ -104,7 +101,7 @@ def _explain(
     value = error["input"]
     message = f"{key} {rule}, got {shortened(repr(value))}"
     if key not in TEXT_KEYS and isinstance(value, str):
-        message += _remedy(value)
+        message += _remedy(value, integer="integer" in rule)
     if value is None:  # written null in a file or a command
         message = f"{key} must have a value"
     if key in paths:
@@ -112,11 +109,13 @@ def _explain(
     return message if key in schema.required else f"{message} ({describe_default(key)})"
 
 
-def _remedy(text: str) -> str:
+def _remedy(text: str, *, integer: bool) -> str:
     """Return a remedy if the text looks like a number or a Boolean; otherwise ""."""
-    for form, remedy in REMEDIES.items():
-        if re.fullmatch(form, text, re.IGNORECASE):
-            return f", which is text: {remedy}"
+    if re.fullmatch(QUOTED, text, re.IGNORECASE):
+        return ", which is text: leave out the quotes"
+    if re.fullmatch(NUMBER, text, re.IGNORECASE):
+        decimal = "" if integer else " or, with a decimal point, 0.001"
+        return f", which is text: write a number such as 20{decimal}"
     return ""
 
 

@@ -35,7 +35,7 @@ ALTERNATIVES = {
     ("mode",): "use -m, or set hydra.mode to RUN or MULTIRUN in a file",
     ("launcher",): "use workers and executor to select where a sweep runs",
     ("sweeper",): "set hydra.sweeper.params in a file, or define a search with "
-    "trials and intervals such as hidden=interval(4,128)",
+    'trials and intervals such as "hidden=interval(4,128)"',
     ("searchpath",): "use --config-dir to add a folder of settings",
     ("job_logging", "verbose", "output_subdir"): "there are no log files",
     ("job",): "use run_name to name a run, and set environment variables in the shell",
@@ -49,7 +49,7 @@ def read(path: Path) -> tuple[dict[str, Any], str | None]:
 
     Raises:
         ConfigError: If the file is not YAML, or contains more than settings. Each
-            message names the file.
+            message contains the path of the file.
     """
     try:
         text = read_utf8(displayed(path))

@@ -23,8 +23,8 @@ from pipeline.core.hyperparameters import SPLITS
 from pipeline.datasets.data_files import companion_files
 
 COMPONENTS = 50  # per class; with 30, some images of Fashion-MNIST are accepted
-# Fractions of the training images of each class that the rule *unlike* rejects: by the
-# error with the components of their class, and by the ratio of this error to the
+# Fractions of the training images of each class that the rule *unfamiliar* rejects: by
+# the error with the components of their class, and by the ratio of this error to the
 # smallest error with the components of another class.
 OOD_QUANTILE, RATIO_QUANTILE = 0.05, 0.01
 EXACT_BATCH = 256  # images; float32 adds their products exactly: 256 * WHITE**2 < 2**24
@@ -41,7 +41,7 @@ class ClassComponents:
     max_errors: Float[np.ndarray, "10"]  # maximum reconstruction error of each class
     max_ratio: float  # maximum ratio of this error to the smallest of other classes
 
-    def is_unlike(
+    def is_unfamiliar(
         self, images: UInt8[np.ndarray, "n 28 28"], classes: Integer[np.ndarray, " n"]
     ) -> Bool[np.ndarray, " n"]:
         """Return which images do not look like the training images of their class.
@@ -50,8 +50,10 @@ class ClassComponents:
         components of another class explain far more of the image.
         """
         own, others = _own_and_others(self.reconstruction_errors(images), classes)
-        is_unlike = (own > self.max_errors[classes]) | (own > self.max_ratio * others)
-        return np.asarray(is_unlike)
+        is_unfamiliar = (own > self.max_errors[classes]) | (
+            own > self.max_ratio * others
+        )
+        return np.asarray(is_unfamiliar)
 
     def reconstruction_errors(
         self, images: UInt8[np.ndarray, "n 28 28"]

@@ -29,7 +29,7 @@ class Pixels(BaseModel):
 class Manifest(BaseModel):
     """The part of a summary that is not computed from the images."""
 
-    sha256: str  # of the file of the data set
+    sha256: str  # the hash of the file of the data set
     origin: dict[str, str]  # the SHA-256 hash of each imported file by its name
     code: str | None = None  # see `DatasetSpec.reader_sha256`
 

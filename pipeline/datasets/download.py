@@ -84,7 +84,7 @@ class RawFiles:
     """Four IDX files, and the sources from which they can be downloaded."""
 
     folder: str  # as in torchvision; the files are in the subfolder raw
-    sha256: tuple[str, str, str, str]  # of each file in RAW_FILES, uncompressed
+    sha256: tuple[str, str, str, str]  # hashes of RAW_FILES, uncompressed
     sources: tuple[Source, ...] = ()  # tried in this order
 
     def read(self, folder: Path) -> tuple[LabeledImages, LabeledImages]:

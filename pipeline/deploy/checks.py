@@ -87,7 +87,7 @@ def compare(
     if selftest:
         return f"the self-test returned {selftest}, not 0"
     if class_of_equal:
-        return f"the class of equal logits is {class_of_equal}, not 0"
+        return f"for equal logits, the predicted class is {class_of_equal}, not 0"
     classes = expected.logits.argmax(axis=1)
     for row in np.flatnonzero(results["class"] != classes)[:1].tolist():
         return f"image {row}: the class is {results['class'][row]}, not {classes[row]}"

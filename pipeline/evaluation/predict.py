@@ -47,10 +47,11 @@ write the digit upright and in its usual form."""
 # Advice for each reason whose text contains no advice.
 ADVICE: dict[Reason, str] = {
     "cut off": "If a digit is cut off, use an image with paper all around it.",
-    "several": "If there is more than one digit or object, crop the image to a digit.",
+    "several objects": "If there is more than one digit or object, crop the image to "
+    "a digit.",
     "unusual": USUAL_FORM,
-    "unlike": USUAL_FORM,
-    "close": USUAL_FORM,
+    "unfamiliar": USUAL_FORM,
+    "small margin": USUAL_FORM,
 }
 
 

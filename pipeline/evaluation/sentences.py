@@ -15,23 +15,21 @@ MAX_DESCRIBED = 3  # classes, confusions, and images without ink
 
 
 def describe_prediction(predictions: Predictions, row: int) -> str:
-    """Return the predicted class, the reason if it is unsure, and the label.
+    """Return the predicted class, the label, and the reason if it is unsure.
 
     The text begins with a small letter, because it follows the name of the image.
     """
     names, predicted = predictions.spec.class_names, predictions.classes[row]
     confidence = f"{predictions.confidence[row]:.1%}"
     text = f"the network predicts {names[predicted]} ({confidence})"
-    if is_unsure := bool(predictions.reasons[row]):
-        text += f", marked unsure because {predictions.doubt(row)}"
-    label, is_correct = predictions.source.labels[row], predictions.is_correct[row]
-    if label is None:
+    label = predictions.source.labels[row]
+    if label is not None:
+        wrong = f"but the label is {predictions.label_names[label]}"
+        text += f", {'which is correct' if predictions.is_correct[row] else wrong}"
+    if not predictions.reasons[row]:
         return f"{text}."
-    wrong = f"the label is {predictions.label_names[label]}"
-    if is_unsure:  # the sentence already has a reason
-        verdict = "correct" if is_correct else f"wrong: {wrong}"
-        return f"{text}. The prediction is {verdict}."
-    return f"{text}, which is correct." if is_correct else f"{text}, but {wrong}."
+    doubt = predictions.doubt(row)
+    return f"{text}. The prediction is marked unsure because {doubt}."
 
 
 def describe_result(result: Predictions) -> list[str]:

@@ -38,7 +38,7 @@ class TaskResult:
     # The tags of the machine that computed the value; empty if it is this machine.
     machine: Mapping[str, str] = field(default_factory=dict)
     error: str | None = None  # one line: why the task failed; None if it succeeded
-    traceback: str | None = None  # of an error in the program
+    traceback: str | None = None  # set for an error in the program
 
 
 @dataclass(frozen=True)

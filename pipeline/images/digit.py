@@ -287,7 +287,7 @@ def finding_of_photo(
     largest = int(np.bincount(labels[mask], minlength=1).max())
     shows_many = unsure.shows_many(areas, largest=largest)
     shows_two = not has_uniform_border and mask.any() and shows_second(labels, mask)
-    return "several" if shows_many or shows_two else ""
+    return "several objects" if shows_many or shows_two else ""
 
 
 def shows_second(labels: Int[np.ndarray, "h w"], mask: Mask) -> bool:
@@ -329,7 +329,7 @@ def finding_of(mask: Mask, box: Bool[np.ndarray, "rows columns"]) -> unsure.Find
         heights = [rows.stop - rows.start for rows, _ in ndimage.find_objects(parts)]
         areas = np.bincount(parts.ravel())[1:]  # 0 is the paper
         if unsure.count_digits(np.array(heights), areas) > 1:
-            return "several"
+            return "several objects"
     padded = np.pad(mask, 1)
     outline = sum((part[1:] != part[:-1]).sum() for part in (padded, padded.T))
     depth = ndimage.distance_transform_edt(np.pad(box, 1))

@@ -209,7 +209,7 @@ def _sharpness(sums: Float[np.ndarray, "_ h"], slope: float) -> float:
     columns, rows = len(sums) - 1, sums.shape[1]
     shift = np.arange(columns) * slope
     shift = np.round(shift - shift.min()).astype(int)  # in rows, of each column
-    line_sums, counts = np.zeros((2, rows + shift.max()))  # of the pixels of each line
+    line_sums, counts = np.zeros((2, rows + shift.max()))  # for each line
     ends = [0, *np.flatnonzero(np.diff(shift)) + 1, columns]
     for start, end in pairwise(ends):  # columns with the same shift
         lines = slice(shift[start], shift[start] + rows)

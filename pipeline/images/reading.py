@@ -1,7 +1,7 @@
 """Step 1 of the preprocessing: image file -> gray levels, after checks of the file.
 
-Each error is a `UserError` with a message of one line that names the file. `listing`
-finds the files.
+Each error is a `UserError` with a message of one line that contains the file's name.
+`listing` finds the files.
 """
 
 import math

@@ -8,28 +8,28 @@ rules applies. The first rule that applies is the reason:
 - no ink: the image is not blank, but nothing in it stands out from the noise.
 - shadow: in a photograph, part of the outline of the strokes shows little or no change
   in brightness.
-- edge: dark areas, such as a table, extend from a corner of a photograph far along its
-  border.
+- paper edge: dark areas, such as a table, extend from a corner of a photograph far
+  along its border.
 - cut off: the strokes reach the border of a photograph in another way.
-- several: the image shows several digits, side by side or one above the other, or a
-  photograph shows many shapes, or another large shape apart from the digit.
+- several objects: the image shows several digits, side by side or one above the other,
+  or a photograph shows many shapes, or another large shape apart from the digit.
 - unusual: the outline, the number of pieces, the thickness or the aspect ratio is
   unusual for a digit.
-- unlike: the image does not look like the training images of the predicted class, or it
-  looks far more like the training images of another class.
-- close: the two highest probabilities are close.
+- unfamiliar: the image does not look like the training images of the predicted class,
+  or it looks far more like the training images of another class.
+- small margin: the two highest probabilities are close.
 
-The rules *shadow*, *edge* and *cut off* do not apply to an image with a uniform border,
-such as a drawing; see `Scene`.
+The rules *shadow*, *paper edge* and *cut off* do not apply to an image with a uniform
+border, such as a drawing; see `Scene`.
 
 `preprocess` finds the first seven reasons: *blank* and *no ink* itself, *shadow*,
-*edge*, *cut off* and many shapes with `finding_of_photo`, and several digits and
+*paper edge*, *cut off* and many shapes with `finding_of_photo`, and several digits and
 *unusual* with `finding_of`. If `preprocess` finds no reason, `classify` uses the reason
-that `OodDetector.reasons` returns, which is *unlike* or *close*.
+that `OodDetector.reasons` returns, which is *unfamiliar* or *small margin*.
 
 The thresholds of these two rules are quantiles of training images. The thresholds of
-*unlike* belong to the data set: `OOD_QUANTILE` and `RATIO_QUANTILE` in
-`datasets/components.py`. The threshold of *close* belongs to the network:
+*unfamiliar* belong to the data set: `OOD_QUANTILE` and `RATIO_QUANTILE` in
+`datasets/components.py`. The threshold of *small margin* belongs to the network:
 `MIN_MARGIN_QUANTILE` and `LOWEST_MIN_MARGIN` in `core/margin.py`. The thresholds of all
 other rules are below, and were chosen by hand. `python tests/benchmarks/images.py`
 measures the effect of all thresholds: how many predictions are unsure for digits, for
@@ -45,15 +45,22 @@ from pipeline.images import constants
 
 # The findings of preprocessing; "" if the image shows one digit.
 Finding = Literal[
-    "", "blank", "no ink", "shadow", "edge", "cut off", "several", "unusual"
+    "",
+    "blank",
+    "no ink",
+    "shadow",
+    "paper edge",
+    "cut off",
+    "several objects",
+    "unusual",
 ]
-Reason = Literal[Finding, "unlike", "close"]
+Reason = Literal[Finding, "unfamiliar", "small margin"]
 
 # Groups of findings. A new finding belongs to each group whose description it fits.
 WITHOUT_INK: frozenset[Reason] = frozenset({"blank", "no ink"})  # there are no strokes
 ONE_OR_NONE: frozenset[Reason] = WITHOUT_INK | {""}  # no digit, or exactly one
 # The strokes belong to a digit, to a part of a digit, or to several digits.
-DIGITS: frozenset[Reason] = frozenset({"", "shadow", "cut off", "several"})
+DIGITS: frozenset[Reason] = frozenset({"", "shadow", "cut off", "several objects"})
 
 # The text of predict, inspect and the interactive page for each reason.
 TEXTS: dict[Reason, str] = {
@@ -61,23 +68,23 @@ TEXTS: dict[Reason, str] = {
     "blank": "the image is blank",
     "no ink": "no ink was found: use a darker pen or more light, or crop the image",
     "shadow": "the edge of a shadow may have been mistaken for ink: use even light",
-    "edge": "the image shows the edge of the paper: crop it to the {noun}",
+    "paper edge": "the image shows the edge of the paper: crop it to the {noun}",
     "cut off": "the {noun} reaches the border of the image and may be cut off",
-    "several": "there is more than one {noun} or object",
+    "several objects": "there is more than one {noun} or object",
     "unusual": "the strokes are unusual for a {noun}",
-    "unlike": "the image does not look like the {images} in the training data",
-    "close": "{name} is a close second ({percent})",
+    "unfamiliar": "the image does not look like the {images} in the training data",
+    "small margin": "{name} is a close second ({percent})",
 }
 
-# edge: from a corner, the strokes touch more than this fraction of a border.
+# paper edge: from a corner, the strokes touch more than this fraction of a border.
 # cut off: the strokes touch a border in any other way. A table reaches a corner of the
 # photograph, but the strokes of a digit seldom do.
 MIN_ALONG = 0.25
-# several: a photograph shows more than this number of shapes of similar size.
+# several objects: a photograph shows more than this number of shapes of similar size.
 MAX_SIMILAR = 6
-# several: in a photograph, another shape has this height and this distance from the
-# largest shape of the digit, as fractions of the longer side of the largest shape. A
-# line of text is lower, and the parts of a digit are closer.
+# several objects: in a photograph, another shape has this height and this distance from
+# the largest shape of the digit, as fractions of the longer side of the largest shape.
+# A line of text is lower, and the parts of a digit are closer.
 MIN_SECOND_HEIGHT, MIN_SECOND_DISTANCE = 1 / 3, 0.15
 # A part of the strokes between empty columns, or between empty rows, is a digit if its
 # height and its area are at least these fractions of the largest part's height and
@@ -113,7 +120,7 @@ def border_finding(*, along: float) -> Finding:
         along: The largest fraction of a border that the strokes cover without a gap,
             from an end of the border.
     """
-    return "edge" if along > MIN_ALONG else "cut off"
+    return "paper edge" if along > MIN_ALONG else "cut off"
 
 
 def shows_many(areas: Int[np.ndarray, " n"], *, largest: int) -> bool:

@@ -25,7 +25,7 @@ class StoredIntegers:
     path: Path
     network: IntegerNetwork
     finetune: int  # epochs of fine-tuning
-    weights_sha256: str  # of the trained network
+    weights_sha256: str  # the hash of the trained network
 
 
 def bit_folder(bits: int | str) -> str:

@@ -34,7 +34,7 @@ class ExportReport:
     hidden: int  # hidden neurons
     dataset: str
     test_images: int
-    accuracy: float  # of the quantized network
+    accuracy: float  # the accuracy of the quantized network
     float_accuracy: float  # the accuracy of the trained network
     same_predictions: float  # fraction of test images with the same prediction
     table_bytes: int  # the size of the parameters in flash

@@ -25,7 +25,7 @@ class OodDetector:
 
     def reasons(
         self, images: UInt8[np.ndarray, "n 28 28"], logits: Float[Tensor, "n 10"]
-    ) -> list[Literal["", "unlike", "close"]]:
+    ) -> list[Literal["", "unfamiliar", "small margin"]]:
         """Return why the prediction for each image is unsure; "" if it is not.
 
         Args:
@@ -34,10 +34,10 @@ class OodDetector:
         """
         probabilities = logits.softmax(dim=1).numpy()
         rules = {  # the first rule that applies is the reason
-            "unlike": self.components.is_unlike(images, predicted(logits)),
-            "close": margin(probabilities) < self.min_margin,
+            "unfamiliar": self.components.is_unfamiliar(images, predicted(logits)),
+            "small margin": margin(probabilities) < self.min_margin,
         }
-        reasons: list[Literal["", "unlike", "close"]]
+        reasons: list[Literal["", "unfamiliar", "small margin"]]
         reasons = np.select([*rules.values()], [*rules], default="").tolist()
         return reasons
 

@@ -74,10 +74,10 @@ class TrainedNetwork:
     # This is a method of the network, because with an augmentation, the result would
     # depend on the hyperparameters.
     def images_with_ink(self, dataset: Dataset) -> Int[np.ndarray, "784"]:
-        """Return in how many images of the training run each pixel is above 0.
+        """Return the number of images of the run in which each pixel is above 0.
 
         If a pixel is 0 in all of these images, training cannot change its weights.
-        `dataset` has all its training images, which are more with split=holdout.
+        With split=holdout, `dataset` has more training images than the run used.
         """
         train = dataset.split(self.split).train
         return np.asarray(np.count_nonzero(train.images, axis=0).ravel())

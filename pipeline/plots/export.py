@@ -95,8 +95,8 @@ def changed_predictions(
     """
     changed = before != after
     kinds = {
-        f"correct with floating point, wrong with {bit_width_text}": before == labels,
-        f"wrong with floating point, correct with {bit_width_text}": after == labels,
+        f"correct in floating point, wrong with {bit_width_text}": before == labels,
+        f"wrong in floating point, correct with {bit_width_text}": after == labels,
         "wrong in both, as different classes": (before != labels) & (after != labels),
     }
     rows = []

@@ -111,7 +111,7 @@ class Children:
                 rejected = self._reject_damaged(run, error)
                 say(wrap(f"{rejected}: its combination is trained again"))
                 continue
-            # The tags name the machine and the code that trained the network.
+            # The tags describe the machine and the code that trained the network.
             tags = provenance.tags_of(run.tags)
             tags[REUSED_TAG] = run.tags.get(REUSED_TAG, run.run_id)
             return self._record_training(job, training, tags, reused=run)

@@ -115,7 +115,7 @@ class Outcome:
     run_id: str | None = None  # the ID of the MLflow run, even if the job failed
     network_path: Path | None = None  # the file of the network; None if the job failed
     reused: bool = False  # whether the results are from an earlier run
-    traceback: str | None = None  # of an error in the program
+    traceback: str | None = None  # set for an error in the program
 
     def __repr__(self) -> str:
         """Return a short description, because the fields contain all settings."""

@@ -49,7 +49,7 @@ class CompleteRun(NamedTuple):
 
     run: RecordedRun
     metrics: Mapping[str, float]  # in metrics.json
-    seconds: float  # of all epochs, in run.json
+    seconds: float  # the time of all epochs, in run.json
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class RecordedSweep:
     def read(cls, tracker: Tracker, sweep_id: str) -> "RecordedSweep":
         """Read the newest sweep with this ID.
 
-        Children from any processor are included. A tag of a child names its processor.
+        Children from any processor are included. A tag of each contains its processor.
         """
         runs = tracker.tagged_runs(SWEEP_TAG, [sweep_id])
         run = next((run for run in runs if run.tags.get(KIND_TAG) == Kind.SWEEP), None)

@@ -53,9 +53,9 @@ class QuestionValues:
     wrong_label: int  # another class
     neuron: int  # of layer 1
     digit: int  # a class, whose neuron of layer 2 has the same index
-    row: int  # of a pixel
-    column: int  # of the same pixel; not equal to the row
-    gray_levels: int  # by how many gray levels a pixel becomes brighter
+    row: int  # the row of a pixel
+    column: int  # the column of the same pixel; not equal to the row
+    gray_levels: int  # the number of gray levels that are added to a pixel
     shift: float  # by how much a bias of layer 2 grows
     # By which the parameters of layer 2 are multiplied; small, because a network that
     # is almost certain of an image would remain so.

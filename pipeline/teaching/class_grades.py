@@ -14,7 +14,7 @@ from pipeline.teaching.assignment import Assignment
 from pipeline.teaching.class_list import WITHOUT_ID
 from pipeline.teaching.grading import (
     ASSIGNED,
-    MAX_LOSS,
+    MAX_ACCURACY_DROP,
     Training,
     copied_from,
 )
@@ -97,7 +97,7 @@ class ClassGrades(Roster):
     def _cause(self, entry: Graded) -> str:
         """Return a key of `others_by_cause`.
 
-        No tested processor or version of PyTorch lowers the accuracy by `MAX_LOSS`.
+        No tested processor or version of PyTorch causes a `MAX_ACCURACY_DROP`.
         """
         if entry.is_accepted:
             return "accepted"
@@ -107,9 +107,11 @@ class ClassGrades(Roster):
             return "nearly"
         if self.copy_of(entry):
             return "copied"
-        loss = entry.grade.expected_accuracy - entry.grade.accuracy
+        drop = entry.grade.expected_accuracy - entry.grade.accuracy
         settings = self.assignment.other_settings(entry.student, entry.recorded)
-        return "inaccurate" if loss > MAX_LOSS and not settings else "legitimate"
+        return (
+            "inaccurate" if drop > MAX_ACCURACY_DROP and not settings else "legitimate"
+        )
 
     def _order(self, entry: Graded) -> int:
         """Return the place of a network among those with the same possible cause."""
@@ -271,7 +273,7 @@ class ClassGrades(Roster):
     def canvas_rows(self) -> list[dict[str, Any]]:
         """Return the points in a form that Canvas imports, if the list is from Canvas.
 
-        Students without points have no line, so that their grades do not change.
+        Students without points have no row, so that their grades do not change.
         """
         listed = [(x, self.listed.get(x.student)) for x in self.graded]
         return [
@@ -353,10 +355,10 @@ class ClassGrades(Roster):
         return sorted(listed, key=len, reverse=True)[:MAX_WRONG]
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return the lines of grades.csv, including students without a submission.
+        """Return the rows of grades.csv, including students without a submission.
 
-        Submissions without an ID have no line, because a learning platform could not
-        import such a line.
+        Submissions without an ID have no row, because a learning platform could not
+        import such a row.
         """
         places = defaultdict[str, list[str]](list)  # all, if none is selected
         for entry in self.entries:

@@ -1,5 +1,6 @@
 """The list of all students of a class: a CSV file."""
 
+import os
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -13,7 +14,7 @@ from pipeline.base.student_ids import normalize, student_id
 from pipeline.base.text import counted, printable
 
 T = TypeVar("T")
-WITHOUT_ID = "without an ID"  # the end of the message about lines of teachers
+WITHOUT_ID = "without an ID"  # the end of the message about rows of teachers
 # Titles of columns with IDs, without spaces, and as they are shown. `spelled` is the ID
 # in the column that most students used, or in the first of these columns. A student can
 # use the ID in any of these columns.
@@ -57,8 +58,8 @@ CANVAS = {
     "username": "SIS Login ID",
     "section": "Section",
 }
-# Lines of Canvas's gradebook that are no students: for previews, and the maximum.
-NO_STUDENTS = ("student, test", "points possible")
+# Rows of Canvas's gradebook that are not students: for previews, and the maximum.
+NOT_STUDENTS = ("student, test", "points possible")
 ACCEPTED = "accepted"  # the title of the column for `ListedStudent.is_accepted`
 
 
@@ -71,7 +72,7 @@ class ListedStudent:
     # Whether the instructor accepts a network other than the assigned one.
     is_accepted: bool = False
     ids: Mapping[str, str] = field(default_factory=dict)  # normalized, by column
-    number: str = ""  # of the learning platform, which names of submissions contain
+    number: str = ""  # the learning platform's, which names of submissions contain
     # The cells of Canvas's gradebook that identify the student, by title.
     canvas: Mapping[str, str] = field(default_factory=dict)
 
@@ -94,11 +95,11 @@ def read_students(
 ) -> tuple[dict[str, ListedStudent], list[str]]:
     """Return the students in a CSV file by ID, and messages about unused parts.
 
-    Lines without an ID, such as teachers in Moodle's list, are ignored. If a
-    line has several IDs, the ID that is in `submitted`, the IDs of all submissions, is
-    used. Leading zeros that a spreadsheet program removed are restored, if other IDs
-    have as many characters. Without a column in `ID_COLUMNS`, the column with most of
-    these IDs is used.
+    Rows without an ID, such as teachers in Moodle's list, are ignored. If a row has
+    several IDs, the ID that is in `submitted`, the IDs of all submissions, is used.
+    Leading zeros that a spreadsheet program removed are restored, if other IDs have as
+    many characters. Without a column in `ID_COLUMNS`, the column with most of these IDs
+    is used.
 
     Raises:
         UserError: If the file cannot be read or has no column with IDs, if an ID is
@@ -106,6 +107,8 @@ def read_students(
             `ACCEPTED` is not yes.
     """
     name = printable(path)
+    if not os.path.exists(path):
+        raise UserError(f"students must be an existing CSV file, got {name!r}")
     titles, rows = read_csv(path)
     found = repr(printable(", ".join(titles))[:80])
     is_canvas = {"student", "id", "section"} <= {*titles}
@@ -116,7 +119,7 @@ def read_students(
     columns = _id_columns(titles, rows, submitted)
     unused = list[str]()
     if not columns:
-        # Without a title, the first line could be a student.
+        # Without a title, the first row could be a student.
         most = max((_matches(submitted, title, rows) for title in titles), default=0)
         raise UserError(
             f"{name} must begin with a row of column titles, and the column with the "
@@ -127,7 +130,7 @@ def read_students(
     if columns[0] not in ID_COLUMNS:
         unused.append(
             f"the column {printable(columns[0])} has most of the submitted IDs; "
-            "the first line is read as titles"
+            "the first row is read as titles"
         )
     filled = [x for x in columns if any(row[x].strip() for _, row in rows)]
     if not filled:
@@ -136,9 +139,9 @@ def read_students(
     lengths = _usual_lengths((row[filled[0]].strip() for _, row in rows), submitted)
     students, without_id, restored = dict[str, ListedStudent](), 0, list[str]()
     for number, row in rows:
-        if is_canvas and normalize(row["name"]) in NO_STUDENTS:
+        if is_canvas and normalize(row["name"]) in NOT_STUDENTS:
             continue
-        # Teachers have no ID in the usual column; all lines of Canvas are students.
+        # Teachers have no ID in the usual column; all rows of Canvas are students.
         cells = [row[x].strip() for x in (filled if is_canvas else filled[:1])]
         if not (spelled := next(filter(None, cells), "")):
             without_id += 1
@@ -184,14 +187,14 @@ def read_students(
             f"restored the leading zeros of {ids}: in Excel, import this column as text"
         )
     if without_id:
-        unused.append(f"ignored {counted(without_id, 'line')} {WITHOUT_ID}")
-    return students, [f"{printable(path.name)}: {line}" for line in unused]
+        unused.append(f"ignored {counted(without_id, 'row')} {WITHOUT_ID}")
+    return students, [f"{printable(path.name)}: {text}" for text in unused]
 
 
 def _usual_lengths(ids: Iterable[str], submitted: Collection[str]) -> set[int]:
-    """Return how many characters an ID can have that lost zeros in the list.
+    """Return the possible lengths of an ID whose leading zeros the list has lost.
 
-    It has as many as another ID in the list, or as most submitted IDs.
+    These are the lengths of the other IDs in the list, and of most submitted IDs.
     """
     counts = Counter(map(len, submitted))
     most = max(1, len(submitted) / 2)

@@ -135,7 +135,7 @@ def grade(cfg: GradeConfig, folder: Path | None) -> ClassGrades:
     if not grades.graded:  # the files of an earlier grading stay
         first = grades.problems[0]
         rule = (
-            "submissions must name a folder that contains a folder or a zip file for "
+            "submissions must be a folder that contains a folder or a zip file for "
             "each student"
         )
         raise UserError(

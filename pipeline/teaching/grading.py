@@ -52,11 +52,11 @@ MIN_KEPT = 0.5
 # network with other settings is graded if the network has learned: one epoch gives more
 # than nine tenths of the accuracy after twenty.
 MIN_ACCURACY = 0.5
-# The maximum loss of accuracy of a network with nearly the assigned weights. With the
+# The maximum drop in accuracy of a network with nearly the assigned weights. With the
 # default settings, one epoch more or fewer changed the accuracy by at most 0.0054 (12
 # seeds), and instructions up to SSE4.2 by at most 0.0007 (8 seeds). Removing one
 # active neuron lowered it by at least 0.009; noise on all weights lowers it further.
-MAX_LOSS = 0.01
+MAX_ACCURACY_DROP = 0.01
 ASSIGNED = "assigned"  # the setting `require`: the default; its other value is "any"
 # Why an answer with such a mistake gets no points; see `grade_answers`.
 GUESS = "This number could also be a guess, so it gets no points."
@@ -110,7 +110,7 @@ class Comparison:
 
     training: Training
     largest: float  # difference between corresponding weights or biases
-    median: float  # of the differences that are not 0; 0 if there are none
+    median: float  # the median of the differences that are not 0; 0 if there are none
     kept: float  # the fraction of kept weights; see `MIN_KEPT`
 
 
@@ -118,8 +118,8 @@ class Comparison:
 class SubmissionGrade(Comparison):
     """The points of a submission, and whether its network is the assigned one."""
 
-    accuracy: float  # of the submitted network on the test images
-    expected_accuracy: float  # of the assigned network
+    accuracy: float  # the submitted network's accuracy on the test images
+    expected_accuracy: float  # the assigned network's accuracy
     answers: tuple[GradedAnswer, ...]  # in the order of `QUESTIONS`
     questions: str  # `QUESTIONS_SHA256` when it was graded
     # Whether the network is not accepted, so that the answers that depend on
@@ -218,7 +218,7 @@ def grade_submission(
     values = assignment.question_values(student, dataset)
     inputs = AnswerInputs.of(values, network, dataset.test)
     expected = AnswerInputs.of(values, assigned.network, dataset.test).accuracy
-    compared = without_loss(compare(network, assigned), inputs.accuracy, expected)
+    compared = without_drop(compare(network, assigned), inputs.accuracy, expected)
     if not compared.training.is_assigned:
         least = MIN_ACCURACY * expected
         if inputs.accuracy < least:
@@ -370,13 +370,13 @@ def compare(network: Snapshot, assigned: Assigned) -> Comparison:
     return Comparison(training, largest=largest, median=median, kept=kept)
 
 
-def without_loss(found: Comparison, accuracy: float, expected: float) -> Comparison:
+def without_drop(found: Comparison, accuracy: float, expected: float) -> Comparison:
     """Return a comparison that also considers the accuracies of the two networks.
 
     Noise on all weights could hide an edit, but not its effect: with nearly the
-    assigned weights, the accuracy is at most `MAX_LOSS` below the expected one.
+    assigned weights, the accuracy drops by at most `MAX_ACCURACY_DROP`.
     """
-    if found.training is Training.NEAR and accuracy < expected - MAX_LOSS:
+    if found.training is Training.NEAR and accuracy < expected - MAX_ACCURACY_DROP:
         return replace(found, training=Training.OTHER)
     return found
 

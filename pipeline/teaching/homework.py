@@ -50,7 +50,7 @@ class Homework:
     """The homework of a student."""
 
     student: str
-    seed: int  # of the network
+    seed: int  # the seed of the network
     folder: Path  # with questions.md, answers.json and model.safetensors
     answers: Answers  # in answers.json
 

@@ -14,7 +14,7 @@ class LastGrades:
     """The points of a class after the previous command."""
 
     points: Mapping[str, float] = field(default_factory=dict)  # by normalized ID
-    titles: Sequence[str] = ()  # of the columns, in lower case
+    titles: Sequence[str] = ()  # the titles of the columns, in lower case
 
     def has_columns(self, columns: Sequence[str]) -> bool:
         """Return whether the previous command graded the same questions."""

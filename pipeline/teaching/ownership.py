@@ -105,7 +105,7 @@ def with_submitted_ids(
 ) -> dict[str, ListedStudent]:
     """Return the listed students by the IDs that they submitted.
 
-    An ID that is not in the student's line is used only if this applies to most of the
+    An ID that is not in the student's row is used only if this applies to most of the
     submitted IDs. A student keeps the ID in the list if no submission belongs to the
     student, or if the submitted ID also belongs to another student: that student
     submitted it too, or has it in the list.
@@ -200,7 +200,7 @@ class Roster:
 
     @property
     def absent(self) -> dict[str, str]:
-        """The listed students without a line of their own, and why."""
+        """The listed students without a row of their own, and why."""
         entries = [*self.problems, *self.graded]  # an owner's last entry is used
         others = {entry.owner: entry.to_owner for entry in entries}
         absent = {*self.listed} - {entry.student for entry in self.entries}

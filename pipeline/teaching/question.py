@@ -188,7 +188,7 @@ class Question(ABC):
         """
         try:
             known = self._answers(inputs)
-        except Exception as error:  # the message then names the question
+        except Exception as error:  # the message then identifies the question
             problem = f"{type(error).__name__}: {error}"
             raise RuntimeError(
                 f"the question {self.name} cannot be graded: {problem}: "

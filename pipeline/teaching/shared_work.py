@@ -1,10 +1,10 @@
 """Finds students who submitted the same network or the same answers.
 
-Students have different networks and questions, so an answer is evidence if it has at
-least `MIN_DIGITS` digits and is wrong for one student, but is the answer of another
-student, or the correct one for this student. Whole numbers are no evidence, because
-they have few possible values, and neither are numbers near a power of ten, such as
-99.98: many probabilities are near 1 or 100%.
+Students have different networks and questions. A wrong answer is therefore evidence if
+its first `MIN_DIGITS` digits agree with another student's answer, or with the correct
+answer for the other student. Whole numbers are not evidence, because they have few
+possible values. Numbers near a power of ten, such as 99.98, are not evidence either,
+because many probabilities are near 1 or 100%.
 
 Measured in 150 simulated classes of 60 honest students (data set digits, 5 neurons, one
 epoch, which makes many answers similar): half of the students made one mistake in most
@@ -58,7 +58,7 @@ class _Numbers:
         self.correct = {x.question: _digits(x.correct) for x in graded}
 
     def taken_from(self, other: "_Numbers") -> set[str]:
-        """Return the questions whose wrong answer is evidence, and is the other's."""
+        """Return the questions with a wrong answer that is evidence of copying."""
         return {
             name
             for name, digits in self.digits.items()
@@ -69,7 +69,7 @@ class _Numbers:
 
 
 def _digits(number: float) -> str:
-    """Return the first digits of a number and its size; empty if it is no evidence."""
+    """Return the first digits of a number and its size; empty if it is not evidence."""
     few = number == float(f"{number:.{MIN_DIGITS - 2}e}")
     is_near_power = "1.0e" in f"{number:.1e}"
     return "" if few or is_near_power else f"{number:.{MIN_DIGITS - 1}e}"

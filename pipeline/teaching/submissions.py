@@ -41,7 +41,7 @@ DENIED = (
     "not the assigned network: no points for the answers that depend on the weights"
 )
 OLD = "graded before the questions changed"
-NUMBER_OF = re.compile(r"\*\*(\d{1,2})\. `(\w+)`\*\*")  # of a question in questions.md
+NUMBER_OF = re.compile(r"\*\*(\d{1,2})\. `(\w+)`\*\*")  # a question in questions.md
 TITLE = re.compile("# Homework of `([^`]*)`")  # the beginning of questions.md
 MOODLE = "_assignsubmission_"  # in folder names, after the student's name
 # The student's number on the platform in the name of a submission, such as
@@ -89,11 +89,11 @@ class Entry:
 
     @property
     def to_owner(self) -> str:
-        """The status of this entry, for the line of its owner in grades.csv."""
+        """The status of this entry, for the row of its owner in grades.csv."""
         return f"submitted with the ID {self.student}"
 
     def row(self) -> dict[str, Any]:
-        """Return the line of grades.csv, without the submission."""
+        """Return the row of grades.csv, without the submission."""
         return {"id": self.student}
 
     def rejected(self, problem: str, **changed: str) -> "Rejected":
@@ -112,11 +112,11 @@ class Rejected(Entry):
 
     @property
     def to_owner(self) -> str:
-        """The status of this entry, for the line of its owner in grades.csv."""
+        """The status of this entry, for the row of its owner in grades.csv."""
         return f"submitted, but not graded: {self.problem}"
 
     def row(self) -> dict[str, Any]:
-        """Return the line of grades.csv, whose points are empty."""
+        """Return the row of grades.csv, whose points are empty."""
         return super().row() | {"problem": self.to_owner}
 
 
@@ -130,7 +130,7 @@ class Submission(Entry):
     torch: str  # the version of PyTorch in the network's file; empty if there is none
     is_as_written: bool  # whether the weights are those that `homework` has written
     questions: str  # questions.md in one line; empty if it is missing
-    sha256: str  # of the answers and the network
+    sha256: str  # the hash of the answers and the network
     # Whether the list of students says that another network is accepted.
     is_accepted: bool = field(default=False, kw_only=True)
 
@@ -203,7 +203,7 @@ class Graded(Submission):
         return sum(answer.question in problems for answer in self.grade.answers)
 
     def row(self) -> dict[str, Any]:
-        """Return the line of grades.csv."""
+        """Return the row of grades.csv."""
         points = {x.question: float(x.points) for x in self.grade.answers}
         total, training = self.grade.points, self.grade.training.value
         about = [(self.grade.denied, DENIED), (self.grade.is_old, OLD)]
@@ -233,8 +233,8 @@ def read_submissions(
         )
     if not _exists(folder):
         raise UserError(
-            f"submissions must be a folder, but {printable(folder)} does not exist: "
-            "name the folder that contains the submissions"
+            f"submissions must be an existing folder, got {printable(folder)!r}: "
+            "give the folder that contains the submissions"
         )
     paths = [
         path

@@ -63,8 +63,8 @@ class CopyingProcess:
 
         The first copy is made two seconds after the run was opened, because each copy
         slows down training: a short run is copied once before its end. The workers of a
-        sweep start during this time.
-        This method ignores errors, because `finish` repeats everything that is missing.
+        sweep start during this time. This method ignores errors, because `finish`
+        repeats everything that is missing.
         """
 
         def repeat() -> None:

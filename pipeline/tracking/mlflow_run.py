@@ -58,7 +58,7 @@ class Run(RunInfo):
     client: StoreClient
     experiment_id: str  # the ID of the run's experiment in MLflow
     lock: FileLock | None  # the lock of the run, if `recorder.end` sets its status
-    kept: _Batch | None  # of a new child: what `recorder.complete_child` records
+    kept: _Batch | None  # what `recorder.complete_child` records for a new child
 
     @classmethod
     def of(

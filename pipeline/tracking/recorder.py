@@ -1,4 +1,4 @@
-"""Opens and closes runs: the functions that an `OpenRun` calls to this end.
+"""Opens and closes runs for an `OpenRun`.
 
 Runs in the recorder.
 

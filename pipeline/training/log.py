@@ -2,8 +2,8 @@
 
 `run.submit` calls a function `log_...` in the recorder. For `train`, this is the
 recording process, which does not need PyTorch. Therefore, this module does not import
-PyTorch. All other functions run in the process that trains, or in
-both. `submit_<name>` computes the arguments of `log_<name>`.
+PyTorch. All other functions run in the process that trains, or in both.
+`submit_<name>` computes the arguments of `log_<name>`.
 """
 
 import math

@@ -70,7 +70,7 @@ def measure(setting):
 
 
 def accuracies(exports):
-    """Return a table of the accuracy with each bit width and with floating point."""
+    """Return a table of the accuracy with each bit width and in floating point."""
     reports = [asdict(export.report) for export in exports]
 
     def mean(reports, key):

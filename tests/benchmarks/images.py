@@ -85,7 +85,7 @@ def shares(predictions, labels):
     """Return the accuracy, and the ood and unsure fractions of correct predictions."""
     pairs = zip(predictions, labels, strict=True)
     reasons = [reason for (prediction, reason), label in pairs if prediction == label]
-    outside = [reason in ("unusual", "unlike") for reason in reasons]
+    outside = [reason in ("unusual", "unfamiliar") for reason in reasons]
     return len(reasons) / len(labels), np.mean(outside), np.mean([*map(bool, reasons)])
 
 
@@ -120,20 +120,20 @@ def main():
         findings, predicted = predict_all(models, images)
         measured = zip(*(shares(each, labels) for each in predicted), strict=True)
         blank = sum(finding in WITHOUT_INK for finding in findings)
-        several = findings.count("several")
+        several = findings.count("several objects")
         row(name, len(labels), *map(percent, measured), blank, several)
     print("\nWithout preprocessing")
-    unprocessed = {"MNIST test": test.images, "Fashion-MNIST test": clothes}
+    unprocessed = {"MNIST test": test.images, "clothes": clothes}
     known = models[0][1].components  # of the data, not of a network
     for name, images in (unprocessed | {"noise": noise(28, number)}).items():
         classes = [network.predict(images).argmax(axis=1) for network, _ in models]
-        unlike = [known.is_unlike(images, each) for each in classes]
-        row(f"unlike: {name}", percent(unlike))
+        unfamiliar = [known.is_unfamiliar(images, each) for each in classes]
+        row(f"unfamiliar: {name}", percent(unfamiliar))
     pairs = zip(models, outputs, strict=True)
     close = [margin(output) < d.min_margin for (_, d), output in pairs]
-    row("close: MNIST test", percent(close))
+    row("small margin: MNIST test", percent(close))
     pairs = zip(close, errors, strict=True)
-    row("close: misclassified", percent([near[wrong].mean() for near, wrong in pairs]))
+    row("small margin: errors", percent([near[wrong].mean() for near, wrong in pairs]))
     print("\nPreprocessed; unsure for any reason")
     without_digits = {
         f"noise {side}x{side}": noise(side, number) for side in (8, 28, 128, 300)

@@ -43,7 +43,7 @@ INVALID = {
     "train hidden=0": "hidden must be at least 1, got 0",
     "train hidden=abc": "hidden must be an integer, got 'abc'",
     "train hidden='5'": "must be an integer, got '5', which is text: leave out the quo",
-    "train hidden=007": "text: write a number such as 20 or, with a decimal point, 0",
+    "train hidden=007": "text: write a number such as 20 (the default is",
     "train lr=1.2.3": "got '1.2.3', which is text: write a number such as 20",
     "train lr='.5e-3'": "got '.5e-3', which is text: leave out the quotes (the default",
     "train -m seed=1,01": "got '01', which is text: write a number such as 20",
@@ -60,9 +60,9 @@ INVALID = {
     "train hiden=20": "`hiden` is not a setting: did you mean hidden?",
     "train lr=nan": "lr must be a finite number, got nan",
     "train lr=-1": "lr must be greater than 0, got -1 (the default is lr=0.001)",
-    "train lr=${nokey}": "lr=${nokey} cannot be resolved: Interpolation key 'nokey' ",
+    "train lr=${nokey}": "lr=${nokey} cannot be resolved: nokey is not a set",
     "train lr=${oc.env:HOME}": "lr=${oc.env:HOME} calls a resolver, which can read",
-    "train hidden=${epochs} epochs=${hidden}": "cannot be resolved: Recursive interpo",
+    "train hidden=${epochs} epochs=${hidden}": "cannot be resolved: it refers to itse",
     "train dataset=minst": "did you mean mnist?",
     "train dataset=MNIST": "did you mean mnist?",
     "train dataset=~nosuchuser/x": DATASET,
@@ -188,6 +188,13 @@ def test_a_decimal_comma_gets_the_remedy_of_a_decimal_point():
     assert "got 0" in first and "with a decimal point" in second
 
 
+def test_a_part_of_a_value_with_spaces_needs_quotes():
+    (problem,) = problems("student=a", "b", "course=x", stage="homework")
+    assert problem == "'b' is not of the form key=value: " + (
+        "quote a value that contains spaces"
+    )
+
+
 def test_each_part_of_a_setting_with_spaces_is_rejected():
     lacks_value, sign, value = problems("hidden", "=", "3")
     assert lacks_value == "hidden has no value: write hidden=value"
@@ -200,7 +207,7 @@ def test_a_search_without_multirun_gets_only_remedies_that_work():
     for command, problem in {
         "hidden=interval(4,128)": "add -m and trials=40 to start a search",
         "hidden=interval(4,128) trials=5": "is an interval: add -m to start a search",
-        "trials=5": "add -m and an interval such as hidden=interval(4,128)",
+        "trials=5": 'add -m and an interval such as "hidden=interval(4,128)"',
     }.items():
         (line,) = problems(*command.split())
         assert line.endswith(problem)

@@ -562,7 +562,7 @@ BAD_FILES = {
     "a cycle": (
         {"conf/team/x.yaml": GLOBAL + "hidden: ${epochs}\nepochs: ${hidden}"},
         "team=x",
-        "hidden=${epochs} cannot be resolved: Recursive interpolation detected",
+        "hidden=${epochs} cannot be resolved: it refers to itself",
     ),
     "groups that list each other": (
         {

@@ -104,7 +104,7 @@ def test_a_network_cannot_be_converted_to_another_type(new_network, few, convert
     assert not torch.equal(network.logits(images), before)
 
 
-def test_no_images_have_no_predictions(new_network):
+def test_without_images_there_are_no_predictions(new_network):
     none = np.zeros((0, 28, 28), np.uint8)
     assert new_network(20).predict(none).shape == (0, 10)
 

@@ -42,13 +42,13 @@ def test_few_test_images_are_unlike_their_own_digit_and_most_are_unlike_another(
 ):
     rows = [np.flatnonzero(split.train.labels == digit)[1::2] for digit in range(10)]
     fitted = split.train.pick(np.concatenate(rows))  # to which the threshold was fitted
-    fraction = known.is_unlike(fitted.images, fitted.labels).mean()
+    fraction = known.is_unfamiliar(fitted.images, fitted.labels).mean()
     assert OOD_QUANTILE < fraction < OOD_QUANTILE + RATIO_QUANTILE
     images, labels = split.val.images, split.val.labels
-    assert known.is_unlike(images, labels).mean() < 0.09
+    assert known.is_unfamiliar(images, labels).mean() < 0.09
     for step in (1, 4, 7):
         others = (labels + step) % 10
-        assert known.is_unlike(images, others).mean() > 0.9
+        assert known.is_unfamiliar(images, others).mean() > 0.9
 
 
 def test_reconstruction_errors_agree_with_a_singular_value_decomposition(known, split):

@@ -111,7 +111,7 @@ MUTANTS = {
     "weights have no sign": (8, "READ_INT8(&row[j])", "(uint8_t)READ_INT8(&row[j])"),
     "an image continues the previous one": (8, "d->next = 0;", ""),
     "the last class is never predicted": (8, "1; k < DIGITS_CLASSES", "1; k < 9"),
-    "of equal logits, the last wins": (8, "] > logits", "] >= logits"),
+    "for equal logits, the last wins": (8, "] > logits", "] >= logits"),
     "the first half of a byte comes last": (4, "packed & 15", "packed >> 4"),
     "zero is not in the middle": (4, " - 8)", " - 7)"),
     "rows begin at a byte": (1, "packed >> (position % PER_BYTE * BITS)", "packed"),

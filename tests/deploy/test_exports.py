@@ -132,7 +132,7 @@ def test_if_one_bit_width_fails_the_others_and_their_page_are_written(sweep, tmp
     assert "class IntegerNetwork" in page and f"export/{PAGE_FILE}\n" in printed
     (run,) = copy.runs("tags.kind = 'evaluation'")
     assert f"export/{PAGE_FILE}" in copy.artifacts(run, "export")
-    rows = copy.read("export/sizes.csv")  # the rows name the run
+    rows = copy.read("export/sizes.csv")  # the rows contain the run
     assert [row["run_id"] for row in rows] == [run.info.run_id] * 3
     note = run.data.tags["mlflow.note.content"]
     assert f"artifacts/export/{PAGE_FILE}?" in note

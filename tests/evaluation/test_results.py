@@ -109,15 +109,15 @@ def test_without_a_detector_only_preprocessing_makes_a_prediction_unsure(
     images = few.val.images[:3]
     source = ImageSet("few", "", ["a", "b", "c"], [None] * 3, images, "preprocessed")
     preprocessed = PreprocessedImages(
-        source, images, ["", "several", "blank"], (), how=""
+        source, images, ["", "several objects", "blank"], (), how=""
     )
     predictions = classify(
         preprocessed, trained, load_detector(trained, folder=tmp_path)
     )
-    assert predictions.reasons == [None, "several", "blank"]
+    assert predictions.reasons == [None, "several objects", "blank"]
     assert predictions.sure == [None, False, False]
     assert predictions.doubt(1) == "there is more than one digit or object"
-    text = ", marked unsure because the image is blank."
+    text = "). The prediction is marked unsure because the image is blank."
     assert text in describe_prediction(predictions, 2)
     assert scores.per_image(predictions)[1]["text"] == predictions.doubt(1)
 
@@ -127,7 +127,13 @@ def test_unsure_predictions_are_counted_even_among_the_wrong_ones():
     images = np.zeros((5, 28, 28), np.uint8)
     source = ImageSet("few", "", [*"abcde"], labels, images, "raw")
     preprocessed = PreprocessedImages(source, images, [""] * 5, (), how="")
-    reasons = ["", "close", "unlike", "", "several"]  # classes 0 0 0 0 0
+    reasons = [
+        "",
+        "small margin",
+        "unfamiliar",
+        "",
+        "several objects",
+    ]  # classes 0 0 0 0 0
     result = Predictions(
         preprocessed, datasets.spec("mnist"), torch.zeros(5, 10), reasons
     )
@@ -137,11 +143,11 @@ def test_unsure_predictions_are_counted_even_among_the_wrong_ones():
     text = "3 predictions are marked unsure."
     assert count_unsure(replace(result, preprocessed=right)) == text
     text = describe_prediction(replace(result, preprocessed=right), 1)
-    reason = "marked unsure because 1 is a close second (10.0%)"
-    assert text.endswith(f", {reason}. The prediction is correct.")
+    reason = "The prediction is marked unsure because 1 is a close second (10.0%)."
+    assert text.endswith(f", which is correct. {reason}")
 
 
-def test_without_a_detector_a_set_is_judged_if_all_its_images_are_blank(
+def test_without_a_detector_a_set_of_blank_images_has_an_unsure_percentage(
     new_network, tmp_path
 ):
     save_network(tmp_path / "model.safetensors", new_network(5))
@@ -174,8 +180,8 @@ def test_training_evaluation_and_the_page_count_blank_images_alike(
     assert scores.confusion_matrix(result).sum() == 60
     named = ", ".join(result.source.files[:3])
     assert f"no ink was found in 30 images: {named}, \u2026" in describe_result(result)
-    text = "marked unsure because the image is blank. The prediction is "
-    assert text in describe_prediction(result, 0)
+    text = ". The prediction is marked unsure because the image is blank."
+    assert describe_prediction(result, 0).endswith(text)
     rows = scores.per_image(result)
     assert (rows[0]["reason"], rows[0]["text"]) == ("blank", "the image is blank")
     assert all(bool(row["reason"]) != row["sure"] for row in rows)

@@ -118,8 +118,8 @@ def test_strokes_far_along_a_border_from_a_corner_are_an_edge_and_others_are_cut
     turns,
 ):
     for columns, expected in (
-        (slice(0, 101), "edge"),
-        (slice(299, 400), "edge"),
+        (slice(0, 101), "paper edge"),
+        (slice(299, 400), "paper edge"),
         (slice(0, 100), "cut off"),
         (slice(1, 300), "cut off"),
     ):
@@ -131,8 +131,8 @@ def test_strokes_far_along_a_border_from_a_corner_are_an_edge_and_others_are_cut
         assert found == expected
 
 
-@pytest.mark.parametrize(("width", "finding"), [(110, "edge"), (30, "cut off")])
-def test_the_reasons_shadow_border_and_several_are_checked_in_this_order(
+@pytest.mark.parametrize(("width", "finding"), [(110, "paper edge"), (30, "cut off")])
+def test_the_reasons_shadow_border_and_several_objects_are_checked_in_this_order(
     width, finding
 ):
     shapes, at_border = np.zeros((2, *SHAPE), bool)
@@ -141,7 +141,7 @@ def test_the_reasons_shadow_border_and_several_are_checked_in_this_order(
     at_border[:30, :width] = True
     everything = shapes | at_border
     for digit, flat, expected in (
-        (shapes, ~everything, "several"),
+        (shapes, ~everything, "several objects"),
         (everything, ~everything, finding),
         (everything, shapes, "shadow"),
     ):
@@ -155,6 +155,6 @@ def test_several_digits_are_the_reason_before_shapes_that_no_pen_can_draw():
     gap = np.zeros((40, 10), bool)
     for mask, finding in (
         (square, "unusual"),
-        (np.hstack([square, gap, square]), "several"),
+        (np.hstack([square, gap, square]), "several objects"),
     ):
         assert finding_of(mask, np.ones((80, 80), bool)) == finding

@@ -259,8 +259,8 @@ def bold_seven_at_the_border(pen, width):
 @pytest.mark.parametrize(
     ("draw", "expected"),
     [
-        (bold_one_next_to_a_zero, "several"),
-        (bold_ones, "several"),
+        (bold_one_next_to_a_zero, "several objects"),
+        (bold_ones, "several objects"),
         (bold_seven_at_the_border, "cut off"),
     ],
 )
@@ -271,7 +271,9 @@ def test_a_pen_of_any_width_has_the_same_reason_if_there_is_no_shadow(
     assert preprocess(photo).finding == expected
 
 
-@pytest.mark.parametrize(("top", "expected"), [(-5, "cut off"), (60, "several")])
+@pytest.mark.parametrize(
+    ("top", "expected"), [(-5, "cut off"), (60, "several objects")]
+)
 def test_if_two_rules_apply_the_first_in_the_list_of_findings_is_the_reason(
     top, expected
 ):
@@ -281,19 +283,19 @@ def test_if_two_rules_apply_the_first_in_the_list_of_findings_is_the_reason(
 
     assert preprocess(photo_of(two_ones)).finding == expected
     order = get_args(Finding)
-    assert order.index("cut off") < order.index("several")
+    assert order.index("cut off") < order.index("several objects")
     assert [*TEXTS][: len(order)] == [*order]  # the order of the docstring
 
 
 @pytest.mark.parametrize(
     ("top", "bottom", "expected"),
     [
-        (50, 750, "several"),  # a pen, which is larger than the digit
+        (50, 750, "several objects"),  # a pen, which is larger than the digit
         (50, 900, ""),  # at the border, where photographs show a table
         (350, 380, ""),  # as high as a line of text
     ],
 )
-def test_a_large_shape_apart_from_the_digit_is_reported_as_several(
+def test_a_large_shape_apart_from_the_digit_is_reported_as_several_objects(
     top, bottom, expected
 ):
     def two_and_bar(pen):
@@ -362,8 +364,8 @@ def test_two_digits_with_a_gap_are_counted_and_the_steps_are_kept_in_order(mnist
     names = ["gray levels", "ink", "digit", "box", "stroke", "centered"]
     for pair in mnist.test.images[:40].reshape(-1, 2, 28, 28):
         _, finding, steps = preprocess(np.hstack([*pair]))
-        assert finding == "several" and list(steps) == names
-        assert preprocess(np.vstack([*pair])).finding == "several"
+        assert finding == "several objects" and list(steps) == names
+        assert preprocess(np.vstack([*pair])).finding == "several objects"
 
 
 def test_a_detached_bar_and_a_broken_stroke_belong_to_one_digit(mnist):

@@ -1,4 +1,4 @@
-"""An image file of any kind is read, or rejected in one line that names the file."""
+"""An image file of any kind is read, or rejected in one line with the file's name."""
 
 import io
 import os

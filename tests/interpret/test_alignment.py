@@ -54,7 +54,7 @@ def test_neurons_that_are_never_active_are_matched_by_their_weights(trained, mni
     assert text.count(" constant ") == 3 and "+0.000" not in text
 
 
-def test_neurons_that_are_twice_others_are_matched_by_their_size(trained, mnist):
+def test_neurons_that_differ_by_a_factor_are_matched_by_their_size(trained, mnist):
     state = snapshot(trained.network)
     for name in ("layer_1.weight", "layer_1.bias"):
         state[name][10:] = 2 * state[name][:10]

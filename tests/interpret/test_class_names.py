@@ -1,4 +1,4 @@
-"""For a network of clothes, texts, plots and the page name garments and no digits."""
+"""For a network of clothes, texts, plots and the page mention garments, not digits."""
 
 import re
 from dataclasses import replace
@@ -13,7 +13,7 @@ from pipeline.interpret.page import render_page
 NAMES = spec("fashion_mnist").class_names
 
 
-def test_the_tutorial_names_garments(clothes):
+def test_the_tutorial_calls_the_images_garments(clothes):
     text = render_tutorial(clothes)
     words = " ".join(text.split())
     assert f"In test image 0 ({NAMES[clothes.dataset.test.labels[0]]})," in words
@@ -46,7 +46,7 @@ def page(open_page, clothes):
     return open_page(render_page(clothes, name="clothes"))
 
 
-def test_the_page_names_garments(page):
+def test_the_page_calls_the_images_garments(page):
     outputs = page.locator("#outputs button")
     assert outputs.locator("b").all_inner_texts() == [*NAMES]
     assert outputs.nth(9).get_attribute("aria-label").startswith(f"N210, {NAMES[9]}: ")

@@ -118,7 +118,7 @@ def test_the_page_gives_the_reason_of_an_unsure_prediction(
             percent=f"{100 * softmax(scores)[second]:.1f}%",
         )
         assert expected in text and ("unsure" in text) == bool(expected)
-    assert {*reasons} == {"", "close", "unlike"}
+    assert {*reasons} == {"", "small margin", "unfamiliar"}
 
 
 def test_the_buttons_of_the_panel_go_around_the_neurons_of_a_layer(page):

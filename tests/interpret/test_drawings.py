@@ -203,8 +203,11 @@ def test_a_stray_tap_is_left_out(page, draw_on_page):
     assert page.inner_text("#preprocessed").startswith("The network sees")
 
 
-def test_two_digits_one_above_the_other_are_reported_as_several(page):
-    for gap, finding in ((0.03, ""), (0.2, "several")):  # a broken stroke, two ones
+def test_two_digits_one_above_the_other_are_reported_as_several_objects(page):
+    for gap, finding in (
+        (0.03, ""),
+        (0.2, "several objects"),
+    ):  # a broken stroke, two ones
         upper, lower = 0.5 - 1 / 32 - gap / 2, 0.5 + 1 / 32 + gap / 2  # with the pen
         strokes = [[(0.5, 0.15), (0.5, upper)], [(0.52, lower), (0.52, 0.85)]]
         drawn, preprocessed = draw(page, strokes)
@@ -212,7 +215,7 @@ def test_two_digits_one_above_the_other_are_reported_as_several(page):
 
 
 @pytest.mark.parametrize("has_detector", [True, False])
-def test_two_digits_side_by_side_are_reported_as_several(
+def test_two_digits_side_by_side_are_reported_as_several_objects(
     page, open_page, untrained, draw_on_page, has_detector
 ):
     if not has_detector:
@@ -220,7 +223,7 @@ def test_two_digits_side_by_side_are_reported_as_several(
     left = [[(0.2, 0.2), (0.2, 0.8)]]
     right = [[(0.7, 0.2), (0.7, 0.5)], [(0.7, 0.5), (0.75, 0.8)]]
     both, preprocessed = draw(page, left + right)
-    assert preprocessed.findings == [both["finding"]] == ["several"]
+    assert preprocessed.findings == [both["finding"]] == ["several objects"]
     draw_on_page(page, left + right)
     assert "more than one digit or object in the drawing" in page.inner_text(
         "#prediction"
@@ -231,7 +234,7 @@ def test_the_gap_between_two_strokes_contains_no_ink(page):
     line = [[(0.2, 0.2), (0.2, 0.8)]]
     dots = [[(0.4, 0.2), (0.4, 0.22)], [(0.4, 0.78), (0.4, 0.8)]]  # as high as the line
     drawn, preprocessed = draw(page, line + dots)
-    assert "several" not in (drawn["finding"], *preprocessed.findings)
+    assert "several objects" not in (drawn["finding"], *preprocessed.findings)
 
 
 ZIGZAG = [[(0.2 + 0.6 * (i % 2), 0.2 + 0.1 * i) for i in range(7)]]

@@ -176,7 +176,7 @@ def test_the_page_and_predict_agree_on_which_predictions_are_unsure(
           model.detector.reason(image, model.trained.classify(image)))""",
         [images.reshape(len(images), -1).tolist(), findings],
     )
-    assert found == reasons and {*found} == {"", "blank", "close", "unlike"}
+    assert found == reasons and {*found} == {"", "blank", "small margin", "unfamiliar"}
 
 
 def test_images_have_the_colors_of_the_color_scheme(page):

@@ -128,7 +128,7 @@ DAMAGED = {
     "logits that overflow": ({"layer_1.bias": np.full(7, 3e38, np.float32)}, "{}"),
     "a setting out of bounds": ({}, json.dumps(WHOLE | {"epochs": -1})),
     "a setting of another type": ({}, json.dumps(WHOLE | {"lr": "x"})),
-    "a data set that is no text": ({}, json.dumps(WHOLE | {"dataset": 1})),
+    "a data set that is not text": ({}, json.dumps(WHOLE | {"dataset": 1})),
     "a control character": ({}, json.dumps(WHOLE | {"dataset": "x\x1b[2J"})),
     "a data set that is a path": ({}, json.dumps(WHOLE | {"dataset": "../mnist"})),
     "a hash with a line break": (

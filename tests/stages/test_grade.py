@@ -88,8 +88,8 @@ def test_missing_settings_are_reported_together_and_folders_are_checked(done):
     assert "course is missing: add course=<code>" in done.stderr
     words = " ".join(done.stderr.split())
     assert "submissions must be a folder, but " in words
-    assert "/none does not exist: name the folder that contains the sub" in words
-    assert "/none/all does not exist: name the folder that contains the" in words
+    assert "/none': give the folder that contains the submissions" in words
+    assert "/none/all': give the folder that contains the submissions" in words
     assert "/all.zip is a file: unpack a zip file into" in words
     assert "0 of 2 submissions can be graded, so nothing was written" in words
     assert "For example, all.zip: " in words

@@ -113,7 +113,7 @@ def test_blank_pages_pairs_lines_and_noise_are_unsure(workspace, tmp_path, mnist
     assert "If a digit is cut off" not in printed  # no digit is cut off
     assert not any(record["sure"] for record in records)
     reasons = [record["reason"] for record in records]
-    assert reasons == ["blank", "unusual", "no ink", "several", "no ink"]
+    assert reasons == ["blank", "unusual", "no ink", "several objects", "no ink"]
     blank, line, noise, pair, pale = (record["text"] for record in records)
     assert blank == "the image is blank"
     remedy = "use a darker pen or more light, or crop the image"

@@ -197,7 +197,7 @@ def test_outcomes_are_in_the_order_of_their_values_not_of_completion():
     assert plan.outcomes == outcomes
 
 
-def test_only_several_seeds_have_a_mean():
+def test_a_mean_needs_several_seeds():
     one, other = outcome(0.9, seed=1), outcome(0.8, seed=2)
     assert summarize(group_by_configuration([one])) == "validation accuracy 90.00%"
     assert summarize(group_by_configuration([one, other])) == (

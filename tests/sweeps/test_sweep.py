@@ -242,7 +242,10 @@ def test_equal_training_runs_of_other_sweeps_and_single_runs_are_reused(sweep):
     tags = [child.data.tags for child in children]
     assert sorted(t["seed"] for t in tags if "reused_from" not in t) == ["2", "3"]
     originals = {t["seed"]: t["reused_from"] for t in tags if "reused_from" in t}
-    assert originals.keys() == {"1", "2"}  # both sweeps name the run that was trained
+    assert originals.keys() == {
+        "1",
+        "2",
+    }  # both sweeps refer to the trained run
     assert originals["1"] == sweep.workspace.run_id()
     assert printed.count("val/accuracy") == 3
     space = r"(\d+) MB of disk space \(including 2 reused runs\)"

@@ -148,7 +148,7 @@ def test_a_timeout_of_a_disk_is_not_blamed_on_the_server(
         sync_module.sync(url, run=None)
 
 
-def test_a_closed_copy_starts_no_process(recorded):
+def test_no_process_is_started_for_a_closed_copy(recorded):
     copy = copying_process.CopyingProcess(recorded, broken_server("refuses"))
     copy.follow(lambda: "0" * 32)  # its thread may notice the end late
     copy.close()

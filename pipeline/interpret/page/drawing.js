@@ -71,7 +71,7 @@ function findingOf(lines) {
   const { max_outline: ordinary, max_thin_outline: longest } = model.constants;
   const outline = box * BOARD_PEN / 2 <= thin * side ? longest : ordinary;
   if (countDigits(lines, "left", "right", 0) > 1 ||
-    countDigits(lines, "top", "bottom", gap * side) > 1) return "several";
+    countDigits(lines, "top", "bottom", gap * side) > 1) return "several objects";
   // Measure the lines along the sides of pixels, as predict does.
   const along = sum(lines.flatMap((line) => line.slice(1).map(([x, y], i) =>
     Math.abs(x - line[i][0]) + Math.abs(y - line[i][1]))));

@@ -232,14 +232,14 @@ export class Detector {
   // training images is determined for the class that the trained floating-point network
   // predicts. `allOn` is the result of this network with all neurons on.
   reason(image, allOn, { probabilities, first, second } = allOn) {
-    if (this.isUnlike(image, allOn.first)) return "unlike";
+    if (this.isUnfamiliar(image, allOn.first)) return "unfamiliar";
     const margin = probabilities[first] - probabilities[second];
-    return margin < this.min_margin ? "close" : "";
+    return margin < this.min_margin ? "small margin" : "";
   }
 
   // Whether the components of a class explain too little of an image, or the components
   // of another class explain far more of the image.
-  isUnlike(image, label) {
+  isUnfamiliar(image, label) {
     const limits = this.max_errors;
     const errors = limits.map((_, each) => this.error(image, each));
     return errors[label] > limits[label] || errors.some((error, other) =>

@@ -19,11 +19,11 @@ export function conclusion(result) {
   const allOn = model.trained.classify(image);
   const reason = finding || (model.detector?.reason(image, allOn, result) ?? null);
   const isRandom = model.hasEarlierEpochs && model.epochs[state.networkIndex] === 0;
-  if (isRandom && ["", "close", null].includes(reason)) return { text:
+  if (isRandom && ["", "small margin", null].includes(reason)) return { text:
     `${next} This is a guess: before training, the weights are random.` };
   const images = first === allOn.first ? model.images_of[first] : model.plural;
-  if (reason) return { isUnsure: true, text: ", marked unsure because " +
-    `${inWords(reason, images, second, probabilities[second])}.` };
+  if (reason) return { isUnsure: true, text: ". The prediction is marked unsure " +
+    `because ${inWords(reason, images, second, probabilities[second])}.` };
   if (first !== allOn.first) return otherPrediction(next, allOn);
   // The reason is "", or null if it is unknown.
   return { text: next + (reason ?? ` ${capitalized(model.missing_detector)}, so this ` +
@@ -34,8 +34,8 @@ export function conclusion(result) {
 function inWords(reason, images, second, probability) {
   const text = fillIn(model.texts[reason], { noun: model.noun, images,
     name: className(second), percent: percent(probability) });
-  if (reason === "several") return `${text} in the drawing`;
-  return reason !== "close" ? text
+  if (reason === "several objects") return `${text} in the drawing`;
+  return reason !== "small margin" ? text
     : `${text}: the difference is below ${number(100 * model.detector.min_margin, 1)} ` +
       "percentage points";
 }

@@ -266,7 +266,7 @@ def half_bytes(
 
 
 def epoch_capacity(network: Network) -> int:
-    """Return for how many earlier epochs the page has room, at least one.
+    """Return the number of earlier epochs that fit in the page, at least one.
 
     A weight takes 4 bytes in the last epoch and 2 bytes in an earlier epoch. A stored
     hidden activation takes 4 bytes. Compression makes this data smaller, but base64
