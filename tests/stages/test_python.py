@@ -9,7 +9,6 @@ import re
 import subprocess
 import sys
 from dataclasses import FrozenInstanceError, asdict
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
