@@ -147,7 +147,7 @@ def _builtin(key: str, value: Any) -> Any:  # noqa: ANN401
                 value = float(value)
         except (ArithmeticError, ValueError):  # such as Fraction(10**400)
             raise ConfigError(
-                f"{key} must be a number that can be converted to a float, "
+                f"{key} cannot be converted to a float, "
                 f"got a {type(value).__name__}"  # Python may refuse to print the digits
             ) from None
     if isinstance(value, int) and value.bit_length() > MAX_BITS:

@@ -242,8 +242,8 @@ def test_a_keyword_can_be_a_number_of_any_type_and_becomes_an_int_or_a_float():
     assert {type(each.values["lr"]) for each in command.combinations} == {float}
     assert [bool(each.error) for each in command.combinations] == [True, False, False]
     assert type(from_python(TrainConfig, {"hidden": Five()}).config.hidden) is int
-    for lr in (Fraction(10**400), Decimal("sNaN")):
-        with pytest.raises(ConfigError, match=r"lr=(Fraction|Decimal)\(.* cannot be"):
+    for lr in (Fraction(10**5000), Decimal("sNaN")):
+        with pytest.raises(ConfigError, match=r"^lr cannot .* got a (Frac|Decimal)"):
             from_python(TrainConfig, {"lr": lr})
     with pytest.raises(ConfigError, match=r"hidden must be an integer, got 5\.0"):
         from_python(TrainConfig, {"hidden": Decimal(5)})
