@@ -114,7 +114,7 @@ def read_idx(path: Path, *, dimensions: int) -> UInt8[np.ndarray, "..."]:
     """Read an IDX file of bytes, plain or gzipped: images (3 dimensions) or labels (1).
 
     Raises:
-        UserError: If the file violates the format. The message names the file and the
+        UserError: If the file violates the format. The message gives the file and the
             rule.
 
     Source: the format is described at the end of LeCun, Cortes, Burges, The MNIST

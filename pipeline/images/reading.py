@@ -44,7 +44,7 @@ def read_image(path: Path) -> UInt8[np.ndarray, "height width"]:
     """Read an image of any size and mode as gray levels, rotated by its EXIF tag.
 
     Raises:
-        UserError: If the image cannot be read; the message names the file and the
+        UserError: If the image cannot be read; the message gives the file and the
             reason.
     """
     name = printable(path)

@@ -67,7 +67,7 @@ def sum_worksheet(neuron: NeuronSum, spec: DatasetSpec) -> str:
     title += "" if neuron.layer == 1 else f", for {spec.title(neuron.neuron)}"
     columns, steps = sum_columns(neuron, displayed), []
     if neuron.in_integers is not None:  # the table has no space for remarks
-        title += ", in floating point and in integers"
+        title += ", in floating point and as integers"
         columns |= integer_columns(neuron, neuron.in_integers, displayed)
         steps = [f"rest   {rest}", *integer_steps(neuron, neuron.in_integers)]
     else:

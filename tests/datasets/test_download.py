@@ -136,7 +136,7 @@ def test_a_bad_response_of_a_mirror_is_rejected(raw, serve, capfd, answer, reaso
         fetch(raw)
     assert reason in capfd.readouterr().err
     assert not (raw / NAME).exists()
-    # The message names the folder, and only the file that is missing.
+    # The message gives the folder, and only the file that is missing.
     message = str(missing.value)
     assert f"uncompressed or as .gz, into {raw} " in message
     assert message.endswith(f"  {MNIST_FILES.hashes()[NAME]}  {NAME}")
