@@ -91,7 +91,7 @@ class QuestionValues:
             column=MIDDLE[(row + 1 + shift) % len(MIDDLE)],
             gray_levels=20 + pick("gray levels", 101),
             shift=0.5 + pick("shift", 6) / 4,
-            factor=(2 + pick("factor", 5)) / 20,
+            factor=(4 + pick("factor", 5)) / 20,
             classes=11 + pick("classes", 52),
             neurons=12 + pick("neurons", 60),
             more_neurons=80 + pick("more neurons", 100),

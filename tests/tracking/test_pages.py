@@ -9,7 +9,7 @@ from pipeline.tracking.ui import serve_ui
 def test_an_experiment_of_another_program_gets_a_note_and_a_view(store, client):
     client.create_experiment("my networks", f"{artifact_root(store)}/mine")
     with tracking.new_tracker(store, server=None, experiment="my networks").start_run(
-        name="mine", params={}, tags={}
+        name="mine", params={}, tags={}, time=1
     ):
         pass
     experiment = client.get_experiment_by_name("my networks")
