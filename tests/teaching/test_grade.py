@@ -1259,7 +1259,7 @@ def test_ids_are_found_in_a_column_with_another_title_by_the_submitted_ids(tmp_p
     path.write_text("Nome;Cognome;Matricola\nAna;Ruiz;A1\nBen;Oz;b2\nCem;Li;c3\n")
     students, lines = read_students(path, {"a1", "b2", "x"})
     assert [*students] == ["a1", "b2", "c3"]
-    text = "list.csv: the column matricola has most of the submitted IDs; the first li"
+    text = "list.csv: the column matricola has most of the submitted IDs; the first ro"
     assert lines[0].startswith(text)
     message = (
         "must begin with a row of column titles, .*, got 'nome, cognome, matricola'"
@@ -1278,7 +1278,7 @@ def test_ids_are_found_in_a_column_with_another_title_by_the_submitted_ids(tmp_p
         ("id,accepted\nana,\n", []),
         (
             "First name,Last name,ID number\nAna,Ruiz,a1\nKim,Li,\n",
-            ["ignored 1 line"],
+            ["ignored 1 row"],
         ),
         ("id,name\na1,Ana\n ,Ben\n,Cem\n", ["ignored 2 rows without an ID"]),
         (
