@@ -96,7 +96,7 @@ def photograph_report(page, report):
     page.get_by_text("N16", exact=True).first.click()
     page.mouse.move(640, 880)
     page.wait_for_timeout(1000)  # the board is drawn in the next frames
-    page.screenshot(path=FIGURES / "report.png")
+    page.screenshot(path=FIGURES / "report.png", clip=clip(0, 0, 1366, 884))
 
 
 def photograph_runs(page, server, *, sweep_id, run_id):
