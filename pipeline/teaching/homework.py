@@ -354,4 +354,5 @@ def _counted_problems(total: int, *, missing: int, malformed: int) -> str:
     if not found:
         return f"All {counted(total, 'answer')} are well-formed"
     number, _, rest = found[0].partition(" ")
-    return ", ".join([f"{number} of {counted(total, 'answer')} {rest}", *found[1:]])
+    found[0] = f"{number} of {counted(total, 'answer')} {rest}"
+    return f"{', '.join(found)}. Missing and malformed answers get no points"

@@ -24,9 +24,12 @@ RELATIVE = 0.01
 MAX_DECIMALS = 5
 # The hints for correct answers that are rounded too much, by their decimal places.
 ROUNDED = tuple(
-    f"This is rounded to {counted(decimals, 'decimal place')}, which is not accurate "
-    f"enough. {MAX_DECIMALS} decimal places are enough for every question."
-    for decimals in range(MAX_DECIMALS)
+    f"This is rounded to {places}, which is not accurate enough. {MAX_DECIMALS} "
+    "decimal places are enough for every question."
+    for places in (
+        "a whole number",
+        *(counted(places, "decimal place") for places in range(1, MAX_DECIMALS)),
+    )
 )
 VOID = "All students get the points for this question."
 # The share of the points for an answer with a mistake that can change many answers.

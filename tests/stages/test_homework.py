@@ -30,6 +30,7 @@ SETTINGS = {**STUDENT, "dataset": "digits", "hidden": 5, "epochs": 1}
 ARGUMENTS = [f"{key}={value}" for key, value in SETTINGS.items()]
 FOLDER = "homework/embedded 2026/ana.ruiz"
 COUNT = len(QUESTIONS)
+NO_POINTS = "Missing and malformed answers get no points"
 FILES = {f"{FOLDER}/{x}" for x in ("questions.md", "answers.json", "model.safetensors")}
 # The process is killed when it has written the first two files.
 KILLED = """
@@ -291,8 +292,8 @@ def test_the_check_says_which_answers_are_missing_or_malformed(workspace):
     assert re.search(r"^unknown +is not the name of a question$", printed, re.M)
     assert printed.count(" missing\n") == COUNT - 4
     rule = "This command does not check whether answers are correct."
-    text = f"{COUNT - 4} of {COUNT} answers are missing, 3 are malformed. {rule}"
-    assert text in words
+    text = f"{COUNT - 4} of {COUNT} answers are missing, 3 are malformed. {NO_POINTS}"
+    assert f"{text}. {rule}" in words
     assert workspace.hashes(FOLDER) == before
 
 
@@ -300,9 +301,9 @@ def test_the_check_says_which_answers_are_missing_or_malformed(workspace):
     ("missing", "malformed", "text"),
     [
         (0, 0, f"All {COUNT} answers are well-formed"),
-        (1, 0, f"1 of {COUNT} answers is missing"),
-        (0, 2, f"2 of {COUNT} answers are malformed"),
-        (3, 1, f"3 of {COUNT} answers are missing, 1 is malformed"),
+        (1, 0, f"1 of {COUNT} answers is missing. {NO_POINTS}"),
+        (0, 2, f"2 of {COUNT} answers are malformed. {NO_POINTS}"),
+        (3, 1, f"3 of {COUNT} answers are missing, 1 is malformed. {NO_POINTS}"),
     ],
 )
 def test_the_check_counts_the_answers_that_are_missing_and_malformed(
@@ -445,7 +446,8 @@ def test_the_check_says_what_is_wrong_with_the_network_after_the_answers(
     ):
         homework(**{**SETTINGS, **settings}, check=True)
     assert "\n" not in str(error.value)
-    assert f"{COUNT - 1} of {COUNT} answers are missing. This" in printed.getvalue()
+    text = f"{COUNT - 1} of {COUNT} answers are missing. {NO_POINTS}"
+    assert text in printed.getvalue()
     assert workspace.hashes(FOLDER) == before
 
 
@@ -518,7 +520,7 @@ def test_the_printed_check_has_the_assigned_settings_and_finds_no_problem(killed
     assert line in questions(workspace)
     assert {"dataset=digits", "hidden=5", "epochs=1"} < {*line.split()}
     assert "lr=" not in line
-    assert f"\n{COUNT} of {COUNT} answers are missing.\n" in printed
+    assert f"\n{COUNT} of {COUNT} answers are missing. {NO_POINTS}.\n" in printed
 
 
 def test_a_call_returns_the_folder_and_the_answers(workspace, tmp_path):

@@ -34,6 +34,7 @@ from pipeline.teaching.grading import (
     MAX_ACCURACY_DROP,
     MAX_DIFFERENCE,
     MAX_MEDIAN,
+    NEAR_RATIO,
     Assigned,
     Comparison,
     Training,
@@ -193,7 +194,8 @@ def test_a_training_run_is_distinguished_from_others(course):
     for median, largest, kind in (
         (0.9, 0.9, Training.PROCESSOR),
         (1.1, 0.9, Training.NEAR),
-        (0.9, 1.1, Training.OTHER),
+        (0.9, 1.1, Training.NEAR),
+        (0.9, 1.9, Training.OTHER),  # more than 200 times the median
     ):
         other = {name: x + median * MAX_MEDIAN for name, x in network.items()}
         other["layer_2.bias"][4] = network["layer_2.bias"][4] + largest * MAX_DIFFERENCE
@@ -1660,6 +1662,25 @@ def test_differences_of_a_processor_without_avx2_are_not_taken_for_edits(course)
     for change in (3 * (other["layer_1.weight"] - network["layer_1.weight"]), 1.2):
         further = {**other, "layer_1.weight": network["layer_1.weight"] + change}
         assert compare(further, assigned).training is Training.OTHER
+
+
+def test_noise_does_not_hide_that_a_neuron_was_edited(course):
+    settings = {**course.settings, "hidden": 16, "epochs": 20, "lr": 0.01}
+    course = dataclasses.replace(course, settings=settings)
+    network, assigned = course.train("ana"), course.assigned("ana")
+    rng = np.random.default_rng(0)
+    noisy = {
+        name: x + rng.normal(0, 0.01, x.shape).astype("f4")
+        for name, x in network.items()
+    }
+    assert compare(noisy, assigned).training is Training.NEAR
+    number = course.assignment.question_values("ana", course.data).image
+    image = course.data.test.images[number].ravel()
+    weights = noisy["layer_1.weight"].copy()
+    weights[0, image > 0] = 0
+    found = compare({**noisy, "layer_1.weight": weights}, assigned)
+    assert found.largest < NEAR_RATIO * found.median
+    assert found.training is Training.OTHER
 
 
 def test_an_interrupted_grading_continues(
