@@ -32,8 +32,8 @@ The output has these columns:
 
   finetune           the number of epochs of fine-tuning
   float              the accuracy of the floating-point network
-  same predictions   the fraction of test images for which the quantized and the
-                     floating-point network predict the same class
+  same predictions   the percentage of test images for which the quantized
+                     and the floating-point network predict the same class
   bytes              the size of the tables: all weights, biases and shifts
 """
 

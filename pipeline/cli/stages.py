@@ -29,7 +29,7 @@ Folder = str | os.PathLike[str] | None  # the argument `folder` of a call from P
 Function = TypeVar("Function", bound=Callable[..., object])
 # For a required key that a variable can replace: how its comment begins.
 REQUIRED = {"server": "required, unless MLFLOW_TRACKING_URI is the URL of a server"}
-# A part of a comment that is true only for some stages: "null (sync, ui): all runs".
+# A part of a comment that is true only for some stages: "null (sync): all runs".
 FOR_STAGES = re.compile(r"(\w+) \(([a-z, ]+)\)(: .*)")
 
 

@@ -10,7 +10,7 @@ rules applies. The first rule that applies is the reason:
   in brightness.
 - paper edge: dark areas, such as a table, extend from a corner of a photograph far
   along its border.
-- cut off: the strokes reach the border of a photograph in another way.
+- cut off: in a photograph, strokes reach the border, but *paper edge* does not apply.
 - several objects: the image shows several digits, side by side or one above the other,
   or a photograph shows many shapes, or another large shape apart from the digit.
 - unusual: the outline, the number of pieces, the thickness or the aspect ratio is

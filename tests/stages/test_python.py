@@ -315,7 +315,7 @@ def test_the_help_of_a_function_has_the_settings_that_its_keywords_have(function
     assert {*listed} == {*keywords}
     assert {key for key, default, _ in found if not default} == {*required}
     name = "train" if function is sweep else function.__name__
-    # In `null (sync, ui): all runs`, the parentheses contain the stages.
+    # In `null (sync): all runs`, the parentheses contain the stages.
     other = rf"; \w+ \((?!(\w+, )*{name}\b)[a-z, ]+\): [^;]*"
     for key, comment in re.findall(r"^(\w+): .* # (.*)", CONFIG.read_text(), re.M):
         comment = re.sub(other, "", f"; {comment}").removeprefix("; ")
