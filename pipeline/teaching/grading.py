@@ -39,7 +39,7 @@ MAX_DIFFERENCE, MAX_MEDIAN = 0.03, 0.0003
 # weights lowers this ratio, but the edited neuron still stands out: the 97th percentile
 # of the differences of a neuron in layer 1 was at most 3.6 times that of the median
 # neuron. With noise of 0.01 and without weights at the pixels of a test image, it was
-# at least 5.2 times (129 edits, before the test of the accuracy).
+# at least 5.2 times (273 edits). With noise of 0.02, 12 of 144 edits were accepted.
 NEAR_MEDIAN, NEAR_EPOCHS, NEAR_RATIO, NEAR_NEURON = 0.03, 2, 200, 5
 # A weight that differs by at most this from the assigned one counts as kept. Between
 # two processors, the median difference is less than a tenth of this limit. If the
