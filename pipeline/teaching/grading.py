@@ -28,11 +28,11 @@ from pipeline.teaching.questions import QUESTIONS
 
 # The largest and the median difference of the weights that two processors can cause in
 # the same training run. tests/benchmarks/processors.py measures the differences: with
-# one epoch fewer, both are larger for each seed; without AVX2, for some seeds.
+# one fewer epoch, both are larger for each seed; without AVX2, for some seeds.
 # Frozen weights, which are equal, do not count.
 MAX_DIFFERENCE, MAX_MEDIAN = 0.03, 0.0003
 # Without AVX2, rounding errors grew in 6 of 18 training runs, until the networks
-# differed as much as after about one epoch more or fewer. The median difference was at
+# differed as much as after about one epoch more or less. The median difference was at
 # most 0.014, and at most 1.4 times the median change in the last epoch. (Networks with
 # different seeds differ by a median of 0.24.) The largest difference was at most 139
 # times the median; if the ratio is much larger, a few weights were edited. Noise on all
@@ -57,7 +57,7 @@ MIN_KEPT = 0.5
 # than nine tenths of the accuracy after twenty.
 MIN_ACCURACY = 0.5
 # The maximum drop in accuracy of a network with nearly the assigned weights. With the
-# default settings, one epoch more or fewer changed the accuracy by at most 0.0054 (12
+# default settings, one epoch more or less changed the accuracy by at most 0.0054 (12
 # seeds), and instructions up to SSE4.2 by at most 0.0016 (18 seeds). Removing one
 # active neuron lowered it by at least 0.009; noise on all weights lowers it further.
 MAX_ACCURACY_DROP = 0.01

@@ -41,8 +41,8 @@ class Parameters(Question):
     form = WHOLE
     template = """
         Another network has {v.neurons} neurons in layer 1 and {v.classes} classes
-        instead of ten. Its images have 28x28 pixels. How many parameters (weights and
-        biases) does it have?
+        instead of ten. Its inputs are images of 28x28 pixels. How many parameters
+        (weights and biases) does it have?
     """
 
     def _answers(self, inputs: AnswerInputs) -> list[Correct | Mistake]:
@@ -97,9 +97,9 @@ class BytesOfWeights(Question):
     group = SIZES
     form = WHOLE
     template = """
-        Another network has {v.stored_neurons} neurons in layer 1, and images of 28x28
-        pixels. A microcontroller stores each weight of its layer 1 in {v.bits} bits,
-        without gaps. How many bytes do these weights need, without the biases?
+        Another network takes images of 28x28 pixels and has {v.stored_neurons} neurons
+        in layer 1. A microcontroller stores each weight of its layer 1 in {v.bits}
+        bits, without gaps. How many bytes do these weights need, without the biases?
     """
 
     def _answers(self, inputs: AnswerInputs) -> list[Correct | Mistake]:
@@ -124,10 +124,10 @@ class Multiplications(Question):
     group = SIZES
     form = WHOLE
     template = """
-        Another network has {v.more_neurons} neurons in layer 1 and, like yours, images
-        of 28x28 pixels and ten classes. How many multiplications does it need to
-        classify one image? Count the products of a weight and a pixel, and of a weight
-        and the output of a neuron.
+        Like yours, another network takes images of 28x28 pixels and has ten classes,
+        but it has {v.more_neurons} neurons in layer 1. How many multiplications does it
+        need to classify one image? Count the products of a weight and a pixel, and of a
+        weight and the output of a neuron.
     """
 
     def _answers(self, inputs: AnswerInputs) -> list[Correct | Mistake]:
