@@ -26,6 +26,9 @@ class Server:
         self.command = [
             *(sys.executable, "-m", "uvicorn", "mlflow.server.fastapi_app:app"),
             *("--host", "127.0.0.1", "--port", str(self.port)),
+            # By default, the server closes a connection that is idle for 5 s, possibly
+            # while a process on a busy machine sends its next request.
+            *("--timeout-keep-alive", "600"),
         ]
         self.settings = {
             constants.BACKEND_STORE_URI_ENV_VAR: store,
