@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 
 VAL_ACCURACY = "val/accuracy"
+TRAIN_ACCURACY = "train/accuracy"  # measured while the weights change
 SECONDS = "train/seconds"  # `Epoch.seconds`, which include validation
 # MLflow's pages show the metrics of an epoch in the order in which a run logs them.
-EPOCH_METRICS = (VAL_ACCURACY, "val/loss", "train/accuracy", "train/loss")
+EPOCH_METRICS = (VAL_ACCURACY, "val/loss", TRAIN_ACCURACY, "train/loss")
 # The prefix of the scores of the trained network on its training images. MLflow sorts
 # the sections of charts by name, so these bars follow the learning curves.
 FINAL_TRAIN = "with_final_weights/train_"

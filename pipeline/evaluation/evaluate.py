@@ -29,7 +29,7 @@ from pipeline.evaluation.inputs import preprocess_for
 from pipeline.evaluation.predictions import Predictions, classify
 from pipeline.evaluation.result_files import write_results
 from pipeline.evaluation.scores import score
-from pipeline.evaluation.sentences import describe_result
+from pipeline.evaluation.sentences import describe_result, with_other_classes
 from pipeline.evaluation.test_sets import find_test_set
 from pipeline.images import ImageSet
 from pipeline.model import (
@@ -158,12 +158,14 @@ def _log_evaluation(
 ) -> None:
     """Log the files of an evaluation, its description, and the results on each set."""
     run.log_files("evaluate", paths)
-    run.add_results(_description(run, metrics))
+    run.add_results(_description(run, results, metrics))
     for result in results:
         _log_result(run, result, metrics[result.source.name])
 
 
-def _description(run: "Run", metrics: Metrics) -> dict[str, str]:
+def _description(
+    run: "Run", results: Sequence[Predictions], metrics: Metrics
+) -> dict[str, str]:
     """Return the accuracy on each set, and links to the files, in Markdown.
 
     The description keeps the accuracy on the sets of earlier evaluations.
@@ -174,9 +176,11 @@ def _description(run: "Run", metrics: Metrics) -> dict[str, str]:
         run.link("classes.csv", "artifacts/evaluate/classes.csv"),
     ]
     return {
-        f"Accuracy on {name}": f"{values['accuracy']:.2%} of "
-        f"{counted(int(values['n']), 'image')}"
-        for name, values in metrics.items()
+        f"Accuracy on {(name := result.source.name)}": (
+            f"{metrics[name]['accuracy']:.2%} of {counted(len(result), 'image')}"
+            f"{with_other_classes(result)}"
+        )
+        for result in results
     } | {"Last evaluation": f"{', '.join(metrics)} ({', '.join(links)})"}
 
 

@@ -85,6 +85,14 @@ class Predictions:
         """The name of each class of the images."""
         return self.source.class_names or self.spec.class_names
 
+    @property
+    def has_other_classes(self) -> bool:
+        """Whether the classes of the images are not the classes of the network.
+
+        A prediction is then correct if its class has the number of the label.
+        """
+        return [*self.label_names] != [*self.spec.class_names]
+
     def doubt(self, row: int) -> str:
         """Return in words why a prediction is unsure or unknown; "" if it is not."""
         reason = self.reasons[row]

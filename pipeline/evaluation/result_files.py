@@ -15,6 +15,7 @@ from pipeline.core import SIDE
 from pipeline.evaluation import scores
 from pipeline.evaluation.predictions import Predictions
 from pipeline.evaluation.scores import confusion_matrix
+from pipeline.evaluation.sentences import with_other_classes
 from pipeline.plots.evaluation import evaluation_scores
 
 MAX_PLOTTED_WRONG = 24  # images in the plot
@@ -56,7 +57,8 @@ def plot_scores(result: Predictions) -> Image.Image:
         bin_width=1 / scores.CALIBRATION_BINS,
         label_names=result.label_names,
         class_names=result.spec.class_names,
-        title=f"{result.source.name}: {accuracy:.2%} of {number} classified correctly",
+        title=f"{result.source.name}: {accuracy:.2%} of {number} classified correctly"
+        + with_other_classes(result),
     )
 
 
@@ -67,6 +69,7 @@ def plot_wrong_predictions(result: Predictions) -> Image.Image:
     title = f"{result.source.name}: {counted(count, 'image')} {verb} misclassified"
     if count > MAX_PLOTTED_WRONG:
         title += "; these are the most confident wrong predictions"
+    title += with_other_classes(result)
     return plots.image_grid(
         wrong_predictions(result), title=title, columns=6, side=5 * SIDE
     )

@@ -40,7 +40,7 @@ def describe_result(result: Predictions) -> list[str]:
     """
     lines = [f"{result.source.name}: {count_correct(result.is_correct)}"]
     labels, names = result.label_names, result.spec.class_names
-    if [*labels] != [*names]:
+    if result.has_other_classes:
         lines.append(
             "the classes of this set differ from the classes of the network: a "
             "prediction counts as correct if its class has the number of the label."
@@ -69,6 +69,13 @@ def describe_result(result: Predictions) -> list[str]:
     listed = ", ".join(confusions[:MAX_DESCRIBED])
     lines.append(f"worst classes: {', '.join(worst[:MAX_DESCRIBED])}")
     return [*lines, f"most frequent confusions: {listed}"]
+
+
+def with_other_classes(result: Predictions) -> str:
+    """Return a remark on the accuracy, in parentheses, if the classes differ."""
+    if not result.has_other_classes:
+        return ""
+    return " (other classes: correct means the same class number)"
 
 
 def count_correct(is_correct: Bool[np.ndarray, " n"], noun: str = "image") -> str:

@@ -198,7 +198,9 @@ def log_epochs(
     run.log_points([*metrics, *statistics])
     for each in shown:
         weights = each.tensors["layer_1.weight"]
-        image = weight_images(weights, each.tensors, title=f"epoch {each.number}")
+        # MLflow shows the first image, which is noise, until the slider is moved.
+        title = f"epoch {each.number}" if each.number else "epoch 0: move the slider"
+        image = weight_images(weights, each.tensors, title=title)
         run.log_image("weights/layer_1", image, step=each.number)
 
 

@@ -13,6 +13,7 @@ from functools import cached_property
 from pipeline.base.metric_names import (
     FINAL_ACCURACY,
     FINAL_TRAIN,
+    TRAIN_ACCURACY,
     VAL_ACCURACY,
     ordered,
 )
@@ -121,7 +122,9 @@ class TrainingRun:
             f"classifies **{final[FINAL_ACCURACY]:.2%}** of the training images and "
             f"**{final[VAL_ACCURACY]:.2%}** of the validation images correctly "
             f"(split={self.hyperparameters.split}). The highest validation accuracy "
-            f"was {best:.2%}, after epoch {epoch}."
+            f"was {best:.2%}, after epoch {epoch}.\n\nThe accuracy on the training "
+            f"images was measured after training (`{FINAL_ACCURACY}`). The curve "
+            f"`{TRAIN_ACCURACY}` is measured during an epoch, while the weights change."
         )
 
     def with_dataset(self, name: str) -> "TrainingRun":

@@ -14,6 +14,7 @@ from pipeline.evaluation.sentences import (
     count_unsure,
     describe_prediction,
     describe_result,
+    with_other_classes,
 )
 from pipeline.evaluation.test_sets import find_test_set
 from pipeline.images import ImageSet, PreprocessedImages, preprocess_images
@@ -80,7 +81,12 @@ def test_the_worst_classes_confusions_and_wrong_predictions_are_described():
     assert caption == f"{bag}image 4"
     right = replace(result, logits=torch.eye(10)[labels.tolist()])
     assert len(describe_result(right)) == 2
-    assert plot_wrong_predictions(right).height < 50  # only a title
+    assert with_other_classes(right).startswith(" (other classes: correct means ")
+    digits = replace(right, spec=datasets.spec("mnist"))
+    assert not with_other_classes(digits)
+    titles = plot_wrong_predictions(digits), plot_wrong_predictions(right)
+    assert titles[0] != titles[1]  # one has the remark
+    assert all(image.height < 50 for image in titles)  # only a title
 
 
 def test_a_set_in_which_an_image_has_no_label_is_not_scored():
