@@ -6,6 +6,7 @@ After a power failure, the previous content can reappear, because the rename may
 lost.
 """
 
+import errno
 import glob
 import hashlib
 import json
@@ -64,7 +65,7 @@ def atomic_folder(path: Path, *, replace: bool = True) -> Iterator[Path]:
 
     Raises:
         UserError: If `path` is a file, or a mount point, which cannot be renamed.
-        OSError: If the folder is not empty and `replace` is false.
+        FileExistsError: If the folder is not empty and `replace` is false.
     """
     if path.exists() and not path.is_dir():
         raise UserError(f"{path} is a file: delete it or move it")
@@ -85,6 +86,9 @@ def atomic_folder(path: Path, *, replace: bool = True) -> Iterator[Path]:
             _remove_leftovers(path)
             if replace and path.exists():
                 path.rename(_previous(path))
+            elif path.exists() and any(path.iterdir()):
+                text = "not empty, because another program has written files to it"
+                raise FileExistsError(errno.EEXIST, text, str(path))
             temporary.rename(path)  # also replaces an empty folder
             shutil.rmtree(_previous(path), ignore_errors=True)
     finally:

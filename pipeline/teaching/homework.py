@@ -71,7 +71,11 @@ def homework(cfg: HomeworkConfig, folder: Path | None) -> Homework:
     if cfg.check:
         _print_state(answers, variant, folder)
         _check_submission(folder, assignment, variant)
-        if answers.numbers:
+        if any(
+            question.name in answers.problems for question in questions_for(variant)
+        ):
+            say("next   correct the malformed answers, then run this command again")
+        elif answers.numbers:
             archive = f"-c homework.zip {shlex.quote(str(displayed(folder)))}"
             command = f"python -m zipfile {archive}"
             say(next_steps({command: "writes the file that you submit"}))

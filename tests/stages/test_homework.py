@@ -315,6 +315,8 @@ def test_the_check_counts_the_answers_that_are_missing_and_malformed(
     fill_in(workspace, **dict(zip(names, given, strict=True)))
     words = " ".join(workspace.call("homework", **SETTINGS, check=True).split())
     assert f"answers.json {text}. This command does not check whether answers" in words
+    assert ("python -m zipfile -c homework.zip" in words) == (not malformed)
+    assert ("next correct the malformed answers" in words) == bool(malformed)
 
 
 def test_the_check_shows_the_settings_in_the_file_of_the_network(workspace):

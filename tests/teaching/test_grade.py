@@ -1423,7 +1423,7 @@ def test_with_require_only_the_assigned_network_gets_points_for_its_weights(
     assert shown.count(f'<p><b>{notice} <a href="#networks">below</a>.</b></p>') == 1
     titles = re.findall("<h4>(.*?)</h4>", shown)
     assert titles == [
-        "Different training runs, possibly through no fault of the students",
+        "Different training runs: ask these students for the reason",
         "Networks of other students",
         "Edited weights",
         "Nearly the assigned weights",
