@@ -4,7 +4,7 @@ Downloads the images, reads them from an installed package, or imports them from
 folder with IDX files as a new data set. Prints the name of the data set, which later
 commands accept as dataset=. Writes <dataset>.safetensors, <dataset>.json,
 <dataset>-components.safetensors, <dataset>-means.png and <dataset>-samples.png to
-outputs/data/. MNIST is downloaded once (at most 20 MB; its files take 110 MB on disk).
+outputs/data/. MNIST is downloaded once (about 20 MB; its files take 110 MB on disk).
 MNIST has 60,000 training and 10,000 test images. The mean of the training pixels is
 0.1307. Of the 784 pixels, 67 are always zero.
 """

@@ -236,7 +236,7 @@ def _write_missing(file: DataFile, origin: Mapping[str, str]) -> Summary:
         return summary
     dataset, paths = file.read(), companion_files(file.path)
     if "components" in missing:
-        with busy(f"computing the principal components of {dataset.name}"):
+        with busy(f"preparing the check for unfamiliar images ({dataset.name})"):
             write_components(dataset)
     if "plots" in missing:
         train, names = dataset.train, spec(dataset.name).class_names

@@ -175,8 +175,8 @@ def _test_images(
     for row in rows:
         if not 0 <= row < len(test):
             raise UserError(
-                f"{key} must be 0 to {len(test) - 1}, the index of a {name}, or "
-                f"{others}, got {row}"
+                f"{key} must be 0 to {len(test) - 1}, the index of a test image of "
+                f"{dataset.name}, or {others}, got {row}"
             )
     chosen = test.pick(np.array(rows))
     return ImageSet(

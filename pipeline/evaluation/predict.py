@@ -171,7 +171,9 @@ def _plot(
         for label, correct, unsure in each
     ]
     rows = sorted(range(total), key=keys.__getitem__)
-    title = "Preprocessing steps, and the probability of each class"
+    has_steps = any(predictions.preprocessed.steps)
+    shown = "Preprocessing steps, and" if has_steps else "The images and"
+    title = f"{shown} the probability of each class"
     if total > 1:
         has_labels = any(label is not None for label in labels)
         first = "wrong predictions first, then unsure ones"

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from pipeline import UserError, interpret, tracking
 from pipeline.base.paths import (
     WEIGHT_HISTORY_FILE,
@@ -115,10 +117,11 @@ def inspect(cfg: InspectConfig, folder: Path | None) -> Inspection:
 def _describe_arrays(trained: NetworkFile) -> str:
     """Return the arrays in NumPy's abbreviated form."""
     parts = []
-    for name in ("layer_1", "layer_2"):
-        kernel, bias = getattr(trained.network, name).get_weights()
-        parts.append(f"{name} weights {kernel.shape}\n{kernel}\n")
-        parts.append(f"{name} biases {bias.shape}\n{bias}\n")
+    with np.printoptions(suppress=True):  # decimals instead of powers of ten
+        for name in ("layer_1", "layer_2"):
+            kernel, bias = getattr(trained.network, name).get_weights()
+            parts.append(f"{name} weights {kernel.shape}\n{kernel}\n")
+            parts.append(f"{name} biases {bias.shape}\n{bias}\n")
     return "\n".join([*parts, f"all values  {displayed(trained.path)}"])
 
 

@@ -42,10 +42,11 @@ def neuron_responses(
     """
     figure = new_figure(1040, 130 + 26 * len(names))
     left, right = figure.subplots(1, 2, width_ratios=[10, 11])
-    cost_title = "Ablation cost in percentage points (blue: accuracy gained)"
+    cost_title = "Ablation cost in percentage points (blue: gain)"
+    mean_title = f"Mean output in layer 1 for each {noun}"
     outputs, gains = color_map(PAPER, POSITIVE), color_map(POSITIVE, PAPER, NEGATIVE)
     for axes, values, columns, colors, title, decimals in (
-        (left, means, class_names, outputs, f"Mean output for each {noun}", 1),
+        (left, means, class_names, outputs, mean_title, 1),
         (right, 100 * costs, ["all", *class_names], gains, cost_title, cost_decimals),
     ):
         largest = float(np.abs(values).max()) or 1.0

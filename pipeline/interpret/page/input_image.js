@@ -52,7 +52,12 @@ function listenToPen() {
 const thumbnails = () => [...$("gallery").children];
 export const inputImage = {
   build() {
-    if (model.drawable) listenToPen();
+    if (model.drawable) {
+      listenToPen();
+      // The list is closed at first. On a laptop, it opens below the visible part.
+      $("choose").addEventListener("toggle", () =>
+        $("choose").scrollIntoView({ block: "nearest" }));
+    }
     $("gallery").append(...model.gallery.map((_, index) => element("button", {
       type: "button", onclick: () => useTestImage(index) },
     imageCanvas(testImage(index)))));
