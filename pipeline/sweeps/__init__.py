@@ -12,6 +12,7 @@ type             created in             what it is
 `Task`           missing_jobs           a call that trains a job in a worker
 `TaskResult`     executor               a training run, or an error
 `LostAttempt`    executor               an attempt whose worker was lost
+`ReusedRun`      children               a recorded run that has the results of a job
 `Outcome`        children, recorded     the recorded result of a job
 `Configuration`  configurations         the jobs that differ only in their seed
 `SweepResult`    sweep, missing_jobs    the result for a caller from Python

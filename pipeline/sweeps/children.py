@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline import UserError
 from pipeline.base.paths import ERROR_FILE, NETWORK_PATH
@@ -44,6 +44,14 @@ from pipeline.training.training_run import TrainingRun
 
 if TYPE_CHECKING:  # importing MLflow takes a second
     from pipeline.tracking.mlflow_run import Run
+
+
+class ReusedRun(NamedTuple):
+    """A recorded run whose results a job reuses, and the content of its files."""
+
+    job: Job
+    run: RecordedRun
+    training: TrainingRun
 
 
 @dataclass(frozen=True)
@@ -98,11 +106,10 @@ class Children:
             reused=reused is not None,
         )
 
-    def record_reused(self, job: Job, runs: Iterable[RecordedRun]) -> Outcome | None:
-        """Record the job with the results of the first run that is not damaged.
+    def read_reusable(self, job: Job, runs: Iterable[RecordedRun]) -> ReusedRun | None:
+        """Read the first run that is not damaged; return None if there is none.
 
-        A line is printed for each damaged run. If there is no other run, nothing is
-        recorded, and the result is None.
+        A line is printed for each damaged run.
         """
         for run in runs:
             try:
@@ -111,11 +118,16 @@ class Children:
                 rejected = self._reject_damaged(run, error)
                 say(wrap(f"{rejected}: its combination is trained again"))
                 continue
-            # The tags describe the machine and the code that trained the network.
-            tags = provenance.tags_of(run.tags)
-            tags[REUSED_TAG] = run.tags.get(REUSED_TAG, run.run_id)
-            return self._record_training(job, training, tags, reused=run)
+            return ReusedRun(job, run, training)
         return None
+
+    def record_reused(self, reused: ReusedRun) -> Outcome:
+        """Record a job with the results of an earlier run."""
+        job, run, training = reused
+        # The tags describe the machine and the code that trained the network.
+        tags = provenance.tags_of(run.tags)
+        tags[REUSED_TAG] = run.tags.get(REUSED_TAG, run.run_id)
+        return self._record_training(job, training, tags, reused=run)
 
     def _reject_damaged(self, run: RecordedRun, error: UserError) -> str:
         """Return why a run cannot be read; mark a child of a sweep as FAILED.
