@@ -191,8 +191,8 @@ class Children:
         return child.run_id
 
     def _child_tags(self, job: Job) -> dict[str, str]:
-        sweep_id = self.sweep.recorded.sweep_id
-        tags = {**job.tags, KIND_TAG: Kind.TRAINING, SWEEP_TAG: sweep_id}
+        sweep_key = self.sweep.recorded.sweep_key
+        tags = {**job.tags, KIND_TAG: Kind.TRAINING, SWEEP_TAG: sweep_key}
         return {**tags, VALUES_TAG: job.id} if job.error else tags
 
 

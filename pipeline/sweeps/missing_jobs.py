@@ -67,7 +67,7 @@ def _tags(plan: Plan, recorded: RecordedSweep) -> dict[str, str]:
     return {
         **all_options(job.options for job in plan.all_jobs),
         KIND_TAG: Kind.SWEEP,
-        SWEEP_TAG: recorded.sweep_id,
+        SWEEP_TAG: recorded.sweep_key,
         SWEPT_TAG: ",".join(varied),
     }
 

@@ -2,7 +2,7 @@
 
 After an interruption of any kind, the same command continues the sweep, because the
 children of the run in MLflow record which jobs are trained. The files are in
-outputs/sweeps/<id>/. This module starts the workers before it imports `missing_jobs`,
+outputs/sweeps/<key>/. This module starts the workers before it imports `missing_jobs`,
 which imports PyTorch.
 """
 
@@ -27,7 +27,7 @@ from pipeline.execution.workers import executor_type
 from pipeline.sweeps.configurations import group_by_configuration
 from pipeline.sweeps.jobs import Job, OnResult
 from pipeline.sweeps.listing import list_jobs
-from pipeline.sweeps.naming import sweep_id, sweep_name
+from pipeline.sweeps.naming import sweep_key, sweep_name
 from pipeline.sweeps.open_sweep import OpenSweep
 from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.recorded import RecordedSweep, ReusableRuns
@@ -90,12 +90,12 @@ def _open_sweep(
     tracker = Tracker(store, server=cfg.server, experiment=cfg.recorded_in)
     tracker.read_code()
     jobs = list_jobs(command, lambda name: _prepare(name, data_folder, cfg.executor))
-    identifier = sweep_id(
+    key = sweep_key(
         jobs, command.intervals, recorded_in=cfg.recorded_in, again=cfg.again
     )
-    folder = store / "sweeps" / identifier
+    folder = store / "sweeps" / key
     with _locked(folder):
-        recorded = _read_recorded(identifier, tracker, again=cfg.again)
+        recorded = _read_recorded(key, tracker, again=cfg.again)
         name = cfg.run_name or sweep_name(jobs, command.intervals)
         if recorded.run:
             name = recorded.run.name
@@ -135,10 +135,10 @@ def _locked(folder: Path) -> AbstractContextManager[None]:
     return locking.lock(lock, Level.SWEEP, waiting=waiting)
 
 
-def _read_recorded(identifier: str, tracker: Tracker, *, again: bool) -> RecordedSweep:
+def _read_recorded(key: str, tracker: Tracker, *, again: bool) -> RecordedSweep:
     """Return the sweep to continue; it is empty if a new sweep starts."""
-    earlier = RecordedSweep.read(tracker, identifier)
-    return RecordedSweep(identifier) if again and earlier.is_finished else earlier
+    earlier = RecordedSweep.read(tracker, key)
+    return RecordedSweep(key) if again and earlier.is_finished else earlier
 
 
 def _plan(

@@ -30,7 +30,7 @@ from pipeline.core.dataset import DataFile
 from pipeline.deploy import sizes
 from pipeline.sweeps.jobs import Outcome
 from pipeline.sweeps.listing import list_jobs
-from pipeline.sweeps.naming import sweep_id, sweep_name
+from pipeline.sweeps.naming import sweep_key, sweep_name
 from pipeline.sweeps.networks import read_networks
 from pipeline.train import sweep, train
 
@@ -391,13 +391,15 @@ def test_several_saved_sweeps_are_one_sweep_but_searches_cannot_be_combined(conf
         "lr=interval(0.1,0.2) hidden=interval(4,8) trials=3",
     ],
 )
-def test_the_order_of_groups_options_and_values_is_not_part_of_a_sweeps_id(conf, words):
+def test_the_order_of_groups_options_and_values_is_not_part_of_the_sweep_key(
+    conf, words
+):
     def identify(given):
         command = read("-m", "server=http://x", *given)
         jobs = jobs_of(command)
         tags = {frozenset(job.tags.items()) for job in jobs}
         arguments = {"recorded_in": "digits", "again": False}
-        return sweep_id(jobs, command.intervals, **arguments), tags
+        return sweep_key(jobs, command.intervals, **arguments), tags
 
     given = words.split()
     reverse = []

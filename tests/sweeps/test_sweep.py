@@ -458,6 +458,8 @@ def test_a_finished_sweep_trains_a_lost_network_again(sweep, tmp_path):
     _, found = find_sweep(parent.info.run_id, store=store)
     assert {x.run_id for x in found} == {x.run_id for x in trained}
     assert len(found) == 2
+    run, found = find_sweep(sweep.folder.name, store=store)
+    assert run.run_id == parent.info.run_id and len(found) == 2
 
 
 def test_each_training_run_of_a_sweep_has_the_patch_with_which_it_was_trained(
