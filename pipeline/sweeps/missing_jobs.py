@@ -108,7 +108,7 @@ def _train(
             report.update()
             sweep.on_result(outcome)
     done = f"{plan.ended:,} of {plan.total:,} training runs"
-    remedy = RESUME if sweep.tracker.is_recorded else AGAIN
+    remedy = RESUME if sweep.tracker.is_recorded else f"{AGAIN}{sweep.other_folder}"
     interrupt.check(f"stopped after {done}: {remedy}")
 
 

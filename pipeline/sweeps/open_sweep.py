@@ -38,6 +38,15 @@ class OpenSweep:
     recorded: RecordedSweep
     reusable: ReusableRuns
 
+    @property
+    def other_folder(self) -> str:
+        """For messages: what differs if an interrupted sweep is started again.
+
+        If nothing is recorded, the folder of the call has the first networks, and a
+        call rejects a folder that is not empty.
+        """
+        return " with another folder" if self.folder == self.call_folder else ""
+
     def to_train(self, processors: Processors) -> list[Job]:
         """Return the jobs that a worker must train on one of the processors.
 

@@ -40,7 +40,7 @@ from pipeline.training.size import weight_history_bytes
 COPIES = 5
 UNTRACKED = (
     "With tracking=none, no results are recorded: if this sweep is "
-    "interrupted, the same command starts from the beginning."
+    "interrupted, the same command{} starts from the beginning."
 )
 
 
@@ -102,9 +102,8 @@ def _open_sweep(
         say(wrap(f"sweep {name}"), flush=True)
         announce_kept_name(name, cfg.run_name)
         if not tracker.is_recorded:
-            say(wrap(UNTRACKED, indent=0), flush=True)
             folder = command.folder or folder  # contains the networks
-        yield OpenSweep(
+        sweep = OpenSweep(
             cfg,
             tracker,
             on_result,
@@ -115,6 +114,9 @@ def _open_sweep(
             recorded=recorded,
             reusable=ReusableRuns(tracker, is_used=not cfg.again),
         )
+        if not tracker.is_recorded:
+            say(wrap(UNTRACKED.format(sweep.other_folder), indent=0), flush=True)
+        yield sweep
 
 
 def _prepare(dataset: str, folder: Path, executor: str) -> DataFile:

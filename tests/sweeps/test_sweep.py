@@ -705,9 +705,8 @@ def test_a_sweep_without_mlflow_starts_again_and_says_so(new_sweep):
     assert not (sweep.workspace.outputs / "mlflow.db").exists()
 
 
-@pytest.mark.parametrize(("tracking", "end"), [("mlflow", " to resume"), ("none", "")])
-def test_only_a_recorded_sweep_resumes_after_ctrl_c(sweep, tracking, end, monkeypatch):
-    settings = {"dataset": "digits", "epochs": 1, "seed": [1, 2, 3]}
+def stop_at_first_result(monkeypatch):
+    """Return a callback that presses Ctrl-C when it is called for the first time."""
     # After the test, the executor has this value again.
     monkeypatch.setattr(command._new_executor(), "_is_stopped", False)
     signals = [signal.SIGINT]
@@ -716,12 +715,36 @@ def test_only_a_recorded_sweep_resumes_after_ctrl_c(sweep, tracking, end, monkey
         while signals:
             signal.raise_signal(signals.pop())
 
+    return stop
+
+
+@pytest.mark.parametrize(("tracking", "end"), [("mlflow", " to resume"), ("none", "")])
+def test_only_a_recorded_sweep_resumes_after_ctrl_c(sweep, tracking, end, monkeypatch):
+    settings = {"dataset": "digits", "epochs": 1, "seed": [1, 2, 3]}
+    stop = stop_at_first_result(monkeypatch)
     message = rf"^stopped after [12] of 3 .*: run the same command again{end}$"
     with (
         sweep.workspace.captured(),
         pytest.raises(KeyboardInterrupt, match=message),
     ):
         train.sweep(on_result=stop, tracking=tracking, **settings)
+
+
+def test_a_sweep_without_mlflow_needs_another_folder_after_ctrl_c(
+    sweep, monkeypatch, tmp_path, capsys
+):
+    settings = {"dataset": "digits", "epochs": 1, "seed": [1, 2, 3]}
+    stop, again = stop_at_first_result(monkeypatch), "with another folder"
+    call = settings | {"tracking": "none", "folder": tmp_path / "own"}
+    with pytest.raises(KeyboardInterrupt, match=f"the same command again {again}$"):
+        train.sweep(on_result=stop, **call)
+    printed = " ".join(capsys.readouterr().out.split())
+    assert f"the same command {again} starts from the beginning." in printed
+    with pytest.raises(UserError, match="must be new or empty"):
+        train.sweep(**call)
+    monkeypatch.setattr(command._new_executor(), "_is_stopped", False)
+    result = train.sweep(**call | {"folder": tmp_path / "other"})
+    assert all(each.network_path.exists() for each in result.outcomes)
 
 
 def test_the_disk_that_gets_the_networks_must_have_space(sweep, tmp_path):
