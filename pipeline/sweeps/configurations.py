@@ -11,7 +11,7 @@ from statistics import fmean, stdev
 from typing import Any, TypeVar
 
 from pipeline.base.metric_names import VAL_ACCURACY
-from pipeline.base.text import readable
+from pipeline.base.text import counted, readable
 from pipeline.sweeps.jobs import Job, Outcome, failed_jobs, short_name
 
 Item = TypeVar("Item")
@@ -75,12 +75,17 @@ class Configuration:
         deviation = "" if self.std is None else f" ± {self.std * 100:.2f}"
         return f"{self.accuracy:.2%}{deviation}"
 
-    def describe_failures(self) -> str:
-        """Return why training runs failed, such as "seed=1,2 failed: out of memory"."""
+    def describe_failures(self, *, limit: int | None = None) -> str:
+        """Return why training runs failed, such as "seed=1,2 failed: out of memory".
+
+        `limit` is the maximum number of different errors; None for all.
+        """
         texts = []
         for error, jobs in failed_jobs(self.outcomes).items():
             seeds = ",".join(str(job.values["seed"]) for job in jobs)
             texts.append(f"seed={seeds} failed: {error}")
+        if limit and (more := len(texts) - limit) > 0:
+            texts[limit:] = [f"and {counted(more, 'other error')}"]
         return "; ".join(texts)
 
     def row(self) -> dict[str, Any]:

@@ -16,6 +16,8 @@ from pipeline.core.dataset import DataFile
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.shapes import parameter_count
 
+MAX_REASONS = 3  # different errors in a message, and in a row of the table
+
 
 @dataclass(frozen=True, repr=False)
 class Job:

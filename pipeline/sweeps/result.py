@@ -17,12 +17,10 @@ from pipeline.sweeps.configurations import (
     group_by_configuration,
     why_no_best,
 )
-from pipeline.sweeps.jobs import Outcome, failed_jobs
+from pipeline.sweeps.jobs import MAX_REASONS, Outcome, failed_jobs
 
 if TYPE_CHECKING:
     from pipeline.model import NetworkFile
-
-MAX_REASONS = 3  # the number of different errors in an error message
 
 
 @dataclass(frozen=True)
