@@ -204,7 +204,8 @@ def _has_several(name: str, values: list[Any], schema: Schema, flags: Flags) -> 
 def _rules_of_sweep(compositions: Sequence[Composition], flags: Flags) -> Iterator[str]:
     """Yield a problem unless all compositions are grids, or there is one search.
 
-    A search cannot be combined with a grid or another search.
+    A search cannot be combined with a grid or another search. It does not suggest
+    seeds: it would report the mean of networks that differ only in their seed.
     """
     if not all(each.is_sweep for each in compositions):
         for group, options in varied_groups(compositions).items():
@@ -212,6 +213,13 @@ def _rules_of_sweep(compositions: Sequence[Composition], flags: Flags) -> Iterat
     sweeps = [each for each in compositions if each.is_sweep]
     for each in sweeps:
         trials = each.settings.get("trials", Setting(None))
+        if interval := each.intervals.get("seed"):
+            example = "seed=[1, 2, 3]" if flags.is_call else "seed=1,2,3"
+            problem = (
+                f"seed must not have an interval, got {interval}: "
+                f"{example} trains each trial with these seeds"
+            )
+            yield located(problem, each.paths.get("seed"))
         if each.intervals and trials.value is None:
             yield "a search needs the number of trials: add trials=40"
         if not each.intervals and trials.value is not None:
