@@ -140,8 +140,8 @@ class Children:
             self.run.submit(_log_damage, run.run_id, message)
         return message
 
-    def record_best(self, best: Outcome) -> None:
-        """Record the model and the images of the weights of the best network.
+    def record_best(self, run_id: str) -> None:
+        """Record the model and the images of the weights in the best child.
 
         A child gets these if it is the best when a process ends. It keeps them if a
         later process finds a better child, because MLflow would keep the link of its
@@ -150,8 +150,7 @@ class Children:
         Raises:
             UserError: If files of the network are damaged.
         """
-        assert best.run_id
-        run = find_run(best.run_id, store=self.sweep.tracker.store)
+        run = find_run(run_id, store=self.sweep.tracker.store)
         try:
             training = read_training_run(run)
         except UserError as error:

@@ -58,7 +58,7 @@ class Configuration:
     @cached_property
     def accuracies(self) -> list[float]:
         """The accuracy of each trained network, in [0, 1]."""
-        return [each.accuracy for each in self.trained if each.accuracy is not None]
+        return [each.metrics[VAL_ACCURACY] for each in self.trained]
 
     @cached_property
     def accuracy(self) -> float:

@@ -159,9 +159,9 @@ def _finish(
         report.finish()
     failures = [failure_message(outcomes)]
     try:
-        if tracker.is_recorded and (best := result.best):
+        if (best := result.best) and best.run_id:
             with busy("recording the images and the model of the best network"):
-                children.record_best(best)
+                children.record_best(best.run_id)
     except UserError as error:
         failures.append(str(error))
     finally:

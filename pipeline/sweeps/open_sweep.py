@@ -11,7 +11,7 @@ from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.recorded import Processors, RecordedSweep, ReusableRuns
 from pipeline.sweeps.report_text import print_report
 from pipeline.sweeps.result import SweepResult, written_files
-from pipeline.tracking import Tracker
+from pipeline.tracking import RecordedRun, Tracker
 from pipeline.training.size import weight_history_bytes
 
 # Files and database rows of a child run without its weights. Measured with 20 epochs:
@@ -37,6 +37,12 @@ class OpenSweep:
     plan: Plan  # gets each outcome while the sweep runs
     recorded: RecordedSweep
     reusable: ReusableRuns
+
+    @property
+    def finished_run(self) -> RecordedRun | None:
+        """The run of the sweep if it is finished and no job is missing again."""
+        is_complete = self.plan.ended == self.plan.total
+        return self.recorded.run if self.recorded.is_finished and is_complete else None
 
     @property
     def other_folder(self) -> str:

@@ -32,7 +32,12 @@ from pipeline.sweeps.open_sweep import OpenSweep
 from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.recorded import RecordedSweep, ReusableRuns
 from pipeline.sweeps.result import SweepResult, written_files
-from pipeline.tracking import Tracker, announce_kept_name, recorded_params
+from pipeline.tracking import (
+    RecordedRun,
+    Tracker,
+    announce_kept_name,
+    recorded_params,
+)
 from pipeline.training.size import weight_history_bytes
 
 # Copies of the weight history in memory: three in the worker and two in the main
@@ -69,8 +74,8 @@ def train_sweep(
     ) as sweep:
         for outcome in sweep.plan.outcomes:
             sweep.on_result(outcome)
-        if sweep.recorded.is_finished and sweep.plan.ended == sweep.plan.total:
-            return _show_finished(sweep)
+        if run := sweep.finished_run:
+            return _show_finished(sweep, run)
         return _start_workers(sweep)
 
 
@@ -163,15 +168,13 @@ def _plan(
     return plan
 
 
-def _show_finished(sweep: OpenSweep) -> SweepResult:
+def _show_finished(sweep: OpenSweep, run: RecordedRun) -> SweepResult:
     """Print the report of a sweep that is finished, and complete its copy.
 
     The table and the plot are written again if they are missing.
     """
     say("this sweep is finished: again=true trains it again")
-    folder, outcomes = sweep.folder, sweep.plan.outcomes
-    run, tracker = sweep.recorded.run, sweep.tracker
-    assert run
+    folder, outcomes, tracker = sweep.folder, sweep.plan.outcomes, sweep.tracker
     copied = tracker.copy(run.run_id)
     if len(written_files(folder)) < 2:
         from pipeline.sweeps.report import write_files  # imports Matplotlib
