@@ -65,7 +65,7 @@ def _tags(plan: Plan, recorded: RecordedSweep) -> dict[str, str]:
     earlier = (recorded.run.tags if recorded.run else {}).get(SWEPT_TAG, "").split(",")
     varied = dict.fromkeys([*plan.varied, *filter(None, earlier)])
     return {
-        **all_options(job.options for job in plan.all_jobs),
+        **all_options(job.options for job in plan.with_stand_ins),
         KIND_TAG: Kind.SWEEP,
         SWEEP_TAG: recorded.sweep_key,
         SWEPT_TAG: ",".join(varied),
@@ -77,8 +77,8 @@ def _common_params(plan: Plan) -> Mapping[str, Any]:
 
     Params that vary are omitted, because MLflow cannot plot text such as 5,10.
     """
-    valid, varied = next(job for job in plan.all_jobs if not job.error), plan.varied
-    return {key: x for key, x in valid.params.items() if key not in varied}
+    valid = next(job for job in plan.with_stand_ins if not job.error)
+    return {key: x for key, x in valid.params.items() if key not in plan.varied}
 
 
 def _train(

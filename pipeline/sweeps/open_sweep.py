@@ -56,11 +56,11 @@ class OpenSweep:
     def to_train(self, processors: Processors) -> list[Job]:
         """Return the jobs that a worker must train on one of the processors.
 
-        These are the missing jobs that reuse no run, and all upcoming jobs.
+        These are the missing jobs that reuse no run, and all stand-ins.
         """
         plan, runs = self.plan, self.reusable.runs
         new = [job for job in plan.missing if not runs(job, processors)]
-        return [*new, *plan.upcoming]
+        return [*new, *plan.stand_ins]
 
     def show(self, result: SweepResult, hint: str) -> SweepResult:
         """Copy the files of a result to the folder of the call, if any; print a report.

@@ -45,7 +45,7 @@ class ProgressLines:
         """Start with the jobs that have not ended; see `show_progress`."""
         console = new_console(file=sys.stdout, highlight=False, soft_wrap=True)
         self.bar, self._plan, self._workers = text_bar(console), plan, workers
-        names = [job.short_name for job in plan.all_jobs]
+        names = [job.short_name for job in plan.with_stand_ins]
         self._width = min(MAX_NAME, max(map(len, names), default=0))
         self._failed, self._to_train = 0, to_train
         self._invalid = 0  # the number of invalid combinations so far
