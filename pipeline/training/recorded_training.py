@@ -143,8 +143,10 @@ def _open_run(
         resume=earlier.run_id if earlier else None,
     ) as run:
         if last := checkpoint.epochs[-1].number:
-            label, experiment = (earlier or run).label, tracker.experiment
-            where = f" in experiment {experiment}" if tracker.is_recorded else ""
+            label, where = "the training run", ""
+            if tracker.is_recorded:
+                label = (earlier or run).label
+                where = f" in experiment {tracker.experiment}"
             say(wrap(f"resuming {label} after epoch {last} of {cfg.epochs}{where}"))
         if earlier:
             announce_kept_name(earlier.name, cfg.run_name)
