@@ -7,8 +7,8 @@ from typing import Any
 from pipeline.base.params import TRAINING_KEYS
 from pipeline.base.paths import displayed
 from pipeline.base.text import shortened
-from pipeline.cli.combinations import Composition, varied_groups
 from pipeline.cli.command import SAVED_SWEEPS, Interval, Setting, Several
+from pipeline.cli.composition import Composition, varied_groups
 from pipeline.cli.default_values import defaults
 from pipeline.cli.flags import Flags
 from pipeline.cli.problems import as_text, located

@@ -42,7 +42,7 @@ from pipeline.training.size import weight_history_bytes
 
 # Copies of the weight history in memory: three in the worker and two in the main
 # process; measured.
-COPIES = 5
+HISTORIES_OF_WORKER = 5
 UNTRACKED = (
     "With tracking=none, no results are recorded: if this sweep is "
     "interrupted, the same command{} starts from the beginning."
@@ -212,6 +212,6 @@ def _new_executor(sweep: OpenSweep) -> Executor:
     return executor_type(kind).create(
         workers=sweep.cfg.workers,
         tasks=len(jobs),
-        task_bytes=COPIES * max(sizes),
+        task_bytes=HISTORIES_OF_WORKER * max(sizes),
         module="pipeline.training.unrecorded_training",
     )

@@ -19,7 +19,7 @@ from omegaconf import OmegaConf
 from pipeline import ConfigError, cli
 from pipeline.__main__ import STAGES
 from pipeline.base import files, paths
-from pipeline.cli import composition as compositions
+from pipeline.cli import selected_files
 from pipeline.cli.arguments import parse
 from pipeline.cli.flags import Flags, read_flags
 from pipeline.cli.overrides import read_arguments
@@ -136,8 +136,8 @@ def test_the_values_and_the_options_are_those_that_hydra_composes(conf, tmp_path
     overrides = ["team=x", "+other=seed"]
     flags, schema = Flags(), cli.TrainConfig
     given = read_arguments(overrides, schema, flags)
-    (ours,) = compositions.compose_all(given, schema, flags)
-    (swept,) = compositions.compose_all(given, schema, Flags(multirun=True))
+    (ours,) = selected_files.compose_all(given, schema, flags)
+    (swept,) = selected_files.compose_all(given, schema, Flags(multirun=True))
     with hydra.initialize_config_dir(str(tmp_path / "conf"), version_base="1.3"):
         theirs = hydra.compose("hydra", overrides, return_hydra_config=True)
     values = OmegaConf.to_container(theirs)
