@@ -16,10 +16,10 @@ from pipeline.base.tags import (
     Kind,
 )
 from pipeline.base.terminal import say
-from pipeline.base.text import wrap
+from pipeline.base.text import folder_name, wrap
 from pipeline.core.epoch import Epoch, now
 from pipeline.execution.executor import TaskResult
-from pipeline.sweeps.jobs import Job, Outcome, folder_name
+from pipeline.sweeps.jobs import Job, Outcome
 from pipeline.sweeps.open_sweep import OpenSweep
 from pipeline.tracking import (
     ModelData,

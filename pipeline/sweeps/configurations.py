@@ -4,17 +4,16 @@ This module computes statistics over the seeds, the order of the configurations,
 Pareto front.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import fmean, stdev
-from typing import Any, TypeVar
+from typing import Any
 
 from pipeline.base.metric_names import VAL_ACCURACY
-from pipeline.base.text import counted, readable
-from pipeline.sweeps.jobs import Job, Outcome, failed_jobs, short_name
-
-Item = TypeVar("Item")
+from pipeline.base.pareto_front import pareto_front
+from pipeline.base.text import counted, readable, short_name
+from pipeline.sweeps.jobs import Job, Outcome, failed_jobs
 
 
 @dataclass(frozen=True)
@@ -196,17 +195,3 @@ def best_trade_offs(configurations: Sequence[Configuration]) -> list[Configurati
     return pareto_front(
         complete, size=lambda s: s.parameter_count, accuracy=lambda s: s.accuracy
     )
-
-
-def pareto_front(
-    items: Iterable[Item],
-    *,
-    size: Callable[[Item], float],
-    accuracy: Callable[[Item], float],
-) -> list[Item]:
-    """Return the items that are more accurate than all items of at most their size."""
-    front: list[Item] = []
-    for item in sorted(items, key=lambda each: (size(each), -accuracy(each))):
-        if not front or accuracy(item) > accuracy(front[-1]):
-            front.append(item)
-    return front

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 from pipeline.base import files
+from pipeline.base.text import short_name
 from pipeline.cli import Interval, unusual_keys
-from pipeline.sweeps.jobs import Job, all_options, short_name
+from pipeline.sweeps.jobs import Job, all_options
 
 MAX_NAMED = 8  # values of a key in the name of a sweep
 

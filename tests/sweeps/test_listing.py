@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from pipeline import datasets
+from pipeline.base.text import folder_name
 from pipeline.cli import Interval, TrainConfig, from_python
 from pipeline.cli.arguments import parse
 from pipeline.core.dataset import DataFile
-from pipeline.sweeps.jobs import folder_name
 from pipeline.sweeps.listing import list_jobs
 from pipeline.sweeps.naming import sweep_key, sweep_name
 
