@@ -122,7 +122,7 @@ def _ineffective_keys(
     values: Mapping[str, Any], composition: Composition, flags: Flags
 ) -> dict[str, str]:
     """Return the keys that have no effect with these values, and why."""
-    schema, found = composition.schema, dict[str, str]()
+    found = dict[str, str]()
     if values.get("tracking") == "none":
         found |= dict.fromkeys(RECORDING_KEYS, "has no effect with tracking=none")
     for key in filter(values.get, DETAIL_KEYS):
@@ -135,17 +135,23 @@ def _ineffective_keys(
         found |= SINGLE_RUN_KEYS
         if flags.is_call:
             found["reproduce"] = "cannot be used in a sweep: call train()"
-    elif not schema.has_several_results(values):
-        in_call = "call sweep()" if schema.has_recorded_sweeps else "leave it out"
-        remedy = in_call if flags.is_call else "add -m"
-        found |= dict.fromkeys(schema.only_sweeps, f"is a setting of sweeps: {remedy}")
-        if composition.intervals:  # the problem about the interval has the same remedy
-            found.pop("trials", None)
-        elif "trials" in found:
-            example = "with an interval such as hidden='interval(4,128)'"
-            if not flags.is_call:
-                example = f"and an interval such as {INTERVAL}"
-            found["trials"] = f"is a setting of searches: {remedy} {example}"
+    elif not composition.schema.has_several_results(values):
+        found |= _keys_of_sweeps(composition, flags)
+    return found
+
+
+def _keys_of_sweeps(composition: Composition, flags: Flags) -> dict[str, str]:
+    """Return the keys that only a sweep can have, and how to start a sweep."""
+    schema, remedy = composition.schema, "add -m"
+    example = f"and an interval such as {INTERVAL}"
+    if flags.is_call:
+        remedy = "call sweep()" if schema.has_recorded_sweeps else "leave it out"
+        example = "with an interval such as hidden='interval(4,128)'"
+    found = dict.fromkeys(schema.only_sweeps, f"is a setting of sweeps: {remedy}")
+    if "trials" in found:
+        found["trials"] = f"is a setting of searches: {remedy} {example}"
+    if composition.intervals:  # the problem about the interval has the same remedy
+        found.pop("trials", None)
     return found
 
 

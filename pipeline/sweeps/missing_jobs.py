@@ -165,7 +165,7 @@ def _finish(
     except UserError as error:
         failures.append(str(error))
     finally:
-        result = sweep.show(result, run.viewing_hint())
+        result = sweep.copy_and_print(result, run.viewing_hint())
     tracebacks = (each.traceback for each in outcomes if each.traceback)
     if first := next(tracebacks, None):
         say(first, file=sys.stderr)

@@ -62,7 +62,7 @@ class OpenSweep:
         new = [job for job in plan.missing if not runs(job, processors)]
         return [*new, *plan.stand_ins]
 
-    def show(self, result: SweepResult, hint: str) -> SweepResult:
+    def copy_and_print(self, result: SweepResult, hint: str) -> SweepResult:
         """Copy the files of a result to the folder of the call, if any; print a report.
 
         `folder` keeps the files, so that the same call can continue the sweep. The

@@ -181,7 +181,7 @@ def _show_finished(sweep: OpenSweep, run: RecordedRun) -> SweepResult:
 
         write_files(folder, group_by_configuration(outcomes), title=run.name)
     result = SweepResult(outcomes, folder, run.run_id, copied, tracker.store)
-    return sweep.show(result, run.viewing_hint())
+    return sweep.copy_and_print(result, run.viewing_hint())
 
 
 def _start_workers(sweep: OpenSweep) -> SweepResult:
