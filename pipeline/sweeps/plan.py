@@ -35,7 +35,7 @@ class Plan:
 
     @property
     def stand_ins(self) -> Sequence[Job]:
-        """Jobs that are never trained, one for each job that `suggest` will yield.
+        """Jobs that no worker trains, one for each job that `suggest` will yield.
 
         They are similar, so that time, memory and disk space can be estimated.
         """
