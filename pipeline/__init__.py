@@ -7,6 +7,8 @@ from typing import Any
 
 from pipeline.core import UserError as UserError  # `as` exports the name
 
+MAX_LISTED = 20  # problems in a message
+
 
 class ConfigError(UserError):
     """Invalid settings; one error contains all problems that were found."""
@@ -17,8 +19,10 @@ class ConfigError(UserError):
         super().__init__(*self.problems)
 
     def __str__(self) -> str:
-        """Return a message with one line per problem."""
-        return "\n".join(self.problems)
+        """Return a message with a line for each of the first problems."""
+        more = len(self.problems) - MAX_LISTED
+        rest = [f"and {more:,} more"] if more > 0 else []
+        return "\n".join([*self.problems[:MAX_LISTED], *rest])
 
 
 class PartlyFailed(UserError):

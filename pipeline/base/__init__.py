@@ -9,4 +9,5 @@ names of what runs record   tags, params, metric_names
 files of a training run     run_files (here because `sweeps` and `tracking` read them
                             without PyTorch, which `model` and `training` import)
 to check settings           dataset_names, student_ids, urls
+to compare networks         pareto_front
 """

@@ -46,7 +46,8 @@ def run_command(function: Callable[[], object], *, name: str) -> None:
         statuses.append(0)
     except ConfigError as error:
         title = "error: invalid settings; nothing was run"
-        print_error("\n  ".join([title, *error.problems, f"see {name} --help"]))
+        problems = str(error).split("\n")
+        print_error("\n  ".join([title, *problems, f"see {name} --help"]))
         sys.exit(2)
     except (UserError, FloatingPointError, OSError) as error:
         if print_traceback or not is_user_error(error):

@@ -93,6 +93,17 @@ def distinct_file_name(text: str, *, allowed: str) -> str:
     return safe
 
 
+def short_name(values: Mapping[str, Any]) -> str:
+    """Return varied values as text, such as "hidden=40 seed=2"."""
+    return printable(" ".join(f"{key}={value}" for key, value in values.items()))
+
+
+def folder_name(values: Mapping[str, Any]) -> str:
+    """Return varied values as the name of a folder, such as "hidden=40,seed=2"."""
+    name = ",".join(f"{key}={value}" for key, value in values.items())
+    return distinct_file_name(name, allowed="=.,+")
+
+
 def readable(value: Any) -> Any:  # noqa: ANN401
     """Round a float to four significant digits; return any other value unchanged."""
     return float(f"{value:.4g}") if isinstance(value, float) else value

@@ -8,17 +8,17 @@ of Hydra. `arguments` creates a `Command` from the arguments, in these steps:
    Python, as `Overrides`: settings and options of groups. `values` parses the text of a
    setting, which has one value, several values for a sweep, or an interval for a
    search.
-2. `composition` merges the files that Hydra selects, once for each combination of
+2. `selected_files` merges the files that Hydra selects, once for each combination of
    options, and replaces values of files with given values. Each result is a
    `Composition`. `hydra_files` asks Hydra for the files, and `yaml_files` reads each
    file and rejects content that could run code.
 3. `rules` checks several settings of a composition together, if steps 1 and 2 had no
    problem; otherwise, settings may be missing.
-4. `combinations` lists each `Combination` of the values of a composition, and
+4. `composition` lists each `Combination` of the values of a composition, and
    `validation` checks it against the `schema` of the stage.
 5. If a step had a problem, a `ConfigError` with all problems is raised. A sweep may
    keep combinations that break a bound; see `accepts_invalid_values` in
-   `combinations`.
+   `composition`.
 
 `stages` runs a stage or a sweep with the `Command`. `command` defines the types of
 these steps, and `keywords` the types of keyword arguments. `default_values` contains

@@ -7,12 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pipeline import ConfigError
-from pipeline.cli.combinations import (
-    Composition,
-    accepts_invalid_values,
-    invalid_values,
-    varied_groups,
-)
 from pipeline.cli.command import (
     SAVED_SWEEPS,
     Combination,
@@ -22,7 +16,12 @@ from pipeline.cli.command import (
     Setting,
     Several,
 )
-from pipeline.cli.composition import compose_all
+from pipeline.cli.composition import (
+    Composition,
+    accepts_invalid_values,
+    invalid_values,
+    varied_groups,
+)
 from pipeline.cli.default_values import defaults
 from pipeline.cli.flags import Flags, read_flags
 from pipeline.cli.overrides import read_arguments, read_keywords
@@ -30,6 +29,7 @@ from pipeline.cli.problems import as_text, reject
 from pipeline.cli.reserved_names import check_groups
 from pipeline.cli.rules import broken_rules
 from pipeline.cli.schema import KEYS, ConfigT
+from pipeline.cli.selected_files import compose_all
 from pipeline.cli.validation import explain_unknown_key
 
 

@@ -1,186 +1,202 @@
-"""Composes the files in conf/ in the way that Hydra documents, and adds given values.
-
-A given value replaces the value of a file.
-"""
+"""A composition, and the combinations of its values, each of which is checked."""
 
 import itertools
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
-from hydra.errors import HydraException
+from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from pipeline import ConfigError
-from pipeline.base.paths import displayed
-from pipeline.base.text import command_line
-from pipeline.cli.combinations import Composition
-from pipeline.cli.command import SAVED_SWEEPS, Overrides, Setting
-from pipeline.cli.flags import Flags
-from pipeline.cli.hydra_files import File, ordered_files
-from pipeline.cli.hydra_internals import is_listed_twice, one_line, split_message
-from pipeline.cli.overrides import read_arguments
-from pipeline.cli.problems import as_text, reject
-from pipeline.cli.schema import KEYS, SCHEMAS, Schema
-from pipeline.cli.validation import explain_unknown_key
+from pipeline.base.params import NO_OPTION
+from pipeline.base.text import alternatives
+from pipeline.cli.command import Combination, Interval, Setting, Several
+from pipeline.cli.hydra_internals import one_line
+from pipeline.cli.problems import WrongType, located
+from pipeline.cli.schema import TEXT_KEYS, Schema
+from pipeline.cli.validation import valid_values, validate
+from pipeline.cli.values import MAX_VALUES
+from pipeline.cli.yaml_files import reject_resolver
 
 
-class SelectedFiles(NamedTuple):
-    """The files that Hydra selects with one option of each group."""
+@dataclass(frozen=True)
+class Composition:
+    """The settings with one option of each config group.
 
-    chosen: Mapping[str, str]  # the override of each group, such as team=a, or ""
-    files: Sequence[File]  # later files take precedence
-    options: Mapping[str, str]  # by group; `files` can choose options too
+    A sweep over a group has a composition for each option of the group; other commands
+    have one composition.
+
+    For `train -m hidden=5,10 lr=interval(0.001,0.1) trials=8`, hidden has two values,
+    and lr has an interval. Each of the two combinations has a value of hidden and the
+    lower bound of the interval, which a search replaces by its suggestions.
+    """
+
+    schema: Schema
+    settings: Mapping[str, Setting]  # by key
+    options: Mapping[str, str]  # by group
+    is_sweep: bool
+
+    @cached_property
+    def paths(self) -> dict[str, Path]:
+        """The file with the value of each key; keys of given values are missing."""
+        return {key: x.path for key, x in self.settings.items() if x.path}
+
+    @cached_property
+    def intervals(self) -> dict[str, Interval]:
+        """The intervals of the keys that a search varies."""
+        values = ((key, each.value) for key, each in self.settings.items())
+        return {key: x for key, x in values if isinstance(x, Interval)}
+
+    @cached_property
+    def first(self) -> Combination:
+        """The first combination; the others are not listed."""
+        return next(self._checked())
+
+    @property
+    def number(self) -> int:
+        """The number of combinations; for a search, multiplied by its trials."""
+        number = math.prod(len(each.listed()) for each in self.settings.values())
+        trials = self.settings.get("trials", Setting(None)).value
+        return number * trials if self.intervals and type(trials) is int else number
+
+    @cached_property
+    def combinations(self) -> list[Combination]:
+        """All combinations, with the lower bound of each interval."""
+        return [*self._checked()]
+
+    def interval_problems(self) -> Iterator[str]:
+        """Yield the problems of upper bounds, and of references to an interval.
+
+        A search sets only the keys that have an interval, so no key may refer to them.
+        """
+        if not self.intervals:
+            return
+        highest = {
+            key: self.settings[key]._replace(value=interval.high)
+            for key, interval in self.intervals.items()
+        }
+        upper = replace(self, settings={**self.settings, **highest}).combinations
+        others = [key for key in self.settings if key not in self.intervals]
+        for low, high in zip(self.combinations, upper, strict=True):
+            if high.error:
+                yield from high.error.problems
+            elif not low.error:
+                for key in others:
+                    if low.values.get(key) != high.values.get(key):
+                        problem = (
+                            f"{key} must not refer to a setting with an interval: "
+                            "give it a value"
+                        )
+                        yield located(problem, self.paths.get(key))
+
+    def _checked(self) -> Iterator[Combination]:
+        """Yield each combination, with the lower bound of each interval."""
+        values = [each.listed() for each in self.settings.values()]
+        for row in itertools.product(*values):
+            yield self._check(dict(zip(self.settings, row, strict=True)))
+
+    def _check(self, values: Mapping[str, Any]) -> Combination:
+        """Resolve the references of a combination, and validate its values."""
+        try:
+            values = _resolve(values, self.paths)
+            valid = validate(self.schema, values, self.paths)
+            return Combination(dict(valid), self.options)
+        except ConfigError as error:
+            keys = [key for key in self.schema.model_fields if key in values]
+            as_given = {key: values[key] for key in keys}
+            known = as_given | valid_values(self.schema, values)
+            return Combination(known, self.options, error)
 
 
-def compose_all(
-    given: Overrides, schema: Schema, flags: Flags
-) -> Iterator[Composition]:
-    """Compose the files for each combination of the options of groups.
+def _resolve(values: Mapping[str, Any], paths: Mapping[str, Path]) -> dict[str, Any]:
+    """Replace references, such as ${epochs}, with the values of other keys.
 
-    For `train -m team=small,large hidden=5,6`, there are two compositions. In the
-    first, hidden has the given values, and all other keys have the values of
-    team/small.yaml or, if it does not contain them, of config.yaml.
-
-    As in Hydra, a saved sweep in one of the files has arguments like a command line.
-    They do not replace given ones. If they select options of groups, as in
-    `team: small,large`, the files are selected again with each option.
-
-    Args:
-        given: What the user gives.
-        schema: The schema of the stage.
-        flags: The flags, which select the primary config and the folders.
+    Values of text keys are not changed. `paths` is for messages.
 
     Raises:
-        ConfigError: If a file cannot be read, or contains more than settings.
+        WrongType: If a referenced key does not exist, references form a cycle, or a
+            resolver is called.
     """
-    for selected in _select_each({}, given.groups, flags):
-        files = selected.files
-        is_sweep = _is_sweep(files, schema, flags)
-        saved = _saved_sweep(files, given, schema, flags, is_sweep=is_sweep)
-        settings = {**saved.settings, **given.settings}
-        complete = [selected]
-        if saved.groups:
-            complete = [*_select_each(selected.chosen, saved.groups, flags)]
-        for each in complete:
-            yield _compose(each, settings, schema, is_sweep=is_sweep)
-
-
-def _select_each(
-    chosen: Mapping[str, str], groups: Mapping[str, Sequence[str]], flags: Flags
-) -> Iterator[SelectedFiles]:
-    """Select the files for each combination of the overrides in `groups`.
-
-    The overrides in `chosen` are the same for all combinations.
-    """
-    for overrides in itertools.product(*groups.values()):
-        yield _select({**chosen, **dict(zip(groups, overrides, strict=True))}, flags)
-
-
-def _select(chosen: Mapping[str, str], flags: Flags) -> SelectedFiles:
-    overrides = [*filter(None, chosen.values())]
+    references = {key for key, value in values.items() if "${" in str(value)}
+    if references <= TEXT_KEYS:
+        return {**values}
+    for key in references - TEXT_KEYS:
+        reject_resolver(key, str(values[key]))
+    others = {k: x for k, x in values.items() if k not in references & TEXT_KEYS}
     try:
-        return SelectedFiles(chosen, *ordered_files(overrides, flags))
-    except (HydraException, OmegaConfBaseException, ValueError, TypeError) as error:
-        raise ConfigError(_explain(error, overrides, flags)) from None
+        resolved = OmegaConf.to_container(OmegaConf.create(others), resolve=True)
+    except OmegaConfBaseException as error:
+        key = str(error.full_key)
+        message = f"{key}={values.get(key)} cannot be resolved: {_explain(error)}"
+        raise WrongType(located(message, paths.get(key))) from None
+    assert isinstance(resolved, dict)
+    return {**values, **{str(key): value for key, value in resolved.items()}}
 
 
-def _compose(
-    selected: SelectedFiles,
-    settings: Mapping[str, Setting],
-    schema: Schema,
-    *,
-    is_sweep: bool,
-) -> Composition:
-    """Return the values of the selected files, replaced by `settings`.
-
-    The keys that a sweep can vary are first, as in the names of runs.
-    """
-    replaced = {**_settings(selected), **settings}
-    order = dict.fromkeys([*schema.can_vary, *replaced])
-    ordered = {key: replaced[key] for key in order if key in replaced}
-    return Composition(schema, ordered, selected.options, is_sweep)
-
-
-def _settings(selected: SelectedFiles) -> dict[str, Setting]:
-    """Return the value of each key in the last file that has the key."""
-    chosen = selected.chosen.items()
-    groups = {key.partition("@")[0] for key, override in chosen if override}
-    return {
-        key: Setting(value, file.path, is_chosen=file.group in groups)
-        for file in selected.files
-        for key, value in file.values.items()
-    }
-
-
-def _is_sweep(files: Sequence[File], schema: Schema, flags: Flags) -> bool:
-    """Return whether -m or a saved sweep starts a sweep, and check the stage."""
-    modes = [file.hydra["mode"] for file in files if "mode" in file.hydra]
-    starts_sweep = modes[-1:] == ["MULTIRUN"]
-    if flags.multirun and not schema.can_vary:
-        stages = " and ".join(each.command_name() for each in SCHEMAS if each.can_vary)
-        raise ConfigError(f"only {stages} accept -m")
-    if starts_sweep and not schema.has_recorded_sweeps:
-        raise ConfigError(f"only {command_line('train')} accepts {SAVED_SWEEPS}")
-    return flags.multirun or starts_sweep
-
-
-def _saved_sweep(
-    files: Sequence[File],
-    given: Overrides,
-    schema: Schema,
-    flags: Flags,
-    *,
-    is_sweep: bool,
-) -> Overrides:
-    """Read the arguments of saved sweeps for the keys that are not in `given`.
-
-    Without a sweep, only the keys are checked.
-
-    Raises:
-        ConfigError: If arguments are invalid.
-    """
-    saved = Overrides({}, {}, [])
-    for key, (argument, path) in _saved_arguments(files).items():
-        if key in given.settings or key in given.groups:
-            continue
-        if is_sweep:
-            read = read_arguments([argument], schema, flags, path)
-            saved.settings.update(read.settings)
-            saved.groups.update(read.groups)
-            saved.problems.extend(read.problems)
-        elif key not in KEYS and flags.files_of_group(key) is None:
-            saved.problems.append(explain_unknown_key(key, schema, path=path))
-    reject(saved.problems)
-    return saved
-
-
-def _saved_arguments(files: Sequence[File]) -> dict[str, tuple[str, Path]]:
-    """Return the last argument for each key, such as +seed=1,2, and its file."""
-    arguments = dict[str, tuple[str, Path]]()
-    for file in files:
-        sweeper = file.hydra.get("sweeper") or {}
-        for name, value in (sweeper.get("params") or {}).items():
-            argument = f"{name}={as_text(value)}"
-            arguments[str(name).lstrip("+")] = argument, file.path
-    return arguments
-
-
-def _explain(error: Exception, overrides: Sequence[str], flags: Flags) -> str:
-    """Return the message for an error of Hydra, with the file that has the error.
-
-    If the error contains no file, the message contains the primary config.
-    """
+def _explain(error: OmegaConfBaseException) -> str:
+    """Return why OmegaConf cannot resolve a reference, which it calls interpolation."""
     text = one_line(error)
-    for override in overrides:
-        group = re.split("[@=]", override.lstrip("+"))[0]
-        if override.startswith("+") and is_listed_twice(group, text):
-            return (
-                f"{override} cannot be added, because {group} is already in the "
-                f"defaults list: write {override[1:]}"
-            )
-    names, problem = split_message(text)
-    found = map(flags.find, [*names, flags.config_name])
-    path = next(filter(None, found), flags.folders[-1])
-    return f"cannot compose {displayed(path)}: {problem}"
+    if missing := re.search("Interpolation key '(.*)' not found", text):
+        return f"{missing[1]} is not a setting"
+    return text.replace("Recursive interpolation detected", "it refers to itself")
+
+
+def varied_groups(compositions: Sequence[Composition]) -> dict[str, list[str]]:
+    """Return the options of each group that has several; one can be `NO_OPTION`."""
+    groups = dict.fromkeys(group for each in compositions for group in each.options)
+    options = {
+        group: [*dict.fromkeys(x.options.get(group, NO_OPTION) for x in compositions)]
+        for group in groups
+    }
+    return {group: names for group, names in options.items() if len(names) > 1}
+
+
+def invalid_values(compositions: Sequence[Composition]) -> list[str]:
+    """Return the problems of values.
+
+    If there are too many combinations to list them, this is the only problem.
+    """
+    if _are_too_many(compositions):
+        return [_too_many(compositions)]
+    errors = (x.error for each in compositions for x in each.combinations)
+    problems = [problem for error in errors if error for problem in error.problems]
+    return problems + [x for each in compositions for x in each.interval_problems()]
+
+
+def accepts_invalid_values(compositions: Sequence[Composition]) -> bool:
+    """Return whether a command is accepted even if it has invalid values.
+
+    A recorded sweep accepts a value that breaks a bound, or names something that does
+    not exist: only the jobs with this value fail. It is rejected if a value has a wrong
+    type, or if all combinations are invalid. A search and all other commands are
+    rejected for each problem.
+    """
+    is_search = any(each.intervals for each in compositions)
+    records_sweeps = compositions[0].schema.has_recorded_sweeps
+    if is_search or not records_sweeps or _are_too_many(compositions):
+        return False
+    errors = [x.error for each in compositions for x in each.combinations]
+    return not all(errors) and not any(isinstance(x, WrongType) for x in errors)
+
+
+def _are_too_many(compositions: Sequence[Composition]) -> bool:
+    return sum(each.number for each in compositions) > MAX_VALUES
+
+
+def _too_many(compositions: Sequence[Composition]) -> str:
+    """Return the problem of a sweep with more than `MAX_VALUES` combinations."""
+    settings = [item for each in compositions for item in each.settings.items()]
+    keys = [key for key, each in settings if isinstance(each.value, Several)]
+    names = ", ".join(dict.fromkeys([*keys, *varied_groups(compositions)]))
+    remedies = [f"fewer values of {names}"] if names else []
+    if any(each.intervals for each in compositions):
+        remedies.append("fewer trials")
+    return (
+        f"a sweep must have at most {MAX_VALUES:,} combinations: "
+        f"give {alternatives(remedies)}"
+    )

@@ -1,7 +1,7 @@
 """The files with settings, in the order in which Hydra composes them.
 
 Hydra reads the files through a plugin, `CheckedFiles`, which checks each file before
-Hydra uses it. `composition` merges the files, because `hydra.compose` takes ten times
+Hydra uses it. `selected_files` merges them, because `hydra.compose` takes ten times
 as long and does not say which file a value is from.
 """
 

@@ -7,8 +7,8 @@ from typing import Any
 from pipeline.base.params import TRAINING_KEYS
 from pipeline.base.paths import displayed
 from pipeline.base.text import shortened
-from pipeline.cli.combinations import Composition, varied_groups
 from pipeline.cli.command import SAVED_SWEEPS, Interval, Setting, Several
+from pipeline.cli.composition import Composition, varied_groups
 from pipeline.cli.default_values import defaults
 from pipeline.cli.flags import Flags
 from pipeline.cli.problems import as_text, located
@@ -122,7 +122,7 @@ def _ineffective_keys(
     values: Mapping[str, Any], composition: Composition, flags: Flags
 ) -> dict[str, str]:
     """Return the keys that have no effect with these values, and why."""
-    schema, found = composition.schema, dict[str, str]()
+    found = dict[str, str]()
     if values.get("tracking") == "none":
         found |= dict.fromkeys(RECORDING_KEYS, "has no effect with tracking=none")
     for key in filter(values.get, DETAIL_KEYS):
@@ -135,17 +135,23 @@ def _ineffective_keys(
         found |= SINGLE_RUN_KEYS
         if flags.is_call:
             found["reproduce"] = "cannot be used in a sweep: call train()"
-    elif not schema.has_several_results(values):
-        in_call = "call sweep()" if schema.has_recorded_sweeps else "leave it out"
-        remedy = in_call if flags.is_call else "add -m"
-        found |= dict.fromkeys(schema.only_sweeps, f"is a setting of sweeps: {remedy}")
-        if composition.intervals:  # the problem about the interval has the same remedy
-            found.pop("trials", None)
-        elif "trials" in found:
-            example = "with an interval such as hidden='interval(4,128)'"
-            if not flags.is_call:
-                example = f"and an interval such as {INTERVAL}"
-            found["trials"] = f"is a setting of searches: {remedy} {example}"
+    elif not composition.schema.has_several_results(values):
+        found |= _keys_of_sweeps(composition, flags)
+    return found
+
+
+def _keys_of_sweeps(composition: Composition, flags: Flags) -> dict[str, str]:
+    """Return the keys that only a sweep can have, and how to start a sweep."""
+    schema, remedy = composition.schema, "add -m"
+    example = f"and an interval such as {INTERVAL}"
+    if flags.is_call:
+        remedy = "call sweep()" if schema.has_recorded_sweeps else "leave it out"
+        example = "with an interval such as hidden='interval(4,128)'"
+    found = dict.fromkeys(schema.only_sweeps, f"is a setting of sweeps: {remedy}")
+    if "trials" in found:
+        found["trials"] = f"is a setting of searches: {remedy} {example}"
+    if composition.intervals:  # the problem about the interval has the same remedy
+        found.pop("trials", None)
     return found
 
 
@@ -204,7 +210,8 @@ def _has_several(name: str, values: list[Any], schema: Schema, flags: Flags) -> 
 def _rules_of_sweep(compositions: Sequence[Composition], flags: Flags) -> Iterator[str]:
     """Yield a problem unless all compositions are grids, or there is one search.
 
-    A search cannot be combined with a grid or another search.
+    A search cannot be combined with a grid or another search. It does not suggest
+    seeds: it would report the mean of networks that differ only in their seed.
     """
     if not all(each.is_sweep for each in compositions):
         for group, options in varied_groups(compositions).items():
@@ -212,6 +219,13 @@ def _rules_of_sweep(compositions: Sequence[Composition], flags: Flags) -> Iterat
     sweeps = [each for each in compositions if each.is_sweep]
     for each in sweeps:
         trials = each.settings.get("trials", Setting(None))
+        if interval := each.intervals.get("seed"):
+            example = "seed=[1, 2, 3]" if flags.is_call else "seed=1,2,3"
+            problem = (
+                f"seed must not have an interval, got {interval}: "
+                f"{example} trains each trial with these seeds"
+            )
+            yield located(problem, each.paths.get("seed"))
         if each.intervals and trials.value is None:
             yield "a search needs the number of trials: add trials=40"
         if not each.intervals and trials.value is not None:

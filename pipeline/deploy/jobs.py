@@ -8,14 +8,20 @@ from typing import Any
 
 from pipeline.base.progress import busy, new_console, progress, progress_bar
 from pipeline.base.terminal import say
-from pipeline.base.text import WIDTH, counted, printable, wrap
+from pipeline.base.text import (
+    WIDTH,
+    counted,
+    folder_name,
+    printable,
+    short_name,
+    wrap,
+)
 from pipeline.core.dataset import Dataset
 from pipeline.deploy.exported_network import ExportedNetwork, export_quantized
 from pipeline.execution.executor import LostAttempt, Task, TaskResult
 from pipeline.execution.local import LocalExecutor
 from pipeline.integers import QuantizedModel, bit_folder
 from pipeline.model import TrainedNetwork
-from pipeline.sweeps.jobs import folder_name, short_name
 from pipeline.sweeps.networks import SweptNetwork
 
 NEURON_BYTES = 700_000  # memory for each hidden neuron; measured: 0.62 MB

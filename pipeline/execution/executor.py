@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from pipeline.base.errors import is_user_error
 from pipeline.base.software import OtherSoftware
@@ -18,6 +18,8 @@ from pipeline.core.dataset import DataFile
 
 MAX_TRIES = 3  # attempts to run a task whose worker is lost
 POLL_SECONDS = 0.5  # between two checks whether the executor was stopped
+
+Known = TypeVar("Known")  # what needs no worker; see `Executor.run`
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class _Attempt:
     counts: bool = True  # whether it counts if it fails
 
 
-class _Attempts:
+class _Attempts(Generic[Known]):
     """The attempts to run tasks, and the rule for tasks whose worker was lost.
 
     Such a task is tried again, before new tasks, until `MAX_TRIES` attempts have
@@ -67,21 +69,25 @@ class _Attempts:
     only these attempts count, because another task may have used all memory.
     """
 
-    def __init__(self, tasks: Iterable[Task], *, repeat_alone: bool) -> None:
+    def __init__(self, tasks: Iterable[Task | Known], *, repeat_alone: bool) -> None:
         """Take each task from `tasks` only when it can be started."""
         self._tasks, self._repeat_alone = iter(tasks), repeat_alone
         self._waiting = deque[_Attempt]()  # repetitions
         self.running: dict[Any, _Attempt] = {}  # attempts by the handle of the call
 
-    def next(self, workers: int) -> _Attempt | None:
-        """Return the attempt to start now; None if no attempt can be started."""
+    def next(self, workers: int) -> _Attempt | Known | None:
+        """Return the attempt to start now; None if no attempt can be started.
+
+        If the next of the `tasks` is not a task, it is returned.
+        """
         attempts = *self._waiting, *self.running.values()
         is_alone = self._repeat_alone and any(each.is_repetition for each in attempts)
         if len(self.running) >= (1 if is_alone else workers):
             return None
         if self._waiting:
             return self._waiting.popleft()
-        return next(map(_Attempt, self._tasks), None)
+        task = next(self._tasks, None)
+        return _Attempt(task) if isinstance(task, Task) else task
 
     def start(self, call: Any, attempt: _Attempt) -> None:  # noqa: ANN401
         """Add an attempt that was started, with the handle of its call."""
@@ -149,11 +155,13 @@ class Executor(AbstractContextManager["Executor"]):
         """The number of tasks that are computed at the same time."""
 
     def run(
-        self, function: Callable[..., Any], tasks: Iterable[Task]
-    ) -> Iterator[TaskResult | LostAttempt]:
+        self, function: Callable[..., Any], tasks: Iterable[Task | Known]
+    ) -> Iterator[TaskResult | LostAttempt | Known]:
         """Run a function for each task, and yield each result when its task ends.
 
-        A lost attempt is yielded too if its task is tried again.
+        A lost attempt is yielded too if its task is tried again. Anything else in
+        `tasks`, such as a result that is already known, is yielded as it is, before
+        the next task is taken.
 
         Args:
             function: A function of a module that returns plain values and arrays.
@@ -165,24 +173,26 @@ class Executor(AbstractContextManager["Executor"]):
         """
         attempts = _Attempts(tasks, repeat_alone=self.repeats_alone)
         error: Exception | None = None
+        known: list[Known] = []
         is_last = False
         while not (error or is_last):
             # `stop` can be called during the wait. One more round, which does not wait,
             # then yields all results that have arrived.
             was_stopped = self._is_stopped
-            timeout = 0.0 if was_stopped else POLL_SECONDS
+            timeout = 0.0 if was_stopped or known else POLL_SECONDS
             results, error = self._arrived(attempts, timeout=timeout)
-            error = error or self._fill(function, attempts)
+            known, error = ([], error) if error else self._fill(function, attempts)
             for result in results:
                 # After `stop`, no task is tried again.
                 if isinstance(result, TaskResult) or not self._is_stopped:
                     yield result
-            is_last = was_stopped or not attempts.running
+            yield from known
+            is_last = was_stopped or not (attempts.running or known)
         if error:
             raise error
 
     def _arrived(
-        self, attempts: _Attempts, *, timeout: float
+        self, attempts: _Attempts[Known], *, timeout: float
     ) -> tuple[list[TaskResult | LostAttempt], Exception | None]:
         """Wait for results, and return them, with an error that ends `run`, if any.
 
@@ -198,25 +208,28 @@ class Executor(AbstractContextManager["Executor"]):
         return results, error
 
     def _fill(
-        self, function: Callable[..., Any], attempts: _Attempts
-    ) -> Exception | None:
+        self, function: Callable[..., Any], attempts: _Attempts[Known]
+    ) -> tuple[list[Known], Exception | None]:
         """Start attempts until all workers are busy or no task is left.
 
-        An error, for example in `tasks`, is returned, so that the results that have
-        arrived are yielded first. An interrupt is raised at once: it can be inside
-        `tasks`, in the middle of a transaction, so that no result can be recorded.
+        Return what is not a task, if it is next, and an error, for example in `tasks`,
+        so that the results that have arrived are yielded first. An interrupt is raised
+        at once: it can be inside `tasks`, in the middle of a transaction, so that no
+        result can be recorded.
         """
         try:
-            while not self._is_stopped and (attempt := attempts.next(self.workers)):
-                attempts.start(self._start(function, attempt.task), attempt)
+            while not self._is_stopped and (item := attempts.next(self.workers)):
+                if not isinstance(item, _Attempt):
+                    return [item], None
+                attempts.start(self._start(function, item.task), item)
         except Exception as error:  # noqa: BLE001 - raised after the results
-            return error
-        return None
+            return [], error
+        return [], None
 
     def _end(
         self,
         call: Any,  # noqa: ANN401
-        attempts: _Attempts,
+        attempts: _Attempts[Known],
     ) -> TaskResult | LostAttempt:
         """Return the result of a call that has ended; repeat the task if needed."""
         attempt = attempts.running.pop(call)

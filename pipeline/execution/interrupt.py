@@ -8,12 +8,12 @@ processes do not get Ctrl-C.
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
-from pipeline.base.errors import AGAIN, RESUME
+from pipeline.base.errors import AGAIN
 from pipeline.base.terminal import say
 
 
@@ -23,18 +23,6 @@ class Interrupt:
 
     message: str
     requested: bool = False
-
-    def between(self, epochs: Sequence[int]) -> Iterator[int]:
-        """Yield epochs until Ctrl-C is pressed; then raise a KeyboardInterrupt.
-
-        In the last epoch and after it, Ctrl-C does not stop the command.
-        """
-        for epoch in epochs:
-            self.check(f"stopped after epoch {epoch - 1}: {RESUME}")
-            if epoch == epochs[-1]:
-                self.message = "not stopping, because this is the last epoch"
-            yield epoch
-        self.message = "not stopping, because all epochs are trained"
 
     def check(self, message: str) -> None:
         """Raise a KeyboardInterrupt if Ctrl-C was pressed."""

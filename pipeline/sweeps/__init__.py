@@ -12,6 +12,7 @@ type             created in             what it is
 `Task`           missing_jobs           a call that trains a job in a worker
 `TaskResult`     executor               a training run, or an error
 `LostAttempt`    executor               an attempt whose worker was lost
+`ReusedRun`      children               a recorded run that has the results of a job
 `Outcome`        children, recorded     the recorded result of a job
 `Configuration`  configurations         the jobs that differ only in their seed
 `SweepResult`    sweep, missing_jobs    the result for a caller from Python
@@ -24,7 +25,7 @@ configuration, and the best network (`load_best`) is its network.
 recorded, and starts the workers. `open_sweep` bundles all of these. `missing_jobs`
 opens the run of the sweep, and adds the outcomes of all missing jobs to the plan: the
 executor trains them, `children` writes to the store, `progress` prints, and `report`
-writes the table and the plot, with the text of `report_text`. `naming` creates the ID
+writes the table and the plot, with the text of `report_text`. `naming` creates the key
 and the name of the sweep. `networks` reads a finished sweep for `export`.
 
 This package runs in the main process. A worker gets only the data set and the

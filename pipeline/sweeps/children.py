@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline import UserError
 from pipeline.base.paths import ERROR_FILE, NETWORK_PATH
@@ -16,10 +16,10 @@ from pipeline.base.tags import (
     Kind,
 )
 from pipeline.base.terminal import say
-from pipeline.base.text import wrap
+from pipeline.base.text import folder_name, wrap
 from pipeline.core.epoch import Epoch, now
 from pipeline.execution.executor import TaskResult
-from pipeline.sweeps.jobs import Job, Outcome, folder_name
+from pipeline.sweeps.jobs import Job, Outcome
 from pipeline.sweeps.open_sweep import OpenSweep
 from pipeline.tracking import (
     ModelData,
@@ -44,6 +44,14 @@ from pipeline.training.training_run import TrainingRun
 
 if TYPE_CHECKING:  # importing MLflow takes a second
     from pipeline.tracking.mlflow_run import Run
+
+
+class ReusedRun(NamedTuple):
+    """A recorded run whose results a job reuses, and the content of its files."""
+
+    job: Job
+    run: RecordedRun
+    training: TrainingRun
 
 
 @dataclass(frozen=True)
@@ -98,11 +106,10 @@ class Children:
             reused=reused is not None,
         )
 
-    def record_reused(self, job: Job, runs: Iterable[RecordedRun]) -> Outcome | None:
-        """Record the job with the results of the first run that is not damaged.
+    def read_reusable(self, job: Job, runs: Iterable[RecordedRun]) -> ReusedRun | None:
+        """Read the first run that is not damaged; return None if there is none.
 
-        A line is printed for each damaged run. If there is no other run, nothing is
-        recorded, and the result is None.
+        A line is printed for each damaged run.
         """
         for run in runs:
             try:
@@ -111,11 +118,16 @@ class Children:
                 rejected = self._reject_damaged(run, error)
                 say(wrap(f"{rejected}: its combination is trained again"))
                 continue
-            # The tags describe the machine and the code that trained the network.
-            tags = provenance.tags_of(run.tags)
-            tags[REUSED_TAG] = run.tags.get(REUSED_TAG, run.run_id)
-            return self._record_training(job, training, tags, reused=run)
+            return ReusedRun(job, run, training)
         return None
+
+    def record_reused(self, reused: ReusedRun) -> Outcome:
+        """Record a job with the results of an earlier run."""
+        job, run, training = reused
+        # The tags describe the machine and the code that trained the network.
+        tags = provenance.tags_of(run.tags)
+        tags[REUSED_TAG] = run.tags.get(REUSED_TAG, run.run_id)
+        return self._record_training(job, training, tags, reused=run)
 
     def _reject_damaged(self, run: RecordedRun, error: UserError) -> str:
         """Return why a run cannot be read; mark a child of a sweep as FAILED.
@@ -128,8 +140,8 @@ class Children:
             self.run.submit(_log_damage, run.run_id, message)
         return message
 
-    def record_best(self, best: Outcome) -> None:
-        """Record the model and the images of the weights of the best network.
+    def record_best(self, run_id: str) -> None:
+        """Record the model and the images of the weights in the best child.
 
         A child gets these if it is the best when a process ends. It keeps them if a
         later process finds a better child, because MLflow would keep the link of its
@@ -138,8 +150,7 @@ class Children:
         Raises:
             UserError: If files of the network are damaged.
         """
-        assert best.run_id
-        run = find_run(best.run_id, store=self.sweep.tracker.store)
+        run = find_run(run_id, store=self.sweep.tracker.store)
         try:
             training = read_training_run(run)
         except UserError as error:
@@ -179,8 +190,8 @@ class Children:
         return child.run_id
 
     def _child_tags(self, job: Job) -> dict[str, str]:
-        sweep_id = self.sweep.recorded.sweep_id
-        tags = {**job.tags, KIND_TAG: Kind.TRAINING, SWEEP_TAG: sweep_id}
+        sweep_key = self.sweep.recorded.sweep_key
+        tags = {**job.tags, KIND_TAG: Kind.TRAINING, SWEEP_TAG: sweep_key}
         return {**tags, VALUES_TAG: job.id} if job.error else tags
 
 

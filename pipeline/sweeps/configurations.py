@@ -4,17 +4,16 @@ This module computes statistics over the seeds, the order of the configurations,
 Pareto front.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import fmean, stdev
-from typing import Any, TypeVar
+from typing import Any
 
 from pipeline.base.metric_names import VAL_ACCURACY
-from pipeline.base.text import readable
-from pipeline.sweeps.jobs import Job, Outcome, failed_jobs, short_name
-
-Item = TypeVar("Item")
+from pipeline.base.pareto_front import pareto_front
+from pipeline.base.text import counted, readable, short_name
+from pipeline.sweeps.jobs import Job, Outcome, failed_jobs
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ class Configuration:
     @cached_property
     def accuracies(self) -> list[float]:
         """The accuracy of each trained network, in [0, 1]."""
-        return [each.accuracy for each in self.trained if each.accuracy is not None]
+        return [each.metrics[VAL_ACCURACY] for each in self.trained]
 
     @cached_property
     def accuracy(self) -> float:
@@ -75,12 +74,17 @@ class Configuration:
         deviation = "" if self.std is None else f" ± {self.std * 100:.2f}"
         return f"{self.accuracy:.2%}{deviation}"
 
-    def describe_failures(self) -> str:
-        """Return why training runs failed, such as "seed=1,2 failed: out of memory"."""
+    def describe_failures(self, *, limit: int | None = None) -> str:
+        """Return why training runs failed, such as "seed=1,2 failed: out of memory".
+
+        `limit` is the maximum number of different errors; None for all.
+        """
         texts = []
         for error, jobs in failed_jobs(self.outcomes).items():
             seeds = ",".join(str(job.values["seed"]) for job in jobs)
             texts.append(f"seed={seeds} failed: {error}")
+        if limit and (more := len(texts) - limit) > 0:
+            texts[limit:] = [f"and {counted(more, 'other error')}"]
         return "; ".join(texts)
 
     def row(self) -> dict[str, Any]:
@@ -191,17 +195,3 @@ def best_trade_offs(configurations: Sequence[Configuration]) -> list[Configurati
     return pareto_front(
         complete, size=lambda s: s.parameter_count, accuracy=lambda s: s.accuracy
     )
-
-
-def pareto_front(
-    items: Iterable[Item],
-    *,
-    size: Callable[[Item], float],
-    accuracy: Callable[[Item], float],
-) -> list[Item]:
-    """Return the items that are more accurate than all items of at most their size."""
-    front: list[Item] = []
-    for item in sorted(items, key=lambda each: (size(each), -accuracy(each))):
-        if not front or accuracy(item) > accuracy(front[-1]):
-            front.append(item)
-    return front

@@ -10,11 +10,13 @@ from pipeline.base import files
 from pipeline.base.fingerprint import fingerprint
 from pipeline.base.metric_names import VAL_ACCURACY
 from pipeline.base.params import TRAINING_KEYS, params_of
-from pipeline.base.text import distinct_file_name, printable, short_repr
+from pipeline.base.text import short_name, short_repr
 from pipeline.cli import run_name
 from pipeline.core.dataset import DataFile
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.shapes import parameter_count
+
+MAX_REASONS = 3  # different errors in a message, and in a row of the table
 
 
 @dataclass(frozen=True, repr=False)
@@ -149,14 +151,3 @@ def all_options(options: Iterable[Mapping[str, str]]) -> dict[str, str]:
         for group, names in each.items():
             found.setdefault(group, set()).update(names.split(","))
     return {group: ",".join(sorted(names)) for group, names in found.items()}
-
-
-def short_name(values: Mapping[str, Any]) -> str:
-    """Return varied values as text, such as "hidden=40 seed=2"."""
-    return printable(" ".join(f"{key}={value}" for key, value in values.items()))
-
-
-def folder_name(values: Mapping[str, Any]) -> str:
-    """Return varied values as the name of a folder, such as "hidden=40,seed=2"."""
-    name = ",".join(f"{key}={value}" for key, value in values.items())
-    return distinct_file_name(name, allowed="=.,+")

@@ -28,7 +28,7 @@ def list_jobs(
             of the names.
 
     Raises:
-        UserError, OSError: If a data set is not available. The ID of the sweep depends
+        UserError, OSError: If a data set is not available. The key of the sweep depends
             on the hash of the data set.
     """
     combinations = command.combinations

@@ -5,7 +5,7 @@
 
 import itertools
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -16,10 +16,10 @@ from pipeline.base.tags import KIND_TAG, SWEEP_TAG, SWEPT_TAG, Kind
 from pipeline.base.terminal import say
 from pipeline.base.text import counted, format_bytes
 from pipeline.core.epoch import now
-from pipeline.execution.executor import Executor, LostAttempt, Task
-from pipeline.execution.interrupt import Interrupt, delayed_interrupt
-from pipeline.sweeps.children import Children
-from pipeline.sweeps.jobs import Outcome, all_options
+from pipeline.execution.executor import Executor, LostAttempt, Task, TaskResult
+from pipeline.execution.interrupt import delayed_interrupt
+from pipeline.sweeps.children import Children, ReusedRun
+from pipeline.sweeps.jobs import all_options
 from pipeline.sweeps.open_sweep import OpenSweep
 from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.progress import show_progress
@@ -65,9 +65,9 @@ def _tags(plan: Plan, recorded: RecordedSweep) -> dict[str, str]:
     earlier = (recorded.run.tags if recorded.run else {}).get(SWEPT_TAG, "").split(",")
     varied = dict.fromkeys([*plan.varied, *filter(None, earlier)])
     return {
-        **all_options(job.options for job in plan.all_jobs),
+        **all_options(job.options for job in plan.with_stand_ins),
         KIND_TAG: Kind.SWEEP,
-        SWEEP_TAG: recorded.sweep_id,
+        SWEEP_TAG: recorded.sweep_key,
         SWEPT_TAG: ",".join(varied),
     }
 
@@ -77,8 +77,8 @@ def _common_params(plan: Plan) -> Mapping[str, Any]:
 
     Params that vary are omitted, because MLflow cannot plot text such as 5,10.
     """
-    valid, varied = next(job for job in plan.all_jobs if not job.error), plan.varied
-    return {key: x for key, x in valid.params.items() if key not in varied}
+    valid = next(job for job in plan.with_stand_ins if not job.error)
+    return {key: x for key, x in valid.params.items() if key not in plan.varied}
 
 
 def _train(
@@ -92,50 +92,43 @@ def _train(
         show_progress(plan, to_train=to_train, workers=executor.workers) as progress,
         delayed_interrupt(stopping, executor.stop) as interrupt,
     ):
-
-        def add(outcome: Outcome) -> None:
-            """Add an outcome, which is recorded."""
+        tasks = _tasks(children, executor.processors)
+        for result in executor.run(train_unrecorded, tasks):
+            match result:
+                case TaskResult():
+                    outcome = children.record(result)
+                case ReusedRun():
+                    outcome = children.record_reused(result)
+                case LostAttempt():
+                    children.record_attempt(result.job, result.error)
+                    progress.print_attempt(result.job, result.error)
+                    continue
             plan.add(outcome)
             progress.print_outcome(outcome)
             report.update()
             sweep.on_result(outcome)
-
-        for job in plan.jobs:
-            if job.error and not interrupt.requested:
-                add(children.record_failure(job, job.error))
-
-        tasks = _reuse_or_train(children, executor.processors, interrupt, add)
-        for result in executor.run(train_unrecorded, tasks):
-            if isinstance(result, LostAttempt):
-                children.record_attempt(result.job, result.error)
-                progress.print_attempt(result.job, result.error)
-            else:
-                add(children.record(result))
     done = f"{plan.ended:,} of {plan.total:,} training runs"
-    remedy = RESUME if sweep.tracker.is_recorded else AGAIN
+    remedy = RESUME if sweep.tracker.is_recorded else f"{AGAIN}{sweep.other_folder}"
     interrupt.check(f"stopped after {done}: {remedy}")
 
 
-def _reuse_or_train(
-    children: Children,
-    processors: Processors,
-    interrupt: Interrupt,
-    add: Callable[[Outcome], None],
-) -> Iterator[Task]:
-    """Add the outcome of each missing job that reuses a run; yield a task for others.
+def _tasks(
+    children: Children, processors: Processors
+) -> Iterator[Task | TaskResult | ReusedRun]:
+    """Yield a task for each job that must be trained, and the results of other jobs.
 
-    The executor asks for a task when a worker is free. A search suggests the next job
-    then, which depends on all outcomes that were added before.
+    Invalid jobs are first. The executor takes the next item when a worker is free. A
+    search suggests the next job then, which depends on all outcomes that were added
+    before.
     """
     plan, reusable = children.sweep.plan, children.sweep.reusable
+    for job in plan.jobs:
+        if job.error:
+            yield TaskResult(job, error=job.error)
     for job in itertools.chain(plan.missing, plan.suggest()):
-        if interrupt.requested:
-            return
-        runs = reusable.runs(job, processors)
-        if outcome := children.record_reused(job, runs):
-            add(outcome)
-        else:
-            yield Task(job, job.data_file, {"hyperparameters": job.hyperparameters})
+        reused = children.read_reusable(job, reusable.runs(job, processors))
+        arguments = {"hyperparameters": job.hyperparameters}
+        yield reused or Task(job, job.data_file, arguments)
 
 
 def _print_extent(sweep: OpenSweep, to_train: int, *, workers: int) -> None:
@@ -166,13 +159,13 @@ def _finish(
         report.finish()
     failures = [failure_message(outcomes)]
     try:
-        if tracker.is_recorded and (best := result.best):
+        if (best := result.best) and best.run_id:
             with busy("recording the images and the model of the best network"):
-                children.record_best(best)
+                children.record_best(best.run_id)
     except UserError as error:
         failures.append(str(error))
     finally:
-        result = sweep.show(result, run.viewing_hint())
+        result = sweep.copy_and_print(result, run.viewing_hint())
     tracebacks = (each.traceback for each in outcomes if each.traceback)
     if first := next(tracebacks, None):
         say(first, file=sys.stderr)

@@ -1,24 +1,26 @@
-"""The ID and the name of a sweep, which its jobs determine."""
+"""The key and the name of a sweep, which its jobs determine."""
 
 from collections.abc import Mapping, Sequence
 
 from pipeline.base import files
+from pipeline.base.text import short_name
 from pipeline.cli import Interval, unusual_keys
-from pipeline.sweeps.jobs import Job, all_options, short_name
+from pipeline.sweeps.jobs import Job, all_options
 
 MAX_NAMED = 8  # values of a key in the name of a sweep
 
 
-def sweep_id(
+def sweep_key(
     jobs: Sequence[Job],
     intervals: Mapping[str, Interval],
     *,
     recorded_in: str | None,
     again: bool,
 ) -> str:
-    """Return the ID of a sweep, 16 hexadecimal digits, for jobs in any order.
+    """Return the key of a sweep, 16 hexadecimal digits, for jobs in any order.
 
-    The ID is a hash of the fingerprints of the jobs, the options of groups, which are
+    The same command has the same key, even if it starts another run with another ID.
+    The key is a hash of the fingerprints of the jobs, the options of groups, which are
     tags of the run, the intervals of a search, the MLflow experiment (None if nothing
     is recorded), and the setting `again`.
     """

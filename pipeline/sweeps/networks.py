@@ -27,7 +27,7 @@ def read_networks(
     """Read the finished networks of a sweep, in the order of their varied values.
 
     Args:
-        text: The ID of the sweep's run, a prefix of the ID, or the name.
+        text: The ID of the sweep's run, a prefix of the ID, the name, or the key.
         store: The folder of the store.
         server: The server to mention in a message if only this server has the run.
 

@@ -11,7 +11,7 @@ from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.recorded import Processors, RecordedSweep, ReusableRuns
 from pipeline.sweeps.report_text import print_report
 from pipeline.sweeps.result import SweepResult, written_files
-from pipeline.tracking import Tracker
+from pipeline.tracking import RecordedRun, Tracker
 from pipeline.training.size import weight_history_bytes
 
 # Files and database rows of a child run without its weights. Measured with 20 epochs:
@@ -38,16 +38,31 @@ class OpenSweep:
     recorded: RecordedSweep
     reusable: ReusableRuns
 
+    @property
+    def finished_run(self) -> RecordedRun | None:
+        """The run of the sweep if it is finished and no job is missing again."""
+        is_complete = self.plan.ended == self.plan.total
+        return self.recorded.run if self.recorded.is_finished and is_complete else None
+
+    @property
+    def other_folder(self) -> str:
+        """For messages: what differs if an interrupted sweep is started again.
+
+        If nothing is recorded, the folder of the call has the first networks, and a
+        call rejects a folder that is not empty.
+        """
+        return " with another folder" if self.folder == self.call_folder else ""
+
     def to_train(self, processors: Processors) -> list[Job]:
         """Return the jobs that a worker must train on one of the processors.
 
-        These are the missing jobs that reuse no run, and all upcoming jobs.
+        These are the missing jobs that reuse no run, and all stand-ins.
         """
         plan, runs = self.plan, self.reusable.runs
         new = [job for job in plan.missing if not runs(job, processors)]
-        return [*new, *plan.upcoming]
+        return [*new, *plan.stand_ins]
 
-    def show(self, result: SweepResult, hint: str) -> SweepResult:
+    def copy_and_print(self, result: SweepResult, hint: str) -> SweepResult:
         """Copy the files of a result to the folder of the call, if any; print a report.
 
         `folder` keeps the files, so that the same call can continue the sweep. The

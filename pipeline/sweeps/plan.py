@@ -9,7 +9,7 @@ class Plan:
     """The jobs of a sweep, and an outcome for each job that has ended.
 
     All jobs are known from the start. A `Search` is a plan that adds jobs: it overrides
-    `upcoming` and `suggest`, so that all callers treat both kinds of sweeps alike.
+    `stand_ins` and `suggest`, so that all callers treat both kinds of sweeps alike.
     """
 
     def __init__(self, jobs: Iterable[Job]) -> None:
@@ -34,29 +34,32 @@ class Plan:
         return [job for key, job in jobs if key not in self._outcomes and not job.error]
 
     @property
-    def upcoming(self) -> Sequence[Job]:
-        """For each job that `suggest` will yield, a similar job, for estimates."""
+    def stand_ins(self) -> Sequence[Job]:
+        """Jobs that no worker trains, one for each job that `suggest` will yield.
+
+        They are similar, so that time, memory and disk space can be estimated.
+        """
         return ()
 
     @property
     def remaining(self) -> list[Job]:
-        """The jobs that this process still records, with those in `upcoming`."""
-        return [*self.missing, *self.upcoming]
+        """The jobs that this process still records; `stand_ins` if not known yet."""
+        return [*self.missing, *self.stand_ins]
 
     @property
-    def all_jobs(self) -> list[Job]:
-        """All jobs, with those that stand for the jobs that `suggest` will yield."""
-        return [*self.jobs, *self.upcoming]
+    def with_stand_ins(self) -> list[Job]:
+        """The jobs that are known so far, and `stand_ins` for all others."""
+        return [*self.jobs, *self.stand_ins]
 
     @property
     def total(self) -> int:
         """The number of jobs, including the jobs that `suggest` will yield."""
-        return len(self.all_jobs)
+        return len(self.with_stand_ins)
 
     @property
     def varied(self) -> Sequence[str]:
-        """`Command.varied`, the same in all jobs."""
-        return self.all_jobs[0].varied
+        """`Command.varied`, the same in all jobs and stand-ins."""
+        return self.with_stand_ins[0].varied
 
     @property
     def ended(self) -> int:

@@ -12,6 +12,7 @@ from pipeline.base.text import WIDTH, printable, wrap
 from pipeline.sweeps.jobs import Job, Outcome
 from pipeline.sweeps.plan import Plan
 
+MAX_INVALID = 20  # lines for invalid combinations, which all fail at once
 MAX_NAME = 36  # characters of a name, so that a result fits in 80 columns
 
 
@@ -44,9 +45,11 @@ class ProgressLines:
         """Start with the jobs that have not ended; see `show_progress`."""
         console = new_console(file=sys.stdout, highlight=False, soft_wrap=True)
         self.bar, self._plan, self._workers = text_bar(console), plan, workers
-        names = [job.short_name for job in plan.all_jobs]
+        names = [job.short_name for job in plan.with_stand_ins]
         self._width = min(MAX_NAME, max(map(len, names), default=0))
         self._failed, self._to_train = 0, to_train
+        self._invalid = 0  # the number of invalid combinations so far
+        self._all_invalid = sum(1 for job in plan.jobs if job.error)
         self._times = list[float]()  # when the results of training have arrived
         self._task = self.bar.add_task(
             "", total=plan.total, completed=plan.ended, text=self
@@ -55,18 +58,26 @@ class ProgressLines:
     def print_outcome(self, outcome: Outcome) -> None:
         """Print a line for a training run that finished or failed.
 
-        The plan already contains the outcome.
+        The plan already contains the outcome. Of the invalid combinations, only the
+        first `MAX_INVALID` have a line.
         """
-        self._failed += bool(outcome.error)
-        self._to_train -= not (outcome.job.error or outcome.reused)
+        if not (outcome.job.error or outcome.reused):
+            self._to_train -= 1
         if outcome.error:
+            self._failed += 1
             text = f"failed: {outcome.error}"
         else:
             effort = "reused" if outcome.reused else f"{outcome.seconds:5.1f} s"
             text = f"{VAL_ACCURACY} {outcome.accuracy:6.2%} {effort:>7}"
             if not outcome.reused:
                 self._times.append(time.monotonic())
-        self._print(outcome.job, f"{text}  ({self._count})")
+        if outcome.job.error:
+            self._invalid += 1
+        if not outcome.job.error or self._invalid <= MAX_INVALID:
+            self._print(outcome.job, f"{text}  ({self._count})")
+        elif self._invalid == self._all_invalid:
+            more = self._invalid - MAX_INVALID
+            self.bar.console.print(f"and {more:,} more invalid  ({self._count})")
         self.bar.update(self._task, completed=self._plan.ended)
 
     @property

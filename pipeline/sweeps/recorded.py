@@ -39,7 +39,13 @@ from pipeline.base.tags import (
     Status,
 )
 from pipeline.sweeps.jobs import Job, Outcome
-from pipeline.tracking import RecordedRun, Tracker, children_of, find_run
+from pipeline.tracking import (
+    RecordedRun,
+    Tracker,
+    children_of,
+    find_run,
+    tagged_runs,
+)
 
 Processors = Collection[str]  # names of processors
 
@@ -56,25 +62,24 @@ class CompleteRun(NamedTuple):
 class RecordedSweep:
     """The record of a sweep by earlier processes; empty if the sweep is new."""
 
-    sweep_id: str  # see `sweep_id` in naming.py
+    sweep_key: str  # see `sweep_key` in naming.py
     run: RecordedRun | None = None
     children: Sequence[RecordedRun] = ()  # the children that ended, oldest first
     # The `newest_trained` child of each job, by `Job.id`.
     trained: Mapping[str | None, CompleteRun] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, tracker: Tracker, sweep_id: str) -> "RecordedSweep":
-        """Read the newest sweep with this ID.
+    def read(cls, tracker: Tracker, sweep_key: str) -> "RecordedSweep":
+        """Read the newest sweep with this key.
 
         Children from any processor are included. A tag of each contains its processor.
         """
-        runs = tracker.tagged_runs(SWEEP_TAG, [sweep_id])
-        run = next((run for run in runs if run.tags.get(KIND_TAG) == Kind.SWEEP), None)
+        run = _first_sweep(tracker.tagged_runs(SWEEP_TAG, [sweep_key]))
         if run is None:
-            return cls(sweep_id)
+            return cls(sweep_key)
         children = children_of(tracker.store, run.run_id)
         ended = [child for child in children if child.is_final]
-        return cls(sweep_id, run, ended, newest_trained(ended))
+        return cls(sweep_key, run, ended, newest_trained(ended))
 
     @property
     def is_finished(self) -> bool:
@@ -141,21 +146,26 @@ class ReusableRuns:
 def find_sweep(
     text: str, *, store: Path, server: str | None = None
 ) -> tuple[RecordedRun, list[RecordedRun]]:
-    """Find a recorded sweep, and the newest trained run of each job; see `find_run`.
+    """Find a recorded sweep, and the newest trained run of each job.
+
+    `text` selects the run of the sweep; see `find_run`. It can also be the key of the
+    sweep, which is the name of its folder.
 
     Raises:
         UserError: If there is not exactly one such run, if the run is not a sweep or
             has no finished training run, or if files of a training run are lost.
     """
-    sweep = find_run(text, store=store, server=server)
+    keyed = _first_sweep(tagged_runs(store, SWEEP_TAG, [text]))
+    sweep = keyed or find_run(text, store=store, server=server)
     if parent := sweep.tags.get(PARENT_TAG):
         raise UserError(
-            f"run {sweep.label} is part of a sweep: enter the sweep's ID, {parent}"
+            f"run {sweep.label} is part of a sweep: "
+            f"enter the ID of the sweep's run, {parent}"
         )
     if sweep.tags.get(KIND_TAG) != Kind.SWEEP:
         raise UserError(
             f"run {sweep.label} is not a sweep: "
-            "enter the ID of a sweep, which train -m printed"
+            "enter the ID of a sweep's run, which train -m printed"
         )
     children = children_of(store, sweep.run_id)
     trained = newest_trained(children)
@@ -167,6 +177,11 @@ def find_sweep(
     if not trained:
         raise UserError(f"run {sweep.label} has no finished training run: {remedy}")
     return sweep, [complete.run for complete in trained.values()]
+
+
+def _first_sweep(runs: Iterable[RecordedRun]) -> RecordedRun | None:
+    """Return the first run that is a sweep, not a child of a sweep."""
+    return next((run for run in runs if run.tags.get(KIND_TAG) == Kind.SWEEP), None)
 
 
 def newest_trained(

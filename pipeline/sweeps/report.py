@@ -17,6 +17,7 @@ from pipeline.base import csv_files, files
 from pipeline.base.metric_names import VAL_ACCURACY
 from pipeline.base.paths import PLOT_FILE, REPORT_FOLDER, TABLE_FILE
 from pipeline.base.terminal import print_error
+from pipeline.base.text import short_name
 from pipeline.plots.accuracy import (
     MAX_LINES,
     AccuracyPoint,
@@ -30,7 +31,6 @@ from pipeline.sweeps.configurations import (
     group_by_configuration,
     sort_key,
 )
-from pipeline.sweeps.jobs import short_name
 from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.report_text import description
 from pipeline.sweeps.result import written_files

@@ -18,7 +18,7 @@ from pipeline.base.text import (
     wrap,
 )
 from pipeline.sweeps.configurations import Configuration, why_no_best
-from pipeline.sweeps.jobs import Outcome
+from pipeline.sweeps.jobs import MAX_REASONS, Outcome
 from pipeline.sweeps.result import SweepResult, written_files
 
 MAX_DESCRIPTION = 7300  # characters; MLflow accepts 8,000, including the links
@@ -152,7 +152,7 @@ def _cells(
             "val accuracy": accuracy,
             "parameters": parameters,
             "seconds": seconds,
-            "": row["failed"],
+            "": each.describe_failures(limit=MAX_REASONS),
         }
         rows.append(cells)
     return [*rows[0]], [[printable(str(x)) for x in row.values()] for row in rows]

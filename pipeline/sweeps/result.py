@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline import UserError
-from pipeline.base.metric_names import EPOCH_METRICS
+from pipeline.base.metric_names import EPOCH_METRICS, VAL_ACCURACY
 from pipeline.base.paths import PLOT_FILE, TABLE_FILE
 from pipeline.base.tags import Status
 from pipeline.base.text import counted, short_repr
@@ -17,12 +17,10 @@ from pipeline.sweeps.configurations import (
     group_by_configuration,
     why_no_best,
 )
-from pipeline.sweeps.jobs import Outcome, failed_jobs
+from pipeline.sweeps.jobs import MAX_REASONS, Outcome, failed_jobs
 
 if TYPE_CHECKING:
     from pipeline.model import NetworkFile
-
-MAX_REASONS = 3  # the number of different errors in an error message
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,7 @@ class SweepResult:
         configuration = best_configuration(self.configurations)
         if configuration is None:
             return None
-        return max(configuration.trained, key=lambda each: each.accuracy or 0.0)
+        return max(configuration.trained, key=lambda each: each.metrics[VAL_ACCURACY])
 
     @cached_property
     def _metric_names(self) -> list[str]:
@@ -117,8 +115,7 @@ class SweepResult:
         best = self.best
         if not best:
             raise UserError(f"no best network: {why_no_best(self.configurations)}")
-        if best.run_id:
-            assert self.store
+        if best.run_id and self.store:
             return select_recorded_network(best.run_id, store=self.store, server=None)
         assert best.network_path
         return load_trained_network(best.network_path)

@@ -79,10 +79,10 @@ class Search(Plan):
         self._samplers = TPESampler(seed=seed, constant_liar=True), RandomSampler(seed)
 
     @property
-    def upcoming(self) -> Sequence[Job]:
+    def stand_ins(self) -> Sequence[Job]:
         """Jobs with the bounds of the intervals, as many as `suggest` will yield.
 
-        From these jobs, the mean time and size can be estimated roughly, and the
+        From these stand-ins, the mean time and size can be estimated roughly, and the
         maximum exactly.
         """
         ends = [

@@ -2,7 +2,7 @@
 
 After an interruption of any kind, the same command continues the sweep, because the
 children of the run in MLflow record which jobs are trained. The files are in
-outputs/sweeps/<id>/. This module starts the workers before it imports `missing_jobs`,
+outputs/sweeps/<key>/. This module starts the workers before it imports `missing_jobs`,
 which imports PyTorch.
 """
 
@@ -27,20 +27,25 @@ from pipeline.execution.workers import executor_type
 from pipeline.sweeps.configurations import group_by_configuration
 from pipeline.sweeps.jobs import Job, OnResult
 from pipeline.sweeps.listing import list_jobs
-from pipeline.sweeps.naming import sweep_id, sweep_name
+from pipeline.sweeps.naming import sweep_key, sweep_name
 from pipeline.sweeps.open_sweep import OpenSweep
 from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.recorded import RecordedSweep, ReusableRuns
 from pipeline.sweeps.result import SweepResult, written_files
-from pipeline.tracking import Tracker, announce_kept_name, recorded_params
+from pipeline.tracking import (
+    RecordedRun,
+    Tracker,
+    announce_kept_name,
+    recorded_params,
+)
 from pipeline.training.size import weight_history_bytes
 
 # Copies of the weight history in memory: three in the worker and two in the main
 # process; measured.
-COPIES = 5
+HISTORIES_OF_WORKER = 5
 UNTRACKED = (
     "With tracking=none, no results are recorded: if this sweep is "
-    "interrupted, the same command starts from the beginning."
+    "interrupted, the same command{} starts from the beginning."
 )
 
 
@@ -69,8 +74,8 @@ def train_sweep(
     ) as sweep:
         for outcome in sweep.plan.outcomes:
             sweep.on_result(outcome)
-        if sweep.recorded.is_finished and sweep.plan.ended == sweep.plan.total:
-            return _show_finished(sweep)
+        if run := sweep.finished_run:
+            return _show_finished(sweep, run)
         return _start_workers(sweep)
 
 
@@ -90,21 +95,20 @@ def _open_sweep(
     tracker = Tracker(store, server=cfg.server, experiment=cfg.recorded_in)
     tracker.read_code()
     jobs = list_jobs(command, lambda name: _prepare(name, data_folder, cfg.executor))
-    identifier = sweep_id(
+    key = sweep_key(
         jobs, command.intervals, recorded_in=cfg.recorded_in, again=cfg.again
     )
-    folder = store / "sweeps" / identifier
+    folder = store / "sweeps" / key
     with _locked(folder):
-        recorded = _read_recorded(identifier, tracker, again=cfg.again)
+        recorded = _read_recorded(key, tracker, again=cfg.again)
         name = cfg.run_name or sweep_name(jobs, command.intervals)
         if recorded.run:
             name = recorded.run.name
         say(wrap(f"sweep {name}"), flush=True)
         announce_kept_name(name, cfg.run_name)
         if not tracker.is_recorded:
-            say(wrap(UNTRACKED, indent=0), flush=True)
             folder = command.folder or folder  # contains the networks
-        yield OpenSweep(
+        sweep = OpenSweep(
             cfg,
             tracker,
             on_result,
@@ -115,6 +119,9 @@ def _open_sweep(
             recorded=recorded,
             reusable=ReusableRuns(tracker, is_used=not cfg.again),
         )
+        if not tracker.is_recorded:
+            say(wrap(UNTRACKED.format(sweep.other_folder), indent=0), flush=True)
+        yield sweep
 
 
 def _prepare(dataset: str, folder: Path, executor: str) -> DataFile:
@@ -135,10 +142,10 @@ def _locked(folder: Path) -> AbstractContextManager[None]:
     return locking.lock(lock, Level.SWEEP, waiting=waiting)
 
 
-def _read_recorded(identifier: str, tracker: Tracker, *, again: bool) -> RecordedSweep:
+def _read_recorded(key: str, tracker: Tracker, *, again: bool) -> RecordedSweep:
     """Return the sweep to continue; it is empty if a new sweep starts."""
-    earlier = RecordedSweep.read(tracker, identifier)
-    return RecordedSweep(identifier) if again and earlier.is_finished else earlier
+    earlier = RecordedSweep.read(tracker, key)
+    return RecordedSweep(key) if again and earlier.is_finished else earlier
 
 
 def _plan(
@@ -161,22 +168,20 @@ def _plan(
     return plan
 
 
-def _show_finished(sweep: OpenSweep) -> SweepResult:
+def _show_finished(sweep: OpenSweep, run: RecordedRun) -> SweepResult:
     """Print the report of a sweep that is finished, and complete its copy.
 
     The table and the plot are written again if they are missing.
     """
     say("this sweep is finished: again=true trains it again")
-    folder, outcomes = sweep.folder, sweep.plan.outcomes
-    run, tracker = sweep.recorded.run, sweep.tracker
-    assert run
+    folder, outcomes, tracker = sweep.folder, sweep.plan.outcomes, sweep.tracker
     copied = tracker.copy(run.run_id)
     if len(written_files(folder)) < 2:
         from pipeline.sweeps.report import write_files  # imports Matplotlib
 
         write_files(folder, group_by_configuration(outcomes), title=run.name)
     result = SweepResult(outcomes, folder, run.run_id, copied, tracker.store)
-    return sweep.show(result, run.viewing_hint())
+    return sweep.copy_and_print(result, run.viewing_hint())
 
 
 def _start_workers(sweep: OpenSweep) -> SweepResult:
@@ -207,6 +212,6 @@ def _new_executor(sweep: OpenSweep) -> Executor:
     return executor_type(kind).create(
         workers=sweep.cfg.workers,
         tasks=len(jobs),
-        task_bytes=COPIES * max(sizes),
+        task_bytes=HISTORIES_OF_WORKER * max(sizes),
         module="pipeline.training.unrecorded_training",
     )

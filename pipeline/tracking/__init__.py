@@ -27,7 +27,7 @@ asks a server for a run.
 
 Processes import MLflow with `store/mlflow_calls.py`, which turns its telemetry off.
 These modules import MLflow: `mlflow_run.py`, `logged_model.py`, `classifier.py`,
-`ui.py` and `ui_server.py`; in `copies/`, `server.py` and `sender.py`; in `store/`,
+`ui.py` and `ui_server.py`; in `copies/`, `copies.py` and `sender.py`; in `store/`,
 `client.py`, `mlflow_internals.py` and `pages.py`.
 """
 

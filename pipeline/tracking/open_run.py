@@ -65,7 +65,7 @@ class NotRecorded:
     """What an open run with `NoProcess` has instead of a `RunInfo`."""
 
     run_id = artifacts = None
-    label = "the training run"
+    label = "a run that is not recorded"
 
     def viewing_hint(self) -> str:
         """Return a line that says why there is no command that shows the run."""

@@ -52,7 +52,6 @@ from contextlib import (
     nullcontext,
 )
 from pathlib import Path
-from typing import cast
 
 from pipeline.base.tags import Status
 from pipeline.base.terminal import is_quiet
@@ -108,8 +107,8 @@ class Tracker:
         """
         self.store, self.experiment, self._helper = store, experiment, helper
         self._process = (helper or ThisProcess()) if self.is_recorded else NoProcess()
-        # The place of new runs. `NoProcess` ignores an experiment that is None.
-        self._place = store, cast(str, experiment)
+        # The place of new runs. `NoProcess` drops it.
+        self._place = store, experiment or ""
         self._server = server if self.is_recorded else None
         self._code: CodeState | None = None
 

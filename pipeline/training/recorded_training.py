@@ -4,11 +4,12 @@
 in which it calls them.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, replace
 
+from pipeline.base.errors import RESUME
 from pipeline.base.fingerprint import fingerprint
 from pipeline.base.paths import MODEL_FILE, TRAINING_FOLDER, displayed
 from pipeline.base.progress import busy
@@ -21,7 +22,7 @@ from pipeline.cli import TrainConfig, run_name
 from pipeline.core.dataset import Dataset
 from pipeline.core.epoch import Epoch
 from pipeline.core.loop import TrainingState, fit
-from pipeline.execution.interrupt import delayed_interrupt
+from pipeline.execution.interrupt import Interrupt, delayed_interrupt
 from pipeline.model.trained_network import describe_layers
 from pipeline.tracking import OpenRun, Tracker, announce_kept_name
 from pipeline.training.checkpoints import Checkpoint, CheckpointKey, open_checkpoint
@@ -91,7 +92,8 @@ def train_recorded(call: TrainCall, dataset: Dataset) -> TrainResult:
         delayed_interrupt("stopping after this epoch") as interrupt,
     ):
         submit_inputs(run, inputs, plots=True)
-        numbers = interrupt.between(range(len(checkpoint.epochs), cfg.epochs + 1))
+        missing = range(len(checkpoint.epochs), cfg.epochs + 1)
+        numbers = until_interrupt(missing, interrupt)
         epochs = fit(state, split, hyperparameters, epochs=numbers)
         _save_and_log(epochs, call, checkpoint, run)
         # Nothing is left to stop, so Ctrl-C in the last epoch has no effect.
@@ -143,12 +145,27 @@ def _open_run(
         resume=earlier.run_id if earlier else None,
     ) as run:
         if last := checkpoint.epochs[-1].number:
-            label, experiment = (earlier or run).label, tracker.experiment
-            where = f" in experiment {experiment}" if tracker.is_recorded else ""
+            label, where = "the training run", ""
+            if tracker.is_recorded:
+                label = (earlier or run).label
+                where = f" in experiment {tracker.experiment}"
             say(wrap(f"resuming {label} after epoch {last} of {cfg.epochs}{where}"))
         if earlier:
             announce_kept_name(earlier.name, cfg.run_name)
         yield run
+
+
+def until_interrupt(epochs: Sequence[int], interrupt: Interrupt) -> Iterator[int]:
+    """Yield epochs until Ctrl-C is pressed; then raise a KeyboardInterrupt.
+
+    In the last epoch and after it, Ctrl-C does not stop the command.
+    """
+    for epoch in epochs:
+        interrupt.check(f"stopped after epoch {epoch - 1}: {RESUME}")
+        if epoch == epochs[-1]:
+            interrupt.message = "not stopping, because this is the last epoch"
+        yield epoch
+    interrupt.message = "not stopping, because all epochs are trained"
 
 
 def _save_and_log(

@@ -13,7 +13,7 @@ from pipeline.core.shapes import parameter_count
 
 # Copies of the weight history in memory, while a training run writes its files;
 # measured.
-COPIES = 4
+HISTORIES_OF_RUN = 4
 
 
 def check_machine(
@@ -34,7 +34,7 @@ def check_machine(
     """
     what = "the training run"
     whole = weight_history_bytes(hyperparameters)
-    check_memory(COPIES * whole, free=free_memory(), what=what)
+    check_memory(HISTORIES_OF_RUN * whole, free=free_memory(), what=what)
     # The weight history is in the checkpoint, in the results and in the artifacts.
     copies = [(store, max(0, whole - saved)), (folder, whole)]
     copies += [(store, whole)] if is_recorded else []

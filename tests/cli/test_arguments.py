@@ -2,6 +2,8 @@ import itertools
 import os
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,11 +12,11 @@ import yaml
 from pipeline import ConfigError, cli
 from pipeline.base import paths
 from pipeline.base.dataset_names import NAMES
+from pipeline.base.text import folder_name
 from pipeline.cli import Interval
 from pipeline.cli.arguments import parse
 from pipeline.cli.stages import from_python
 from pipeline.core.dataset import DataFile
-from pipeline.sweeps.jobs import folder_name
 from pipeline.sweeps.listing import list_jobs
 
 
@@ -111,6 +113,9 @@ INVALID = {
     "train -m hidden=[5,range(10,30,10)]": "cannot combine an interval or a range wit",
     "train -m lr=0.1,glob(a)": "lr cannot combine an interval or a range with other va",
     "train -m seed=interval(0,9223372036854775807) trials=4": "seed must have an inte",
+    "train -m seed=interval(1,50) trials=4": (
+        "seed must not have an interval, got interval(1,50): seed=1,2,3 trains each"
+    ),
     "train -m split=interval(0,1)": "split cannot be an interval: use split=a,b",
     "train -m workers=interval(1,2)": "has several values: give only one",
     "train -m seed=range(1,10000000000)": "at most 100,000 combinations: give fewer",
@@ -245,6 +250,21 @@ def test_all_invalid_values_are_reported_at_once():
     others = ("hidden=5,6", "workers=1", "trials=9")
     lines = problems("experiment=x", "seed=-1", *others)
     assert [line.split()[0] for line in lines] == ["experiment", "seed"]
+
+
+def test_a_command_prints_at_most_20_problems_and_how_many_more_there_are():
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline.train", "-m", "seed=range(-5000,0)"],
+        capture_output=True,
+        text=True,
+    )
+    title, *lines, more, end = done.stderr.splitlines()
+    assert done.returncode == 2 and title.startswith("error: invalid settings")
+    assert len(lines) == 20 and "got -5000" in lines[0] and "got -4981" in lines[19]
+    assert more == "  and 4,980 more" and "--help" in end
+    with pytest.raises(ConfigError) as error:
+        read("-m", "seed=range(-5000,0)")
+    assert len(error.value.problems) == 5000
 
 
 @pytest.mark.parametrize(
@@ -429,6 +449,13 @@ def test_text_from_python_has_the_values_that_it_has_on_the_command_line(text):
     assert jobs_of(command) == jobs("-m", text)
     with pytest.raises(ConfigError, match=f"{text} has several values: call sweep"):
         from_python(cli.TrainConfig, settings)
+
+
+def test_a_search_over_the_seed_is_rejected_with_a_remedy_for_python():
+    given = {"seed": "interval(1,50)", "hidden": "interval(4,8)", "trials": 4}
+    remedy = r"seed=\[1, 2, 3\] trains each trial with these seeds$"
+    with pytest.raises(ConfigError, match=rf"^seed must not have .*: {remedy}"):
+        from_python(cli.TrainConfig, given, is_sweep=True)
 
 
 def test_text_in_a_list_from_python_is_parsed_as_a_single_value():

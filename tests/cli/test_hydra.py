@@ -19,7 +19,7 @@ from omegaconf import OmegaConf
 from pipeline import ConfigError, cli
 from pipeline.__main__ import STAGES
 from pipeline.base import files, paths
-from pipeline.cli import composition as compositions
+from pipeline.cli import selected_files
 from pipeline.cli.arguments import parse
 from pipeline.cli.flags import Flags, read_flags
 from pipeline.cli.overrides import read_arguments
@@ -30,7 +30,7 @@ from pipeline.core.dataset import DataFile
 from pipeline.deploy import sizes
 from pipeline.sweeps.jobs import Outcome
 from pipeline.sweeps.listing import list_jobs
-from pipeline.sweeps.naming import sweep_id, sweep_name
+from pipeline.sweeps.naming import sweep_key, sweep_name
 from pipeline.sweeps.networks import read_networks
 from pipeline.train import sweep, train
 
@@ -136,8 +136,8 @@ def test_the_values_and_the_options_are_those_that_hydra_composes(conf, tmp_path
     overrides = ["team=x", "+other=seed"]
     flags, schema = Flags(), cli.TrainConfig
     given = read_arguments(overrides, schema, flags)
-    (ours,) = compositions.compose_all(given, schema, flags)
-    (swept,) = compositions.compose_all(given, schema, Flags(multirun=True))
+    (ours,) = selected_files.compose_all(given, schema, flags)
+    (swept,) = selected_files.compose_all(given, schema, Flags(multirun=True))
     with hydra.initialize_config_dir(str(tmp_path / "conf"), version_base="1.3"):
         theirs = hydra.compose("hydra", overrides, return_hydra_config=True)
     values = OmegaConf.to_container(theirs)
@@ -391,13 +391,15 @@ def test_several_saved_sweeps_are_one_sweep_but_searches_cannot_be_combined(conf
         "lr=interval(0.1,0.2) hidden=interval(4,8) trials=3",
     ],
 )
-def test_the_order_of_groups_options_and_values_is_not_part_of_a_sweeps_id(conf, words):
+def test_the_order_of_groups_options_and_values_is_not_part_of_the_sweep_key(
+    conf, words
+):
     def identify(given):
         command = read("-m", "server=http://x", *given)
         jobs = jobs_of(command)
         tags = {frozenset(job.tags.items()) for job in jobs}
         arguments = {"recorded_in": "digits", "again": False}
-        return sweep_id(jobs, command.intervals, **arguments), tags
+        return sweep_key(jobs, command.intervals, **arguments), tags
 
     given = words.split()
     reverse = []

@@ -149,7 +149,9 @@ def test_a_run_that_is_not_a_sweep_or_has_no_networks_is_rejected(sweep, parent)
     rejected = {
         "nothing": "has no run 'nothing': enter the ID",
         "empty": "has no finished training run: run the sweep again",
-        child.info.run_id: f"is part of a sweep: enter the sweep's ID, {parent}",
+        child.info.run_id: (
+            f"is part of a sweep: enter the ID of the sweep's run, {parent}"
+        ),
     }
     for text, message in rejected.items():
         with pytest.raises(UserError, match=message):

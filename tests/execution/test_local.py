@@ -19,7 +19,13 @@ from pipeline.base.software import OtherSoftware, Software
 from pipeline.cli import defaults
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.execution import local
-from pipeline.execution.executor import MAX_TRIES, LostAttempt, Task, TaskResult
+from pipeline.execution.executor import (
+    MAX_TRIES,
+    POLL_SECONDS,
+    LostAttempt,
+    Task,
+    TaskResult,
+)
 from pipeline.execution.helper_process import HelperProcess
 from pipeline.execution.local import KILLED, LocalExecutor
 from pipeline.training.unrecorded_training import train_unrecorded
@@ -255,6 +261,40 @@ def test_only_the_main_process_gets_ctrl_c_and_workers_do_not_run_its_script(
         time.sleep(0.1)  # each look at all processes takes some time
     os.killpg(main_process.pid, signal.SIGINT)
     assert main_process.communicate()[0] == "interrupted\n2 None\n2 None\n"
+
+
+def test_what_needs_no_worker_is_yielded_before_the_next_task_is_taken(executor, data):
+    yielded = []
+
+    def mixed():
+        yield from tasks(data, {"a": {}})
+        for key in "bcd":
+            yield TaskResult(key, error="known")
+            assert yielded[-1] == key
+        yield from tasks(data, {"e": {}})
+
+    for result in executor.run(repr, mixed()):
+        assert (result.error == "known") == (result.job in "bcd")
+        yielded.append(result.job)
+    assert sorted(yielded) == [*"abcde"]
+
+
+def test_what_needs_no_worker_is_yielded_at_once_and_not_lost_by_a_stop(
+    data, functions
+):
+    def mixed():
+        yield from tasks(data, {"a": {"seconds": 600}})
+        for key in "bcdefghij":
+            yield TaskResult(key)
+
+    begin, keys = time.monotonic(), []
+    with LocalExecutor(2) as executor:
+        for result in executor.run(functions.sleep, mixed()):
+            keys.append(result.job)
+            if result.job == "i":
+                executor.stop()
+    assert keys == [*"bcdefghi"]
+    assert time.monotonic() - begin < 8 * POLL_SECONDS
 
 
 def test_results_are_kept_if_no_other_task_can_be_started(executor, data):

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from pipeline import datasets
+from pipeline.base.text import folder_name
 from pipeline.cli import Interval, TrainConfig, from_python
 from pipeline.cli.arguments import parse
 from pipeline.core.dataset import DataFile
-from pipeline.sweeps.jobs import folder_name
 from pipeline.sweeps.listing import list_jobs
-from pipeline.sweeps.naming import sweep_id, sweep_name
+from pipeline.sweeps.naming import sweep_key, sweep_name
 
 
 def unread(name):
@@ -27,7 +27,7 @@ def jobs(*arguments):
 @pytest.mark.parametrize("setting", ["hidden={}5{}", "dataset={}digits{}"])
 def test_a_sweep_with_one_value_of_a_key_has_the_same_id_however_it_is_given(setting):
     ids = {
-        sweep_id(jobs("-m", given, "seed=1,-2"), {}, recorded_in=None, again=False)
+        sweep_key(jobs("-m", given, "seed=1,-2"), {}, recorded_in=None, again=False)
         for given in (setting.format("", ""), setting.format("choice(", ")"))
     }
     assert len(ids) == 1

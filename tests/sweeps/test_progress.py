@@ -67,3 +67,21 @@ def test_jobs_that_need_no_training_are_not_part_of_the_time_that_is_left():
         assert str(progress).startswith("4 of 2,001, 1 running, 1 failed, about 0:00:")
         add(Outcome(jobs[3], **trained))
         assert "5 of 2,001, 0 running" in str(progress)
+
+
+def test_only_the_first_invalid_combinations_have_a_line(capsys):
+    jobs = [
+        Job(defaults() | {"seed": -seed}, {}, ["seed"], error="invalid")
+        for seed in range(1, 1_024)
+    ]
+    plan = Plan(jobs)
+    with show_progress(plan, to_train=0, workers=1) as progress:
+        for job in jobs:
+            plan.add(outcome := Outcome(job, error="invalid"))
+            progress.print_outcome(outcome)
+        assert str(progress) == "1,023 of 1,023, 0 running, 1,023 failed"
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[:20]] == [
+        f"seed=-{seed}" for seed in range(1, 21)
+    ]
+    assert lines[20:] == ["and 1,003 more invalid  (1,023 of 1,023)"]

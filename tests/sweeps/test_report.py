@@ -56,6 +56,15 @@ def configurations(key, *accuracies):
     )
 
 
+def test_a_row_of_the_table_has_at_most_three_errors_and_the_csv_file_all():
+    many = [outcome(0.9, error=f"got -{seed}", seed=-seed) for seed in range(1, 1_006)]
+    (configuration,) = group_by_configuration([*many, outcome(0.9, seed=1)])
+    table = description([configuration])
+    assert "seed=-1005 failed: got -1005; " in table
+    assert table.count("got -") == 3 and "; and 1,002 other errors |" in table
+    assert configuration.row()["failed"].count("got -") == 1_005
+
+
 def test_updates_of_the_report_take_a_twentieth_of_the_time_at_most(
     tmp_path, monkeypatch
 ):

@@ -89,7 +89,7 @@ def test_a_search_continues_with_the_trials_that_are_open():
         *("COMPLETE", "COMPLETE", "RUNNING")
     ]
     # Two trials with two seeds.
-    assert len(search.upcoming) == 4
+    assert len(search.stand_ins) == 4
     assert len(search.missing) == 1
     search.add(outcome(search.jobs[5], error="its worker was killed"))
     assert [state for state, _ in states(search).values()][2] == "RUNNING"
@@ -102,7 +102,7 @@ def test_a_search_continues_with_the_trials_that_are_open():
 
     recorded = search.jobs
     again = open_search(4, recorded)
-    assert not [*again.suggest()] and not open_search(5, recorded).upcoming
+    assert not [*again.suggest()] and not open_search(5, recorded).stand_ins
     search = open_search(6, recorded)
     assert len(search.jobs) == 10 and len([*search.suggest()]) == 2
 
@@ -132,7 +132,7 @@ def test_a_search_ends_when_all_values_were_suggested_without_repetitions(
     key, low, high, values
 ):
     search = Search(jobs_with(1), {key: Interval(low, high, log=False)}, 9)
-    assert len(search.upcoming) == len(values)
+    assert len(search.stand_ins) == len(values)
     for job in search.suggest():
         search.add(outcome(job))
     assert sorted(job.values[key] for job in search.jobs) == values
@@ -157,7 +157,7 @@ def test_a_search_suggests_all_values_even_if_random_numbers_rarely_meet_one():
 @pytest.mark.parametrize("low", [0.0, 0.01])
 def test_a_search_over_an_interval_with_many_numbers_has_all_its_trials(low):
     search = Search(jobs_with(1), {"lr": Interval(low, 0.9, log=False)}, 40)
-    assert len(search.upcoming) == 40
+    assert len(search.stand_ins) == 40
     values = {job.values["lr"] for job in search.suggest()}
     assert len(values) == 40 and low <= min(values) and max(values) <= 0.9
 

@@ -458,6 +458,8 @@ def test_a_finished_sweep_trains_a_lost_network_again(sweep, tmp_path):
     _, found = find_sweep(parent.info.run_id, store=store)
     assert {x.run_id for x in found} == {x.run_id for x in trained}
     assert len(found) == 2
+    run, found = find_sweep(sweep.folder.name, store=store)
+    assert run.run_id == parent.info.run_id and len(found) == 2
 
 
 def test_each_training_run_of_a_sweep_has_the_patch_with_which_it_was_trained(
@@ -703,9 +705,8 @@ def test_a_sweep_without_mlflow_starts_again_and_says_so(new_sweep):
     assert not (sweep.workspace.outputs / "mlflow.db").exists()
 
 
-@pytest.mark.parametrize(("tracking", "end"), [("mlflow", " to resume"), ("none", "")])
-def test_only_a_recorded_sweep_resumes_after_ctrl_c(sweep, tracking, end, monkeypatch):
-    settings = {"dataset": "digits", "epochs": 1, "seed": [1, 2, 3]}
+def stop_at_first_result(monkeypatch):
+    """Return a callback that presses Ctrl-C when it is called for the first time."""
     # After the test, the executor has this value again.
     monkeypatch.setattr(command._new_executor(), "_is_stopped", False)
     signals = [signal.SIGINT]
@@ -714,12 +715,36 @@ def test_only_a_recorded_sweep_resumes_after_ctrl_c(sweep, tracking, end, monkey
         while signals:
             signal.raise_signal(signals.pop())
 
+    return stop
+
+
+@pytest.mark.parametrize(("tracking", "end"), [("mlflow", " to resume"), ("none", "")])
+def test_only_a_recorded_sweep_resumes_after_ctrl_c(sweep, tracking, end, monkeypatch):
+    settings = {"dataset": "digits", "epochs": 1, "seed": [1, 2, 3]}
+    stop = stop_at_first_result(monkeypatch)
     message = rf"^stopped after [12] of 3 .*: run the same command again{end}$"
     with (
         sweep.workspace.captured(),
         pytest.raises(KeyboardInterrupt, match=message),
     ):
         train.sweep(on_result=stop, tracking=tracking, **settings)
+
+
+def test_a_sweep_without_mlflow_needs_another_folder_after_ctrl_c(
+    sweep, monkeypatch, tmp_path, capsys
+):
+    settings = {"dataset": "digits", "epochs": 1, "seed": [1, 2, 3]}
+    stop, again = stop_at_first_result(monkeypatch), "with another folder"
+    call = settings | {"tracking": "none", "folder": tmp_path / "own"}
+    with pytest.raises(KeyboardInterrupt, match=f"the same command again {again}$"):
+        train.sweep(on_result=stop, **call)
+    printed = " ".join(capsys.readouterr().out.split())
+    assert f"the same command {again} starts from the beginning." in printed
+    with pytest.raises(UserError, match="must be new or empty"):
+        train.sweep(**call)
+    monkeypatch.setattr(command._new_executor(), "_is_stopped", False)
+    result = train.sweep(**call | {"folder": tmp_path / "other"})
+    assert all(each.network_path.exists() for each in result.outcomes)
 
 
 def test_the_disk_that_gets_the_networks_must_have_space(sweep, tmp_path):

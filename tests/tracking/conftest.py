@@ -18,7 +18,7 @@ from pipeline.tracking import (
     server_request,
     sync,
 )
-from pipeline.tracking.copies.server import connect
+from pipeline.tracking.copies.copies import connect
 from pipeline.tracking.store.client import open_store
 from pipeline.training.program import export_network
 

@@ -32,7 +32,7 @@ from pipeline.tracking import (
     tagged_runs,
 )
 from pipeline.tracking.copies.copier import describe_failed, runs_in_order
-from pipeline.tracking.copies.server import Copies
+from pipeline.tracking.copies.copies import Copies
 from pipeline.tracking.copying_process import CopyingProcess
 from pipeline.tracking.store.client import open_store
 from pipeline.tracking.store.mlflow_internals import VIEW_TAG

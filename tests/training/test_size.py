@@ -13,7 +13,7 @@ from pipeline.base.paths import ROOT
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.sweeps import sweep
 from pipeline.training import size
-from pipeline.training.size import COPIES
+from pipeline.training.size import HISTORIES_OF_RUN
 from pipeline.training.size import weight_history_bytes as history_bytes
 
 LARGEST = {"hidden": 10_000, "epochs": 10_000, "dataset": "digits"}
@@ -101,7 +101,7 @@ def test_the_check_of_memory_counts_all_copies_of_the_weight_history(project):
     )
     before, after = (1024 * int(line) for line in done.split())
     copies = (after - before) / (history_bytes(runs[1]) - history_bytes(runs[0]))
-    assert COPIES - 0.5 < copies < COPIES + 0.2
+    assert HISTORIES_OF_RUN - 0.5 < copies < HISTORIES_OF_RUN + 0.2
 
 
 SWEEP_MEASURE = r"""
@@ -137,4 +137,5 @@ def test_the_memory_of_a_sweep_counts_the_copies_of_the_worker_and_of_its_caller
     )
     before, after = (1024 * int(line) for line in done.split())
     copies = (after - before) / (history_bytes(runs[1]) - history_bytes(runs[0]))
-    assert sweep.COPIES - 0.7 < copies < sweep.COPIES + 0.3
+    expected = sweep.HISTORIES_OF_WORKER
+    assert expected - 0.7 < copies < expected + 0.3

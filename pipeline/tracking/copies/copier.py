@@ -5,7 +5,7 @@ process.
 
 The copying process is a helper process. It can be the recording process, in a second
 thread. The main process imports this module too. Therefore, functions import
-`server`, which imports MLflow, only when they are called.
+`copies`, which imports MLflow, only when they are called.
 """
 
 import time
@@ -110,7 +110,7 @@ def copy_run(
             server does not respond.
     """
     import_mlflow()
-    from pipeline.tracking.copies.server import connect
+    from pipeline.tracking.copies.copies import connect
 
     with server_lock(store, seconds=seconds):
         return connect(store, server).copy(recorded, is_open=is_open)
