@@ -22,7 +22,8 @@ COPIED_TAG = "copy.sha256"  # a hash of the complete copy; see `copies.sender`
 ERROR_TAG = "error"  # why a run failed
 MAX_TAG_LENGTH = 8000  # characters; MLflow truncates a longer text
 NOTE_TAG = "mlflow.note.content"  # the description of a run or an experiment
-ENTRIES_TAG = "description.entries"  # the links and results of the description
+# The links and results of the description. MLflow's pages hide tags with this prefix.
+ENTRIES_TAG = "mlflow.note.entries"
 # The tags that contain IDs of runs. In a copy, these are the IDs of copies.
 RUN_TAGS = (PARENT_TAG, REUSED_TAG, REPRODUCES_TAG)  # tags with a single ID
 ID_TAGS = frozenset({*RUN_TAGS, NOTE_TAG, ENTRIES_TAG})

@@ -81,7 +81,7 @@ class Children:
             job.data_file, job.values, job.options, fingerprint=job.fingerprint
         )
         start = RunStart(
-            job.name,
+            f"{job.name} (reused)" if reused else job.name,
             inputs.params,
             {**tags, **inputs.tags, **self._child_tags(job)},
             training.epochs[0].time,

@@ -138,9 +138,9 @@ def _print_extent(sweep: OpenSweep, to_train: int, *, workers: int) -> None:
     runs = counted(to_train, "training run")
     at_a_time = f", {workers} at a time" if workers > 1 else ""
     reused = len(sweep.plan.remaining) - to_train
-    others = f" (including {counted(reused, 'reused run')})" if reused else ""
+    others = f"{',' if at_a_time else ''} and {counted(reused, 'reused run')}"
     space = format_bytes(sweep.disk_space)
-    say(f"{runs}{at_a_time}: {space} of disk space{others}")
+    say(f"{runs}{at_a_time}{others if reused else ''}: {space} of disk space")
 
 
 def _finish(

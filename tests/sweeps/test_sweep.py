@@ -247,9 +247,12 @@ def test_equal_training_runs_of_other_sweeps_and_single_runs_are_reused(sweep):
         "2",
     }  # both sweeps refer to the trained run
     assert originals["1"] == sweep.workspace.run_id()
+    for child in children:
+        is_reused = "reused_from" in child.data.tags
+        assert (" (reused)" in child.info.run_name) == is_reused
     assert printed.count("val/accuracy") == 3
-    space = r"(\d+) MB of disk space \(including 2 reused runs\)"
-    announced = rf"\n1 training run: {space}\n"
+    space = r"(\d+) MB of disk space"
+    announced = rf"\n1 training run and 2 reused runs: {space}\n"
     needed = 1e6 * int(re.search(announced, printed)[1])
     patch = 3 * len(code_state().diff.encode())  # if the clone is edited
     # With one epoch, the best network has fewer images than the 5 MB that are counted.
