@@ -34,7 +34,7 @@ from pipeline.training.log import (
     submit_model,
     submit_result,
 )
-from pipeline.training.printing import print_epochs, print_summary
+from pipeline.training.printing import epoch_table, print_summary
 from pipeline.training.program import start_exporter
 from pipeline.training.result import TrainResult
 from pipeline.training.size import check_machine
@@ -154,17 +154,19 @@ def _open_run(
 def _save_and_log(
     epochs: Iterator[Epoch], call: TrainCall, checkpoint: Checkpoint, run: OpenRun
 ) -> None:
-    """Save, log and print each epoch, as soon as it is trained."""
+    """Save, log and print each epoch when it is trained; then call `on_epoch`."""
     total = call.cfg.epochs
     # A killed process may not have logged the epochs of the checkpoint.
     unlogged = [*checkpoint.epochs]
     for epoch in unlogged[1:]:  # epoch 0 is before training
         call.on_epoch(deepcopy(epoch))  # `on_epoch` may change its arrays
-    for epoch in print_epochs(epochs, total=total, done=unlogged[-1].number):
-        checkpoint.save(epoch)  # `fit` waits, so its state belongs to this epoch
-        submit_epochs(run, [*unlogged, epoch], total)
-        unlogged = []
-        call.on_epoch(deepcopy(epoch))
+    with epoch_table(total=total, done=unlogged[-1].number) as print_epoch:
+        for epoch in epochs:
+            checkpoint.save(epoch)  # `fit` waits, so its state belongs to this epoch
+            submit_epochs(run, [*unlogged, epoch], total)
+            unlogged = []
+            print_epoch(epoch)
+            call.on_epoch(deepcopy(epoch))
     if unlogged:  # no epoch was left to train
         submit_epochs(run, unlogged, total)
 
