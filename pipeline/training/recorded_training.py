@@ -23,7 +23,7 @@ from pipeline.core.epoch import Epoch
 from pipeline.core.loop import TrainingState, fit
 from pipeline.execution.interrupt import delayed_interrupt
 from pipeline.model.trained_network import describe_layers
-from pipeline.tracking import OpenRun, Tracker, announce_kept_name
+from pipeline.tracking import OpenRun, RecordedRun, Tracker, announce_kept_name
 from pipeline.training.checkpoints import Checkpoint, CheckpointKey, open_checkpoint
 from pipeline.training.log import (
     TrainingInputs,
@@ -45,6 +45,14 @@ OnEpoch = Callable[[Epoch], object]
 
 
 @dataclass(frozen=True, eq=False)  # `==` of arrays is elementwise
+class Original:
+    """The recorded training run that a reproduction trains again."""
+
+    run: RecordedRun
+    training: TrainingRun
+
+
+@dataclass(frozen=True, eq=False)
 class TrainCall:
     """The arguments of a call to `train`."""
 
@@ -53,7 +61,12 @@ class TrainCall:
     tracker: Tracker
     on_epoch: OnEpoch  # is called with each epoch, also those of a checkpoint
     results: ResultsFolder
-    reproduces: TrainingRun | None = None  # the recorded training run, if any
+    original: Original | None  # only for a reproduction
+
+    @property
+    def reproduces(self) -> str | None:
+        """The ID of the run that is trained again, if any."""
+        return self.original.run.run_id if self.original else None
 
 
 def train_recorded(call: TrainCall, dataset: Dataset) -> TrainResult:
@@ -96,8 +109,8 @@ def train_recorded(call: TrainCall, dataset: Dataset) -> TrainResult:
         _save_and_log(epochs, call, checkpoint, run)
         # Nothing is left to stop, so Ctrl-C in the last epoch has no effect.
         training = TrainingRun.of(dataset, hyperparameters, checkpoint.epochs)
-        if call.reproduces:
-            run.submit(log_comparison, training.has_weights_of(call.reproduces))
+        if original := call.original:
+            run.submit(log_comparison, training.has_weights_of(original.training))
         _write(call, training, run)
     print_summary(training, split.val)
     say(f"weights.sha256 {training.trained.weights_sha256}")
@@ -121,7 +134,7 @@ def _checkpoint_key(call: TrainCall, inputs: TrainingInputs) -> CheckpointKey:
         # The run records the following values. The name is included because identical
         # images can have several names.
         "dataset": call.cfg.dataset,
-        "reproduces": call.cfg.reproduce,
+        "reproduces": call.reproduces,
         "options": dict(sorted(call.options.items())),
     }
     return CheckpointKey(call.tracker.store, inputs.fingerprint, context)
@@ -133,7 +146,7 @@ def _open_run(
 ) -> Iterator[OpenRun]:
     """Open the run that a checkpoint belongs to, or a new run."""
     cfg, tracker = call.cfg, call.tracker
-    reproduces = {REPRODUCES_TAG: cfg.reproduce} if cfg.reproduce else {}
+    reproduces = {REPRODUCES_TAG: call.reproduces} if call.reproduces else {}
     earlier = next(iter(tracker.tagged_runs(CHECKPOINT_TAG, [checkpoint.id])), None)
     with tracker.start_run(
         name=earlier.name if earlier else name,
