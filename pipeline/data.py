@@ -39,7 +39,7 @@ def data(
         settings: Keyword arguments, such as dataset="digits"; they are listed below.
 
     Returns:
-        The data set, and the path of its file.
+        The file of the data set, its summary, and whether the file is new.
 
     Raises:
         ConfigError: If settings are invalid; the message has one line per problem.

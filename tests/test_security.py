@@ -6,6 +6,8 @@ import re
 import subprocess
 import sys
 
+import pytest
+
 from pipeline.base import paths
 
 MODULES = sorted((paths.PACKAGE).rglob("*.py"))
@@ -66,3 +68,21 @@ def test_file_names_and_values_cannot_control_the_terminal(finished, tmp_path):
     output = done.stdout + done.stderr
     assert not [c for c in output.replace("\n", "") if not c.isprintable()]
     assert "Traceback" not in output
+
+
+def test_the_name_of_an_experiment_cannot_control_the_terminal(project, monkeypatch):
+    class Stop(BaseException):
+        """Ends a training run after its first epoch."""
+
+    def stop(epoch):
+        raise Stop
+
+    options = {"dataset": "digits", "epochs": 2}
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", f"a{ESCAPE}")
+    with pytest.raises(Stop):
+        project.call("train", on_epoch=stop, **options)
+    monkeypatch.delenv("MLFLOW_EXPERIMENT_NAME")
+    # The variable and the setting have the same rule, so this is the same experiment.
+    printed = project.call("train", experiment_name=f"a{ESCAPE}", **options)
+    assert "after epoch 1 of 2 in experiment a\ufffd" in " ".join(printed.split())
+    assert not [c for c in printed.replace("\n", "") if not c.isprintable()]

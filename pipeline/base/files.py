@@ -79,9 +79,8 @@ def atomic_folder(path: Path, *, replace: bool = True) -> Iterator[Path]:
     temporary.mkdir()
     try:
         yield temporary
-        for file in temporary.rglob("*"):
-            if file.is_file():
-                _flush(file)
+        for each in (*temporary.rglob("*"), temporary):
+            _flush(each)
         with folder_lock(path):
             _remove_leftovers(path)
             if replace and path.exists():
@@ -140,9 +139,12 @@ def _previous(path: Path) -> Path:
 
 
 def _flush(path: Path) -> None:
-    """Write a file to the disk."""
-    with path.open("rb") as stream:
-        os.fsync(stream.fileno())
+    """Write a file, or the names of the files in a folder, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def file_sha256(path: Path) -> str:

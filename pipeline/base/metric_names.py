@@ -2,17 +2,20 @@
 
 from collections.abc import Mapping
 
+VAL_LOSS = "val/loss"
 VAL_ACCURACY = "val/accuracy"
-TRAIN_ACCURACY = "train/accuracy"  # measured while the weights change
+TRAIN_LOSS = "train/loss"  # measured while the weights change
+TRAIN_ACCURACY = "train/accuracy"  # the same
 SECONDS = "train/seconds"  # `Epoch.seconds`, which include validation
 # MLflow's pages show the metrics of an epoch in the order in which a run logs them.
-EPOCH_METRICS = (VAL_ACCURACY, "val/loss", TRAIN_ACCURACY, "train/loss")
+EPOCH_METRICS = (VAL_ACCURACY, VAL_LOSS, TRAIN_ACCURACY, TRAIN_LOSS)
 # The prefix of the scores of the trained network on its training images. MLflow sorts
 # the sections of charts by name, so these bars follow the learning curves.
 FINAL_TRAIN = "with_final_weights/train_"
+FINAL_LOSS = f"{FINAL_TRAIN}loss"
 FINAL_ACCURACY = f"{FINAL_TRAIN}accuracy"
 # The metrics.json of every training run has these metrics.
-REQUIRED = (*EPOCH_METRICS, f"{FINAL_TRAIN}loss", FINAL_ACCURACY)
+REQUIRED = (*EPOCH_METRICS, FINAL_LOSS, FINAL_ACCURACY)
 
 
 def ordered(metrics: Mapping[str, float]) -> dict[str, float]:

@@ -3,7 +3,7 @@
 import os
 import tempfile
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline import ConfigError
@@ -79,11 +79,13 @@ class ResultsFolder:
 
     name: str  # such as evaluate
     given: Path | None  # see `Command.folder`
+    # Read once, because a callback can change the working directory or a variable.
+    outputs: Path = field(default_factory=results_dir)
 
     @property
     def path(self) -> Path:
         """The folder that was given to the call, by default outputs/<name>."""
-        return self.given or results_dir() / self.name
+        return self.given or self.outputs / self.name
 
     def new(self) -> AbstractContextManager[Path]:
         """Yield a temporary folder for the results; see `atomic_folder`.

@@ -5,8 +5,8 @@ module imports PyTorch only in `processor`, so that workers start quickly.
 """
 
 import functools
+import hashlib
 import importlib.metadata
-import os
 import platform
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,6 +17,7 @@ from pipeline.base.source_code import ImportedCode
 
 # Fields of /proc/cpuinfo: the first three on x86, the others on ARM.
 CPU_FIELDS = ("cpu family", "model", "stepping", "CPU implementer", "CPU part")
+BATCH_SIZE = 32  # the default
 FOLDER = Path(core.__file__).parent
 CORE = ImportedCode(FOLDER)
 
@@ -86,10 +87,11 @@ def torch_version() -> str:
 
 @functools.cache
 def processor() -> str:
-    """Return the processor, and the instructions that PyTorch uses.
+    """Return the processor, the instructions of PyTorch, and a hash of its products.
 
-    The last bits of the weights depend on both. The name alone does not distinguish the
-    processors of virtual machines. On ARM, Linux gives only numbers, and no name.
+    The last bits of the weights depend on all three. The name alone does not
+    distinguish the processors of virtual machines. On ARM, Linux gives only numbers,
+    and no name.
     """
     import torch  # takes a second
 
@@ -101,6 +103,28 @@ def processor() -> str:
     name = fields.get("model name") or platform.processor() or platform.machine()
     details = [f"{key} {fields[key]}" for key in CPU_FIELDS if key in fields]
     details.append(torch.backends.cpu.get_cpu_capability())
-    if products := os.environ.get("MKL_CBWR"):  # the variant of matrix products
-        details.append(f"MKL_CBWR={products}")
-    return ", ".join([name, *details])
+    return ", ".join([name, *details, f"products {_products_sha256()[:8]}"])
+
+
+def _products_sha256() -> str:
+    """Return a hash of matrix products, computed with the shapes of training steps.
+
+    For matrix products, a library chooses instructions by the processor, the shapes and
+    environment variables such as MKL_ENABLE_INSTRUCTIONS and MKL_CBWR. Therefore,
+    the choice is measured. Networks with one neuron compute products of vectors.
+    """
+    import torch
+
+    from pipeline.core.threads import one_thread
+
+    generator = torch.Generator().manual_seed(0)
+    draw = functools.partial(torch.rand, generator=generator, dtype=torch.float32)
+    sha256 = hashlib.sha256()
+    with one_thread():
+        for hidden in (1, 20, 100):
+            for neurons, inputs in ((hidden, core.PIXELS), (core.CLASSES, hidden)):
+                weights, batch = draw(neurons, inputs), draw(inputs, BATCH_SIZE)
+                slopes = draw(neurons, BATCH_SIZE)
+                for product in (weights @ batch, weights.T @ slopes, slopes @ batch.T):
+                    sha256.update(product.numpy().tobytes())
+    return sha256.hexdigest()

@@ -1,5 +1,6 @@
 """The tags of runs, and the values of a run's kind and status."""
 
+from collections.abc import Iterable
 from enum import StrEnum
 
 PROJECT_TAG = "version.digit-pipeline"  # set on each run that this project records
@@ -29,10 +30,13 @@ RUN_TAGS = (PARENT_TAG, REUSED_TAG, REPRODUCES_TAG)  # tags with a single ID
 ID_TAGS = frozenset({*RUN_TAGS, NOTE_TAG, ENTRIES_TAG})
 COMMIT_TAG = "git.commit"
 DIFF_TAG = "git.diff"  # the SHA-256 hash of code.diff, or "none"
+MLFLOW_COMMIT_TAG = "mlflow.source.git.commit"  # the commit, as MLflow records it
 PYTHON_TAG = "version.python"
 TORCH_TAG = "version.torch"
 COMMAND_TAG = "command"
 DVC_TAG = "dvc.experiment"  # the name of the DVC experiment
+# The tags of this project that not every start of a run sets.
+OPTIONAL_TAGS = (ERROR_TAG, DIFF_TAG, MLFLOW_COMMIT_TAG, DVC_TAG)
 
 
 class Kind(StrEnum):
@@ -54,3 +58,8 @@ class Status(StrEnum):
 
 
 OPEN = (Status.RUNNING, Status.SCHEDULED)  # the statuses of a run that has not ended
+
+
+def outdated(before: Iterable[str], now: Iterable[str]) -> set[str]:
+    """Return the tags of earlier starts of a run that its last start does not set."""
+    return {*before} & {*OPTIONAL_TAGS} - {*now}

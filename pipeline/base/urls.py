@@ -8,6 +8,8 @@ import os
 import re
 from urllib.parse import urlsplit
 
+from pipeline.base.text import printable
+
 
 class WholeMessage(ValueError):
     """A message that must not show the value, because it may contain a password."""
@@ -24,8 +26,11 @@ def tracking_uri() -> str:
 
 
 def experiment_variable() -> str | None:
-    """Return the value of MLFLOW_EXPERIMENT_NAME; None if it is not set."""
-    return os.environ.get("MLFLOW_EXPERIMENT_NAME") or None
+    """Return MLFLOW_EXPERIMENT_NAME; None if it is not set.
+
+    Control characters are replaced, as in the setting `experiment_name`.
+    """
+    return printable(os.environ.get("MLFLOW_EXPERIMENT_NAME", "")) or None
 
 
 def server_url(value: str | None) -> str | None:

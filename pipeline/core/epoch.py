@@ -23,7 +23,7 @@ class Epoch:
     """The network at the end of an epoch, and its scores."""
 
     tensors: Snapshot = field(repr=False)
-    number: int = 0  # 0 is before training, without metrics
-    metrics: dict[str, float] = field(default_factory=dict)  # see `loop.fit`
-    seconds: float = 0.0  # duration, including validation
-    time: int = field(default_factory=now)  # of its end
+    number: int  # 0 is before training, without metrics
+    metrics: dict[str, float]  # see `loop.fit`
+    seconds: float  # duration, including validation
+    time: int  # of its end

@@ -18,7 +18,7 @@ from torch.nn.functional import one_hot
 
 from pipeline.core import CLASSES, PIXELS
 from pipeline.core.dataset import Dataset, LabeledImages, Split
-from pipeline.core.epoch import Epoch
+from pipeline.core.epoch import Epoch, now
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.metrics import agreement, cross_entropy, predicted
 from pipeline.core.network import Network, snapshot
@@ -140,7 +140,7 @@ def fit(
         metrics |= {f"val/{name}": value for name, value in val.items()}
         _check_finite(metrics, state, logits, labels, number=number)
         seconds = perf_counter() - start
-        yield Epoch(snapshot(network), number, metrics, seconds)
+        yield Epoch(snapshot(network), number, metrics, seconds, now())
 
 
 def train_network(
@@ -164,7 +164,7 @@ def train_network(
     """
     split = dataset.training_split(hyperparameters)
     state = TrainingState.initial(hyperparameters)
-    yield Epoch(snapshot(state.network))
+    yield Epoch(snapshot(state.network), 0, {}, 0.0, now())
     numbers = range(1, hyperparameters.epochs + 1)
     yield from fit(state, split, hyperparameters, epochs=numbers)
 

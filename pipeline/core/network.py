@@ -79,8 +79,8 @@ class Dense(nn.Linear):
         feedforward neural networks (2010), equation 16. This initialization is the
         default of Keras's Dense.
         """
-        # The type is explicit, because a program can change PyTorch's default.
-        super().__init__(inputs, neurons, dtype=torch.float32)
+        # Both are explicit, because a program can change PyTorch's defaults.
+        super().__init__(inputs, neurons, device="cpu", dtype=torch.float32)
         nn.init.xavier_uniform_(self.weight, generator=generator)
         nn.init.zeros_(self.bias)
 

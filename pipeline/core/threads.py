@@ -7,46 +7,55 @@ belong to this project, such as commands and workers, also set
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from threading import Lock, Thread
+from typing import Any
 
 import torch
 
 _lock = Lock()
 _blocks = 0  # open blocks, in all Python threads
-_precision = "highest"  # of matrix products, before the first block
+_uses_onednn = True  # before the first block
+_onednn: Any = torch.backends.mkldnn  # its type hints prevent assignments
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Make PyTorch use one thread, which gives the same sums on any number of cores.
 
-    Matrix products get the highest precision, because their precision affects the sums.
+    Tensors are created on the CPU. Matrix products have the highest precision, because
+    their precision affects the sums: autocast is disabled, and so is oneDNN, the
+    library that computes products of a lower precision.
 
-    Blocks in several Python threads can overlap. Each Python thread has its own number
-    of threads of PyTorch, and its own mode for denormal numbers, such as 1e-39. Each
-    block restores both. The precision belongs to the process, so the block that ends
-    last restores it.
+    Blocks in several Python threads can overlap. Each Python thread has its own default
+    device, autocast, number of threads of PyTorch, and mode for denormal numbers, such
+    as 1e-39. Each block restores them. oneDNN is disabled for the process, so the block
+    that ends last restores it.
     """
-    global _blocks, _precision
-    threads = torch.get_num_threads()
-    flushes_denormal = not torch.tensor(1e-39, dtype=torch.float32).mul(1).item()
-    with _lock:
-        if _blocks == 0:
-            _precision = torch.get_float32_matmul_precision()
-        _blocks += 1
-    try:
-        torch.set_float32_matmul_precision("highest")
-        torch.set_flush_denormal(True)  # faster, with identical weights
-        _set_threads(1)
-        yield
-    finally:
-        torch.set_flush_denormal(flushes_denormal)
+    global _blocks, _uses_onednn
+    with ExitStack() as stack:
+        stack.enter_context(torch.autocast("cpu", enabled=False))
+        # With a default device, even the CPU, each call of PyTorch takes longer.
+        if torch.get_default_device().type != "cpu":
+            stack.enter_context(torch.device("cpu"))
+        threads = torch.get_num_threads()
+        flushes_denormal = not torch.tensor(1e-39, dtype=torch.float32).mul(1).item()
         with _lock:
-            _blocks -= 1
             if _blocks == 0:
-                torch.set_float32_matmul_precision(_precision)
-        _set_threads(threads)
+                _uses_onednn = _onednn.enabled
+            _blocks += 1
+        try:
+            _onednn.enabled = False
+            torch.set_flush_denormal(True)  # faster, with identical weights
+            _set_threads(1)
+            yield
+        finally:
+            torch.set_flush_denormal(flushes_denormal)
+            with _lock:
+                _blocks -= 1
+                if _blocks == 0:
+                    _onednn.enabled = _uses_onednn
+            _set_threads(threads)
 
 
 def _set_threads(number: int) -> None:

@@ -55,8 +55,8 @@ def prepare(dataset: str, *, folder: Path) -> PreparedData:
     classes, two plots of the images and a summary, `<name>.json`, which is written last
     and contains the SHA-256 hash of the data file. A data file with a different hash is
     renamed to `.bad` and created again. If another file is missing, only that file is
-    created again. All files are created again if a module that computes the images was
-    changed.
+    created again. All files of a data set in `REGISTRY` are created again if a module
+    that computes its images was changed.
 
     Args:
         dataset: A name in `REGISTRY`, the name of an imported data set, or a folder
@@ -175,14 +175,14 @@ def data_path(dataset: str, *, folder: Path) -> Path:
     """Return the path of the file of a data set.
 
     The file may be missing. For a folder with IDX files, the path stays the same if the
-    folder is copied or moved.
+    folder is copied or moved. A folder without IDX files also has a path.
 
     Args:
         dataset: The name of a data set, or a folder.
         folder: The folder of all data sets.
 
     Raises:
-        UserError: If the folder does not exist, or has no IDX files.
+        UserError: If the folder does not exist or cannot be read.
     """
     return _path(dataset, _origin(dataset), folder)
 

@@ -71,8 +71,6 @@ class TrainedNetwork:
         """The params of the training run; {} if they are not recorded."""
         return self.metadata.params if self.metadata else {}
 
-    # This is a method of the network, because with an augmentation, the result would
-    # depend on the hyperparameters.
     def images_with_ink(self, dataset: Dataset) -> Int[np.ndarray, "784"]:
         """Return the number of images of the run in which each pixel is above 0.
 

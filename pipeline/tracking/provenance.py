@@ -27,6 +27,7 @@ from pipeline.base.tags import (
     DIFF_TAG,
     DVC_TAG,
     HOST_TAG,
+    MLFLOW_COMMIT_TAG,
     PROCESSOR_TAG,
     PROJECT_TAG,
     PYTHON_TAG,
@@ -204,7 +205,7 @@ def _commit_tags(diff: str) -> dict[str, str]:
     return {
         COMMIT_TAG: commit,
         DIFF_TAG: sha256(content).hexdigest() if content else "none",
-        "mlflow.source.git.commit": commit,
+        MLFLOW_COMMIT_TAG: commit,
     }
 
 

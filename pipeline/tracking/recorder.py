@@ -19,6 +19,7 @@ Test: "an unknown network gets one run". A child that ends without `complete_chi
 deleted when its sweep is resumed. Test: "a child is complete or removed".
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,7 @@ from pipeline.base.tags import (
     WEIGHTS_TAG,
     Kind,
     Status,
+    outdated,
 )
 from pipeline.base.terminal import print_error, say
 from pipeline.base.text import short_id, wrap
@@ -82,7 +84,7 @@ def create_or_resume(store: Path, experiment: str, start: RunStart) -> "Run":
     try:
         with using_mlflow(store):
             if start.resume:
-                _reset(run, start, failed=ERROR_TAG in created.data.tags)
+                _reset(run, start, created.data.tags)
             # A resumed run keeps its params, because MLflow rejects changed values.
             known = created.data.params
             run.log_params({k: v for k, v in start.params.items() if k not in known})
@@ -93,12 +95,12 @@ def create_or_resume(store: Path, experiment: str, start: RunStart) -> "Run":
     return run
 
 
-def _reset(run: "Run", start: RunStart, *, failed: bool) -> None:
-    """Prepare a run that ended early for its next attempt."""
+def _reset(run: "Run", start: RunStart, tags: Mapping[str, str]) -> None:
+    """Prepare a run that ended early, with these tags, for its next attempt."""
     client = run.client
     client.update_run(run.run_id, Status.RUNNING)
-    if failed:
-        client.delete_tag(run.run_id, ERROR_TAG)
+    for tag in outdated(tags, start.tags):
+        client.delete_tag(run.run_id, tag)
     run.set_tags(start.tags)
     for child in children_of(client.store, run.run_id):
         if not child.is_final:  # failed children are kept

@@ -68,7 +68,7 @@ def serving(uri: str, artifacts: str, listener: socket.socket) -> Iterator[None]
         server.ARTIFACT_ROOT_ENV_VAR: artifacts,
         server.SERVE_ARTIFACTS_ENV_VAR: "true",
     }
-    with _environment(settings), _running(listener):
+    with _environment(settings), _without_logging(), _running(listener):
         yield
 
 
@@ -86,9 +86,18 @@ def _environment(settings: Mapping[str, str]) -> Iterator[None]:
 
 
 @contextmanager
+def _without_logging() -> Iterator[None]:
+    """Disable MLflow's log messages, in all threads, until the block ends."""
+    logging_utils.disable_logging()
+    try:
+        yield
+    finally:
+        logging_utils.enable_logging()
+
+
+@contextmanager
 def _running(listener: socket.socket) -> Iterator[None]:
     """Run the server, which reads its settings from the environment."""
-    logging_utils.disable_logging()  # in all threads
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # MLflow's imports cause warnings
         from mlflow.server.fastapi_app import app
@@ -107,4 +116,3 @@ def _running(listener: socket.socket) -> Iterator[None]:
     finally:
         instance.should_exit = True
         run.join()
-        logging_utils.enable_logging()

@@ -1,8 +1,16 @@
 """The output of a training run: a line for each epoch, and a summary."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
-from pipeline.base.metric_names import FINAL_TRAIN, VAL_ACCURACY
+from pipeline.base.metric_names import (
+    FINAL_ACCURACY,
+    FINAL_LOSS,
+    TRAIN_ACCURACY,
+    TRAIN_LOSS,
+    VAL_ACCURACY,
+    VAL_LOSS,
+)
 from pipeline.base.progress import new_console, progress_bar
 from pipeline.base.tables import table
 from pipeline.base.terminal import say
@@ -12,8 +20,9 @@ from pipeline.core.epoch import Epoch
 from pipeline.training.training_run import TrainingRun
 
 
-def print_epochs(epochs: Iterable[Epoch], *, total: int, done: int) -> Iterator[Epoch]:
-    """Yield the epochs; after each, print a line above the progress bar.
+@contextmanager
+def epoch_table(*, total: int, done: int) -> Iterator[Callable[[Epoch], None]]:
+    """Yield a function that prints an epoch, as a line above a progress bar.
 
     `total` includes the epochs that were `done` before a resume.
     """
@@ -21,16 +30,18 @@ def print_epochs(epochs: Iterable[Epoch], *, total: int, done: int) -> Iterator[
     with progress_bar(console) as progress:
         task = progress.add_task("epochs", total=total, completed=done)
         console.print("epoch   train loss  accuracy     val loss  accuracy   seconds")
-        for epoch in epochs:
-            yield epoch  # the caller saves the epoch before the line is printed
+
+        def print_epoch(epoch: Epoch) -> None:
             progress.update(task, completed=epoch.number)
             metrics = epoch.metrics
             console.print(
-                f"{epoch.number:5}       {metrics['train/loss']:.4f}"
-                f"   {metrics['train/accuracy']:7.2%}"
-                f"       {metrics['val/loss']:.4f}"
+                f"{epoch.number:5}       {metrics[TRAIN_LOSS]:.4f}"
+                f"   {metrics[TRAIN_ACCURACY]:7.2%}"
+                f"       {metrics[VAL_LOSS]:.4f}"
                 f"   {metrics[VAL_ACCURACY]:7.2%}   {epoch.seconds:7.2f}"
             )
+
+        yield print_epoch
 
 
 def print_summary(training: TrainingRun, images: LabeledImages) -> None:
@@ -40,10 +51,13 @@ def print_summary(training: TrainingRun, images: LabeledImages) -> None:
     """
     metrics, (best, epoch) = training.metrics, training.best_epoch
     rows = [
-        [name, f"{metrics[f'{key}loss']:.4f}", f"{metrics[f'{key}accuracy']:.2%}", note]
-        for name, key, note in (
-            ("training", FINAL_TRAIN, "measured after training"),
-            ("validation", "val/", f"best: {best:.2%} after epoch {epoch}"),
+        [name, f"{metrics[loss]:.4f}", f"{metrics[accuracy]:.2%}", note]
+        for name, loss, accuracy, note in (
+            ("training", FINAL_LOSS, FINAL_ACCURACY, "measured after training"),
+            (
+                *("validation", VAL_LOSS, VAL_ACCURACY),
+                f"best: {best:.2%} after epoch {epoch}",
+            ),
         )
     ]
     say(f"\n{table(['images', 'loss', 'accuracy', ''], rows, left=['images', ''])}")

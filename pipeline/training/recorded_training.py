@@ -24,7 +24,7 @@ from pipeline.core.epoch import Epoch
 from pipeline.core.loop import TrainingState, fit
 from pipeline.execution.interrupt import Interrupt, delayed_interrupt
 from pipeline.model.trained_network import describe_layers
-from pipeline.tracking import OpenRun, Tracker, announce_kept_name
+from pipeline.tracking import OpenRun, RecordedRun, Tracker, announce_kept_name
 from pipeline.training.checkpoints import Checkpoint, CheckpointKey, open_checkpoint
 from pipeline.training.log import (
     TrainingInputs,
@@ -35,7 +35,7 @@ from pipeline.training.log import (
     submit_model,
     submit_result,
 )
-from pipeline.training.printing import print_epochs, print_summary
+from pipeline.training.printing import epoch_table, print_summary
 from pipeline.training.program import start_exporter
 from pipeline.training.result import TrainResult
 from pipeline.training.size import check_machine
@@ -46,6 +46,14 @@ OnEpoch = Callable[[Epoch], object]
 
 
 @dataclass(frozen=True, eq=False)  # `==` of arrays is elementwise
+class Original:
+    """The recorded training run that a reproduction trains again."""
+
+    run: RecordedRun
+    training: TrainingRun
+
+
+@dataclass(frozen=True, eq=False)
 class TrainCall:
     """The arguments of a call to `train`."""
 
@@ -54,7 +62,12 @@ class TrainCall:
     tracker: Tracker
     on_epoch: OnEpoch  # is called with each epoch, also those of a checkpoint
     results: ResultsFolder
-    reproduces: TrainingRun | None = None  # the recorded training run, if any
+    original: Original | None  # only for a reproduction
+
+    @property
+    def reproduces(self) -> str | None:
+        """The ID of the run that is trained again, if any."""
+        return self.original.run.run_id if self.original else None
 
 
 def train_recorded(call: TrainCall, dataset: Dataset) -> TrainResult:
@@ -98,8 +111,8 @@ def train_recorded(call: TrainCall, dataset: Dataset) -> TrainResult:
         _save_and_log(epochs, call, checkpoint, run)
         # Nothing is left to stop, so Ctrl-C in the last epoch has no effect.
         training = TrainingRun.of(dataset, hyperparameters, checkpoint.epochs)
-        if call.reproduces:
-            run.submit(log_comparison, training.has_weights_of(call.reproduces))
+        if original := call.original:
+            run.submit(log_comparison, training.has_weights_of(original.training))
         _write(call, training, run)
     print_summary(training, split.val)
     say(f"weights.sha256 {training.trained.weights_sha256}")
@@ -123,7 +136,7 @@ def _checkpoint_key(call: TrainCall, inputs: TrainingInputs) -> CheckpointKey:
         # The run records the following values. The name is included because identical
         # images can have several names.
         "dataset": call.cfg.dataset,
-        "reproduces": call.cfg.reproduce,
+        "reproduces": call.reproduces,
         "options": dict(sorted(call.options.items())),
     }
     return CheckpointKey(call.tracker.store, inputs.fingerprint, context)
@@ -135,7 +148,7 @@ def _open_run(
 ) -> Iterator[OpenRun]:
     """Open the run that a checkpoint belongs to, or a new run."""
     cfg, tracker = call.cfg, call.tracker
-    reproduces = {REPRODUCES_TAG: cfg.reproduce} if cfg.reproduce else {}
+    reproduces = {REPRODUCES_TAG: call.reproduces} if call.reproduces else {}
     earlier = next(iter(tracker.tagged_runs(CHECKPOINT_TAG, [checkpoint.id])), None)
     with tracker.start_run(
         name=earlier.name if earlier else name,
@@ -171,17 +184,19 @@ def until_interrupt(epochs: Sequence[int], interrupt: Interrupt) -> Iterator[int
 def _save_and_log(
     epochs: Iterator[Epoch], call: TrainCall, checkpoint: Checkpoint, run: OpenRun
 ) -> None:
-    """Save, log and print each epoch, as soon as it is trained."""
+    """Save, log and print each epoch when it is trained; then call `on_epoch`."""
     total = call.cfg.epochs
     # A killed process may not have logged the epochs of the checkpoint.
     unlogged = [*checkpoint.epochs]
     for epoch in unlogged[1:]:  # epoch 0 is before training
         call.on_epoch(deepcopy(epoch))  # `on_epoch` may change its arrays
-    for epoch in print_epochs(epochs, total=total, done=unlogged[-1].number):
-        checkpoint.save(epoch)  # `fit` waits, so its state belongs to this epoch
-        submit_epochs(run, [*unlogged, epoch], total)
-        unlogged = []
-        call.on_epoch(deepcopy(epoch))
+    with epoch_table(total=total, done=unlogged[-1].number) as print_epoch:
+        for epoch in epochs:
+            checkpoint.save(epoch)  # `fit` waits, so its state belongs to this epoch
+            submit_epochs(run, [*unlogged, epoch], total)
+            unlogged = []
+            print_epoch(epoch)
+            call.on_epoch(deepcopy(epoch))
     if unlogged:  # no epoch was left to train
         submit_epochs(run, unlogged, total)
 

@@ -28,8 +28,8 @@ from pipeline.base.text import command_line, next_steps, short_id
 from pipeline.cli import TrainConfig, validate
 from pipeline.core.dataset import Dataset
 from pipeline.model import Metadata
-from pipeline.tracking import RecordedRun, find_training_run, provenance
-from pipeline.training.recorded_training import TrainCall, train_recorded
+from pipeline.tracking import RecordedRun, Tracker, find_training_run, provenance
+from pipeline.training.recorded_training import Original, TrainCall, train_recorded
 from pipeline.training.result import TrainResult
 from pipeline.training.training_files import read_training_run
 from pipeline.training.training_run import TrainingRun
@@ -43,21 +43,30 @@ ENVIRONMENT_TAGS = {  # tags of a run that can explain different bytes
 }
 
 
+def read_original(cfg: TrainConfig, tracker: Tracker) -> Original:
+    """Read the run that the setting `reproduce` names.
+
+    Raises:
+        UserError: If there is no such run, or a file is missing or damaged.
+    """
+    with busy("reading the recorded run"):
+        text = str(cfg.reproduce)
+        run = find_training_run(text, store=tracker.store, server=cfg.server)
+        return Original(run, read_training_run(run))
+
+
 def reproduce(call: TrainCall, *, data_folder: Path) -> TrainResult:
     """Train a recorded run again, and compare the two networks.
 
     `data_folder` is the folder of all data sets.
 
     Raises:
-        UserError: If the run or its data is not available.
+        UserError: If the data of the run is not available.
         PartlyFailed: If the networks differ.
     """
-    cfg, tracker = call.cfg, call.tracker
-    tags = provenance.tags(tracker.read_code())
-    with busy("reading the recorded run"):
-        text = str(cfg.reproduce)
-        run = find_training_run(text, store=tracker.store, server=cfg.server)
-        recorded = read_training_run(run)
+    assert call.original
+    cfg, run, recorded = call.cfg, call.original.run, call.original.training
+    tags = provenance.tags(call.tracker.read_code())
     dataset = load_data(run, recorded.metadata, data_folder)
     settings = {
         **dict(cfg),
@@ -69,7 +78,7 @@ def reproduce(call: TrainCall, *, data_folder: Path) -> TrainResult:
         cfg = validate(TrainConfig, settings)
     except ConfigError as error:
         raise UserError(f"run {run.run_id} cannot be reproduced: {error}") from None
-    again = train_recorded(replace(call, cfg=cfg, reproduces=recorded), dataset)
+    again = train_recorded(replace(call, cfg=cfg), dataset)
     say(f"\n{compare(run, recorded, again, tags)}")
     explaining = command_line("inspect", run=short_id(run.run_id))
     say(next_steps({explaining: "explains the network"}))

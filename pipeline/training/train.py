@@ -11,7 +11,7 @@ from pipeline.cli import Command, TrainConfig
 from pipeline.core.threads import one_thread
 from pipeline.tracking import Tracker
 from pipeline.training.recorded_training import OnEpoch, TrainCall, train_recorded
-from pipeline.training.reproduction import reproduce
+from pipeline.training.reproduction import read_original, reproduce
 from pipeline.training.result import TrainResult
 
 
@@ -29,9 +29,10 @@ def train(
     name = "reproduce" if cfg.reproduce else TRAINING_FOLDER
     results = ResultsFolder(name, command.folder)
     on_epoch = on_epoch or (lambda epoch: None)
-    call = TrainCall(cfg, command.options, tracker, on_epoch, results)
+    original = read_original(cfg, tracker) if cfg.reproduce else None
+    call = TrainCall(cfg, command.options, tracker, on_epoch, results, original)
     with one_thread():
-        if cfg.reproduce:
+        if original:
             return reproduce(call, data_folder=data_dir())
         dataset = datasets.load(cfg.dataset, folder=data_dir())
         training = train_recorded(call, dataset)

@@ -28,10 +28,10 @@ def test_the_content_is_on_the_disk_before_a_file_or_folder_is_renamed(
     files.write_atomic(path, b"1")
     with files.atomic_folder(folder) as temporary:
         (temporary / "a").write_text("1")
-    flushed = (path, folder / "a")
-    numbers, content = (("flush", each.stat().st_ino) for each in flushed)
+    flushed = (path, folder / "a", folder)  # a folder contains the names of its files
+    numbers, *content = (("flush", each.stat().st_ino) for each in flushed)
     renamed = [("rename", each.stat().st_ino) for each in (path, folder)]
-    assert disk_steps == [numbers, renamed[0], content, renamed[1]]
+    assert disk_steps == [numbers, renamed[0], *content, renamed[1]]
 
 
 def test_a_folder_replaces_all_files_of_the_previous_one_when_it_is_complete(tmp_path):

@@ -1,11 +1,51 @@
 import ast
 import shutil
+import subprocess
+import sys
+from subprocess import PIPE
+
+import torch
 
 from pipeline.base import software
 from pipeline.base.fingerprint import fingerprint
 from pipeline.base.source_code import ImportedCode
 from pipeline.cli import TrainConfig, defaults, validate
 from pipeline.core.hyperparameters import Hyperparameters
+
+# The processes of this program import PyTorch once. PyTorch and MKL read the variables
+# when they first compute. Each process prints its processor and a hash of its weights.
+PROGRAM = """
+import hashlib, os, sys
+from pathlib import Path
+import numpy as np
+from pipeline.base.software import processor
+from pipeline.cli import defaults
+from pipeline.core.dataset import DataFile, Dataset, LabeledImages
+from pipeline.core.hyperparameters import Hyperparameters
+from pipeline.core.loop import train_network
+from pipeline.core.threads import one_thread
+
+def main():
+    random = np.random.default_rng(1)
+    images = random.integers(256, size=(600, 28, 28), dtype="uint8")
+    labeled = LabeledImages(images, random.integers(10, size=600, dtype="uint8"))
+    dataset = Dataset(DataFile(Path("random"), ""), labeled, labeled)
+    sha256 = hashlib.sha256()
+    with one_thread():
+        for hidden, batch_size in ((1, 32), (20, 37), (50, 128)):
+            given = {"hidden": hidden, "batch_size": batch_size, "epochs": 1}
+            _, last = train_network(dataset, Hyperparameters(**defaults() | given))
+            for tensor in last.tensors.values():
+                sha256.update(tensor)
+    print(processor(), sha256.hexdigest(), sep="; ", flush=True)
+
+for variable in sys.argv[1:]:
+    if os.fork() == 0:
+        os.environ.update([variable.split("=")])
+        main()
+        os._exit(0)
+    assert os.wait()[1] == 0
+"""
 
 
 def hyperparameters(**changed):
@@ -23,14 +63,15 @@ def test_the_server_and_the_name_of_a_run_do_not_change_its_fingerprint():
     assert len({fingerprint(x.hyperparameters, "0" * 64) for x in (first, other)}) == 1
 
 
-def test_the_processor_includes_the_variant_of_matrix_products_that_mkl_is_set_to(
-    monkeypatch,
-):
-    processor = software.processor.__wrapped__  # the result is cached
-    monkeypatch.delenv("MKL_CBWR", raising=False)
-    unset = processor()
-    monkeypatch.setenv("MKL_CBWR", "COMPATIBLE")
-    assert processor() == f"{unset}, MKL_CBWR=COMPATIBLE"
+def test_processes_with_the_same_processor_train_networks_with_the_same_weights():
+    variables = ["OTHER=1", "MKL_CBWR=COMPATIBLE", "ATEN_CPU_CAPABILITY=default"]
+    variables += [f"MKL_ENABLE_INSTRUCTIONS={name}" for name in ("AVX2", "SSE4_2")]
+    command = [sys.executable, "-c", PROGRAM, *variables]
+    printed = subprocess.run(command, stdout=PIPE, text=True, check=True).stdout
+    found = {line.split("; ")[0]: line for line in printed.splitlines()}
+    assert {*found.values()} == {*printed.splitlines()}
+    # Otherwise, the variables would have no effect, and nothing would be tested.
+    assert len(found) > 1 or not torch.backends.mkl.is_available()
 
 
 def test_a_fingerprint_depends_on_all_that_determines_the_results(

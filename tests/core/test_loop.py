@@ -1,6 +1,7 @@
 import copy
 import math
 import pickle
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 
@@ -104,20 +105,52 @@ def test_images_in_floating_point_train_the_same_network(small_dataset):
     assert history[-1].metrics == epochs[-1].metrics
 
 
-def test_the_settings_of_a_program_do_not_change_the_bits(small_dataset):
-    with one_thread():
-        expected = train(small_dataset)[0].state_dict()
-    torch.set_float32_matmul_precision("medium")
-    torch.set_default_dtype(torch.float64)
+@contextmanager
+def changed(name, value):
+    """Set one of PyTorch's settings in a block, with its functions set_ and get_."""
+    get, change = (getattr(torch, f"{verb}_{name}") for verb in ("get", "set"))
+    before = get()
+    change(value)
     try:
-        with one_thread():
-            network = train(small_dataset)[0].state_dict()
-        precision = torch.get_float32_matmul_precision()
+        yield
+        assert get() == value
     finally:
-        torch.set_float32_matmul_precision("highest")
-        torch.set_default_dtype(torch.float32)
-    assert precision == "medium"
-    assert all(torch.equal(expected[name], network[name]) for name in expected)
+        change(before)
+
+
+@contextmanager
+def lower_precision(place):
+    """Let PyTorch compute products in bfloat16, with a setting of PyTorch 2.9."""
+    if not hasattr(place, "fp32_precision"):
+        pytest.skip("this version of PyTorch has no fp32_precision")
+    place.fp32_precision = "bf16"
+    try:
+        yield
+        assert place.fp32_precision == "bf16"
+    finally:
+        place.fp32_precision = "none"
+
+
+SETTINGS = {
+    "precision": lambda: changed("float32_matmul_precision", "medium"),
+    "dtype": lambda: changed("default_dtype", torch.float64),
+    "default device": lambda: changed("default_device", torch.device("meta")),
+    "device": lambda: torch.device("meta"),
+    "autocast": lambda: torch.autocast("cpu"),
+    "inference": lambda: torch.inference_mode(),
+    "fp32_precision": lambda: lower_precision(torch.backends),
+    "of oneDNN": lambda: lower_precision(getattr(torch.backends.mkldnn, "matmul", 0)),
+}
+
+
+@pytest.mark.parametrize("setting", SETTINGS.values(), ids=SETTINGS)
+def test_the_settings_of_a_program_do_not_change_the_bits(small_dataset, setting):
+    with one_thread():
+        expected = train(small_dataset)[0].vector
+    with setting():
+        with one_thread():
+            _, history = train(small_dataset)
+        assert torch.equal(expected, network_from(history[-1].tensors).vector)
 
 
 def test_flushing_denormal_numbers_to_zero_does_not_change_the_bits(small_dataset):

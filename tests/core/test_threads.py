@@ -56,6 +56,9 @@ def test_a_block_does_not_change_python_threads_that_have_not_used_pytorch():
 def test_overlapping_blocks_restore_the_settings_in_each_python_thread():
     before = torch.get_num_threads(), torch.get_float32_matmul_precision()
     seen, entered, ended = [], Event(), Event()
+    factors = torch.rand(2, 100, 100, generator=torch.Generator().manual_seed(1))
+    torch.set_float32_matmul_precision("highest")
+    expected = torch.mm(*factors)
 
     def last():
         torch.set_num_threads(2)
@@ -63,7 +66,8 @@ def test_overlapping_blocks_restore_the_settings_in_each_python_thread():
             entered.set()
             ended.wait()
             seen.append(torch.get_num_threads())
-            seen.append(torch.get_float32_matmul_precision())
+            seen.append(torch.backends.mkldnn.enabled)
+            seen.append(torch.equal(torch.mm(*factors), expected))
         seen.append(torch.get_num_threads())
 
     other = Thread(target=last)
@@ -78,5 +82,6 @@ def test_overlapping_blocks_restore_the_settings_in_each_python_thread():
     precision = torch.get_float32_matmul_precision()
     torch.set_num_threads(before[0])
     torch.set_float32_matmul_precision(before[1])
-    assert seen == [1, "highest", 2]
+    assert seen == [1, False, True, 2]
     assert (threads, precision) == (3, "medium")
+    assert torch.backends.mkldnn.enabled

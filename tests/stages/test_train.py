@@ -253,6 +253,21 @@ def test_each_of_parallel_calls_returns_the_folder_of_its_own_network(
     assert len({call.result().folder for call in calls}) == 3
 
 
+def test_a_callback_that_changes_the_working_directory_does_not_change_the_folders(
+    project, tmp_path, monkeypatch
+):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(project.outputs.parent)
+    monkeypatch.setenv("PIPELINE_OUTPUTS", project.outputs.name)  # a relative path
+    training = train(
+        dataset="digits", epochs=1, on_epoch=lambda epoch: os.chdir(elsewhere)
+    )
+    assert not [*elsewhere.iterdir()]
+    assert project.run_id() == training.run_id
+    assert {path.name for path in project.trained("").iterdir()} == FILES
+
+
 def test_an_interrupted_run_is_resumed_only_with_its_own_experiment_and_options(
     project, tmp_path, monkeypatch
 ):

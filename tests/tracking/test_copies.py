@@ -382,23 +382,26 @@ def test_data_that_is_added_to_a_closed_run_later_is_copied(
 
 
 def test_a_resumed_run_is_open_on_the_server_again(
-    store, start_run, server, copy, tmp_path
+    store, start_run, server, copy, tmp_path, monkeypatch
 ):
+    monkeypatch.setenv("DVC_EXP_NAME", "first")
     with suppress(ValueError), start_run(store) as run:
         run.log_diff("a patch")  # the code that resumes the run has no such changes
         raise ValueError("disk is full")
     copy(store)
-    complete = copies_on(server)[run.run_id].data.tags["copy.sha256"]
+    monkeypatch.delenv("DVC_EXP_NAME")
+    first = copies_on(server)[run.run_id].data.tags
     with start_run(store, resume=run.run_id):
         copies = Copies(open_store(store), server.url)
         copies.update(find_run(run.run_id, store=store), is_open=True)
         (copied,) = copies_on(server).values()
         assert copied.info.status == "RUNNING"
-        assert not {"error", "copy.sha256"} & copied.data.tags.keys()
+        ended = {"error", "copy.sha256", "dvc.experiment"}
+        assert first.keys() - copied.data.tags.keys() == ended
     copy(store)
     copied = copies_on(server)[run.run_id]
     assert copied.info.status == "FINISHED"
-    assert copied.data.tags["copy.sha256"] != complete
+    assert copied.data.tags["copy.sha256"] != first["copy.sha256"]
     client = MlflowClient(server.url)
     path = client.download_artifacts(copied.info.run_id, "code.diff", str(tmp_path))
     assert Path(path).read_text() == (run.artifacts / "code.diff").read_text()

@@ -165,6 +165,27 @@ def test_a_resumed_run_has_the_patch_of_the_code_that_resumed_it(
         assert added == ([f"+{comment.strip()}"] if comment else [])
 
 
+def test_a_resumed_run_has_only_the_provenance_of_its_last_start(
+    clone_project, use_repository, store, client, start_run, tmp_path, monkeypatch
+):
+    clone_project(tmp_path / "clone")
+    use_repository(tmp_path / "clone")
+    monkeypatch.setenv("DVC_EXP_NAME", "first")
+    with suppress(KeyboardInterrupt), start_run(store) as run:
+        raise KeyboardInterrupt
+    client.set_tag(run.run_id, "version.mine", "a tag of a user")
+    before = client.get_run(run.run_id).data.tags
+    monkeypatch.delenv("DVC_EXP_NAME")
+    shutil.rmtree(tmp_path / "clone" / ".git")
+    use_repository(tmp_path / "clone")
+    with start_run(store, resume=run.run_id):
+        pass
+    after = client.get_run(run.run_id).data.tags
+    removed = {"dvc.experiment", "git.diff", "mlflow.source.git.commit"}
+    assert before.keys() - after.keys() == removed
+    assert after["git.commit"] == "none"
+
+
 @pytest.mark.parametrize("in_helper", [True, False])
 def test_an_edit_after_a_training_run_has_started_is_not_recorded(
     clone_project, use_repository, store, tmp_path, monkeypatch, in_helper

@@ -15,7 +15,7 @@ def test_statistics_of_a_tensor():
 @pytest.mark.parametrize("epochs", [11, 29])
 def test_a_longer_run_shows_at_most_10_epochs_with_the_first_and_the_last(epochs):
     tensors = {"layer_1.weight": np.zeros((1, 784), np.float32)}
-    trained = [Epoch(tensors, number) for number in range(epochs + 1)]
+    trained = [Epoch(tensors, number, {}, 0.0, 0) for number in range(epochs + 1)]
     shown = shown_epochs(trained, epochs)
     assert (shown[0].number, shown[-1].number) == (0, epochs)
     assert 5 <= len(shown) - 1 <= 10

@@ -15,7 +15,12 @@ from pipeline.core.threads import one_thread
 from pipeline.model import load_trained_network
 from pipeline.tracking import Tracker, find_training_run, provenance, start_tracker
 from pipeline.training.recorded_training import TrainCall
-from pipeline.training.reproduction import compare, load_data, reproduce
+from pipeline.training.reproduction import (
+    compare,
+    load_data,
+    read_original,
+    reproduce,
+)
 from pipeline.training.train import train
 from pipeline.training.training_files import read_training_run
 
@@ -181,7 +186,9 @@ def test_the_data_of_a_reproduction_is_only_looked_for_in_the_given_folder(
     with project.captured() as printed, one_thread():
         cfg = from_python(TrainConfig, {"reproduce": run.info.run_id}).config
         tracker = Tracker(project.outputs, server=None, experiment=cfg.recorded_in)
-        call = TrainCall(cfg, {}, tracker, repr, ResultsFolder("reproduce", None))
+        original = read_original(cfg, tracker)
+        results = ResultsFolder("reproduce", None)
+        call = TrainCall(cfg, {}, tracker, repr, results, original)
         reproduce(call, data_folder=tmp_path)
     assert "reproduced byte for byte" in printed.getvalue()
 

@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from mlflow import MlflowClient, entities
 
-from pipeline.base.tags import COPIED_TAG, COPY_TAG, ERROR_TAG, OPEN, Status
+from pipeline.base.tags import COPIED_TAG, COPY_TAG, OPEN, Status, outdated
 from pipeline.tracking.store.client import StoreClient, model_outputs
 from pipeline.tracking.store.database import MetricPoint, metric_points
 from pipeline.tracking.store.location import path_from_uri
@@ -101,8 +101,8 @@ class Sender:
     ) -> None:
         """Send the params, points, tags, data sets and files that are new."""
         server, store = self._server, self._source.store
-        if ERROR_TAG in copy.data.tags and ERROR_TAG not in tags:  # resumed
-            server.delete_tag(self.copy_id, ERROR_TAG)
+        for tag in outdated(copy.data.tags, tags):  # the run was resumed
+            server.delete_tag(self.copy_id, tag)
         new_params = _changed(original.data.params, self._params)
         new_tags = _changed(tags, self._tags)
         points = metric_points(store, original.info.run_id)
