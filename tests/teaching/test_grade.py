@@ -357,15 +357,13 @@ def test_copies_are_listed_even_if_they_are_not_graded(
     course.write(place / "finn", "finn", answers, course.train("finn", hidden=4))
     grades = grade_all()
     assert {entry.place for entry in grades.problems} == {"Kim", "zoë", "finn"}
-    found = {tuple(x.place for x in pair): what for what, pair in grades.shared}
-    assert found == {
-        ("ana", "finn"): "3 answers",
-        ("ana", "zoë"): "3 answers",
-        ("ana", "Kim"): "3 answers and the network",
-        ("finn", "zoë"): "3 answers",
-        ("finn", "Kim"): "3 answers",
-        ("zoë", "Kim"): "3 answers",
-    }
+    ((what, same),) = grades.shared
+    assert what == "3 answers and for some students the network"
+    assert [x.place for x in same] == ["ana", "finn", "zoë", "Kim"]
+    names = "4 students (ana, finn, zoë, Kim)"
+    assert grades.attention()["identical"] == [f"{what} of {names}"]
+    shown = " ".join(page(outputs).split())
+    assert '<li>4 submissions: <b>ana</b> <span class="muted">(ana)</span>, ' in shown
     for name in ("zoë", "finn"):
         shutil.rmtree(place / name)
     assert len(grade_all().shared) == 1
@@ -406,10 +404,10 @@ def test_missing_unlisted_misnamed_and_equal_submissions_are_listed(
     course, grade_all, outputs, place, tmp_path, capsys
 ):
     ana, answers = course.train("ana"), {"logit": 1.5432, "upper_half": -2.3456}
-    course.write(place / "ana_1", "ana", answers)
+    course.write(place / "ana_1", "ana", {"logit": 1})
     course.write(place / "ben_2", "ben", answers)
     course.write(place / "cem_3", "cem", {"logit": 1}, ana)
-    course.write(place / "dora_4", "dora", {"logit": 1})
+    course.write(place / "dora_4", "dora", answers)
     course.write(place / "Eva_5", "eva", {})
     course.write(place / "somebody", "finn", {"logit": 2})
     students = tmp_path / "list.csv"
@@ -420,7 +418,7 @@ def test_missing_unlisted_misnamed_and_equal_submissions_are_listed(
     assert [entry.student for entry in grades.unlisted] == ["finn"]
     assert [entry.student for entry in grades.misnamed] == ["finn"]
     equal = {what: [x.student for x in pair] for what, pair in grades.shared}
-    assert equal == {"the network": ["ana", "cem"], "2 answers": ["ana", "ben"]}
+    assert equal == {"the network": ["ana", "cem"], "2 answers": ["ben", "dora"]}
     assert [entry.student for entry in grades.others] == ["cem"]
     shown = page(outputs)
     assert "Identical networks" in shown and "zoë" in shown and "finn" in shown
@@ -431,7 +429,7 @@ def test_missing_unlisted_misnamed_and_equal_submissions_are_listed(
     printed = capsys.readouterr().out
     for line in (
         "empty     1: eva",
-        "identical 2: 2 answers of ana and ben, the network of ana and cem",
+        "identical 2: 2 answers of ben and dora, the network of ana and cem",
         "misnamed  1: finn in somebody",
         "unlisted  1: finn",
         "missing   1: zoë",
@@ -1011,11 +1009,15 @@ def test_the_page_names_each_student_with_answers_of_another_student(
     # One answer can be equal by chance.
     one = {"log_of_ratio": right["ana"]["log_of_ratio"]}
     course.write(place / "dora", "dora", right["dora"] | one)
-    grades = grade_all()
-    assert grades.attention()["identical"] == [
-        "14 answers of ana and ben",
-        "4 answers of ana and cem",  # two counts are equal by chance
-    ]
+    both = "up to 14 answers of 3 students (ana, ben, cem)"
+    assert grade_all().attention()["identical"] == [both]
+    for without, copies in (
+        ("ben", "4 answers of ana and cem"),  # two counts are equal by chance
+        ("cem", "14 answers of ana and ben"),
+    ):
+        (place / without).rename(place / f".{without}")
+        assert grade_all().attention()["identical"] == [copies]
+        (place / f".{without}").rename(place / without)
     shown = " ".join(page(outputs).split())
     copied = '<b>ana</b> <span class="muted">(ana)</span>, <b>ben</b> '
     assert f'{copied}<span class="muted">(ben)</span>: 14 answers</li>' in shown
