@@ -108,7 +108,7 @@ class Rejected(Entry):
 
     problem: str  # one line: why the entry cannot be graded
     other_course: bool = False  # whether the answers are for another course
-    to_student: str = ""  # the problem without IDs of others, if `problem` has any
+    to_student: str = ""  # the problem in the feedback, if it differs
 
     @property
     def to_owner(self) -> str:

@@ -277,6 +277,7 @@ def test_hostile_submissions_are_reported_in_one_line_each_and_all_others_are_gr
     (place / "damaged.zip").write_bytes(b"PK\3\4")
     grades = grade_all()
     assert len(grades.graded) == 2 and len(grades.problems) == 7
+    assert "<section><b>7</b> submissions not graded</section>" in page(outputs)
     rows = table(outputs)
     assert rows.keys() == {"ana", "cem", "small"}
     assert float(rows["ana"]["points"]) == len(QUESTIONS)
@@ -335,7 +336,9 @@ def test_neither_of_two_submissions_with_the_same_id_is_graded(
     assert rows["ben"]["problem"] == "" and rows["ben"]["points"] == "0.0"
     # The page is for both submissions, so it names neither.
     shown = page(outputs, "feedback/ana.html")
+    problem = "2 submissions have the ID ana, and your instructor decides which is gra"
     assert problem in shown and "first" not in shown and "second" not in shown
+    assert "delete" not in shown
 
 
 def test_one_student_who_submits_twice_is_not_listed_as_copying(
