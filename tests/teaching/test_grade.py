@@ -764,6 +764,34 @@ def test_a_void_question_is_marked_on_the_page_of_the_class(
     assert page(outputs).count("<span>logit (void)</span>") == 1
 
 
+@pytest.mark.parametrize("form", ["{}_{}_assignsubmission_file_", "{}_{}_9_a", "{}"])
+def test_a_folder_level_too_much_or_a_download_that_is_still_zipped_is_named(
+    course, grade_all, place, form, pack, tmp_path
+):
+    download = tmp_path / "Homework 1-12345"
+    download.mkdir()
+    for number, student in enumerate(("ana", "ben")):
+        folder = course.write(tmp_path / student, student)
+        name = form.format(student, number)
+        pack(folder, download / f"{name}.zip", prefix="homework/")
+    shutil.copytree(download, place / download.name)
+    message = "no submission can be graded: Homework 1-12345{} contains several submiss"
+    with pytest.raises(UserError) as error:
+        grade_all()
+    begin, end = str(error.value).split("ions: ")
+    assert begin == message.format("")
+    assert end == f"give submissions={place / download.name}"
+    shutil.rmtree(place / download.name)
+    with zipfile.ZipFile(place / f"{download.name}.zip", "w") as archive:
+        for path in download.iterdir():
+            archive.write(path, path.name)
+    with pytest.raises(UserError) as error:
+        grade_all()
+    begin, end = str(error.value).split("ions: ")
+    assert begin == message.format(".zip")
+    assert end == "unzip it into a new folder, and give this folder"
+
+
 @pytest.mark.parametrize("name", ["answers.json", "homework.pdf"])
 def test_a_download_without_folders_is_reported_in_one_line_with_the_remedy(
     course, grade_all, place, name
