@@ -47,6 +47,21 @@ from pipeline.teaching.questions import QUESTIONS
 NAMES = [question.name for question in QUESTIONS]
 GRADES = "grades/embedded 2026"  # the results of the course, in outputs/
 ATTACK = "<script>document.title = 'run'</script><img src=x onerror=alert(1)>"
+# Returns the lines in which the browser shows the text of an element.
+WORDS = """element => {
+  const range = document.createRange(), lines = [];
+  const walker = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
+  for (let top = null, node; (node = walker.nextNode()); )
+    for (let index = 0; index < node.length; index++) {
+      range.setStart(node, index);
+      range.setEnd(node, index + 1);
+      const character = range.getBoundingClientRect();
+      if (top === null || character.top > top + 4) lines.push("");
+      top = character.top;
+      lines[lines.length - 1] += range.toString();
+    }
+  return lines;
+}"""
 TIMES = "\N{MULTIPLICATION SIGN}"  # of an answer without points for its network
 
 
@@ -1311,6 +1326,11 @@ def test_ids_are_found_in_a_column_with_another_title_by_the_submitted_ids(tmp_p
         ("id,Email\nana,a@b.de\n", []),
         ("id,accepted\nana,\n", []),
         (
+            "id;akzeptiert;name\nana; Yes;Ana\nben;;Ben\n",
+            ["the column akzeptiert is not used: to accept networks, use the title a"],
+        ),
+        ("id;Gruppe;name\nana;yes;Ana\nben;no;Ben\n", []),
+        (
             "First name,Last name,ID number\nAna,Ruiz,a1\nKim,Li,\n",
             ["ignored 1 row"],
         ),
@@ -2021,6 +2041,10 @@ def test_feedback_has_the_numbers_of_the_submitted_questions(
     grade_all()
     shown = page(outputs, "feedback/ana.html")
     assert re.findall(r"<h3>(\d.*?)</h3>", shown) == ["12. logit"]
+    # All others, such as private questions, are not in the submitted file.
+    assert shown.count("This text differs from the one in the <code>questions") == 1
+    text = "This question is not in the <code>questions.md</code> that you submitted."
+    assert shown.count(text) == len(QUESTIONS) - 1
 
 
 def test_feedback_has_the_hints_and_the_solutions_only_on_request(
@@ -2045,6 +2069,9 @@ def test_feedback_has_the_hints_and_the_solutions_only_on_request(
     shown = page(outputs, "feedback/ana.html")
     assert shown.count("Correct answer") == len(QUESTIONS)
     assert all(f"<dd>{value}</dd>" in shown for value in correct)
+    sizes = [f"{question.correct(inputs)[0]:.0f}" for question in QUESTIONS[:4]]
+    assert max(map(len, sizes)) > 3  # without a comma, which students must not type
+    assert all(f"<dd>{size}</dd>" in shown for size in sizes)
 
 
 def test_feedback_says_why_an_answer_with_a_typical_mistake_gets_no_points(
@@ -2190,6 +2217,10 @@ def test_in_a_browser_the_ids_stay_in_view_and_link_to_feedback(
     assert not row.locator("table").is_visible()
     row.locator("summary").click()
     assert "1.25" in row.inner_text()
+    name = row.locator("tbody th", has_text="loss_of_wrong_label")
+    lines = name.evaluate(WORDS)  # the width is 390 pixels
+    assert len(lines) > 1 and "".join(lines) == "loss_of_wrong_label"
+    assert all(line.endswith("_") for line in lines[:-1])
     browser_page.locator("#table tbody a").last.click()
     assert browser_page.title() == "Feedback for zoë+1@b"
 
