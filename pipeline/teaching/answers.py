@@ -25,6 +25,7 @@ QUOTED = re.compile(r"\s*-?\d+(\.\d+)?([eE][+-]?\d+)?\s*", re.ASCII)
 # Some languages separate thousands by this character: 4.000 can mean 4000.
 THOUSANDS = re.compile(r"\s*-?\d{1,3}\.\d{3}\s*", re.ASCII)
 CURLY = "\u201c\u201d\u201e\u2018\u2019\u00ab\u00bb"  # quotes of text programs
+MINUS = re.compile("[\u2010-\u2015\u2212\ufe63\uff0d](?=[\\d.])")  # not the hyphen
 DECIMAL_COMMA = re.compile(r"\d,\s*\d\Z")
 # The name of a question, and the characters after the colon that belong to a number.
 BEGUN = re.compile(r'"(?!id"|course")\w+"\s*:\s*([^\s",{}\[\]]*) *\Z')
@@ -125,9 +126,21 @@ def _json_problem(error: json.JSONDecodeError) -> str:
     rest = re.split(r"[,}\n]", after)[0].strip()
     begun = BEGUN.search(error.doc[: error.pos])
     if begun and after and not rest.startswith('"'):
-        got = _short(error.doc[begun.start(1) : error.pos] + rest) or "nothing"
-        return f"write only a number, such as 3.5, in line {line}, got {got}"
+        typed = error.doc[begun.start(1) : error.pos] + rest
+        rule = _remedy(typed) or "write only a number, such as 3.5"
+        return f"{rule}, in line {line}, got {_short(typed) or 'nothing'}"
     return f"{error.msg} in {place}"
+
+
+def _remedy(typed: str) -> str:
+    """Return how to correct text that only looks like a number in JSON, or ""."""
+    if MINUS.match(typed):
+        return "replace the minus sign with the hyphen -"
+    if re.fullmatch(r"-?\.[0-9]+", typed):
+        right = typed.replace(".", "0.")
+        return f"write {_short(right)} instead of {_short(typed)}"
+    is_padded = re.fullmatch(r"-?0[0-9]+(\.[0-9]+)?", typed)
+    return "remove the leading zeros" if is_padded else ""
 
 
 def _student(value: object) -> str:
@@ -171,7 +184,11 @@ def _number(value: object, *, whole: bool) -> float:
     if not isinstance(value, float):
         kinds = {bool: "true or false", str: f'"{_short(value)}"', list: "a list"}
         got = kinds.get(type(value), "an object")
-        raise ValueError(f"must be a number without quotes, such as 3.5, got {got}")
+        remedy = _remedy(value.strip()) if isinstance(value, str) else ""
+        more = f": {remedy}" * bool(remedy)
+        raise ValueError(
+            f"must be a number without quotes, such as 3.5, got {got}{more}"
+        )
     if not math.isfinite(value):
         raise ValueError(f"must be a number below 1e308, got {value}")
     text = value.text if isinstance(value, _Decimal) else ""

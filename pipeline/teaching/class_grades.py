@@ -42,6 +42,13 @@ def first_names(names: Sequence[str]) -> str:
     return ", ".join(names[:MAX_NAMES]) + ", ..." * (len(names) > MAX_NAMES)
 
 
+def _together(names: Sequence[str]) -> str:
+    """Return the names of students who share their work."""
+    if len(names) == 2:
+        return " and ".join(names)
+    return f"{len(names)} students ({first_names(names)})"
+
+
 def _students_get(students: Sequence[str]) -> str:
     verb = "gets" if len(students) == 1 else "get"
     return f"{counted(len(students), 'student')} {verb}"
@@ -290,7 +297,7 @@ class ClassGrades(Roster):
 
     @cached_property
     def shared(self) -> list[tuple[str, list[GradedOrRejected]]]:
-        """What two students share, for each such pair."""
+        """What students share, and their submissions, for each such group."""
         return shared_work(self.entries, self.questions)
 
     @property
@@ -318,8 +325,8 @@ class ClassGrades(Roster):
             ],
             "empty": [x.student for x in self.unanswered],
             "identical": [
-                f"{what} of {' and '.join(map(submitter, pair))}"
-                for what, pair in self.shared
+                f"{what} of {_together([*dict.fromkeys(map(submitter, same))])}"
+                for what, same in self.shared
             ],
             "other ID": [
                 f"{x} (most students: {self.usual_column}; in grades.csv: "

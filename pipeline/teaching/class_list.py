@@ -181,6 +181,11 @@ def read_students(
             f"got {found}; without names, a classmate who submits a copy with the "
             "same ID can prevent both from being graded"
         )
+    for title in titles:
+        cells = {normalize(row[title]) for _, row in rows}
+        if title != ACCEPTED and "yes" in cells <= {"yes", ""}:
+            rule = f"to accept networks, use the title {ACCEPTED}"
+            unused.append(f"the column {printable(title)} is not used: {rule}")
     if restored:
         ids = f"{counted(len(restored), 'ID')}, such as {restored[0]}"
         unused.append(

@@ -50,6 +50,7 @@ from pipeline.teaching.submissions import (
     GradedOrRejected,
     Rejected,
     Submission,
+    other_level,
     read_submissions,
 )
 
@@ -133,6 +134,8 @@ def grade(cfg: GradeConfig, folder: Path | None) -> ClassGrades:
         last=read_last_grades(folder / "grades.csv"),
     )
     if not grades.graded:  # the files of an earlier grading stay
+        if about_level := other_level(submitted):
+            raise UserError(f"no submission can be graded: {about_level}")
         first = grades.problems[0]
         rule = (
             "submissions must be a folder that contains a folder or a zip file for "

@@ -248,8 +248,8 @@ def grade_answers(
     """Grade the answers to all questions, so that the same mistake costs the same.
 
     An answer with a mistake of `AnswerInputs.mistaken` or `ROUNDED` gets a part of the
-    points. If the answer could also be a guess, it gets these points only if another
-    answer that cannot be a guess shows the same mistake.
+    points. If the answer could also be a guess, or is a count, it gets these points
+    only if another answer that is neither shows the same mistake.
     """
     graded = {q.name: q.grade(answers.get(q.name), inputs) for q in QUESTIONS}
     wrong = {
@@ -272,6 +272,12 @@ def grade_answers(
                 points = PARTIAL * graded[name].possible
                 graded[name] = replace(graded[name], hint=hint, points=points)
     _name_rounded_mistakes(graded, inputs)
+    shown = {answer.hint for answer in graded.values() if answer.points}
+    for name, found in wrong.items():  # a mistake that is also rounded is support too
+        both = {f"{hint} {rounded}": hint for hint in found for rounded in ROUNDED}
+        if not graded[name].points and (same := [both[x] for x in both if x in shown]):
+            points = PARTIAL * graded[name].possible
+            graded[name] = replace(graded[name], hint=same[0], points=points)
     for question in QUESTIONS:  # last, because a void answer can support others
         if question.is_void:
             given = graded[question.name]

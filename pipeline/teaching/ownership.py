@@ -144,9 +144,11 @@ def one_for_each_id(entries: Iterable[GradedOrRejected]) -> list[GradedOrRejecte
         chosen = _chosen(same)
         found += [chosen] if chosen else []
         for entry in same:
-            if not chosen:  # the feedback shows this, so it names no other submission
-                problem = f"{len(same)} submissions have the ID {student}: {ONLY_ONE}"
-                found.append(entry.rejected(problem))
+            if not chosen:  # the feedback names no other submission
+                several = f"{len(same)} submissions have the ID {student}"
+                to_student = f"{several}, and your instructor decides which is graded"
+                problem = f"{several}: {ONLY_ONE}"
+                found.append(entry.rejected(problem, to_student=to_student))
             elif entry is not chosen:
                 problem = f"another submission with the ID {student} is used instead"
                 about = {

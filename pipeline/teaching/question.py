@@ -174,6 +174,11 @@ class Question(ABC):
         """
         return self.group != GROUPS[0] and not self.is_void
 
+    @property
+    def is_count(self) -> bool:
+        """Whether the answer is a count, which another count can match by chance."""
+        return self.form.whole and self.tolerance > 0
+
     @abstractmethod
     def _answers(self, inputs: AnswerInputs) -> list[Correct | Mistake]:
         """Return all correct answers and the typical mistakes.
@@ -248,13 +253,16 @@ class Question(ABC):
     def grade(self, answer: float | None, inputs: AnswerInputs) -> GradedAnswer:
         """Grade an answer: a finite number, or None if it is missing or malformed.
 
-        `grade_answers` gives the points of a void question.
+        `grade_answers` gives the points of a void question. It also adds the hint of a
+        mistake in `AnswerInputs.mistaken` to a count, if another answer supports it.
         """
         correct, points, hint = self.correct(inputs), 0.0, None
         if answer is not None and self._is_one_of(answer, correct):
             points = self.points
         elif answer is not None:
-            for mistake in self.mistakes(answer, inputs)[:1]:
+            unsupported = inputs.mistaken if self.is_count else ()
+            found = self.mistakes(answer, inputs)
+            for mistake in [x for x in found if x.hint not in unsupported][:1]:
                 points, hint = mistake.points, mistake.hint
         return GradedAnswer(
             self.name,
@@ -270,7 +278,8 @@ class Question(ABC):
         """Return the points for a mistake that leads to this value."""
         # Guesses and many mistakes lead to the smallest or the largest answer.
         low, high = self.form.low + self.tolerance, self.form.high - self.tolerance
-        return PARTIAL * self.points if low < value < high else 0.0
+        can_be_chance = self.is_count or not low < value < high
+        return 0.0 if can_be_chance else PARTIAL * self.points
 
     def _is_one_of(self, answer: Value, values: Sequence[Value]) -> bool:
         return any(

@@ -14,6 +14,7 @@ four, this applied to 97 pairs.
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from itertools import combinations
 
 from pipeline.base.text import counted
@@ -28,9 +29,12 @@ MIN_EVIDENCE = 2
 def shared_work(
     entries: Iterable[GradedOrRejected], questions: Iterable[Question]
 ) -> list[tuple[str, list[GradedOrRejected]]]:
-    """Return what two students share, for each such pair, the most answers first."""
+    """Return what students share, the most answers first.
+
+    Connected pairs are one group: the text gives the most answers of a pair.
+    """
     names = [question.name for question in questions if not question.form.whole]
-    found = list[tuple[int, str, list[GradedOrRejected]]]()
+    found = list[_Group]()
     for one, other in combinations([_Numbers(entry, names) for entry in entries], 2):
         pair = [one.entry, other.entry]
         if len({*map(submitter, pair)}) == 1:
@@ -38,12 +42,42 @@ def shared_work(
         equal = one.taken_from(other) | other.taken_from(one)
         is_evident = len(equal) >= MIN_EVIDENCE
         equal |= {name for name, _ in one.typed.items() & other.typed.items()}
-        what = [counted(len(equal), "answer")] * is_evident
-        if one.entry.weights_sha256 == other.entry.weights_sha256 != "":
-            what.append("the network")
-        if what:
-            found.append((is_evident * len(equal), " and ".join(what), pair))
-    return [(what, pair) for _, what, pair in sorted(found, key=lambda x: -x[0])]
+        answers = is_evident * len(equal)
+        is_network = one.entry.weights_sha256 == other.entry.weights_sha256 != ""
+        if answers or is_network:
+            group = _Group({answers}, {is_network}, dict.fromkeys(pair))
+            connected = [x for x in found if {*x.entries} & {*pair}]
+            found = [x for x in found if x not in connected]
+            for each in connected:
+                group = _Group(
+                    group.answers | each.answers,
+                    group.is_network | each.is_network,
+                    each.entries | group.entries,
+                )
+            found.append(group)
+    found.sort(key=lambda group: -max(group.answers))
+    return [(group.what, [*group.entries]) for group in found]
+
+
+@dataclass(frozen=True, eq=False)
+class _Group:
+    """Students who share their work, by pairs that are connected."""
+
+    answers: set[int]  # the number of equal answers of each pair
+    is_network: set[bool]  # for each pair, whether the two have the same network
+    entries: dict[GradedOrRejected, None]
+
+    @property
+    def what(self) -> str:
+        """What the pairs share, as text."""
+        shared = list[str]()
+        if most := max(self.answers):
+            at_most = "up to " * (len(self.answers) > 1)
+            shared.append(at_most + counted(most, "answer"))
+        if any(self.is_network):
+            some = "" if all(self.is_network) else "for some students "
+            shared.append(f"{some}the network")
+        return " and ".join(shared)
 
 
 class _Numbers:

@@ -32,6 +32,7 @@ from pipeline.teaching.submitted_files import (
     SINGLE,
     SubmittedFile,
     find_files,
+    top_names,
 )
 
 MAX_PROBLEM = 300  # characters
@@ -108,7 +109,7 @@ class Rejected(Entry):
 
     problem: str  # one line: why the entry cannot be graded
     other_course: bool = False  # whether the answers are for another course
-    to_student: str = ""  # the problem without IDs of others, if `problem` has any
+    to_student: str = ""  # the problem in the feedback, if it differs
 
     @property
     def to_owner(self) -> str:
@@ -236,11 +237,7 @@ def read_submissions(
             f"submissions must be an existing folder, got {printable(folder)!r}: "
             "give the folder that contains the submissions"
         )
-    paths = [
-        path
-        for path in list_folder(folder)
-        if not path.name.startswith(".") and path.name not in IGNORED
-    ]
+    paths = _visible(folder)
     loose = [x for x in paths if MOODLE in x.name and x.suffix.lower() != ".zip"]
     if loose := [path for path in loose if path.is_file()]:
         raise UserError(
@@ -254,6 +251,29 @@ def read_submissions(
         single = SINGLE.match(path.name) if is_file else None
         groups[single[1] if single else path.name].append(path)
     return [read_submission(same, assignment) for same in groups.values()]
+
+
+def other_level(folder: Path) -> str:
+    """Return what to do if the only entry contains several submissions, or ""."""
+    only, *others = _visible(folder)
+    names = set() if others else top_names(only)
+    students = {found[1] for name in names if (found := NUMBER.search(name))}
+    zips = [name for name in names if name.lower().endswith(".zip")]
+    if max(len(students), len(zips)) < 2:
+        return ""
+    rule = "unzip it into a new folder, and give this folder"
+    if only.is_dir():
+        rule = f"give submissions={printable(only)}"
+    return f"{printable(only.name)} contains several submissions: {rule}"
+
+
+def _visible(folder: Path) -> list[Path]:
+    """Return the entries of a folder that can be submissions."""
+    return [
+        path
+        for path in list_folder(folder)
+        if not path.name.startswith(".") and path.name not in IGNORED
+    ]
 
 
 def _exists(folder: Path) -> bool:

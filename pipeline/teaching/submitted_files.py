@@ -108,6 +108,17 @@ def find_files(paths: Sequence[Path]) -> list[SubmittedFile]:
         raise UserError(f"it cannot be read: {error.strerror or error}") from None
 
 
+def top_names(path: Path) -> set[str]:
+    """Return the names in a folder or a zip file; none if it cannot be read."""
+    try:
+        if not path.is_file():
+            return {*os.listdir(path)}
+        with io.FileIO(path) as file, zipfile.ZipFile(_SmallReads(file)) as archive:
+            return {name.split("/")[0] for name in archive.namelist()}
+    except (UserError, *DAMAGED):
+        return set()
+
+
 def _distinct(files: list[SubmittedFile]) -> list[SubmittedFile]:
     """Return the files, without the files of folders that are copies."""
     folders = defaultdict[PurePath, dict[str, bytes]](dict)

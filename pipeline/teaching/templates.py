@@ -3,6 +3,7 @@
 from typing import Any
 
 from jinja2 import select_autoescape
+from markupsafe import Markup
 
 from pipeline.base.templates import template_environment
 
@@ -13,9 +14,14 @@ MAX_EXACT = 1e15  # larger numbers are shown with six digits
 def fill_template(template: str, **values: Any) -> str:  # noqa: ANN401
     """Fill in the template in this file; values are escaped for HTML in pages."""
     environment = template_environment(
-        "pipeline.teaching", "", number, typed, autoescape=ESCAPE
+        "pipeline.teaching", "", breakable, number, typed, autoescape=ESCAPE
     )
     return environment.get_template(template).render(values)
+
+
+def breakable(name: str) -> Markup:
+    """Return the name of a question, in which lines can break after `_`."""
+    return Markup("_<wbr>").join(name.split("_"))
 
 
 def typed(answer: float) -> str:
@@ -27,7 +33,7 @@ def typed(answer: float) -> str:
 
 
 def number(value: float) -> str:
-    """Return a number of unknown size as text, such as 15,910 or 0.123457."""
+    """Return a number of unknown size as text, such as 15910 or 0.123457."""
     if value == round(value) and abs(value) < MAX_EXACT:
-        return f"{value + 0:,.0f}"  # + 0, so that -0.0 is shown as 0
+        return f"{value + 0:.0f}"  # + 0, so that -0.0 is shown as 0
     return f"{value:.6g}"

@@ -69,6 +69,8 @@ def test_a_byte_order_mark_is_accepted():
         ('"3,5"', 'must be a number without a comma, such as 54096 or 3.5, got "3,5"'),
         ('"1 000"', 'got "1 000"'),
         ('"0x1F"', 'got "0x1F"'),
+        ('"\u22122.5"', 'got "\u22122.5": replace the minus sign with the hyphen -'),
+        ('" .5"', 'got " .5": write 0.5 instead of .5'),
         ('"1_000"', 'got "1_000"'),
         ('"inf"', 'got "inf"'),
         ('"\u0663"', 'got "\u0663"'),
@@ -143,7 +145,21 @@ def test_unknown_names_are_problems_but_not_too_many():
                 "write only a number, such as 3.5, in line 3, got "
                 + (re.escape(value.decode()) or "nothing"),
             )
-            for value in (b"66%", b"9449 images", b"100*784+1", b".5", b"N12", b"")
+            for value in (b"66%", b"9449 images", b"100*784+1", b"N12", b"")
+        ),
+        *(
+            (
+                f'{{"id": "a",\n "answers": {{\n  "x": {typed},\n  "y": 4}}}}'.encode(),
+                f"is not JSON: {remedy}, in line 3, got {typed}$",
+            )
+            for typed, remedy in (
+                ("\u22123.63733", "replace the minus sign with the hyphen -"),
+                ("\u20134", "replace the minus sign with the hyphen -"),
+                (".5", "write 0.5 instead of .5"),
+                ("-.25", "write -0.25 instead of -.25"),
+                ("09240", "remove the leading zeros"),
+                ("-007.5", "remove the leading zeros"),
+            )
         ),
         (b'{"id": a, "answers": {}}', "Expecting value in line 1, column 8"),
         (b'{"answers": {"logit": 3', "Expecting ',' delimiter in line 1, column 24"),

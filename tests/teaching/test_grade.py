@@ -47,6 +47,21 @@ from pipeline.teaching.questions import QUESTIONS
 NAMES = [question.name for question in QUESTIONS]
 GRADES = "grades/embedded 2026"  # the results of the course, in outputs/
 ATTACK = "<script>document.title = 'run'</script><img src=x onerror=alert(1)>"
+# Returns the lines in which the browser shows the text of an element.
+WORDS = """element => {
+  const range = document.createRange(), lines = [];
+  const walker = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
+  for (let top = null, node; (node = walker.nextNode()); )
+    for (let index = 0; index < node.length; index++) {
+      range.setStart(node, index);
+      range.setEnd(node, index + 1);
+      const character = range.getBoundingClientRect();
+      if (top === null || character.top > top + 4) lines.push("");
+      top = character.top;
+      lines[lines.length - 1] += range.toString();
+    }
+  return lines;
+}"""
 TIMES = "\N{MULTIPLICATION SIGN}"  # of an answer without points for its network
 
 
@@ -277,6 +292,7 @@ def test_hostile_submissions_are_reported_in_one_line_each_and_all_others_are_gr
     (place / "damaged.zip").write_bytes(b"PK\3\4")
     grades = grade_all()
     assert len(grades.graded) == 2 and len(grades.problems) == 7
+    assert "<section><b>7</b> submissions not graded</section>" in page(outputs)
     rows = table(outputs)
     assert rows.keys() == {"ana", "cem", "small"}
     assert float(rows["ana"]["points"]) == len(QUESTIONS)
@@ -335,7 +351,9 @@ def test_neither_of_two_submissions_with_the_same_id_is_graded(
     assert rows["ben"]["problem"] == "" and rows["ben"]["points"] == "0.0"
     # The page is for both submissions, so it names neither.
     shown = page(outputs, "feedback/ana.html")
+    problem = "2 submissions have the ID ana, and your instructor decides which is gra"
     assert problem in shown and "first" not in shown and "second" not in shown
+    assert "delete" not in shown
 
 
 def test_one_student_who_submits_twice_is_not_listed_as_copying(
@@ -357,15 +375,13 @@ def test_copies_are_listed_even_if_they_are_not_graded(
     course.write(place / "finn", "finn", answers, course.train("finn", hidden=4))
     grades = grade_all()
     assert {entry.place for entry in grades.problems} == {"Kim", "zoë", "finn"}
-    found = {tuple(x.place for x in pair): what for what, pair in grades.shared}
-    assert found == {
-        ("ana", "finn"): "3 answers",
-        ("ana", "zoë"): "3 answers",
-        ("ana", "Kim"): "3 answers and the network",
-        ("finn", "zoë"): "3 answers",
-        ("finn", "Kim"): "3 answers",
-        ("zoë", "Kim"): "3 answers",
-    }
+    ((what, same),) = grades.shared
+    assert what == "3 answers and for some students the network"
+    assert [x.place for x in same] == ["ana", "finn", "zoë", "Kim"]
+    names = "4 students (ana, finn, zoë, Kim)"
+    assert grades.attention()["identical"] == [f"{what} of {names}"]
+    shown = " ".join(page(outputs).split())
+    assert '<li>4 submissions: <b>ana</b> <span class="muted">(ana)</span>, ' in shown
     for name in ("zoë", "finn"):
         shutil.rmtree(place / name)
     assert len(grade_all().shared) == 1
@@ -406,10 +422,10 @@ def test_missing_unlisted_misnamed_and_equal_submissions_are_listed(
     course, grade_all, outputs, place, tmp_path, capsys
 ):
     ana, answers = course.train("ana"), {"logit": 1.5432, "upper_half": -2.3456}
-    course.write(place / "ana_1", "ana", answers)
+    course.write(place / "ana_1", "ana", {"logit": 1})
     course.write(place / "ben_2", "ben", answers)
     course.write(place / "cem_3", "cem", {"logit": 1}, ana)
-    course.write(place / "dora_4", "dora", {"logit": 1})
+    course.write(place / "dora_4", "dora", answers)
     course.write(place / "Eva_5", "eva", {})
     course.write(place / "somebody", "finn", {"logit": 2})
     students = tmp_path / "list.csv"
@@ -420,7 +436,7 @@ def test_missing_unlisted_misnamed_and_equal_submissions_are_listed(
     assert [entry.student for entry in grades.unlisted] == ["finn"]
     assert [entry.student for entry in grades.misnamed] == ["finn"]
     equal = {what: [x.student for x in pair] for what, pair in grades.shared}
-    assert equal == {"the network": ["ana", "cem"], "2 answers": ["ana", "ben"]}
+    assert equal == {"the network": ["ana", "cem"], "2 answers": ["ben", "dora"]}
     assert [entry.student for entry in grades.others] == ["cem"]
     shown = page(outputs)
     assert "Identical networks" in shown and "zoë" in shown and "finn" in shown
@@ -431,7 +447,7 @@ def test_missing_unlisted_misnamed_and_equal_submissions_are_listed(
     printed = capsys.readouterr().out
     for line in (
         "empty     1: eva",
-        "identical 2: 2 answers of ana and ben, the network of ana and cem",
+        "identical 2: 2 answers of ben and dora, the network of ana and cem",
         "misnamed  1: finn in somebody",
         "unlisted  1: finn",
         "missing   1: zoë",
@@ -763,6 +779,34 @@ def test_a_void_question_is_marked_on_the_page_of_the_class(
     assert page(outputs).count("<span>logit (void)</span>") == 1
 
 
+@pytest.mark.parametrize("form", ["{}_{}_assignsubmission_file_", "{}_{}_9_a", "{}"])
+def test_a_folder_level_too_much_or_a_download_that_is_still_zipped_is_named(
+    course, grade_all, place, form, pack, tmp_path
+):
+    download = tmp_path / "Homework 1-12345"
+    download.mkdir()
+    for number, student in enumerate(("ana", "ben")):
+        folder = course.write(tmp_path / student, student)
+        name = form.format(student, number)
+        pack(folder, download / f"{name}.zip", prefix="homework/")
+    shutil.copytree(download, place / download.name)
+    message = "no submission can be graded: Homework 1-12345{} contains several submiss"
+    with pytest.raises(UserError) as error:
+        grade_all()
+    begin, end = str(error.value).split("ions: ")
+    assert begin == message.format("")
+    assert end == f"give submissions={place / download.name}"
+    shutil.rmtree(place / download.name)
+    with zipfile.ZipFile(place / f"{download.name}.zip", "w") as archive:
+        for path in download.iterdir():
+            archive.write(path, path.name)
+    with pytest.raises(UserError) as error:
+        grade_all()
+    begin, end = str(error.value).split("ions: ")
+    assert begin == message.format(".zip")
+    assert end == "unzip it into a new folder, and give this folder"
+
+
 @pytest.mark.parametrize("name", ["answers.json", "homework.pdf"])
 def test_a_download_without_folders_is_reported_in_one_line_with_the_remedy(
     course, grade_all, place, name
@@ -1011,11 +1055,15 @@ def test_the_page_names_each_student_with_answers_of_another_student(
     # One answer can be equal by chance.
     one = {"log_of_ratio": right["ana"]["log_of_ratio"]}
     course.write(place / "dora", "dora", right["dora"] | one)
-    grades = grade_all()
-    assert grades.attention()["identical"] == [
-        "14 answers of ana and ben",
-        "4 answers of ana and cem",  # two counts are equal by chance
-    ]
+    both = "up to 14 answers of 3 students (ana, ben, cem)"
+    assert grade_all().attention()["identical"] == [both]
+    for without, copies in (
+        ("ben", "4 answers of ana and cem"),  # two counts are equal by chance
+        ("cem", "14 answers of ana and ben"),
+    ):
+        (place / without).rename(place / f".{without}")
+        assert grade_all().attention()["identical"] == [copies]
+        (place / f".{without}").rename(place / without)
     shown = " ".join(page(outputs).split())
     copied = '<b>ana</b> <span class="muted">(ana)</span>, <b>ben</b> '
     assert f'{copied}<span class="muted">(ben)</span>: 14 answers</li>' in shown
@@ -1277,6 +1325,11 @@ def test_ids_are_found_in_a_column_with_another_title_by_the_submitted_ids(tmp_p
         ("id\nana\n", []),
         ("id,Email\nana,a@b.de\n", []),
         ("id,accepted\nana,\n", []),
+        (
+            "id;akzeptiert;name\nana; Yes;Ana\nben;;Ben\n",
+            ["the column akzeptiert is not used: to accept networks, use the title a"],
+        ),
+        ("id;Gruppe;name\nana;yes;Ana\nben;no;Ben\n", []),
         (
             "First name,Last name,ID number\nAna,Ruiz,a1\nKim,Li,\n",
             ["ignored 1 row"],
@@ -1988,6 +2041,10 @@ def test_feedback_has_the_numbers_of_the_submitted_questions(
     grade_all()
     shown = page(outputs, "feedback/ana.html")
     assert re.findall(r"<h3>(\d.*?)</h3>", shown) == ["12. logit"]
+    # All others, such as private questions, are not in the submitted file.
+    assert shown.count("This text differs from the one in the <code>questions") == 1
+    text = "This question is not in the <code>questions.md</code> that you submitted."
+    assert shown.count(text) == len(QUESTIONS) - 1
 
 
 def test_feedback_has_the_hints_and_the_solutions_only_on_request(
@@ -2012,6 +2069,9 @@ def test_feedback_has_the_hints_and_the_solutions_only_on_request(
     shown = page(outputs, "feedback/ana.html")
     assert shown.count("Correct answer") == len(QUESTIONS)
     assert all(f"<dd>{value}</dd>" in shown for value in correct)
+    sizes = [f"{question.correct(inputs)[0]:.0f}" for question in QUESTIONS[:4]]
+    assert max(map(len, sizes)) > 3  # without a comma, which students must not type
+    assert all(f"<dd>{size}</dd>" in shown for size in sizes)
 
 
 def test_feedback_says_why_an_answer_with_a_typical_mistake_gets_no_points(
@@ -2157,6 +2217,10 @@ def test_in_a_browser_the_ids_stay_in_view_and_link_to_feedback(
     assert not row.locator("table").is_visible()
     row.locator("summary").click()
     assert "1.25" in row.inner_text()
+    name = row.locator("tbody th", has_text="loss_of_wrong_label")
+    lines = name.evaluate(WORDS)  # the width is 390 pixels
+    assert len(lines) > 1 and "".join(lines) == "loss_of_wrong_label"
+    assert all(line.endswith("_") for line in lines[:-1])
     browser_page.locator("#table tbody a").last.click()
     assert browser_page.title() == "Feedback for zoë+1@b"
 

@@ -269,6 +269,10 @@ def test_typical_mistakes_get_a_hint_and_at_most_half_the_points(question, new_i
         inputs = new_inputs(student)
         for mistake in question.solution(inputs).mistakes:
             grade = question.grade(mistake.value, inputs)
+            if question.is_count and mistake.hint in inputs.mistaken:
+                hints.add(mistake.hint)  # it needs the support of another answer
+                assert not mistake.points and grade.hint not in inputs.mistaken
+                continue
             assert grade.hint and grade.points <= question.points / 2
             with suppress(ValueError):  # `check` raises it for a malformed answer
                 question.form.check(mistake.value)
@@ -279,10 +283,11 @@ def test_typical_mistakes_get_a_hint_and_at_most_half_the_points(question, new_i
     assert 2 <= len(hints) <= 7 + len(inputs.mistaken)
 
 
-def test_the_raised_bias_of_the_next_neuron_gets_half_a_point(
+def test_the_raised_bias_of_the_next_neuron_gets_half_a_point_with_another_answer(
     new_inputs, networks, mnist, tmp_path
 ):
-    (question,) = (each for each in QUESTIONS if each.name == "raised_bias")
+    found = {question.name: question for question in QUESTIONS}
+    question, other = found["raised_bias"], found["sum_of_neuron"]
     save_network(path := tmp_path / "model.safetensors", networks["trained"])
     solver = Student(path, data_dir() / mnist.file.path.name)
     logits = solver.logits(solver.all_inputs)
@@ -292,12 +297,44 @@ def test_the_raised_bias_of_the_next_neuron_gets_half_a_point(
         text, digit = question.text(inputs.values), inputs.values.digit
         raised = f"N2{(digit + 1) % 10 + 1} is"  # the class in the text is the same
         answer = float(solver.raised_bias(re.sub(r"N2\d+ is", raised, text)))
-        grade = question.grade(answer, inputs)
+        next_sum = other.correct(inputs.mistaken[answer_inputs.NEXT_NEURON])[0]
+        answers = {"raised_bias": answer, "sum_of_neuron": next_sum}
+        grade = graded_by_name(answers, inputs)["raised_bias"]
         assert (grade.points, grade.hint) == (0.5, answer_inputs.NEXT_NEURON)
         close += abs(answer - (logits.argmax(axis=1) == digit).sum()) <= 1
     assert close  # also if it is as close to the number before the change
     guess = question.grade(0.0, new_inputs("ana.ruiz", "zeros"))
-    assert (guess.points, guess.hint) == (0, answer_inputs.NEXT_NEURON)
+    assert (guess.points, guess.hint) == (0, "This is the number before the change.")
+
+
+def test_a_count_with_a_mistake_gets_its_hint_only_if_another_answer_shows_the_mistake(
+    new_inputs,
+):
+    inputs, by_name = new_inputs("ana.ruiz"), {q.name: q for q in QUESTIONS}
+    counts = [question.name for question in QUESTIONS if question.is_count]
+    assert counts == ["misclassified", "switched_off", "raised_bias"]
+    tested = 0
+    for hint in (answer_inputs.NO_RELU, answer_inputs.NOT_SCALED):
+        wrong = {x: by_name[x].correct(inputs.mistaken[hint])[0] for x in by_name}
+        for name in counts:
+            alone = by_name[name].grade(wrong[name], inputs)
+            if alone.points or alone.hint:  # the mistake has no or another effect
+                continue
+            tested += 1
+            # Two counts can match the same mistake by chance.
+            for others in ([], counts):
+                given = {x: wrong[x] for x in [name, *others]}
+                answer = graded_by_name(given, inputs)[name]
+                assert (answer.points, answer.hint) == (0, None)
+            # Answers that show the mistake and are also rounded support it.
+            for decimals, shown in ((5, hint), (2, f"{hint} {ROUNDED[2]}")):
+                rounded = {x: round(wrong[x], decimals) for x in wrong}
+                graded = graded_by_name(rounded, inputs)
+                others = {x: rounded[x] for x in wrong if graded[x].hint == shown}
+                assert len(others) >= 2
+                graded = graded_by_name({**others, name: wrong[name]}, inputs)
+                assert (graded[name].points, graded[name].hint) == (0.5, hint)
+    assert tested >= 3
 
 
 def test_bytes_with_the_biases_get_half_a_point_with_each_bit_width(new_inputs):
