@@ -182,8 +182,8 @@ def read_students(
             "same ID can prevent both from being graded"
         )
     for title in titles:
-        cells = {normalize(row[title]) for _, row in rows}
-        if title != ACCEPTED and "yes" in cells <= {"yes", ""}:
+        filled_in = {normalize(row[title]) for _, row in rows}
+        if title != ACCEPTED and "yes" in filled_in <= {"yes", ""}:
             rule = f"to accept networks, use the title {ACCEPTED}"
             unused.append(f"the column {printable(title)} is not used: {rule}")
     if restored:

@@ -256,7 +256,7 @@ def read_submissions(
 def other_level(folder: Path) -> str:
     """Return what to do if the only entry contains several submissions, or ""."""
     only, *others = _visible(folder)
-    names = set() if others else top_names(only)
+    names = set[str]() if others else top_names(only)
     students = {found[1] for name in names if (found := NUMBER.search(name))}
     zips = [name for name in names if name.lower().endswith(".zip")]
     if max(len(students), len(zips)) < 2:

@@ -15,6 +15,7 @@ import zipfile
 import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePath, PureWindowsPath
@@ -110,13 +111,12 @@ def find_files(paths: Sequence[Path]) -> list[SubmittedFile]:
 
 def top_names(path: Path) -> set[str]:
     """Return the names in a folder or a zip file; none if it cannot be read."""
-    try:
+    with suppress(UserError, *DAMAGED):
         if not path.is_file():
             return {*os.listdir(path)}
         with io.FileIO(path) as file, zipfile.ZipFile(_SmallReads(file)) as archive:
             return {name.split("/")[0] for name in archive.namelist()}
-    except (UserError, *DAMAGED):
-        return set()
+    return set()
 
 
 def _distinct(files: list[SubmittedFile]) -> list[SubmittedFile]:
