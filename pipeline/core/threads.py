@@ -25,16 +25,18 @@ def one_thread() -> Iterator[None]:
 
     Tensors are created on the CPU. Matrix products have the highest precision, because
     their precision affects the sums: autocast is disabled, and so is oneDNN, the
-    library that computes products of a lower precision.
+    library that computes products of a lower precision. Inference mode is disabled too,
+    because autograd could not use tensors that are created in it.
 
     Blocks in several Python threads can overlap. Each Python thread has its own default
-    device, autocast, number of threads of PyTorch, and mode for denormal numbers, such
-    as 1e-39. Each block restores them. oneDNN is disabled for the process, so the block
+    device, autocast and inference mode, number of threads of PyTorch, and mode for
+    denormal numbers, such as 1e-39. Each block restores them. oneDNN is disabled for the process, so the block
     that ends last restores it.
     """
     global _blocks, _uses_onednn
     with ExitStack() as stack:
         stack.enter_context(torch.autocast("cpu", enabled=False))
+        stack.enter_context(torch.inference_mode(False))
         # With a default device, even the CPU, each call of PyTorch takes longer.
         if torch.get_default_device().type != "cpu":
             stack.enter_context(torch.device("cpu"))

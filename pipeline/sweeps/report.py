@@ -108,8 +108,11 @@ def _log_report(
 
 
 def _log_accuracy(run: "Run", accuracy: float) -> None:
-    """Log the mean accuracy of the best configuration, for the list of runs."""
-    run.log_metrics({VAL_ACCURACY: accuracy}, step=0)
+    """Log the mean accuracy of the best configuration, for the list of runs.
+
+    MLflow shows all digits, and a mean such as 0.9690000000000001 has rounding errors.
+    """
+    run.log_metrics({VAL_ACCURACY: round(accuracy, 6)}, step=0)
 
 
 def write_files(
