@@ -30,8 +30,8 @@ def one_thread() -> Iterator[None]:
 
     Blocks in several Python threads can overlap. Each Python thread has its own default
     device, autocast and inference mode, number of threads of PyTorch, and mode for
-    denormal numbers, such as 1e-39. Each block restores them. oneDNN is disabled for the
-    process, so the block that ends last restores it.
+    denormal numbers, such as 1e-39. Each block restores them. oneDNN is disabled for
+    the process, so the block that ends last restores it.
     """
     global _blocks, _uses_onednn
     with ExitStack() as stack:
