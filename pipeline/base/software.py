@@ -17,7 +17,7 @@ from pipeline.base.source_code import ImportedCode
 
 # Fields of /proc/cpuinfo: the first three on x86, the others on ARM.
 CPU_FIELDS = ("cpu family", "model", "stepping", "CPU implementer", "CPU part")
-BATCH_SIZE = 32  # the default
+MEASURED_IMAGES = 32  # the columns of the products that identify a processor
 FOLDER = Path(core.__file__).parent
 CORE = ImportedCode(FOLDER)
 
@@ -123,8 +123,8 @@ def _products_sha256() -> str:
     with one_thread():
         for hidden in (1, 20, 100):
             for neurons, inputs in ((hidden, core.PIXELS), (core.CLASSES, hidden)):
-                weights, batch = draw(neurons, inputs), draw(inputs, BATCH_SIZE)
-                slopes = draw(neurons, BATCH_SIZE)
+                weights, batch = draw(neurons, inputs), draw(inputs, MEASURED_IMAGES)
+                slopes = draw(neurons, MEASURED_IMAGES)
                 for product in (weights @ batch, weights.T @ slopes, slopes @ batch.T):
                     sha256.update(product.numpy().tobytes())
     return sha256.hexdigest()
