@@ -19,7 +19,7 @@ from pipeline.base.terminal import say
 from pipeline.base.text import folder_name, wrap
 from pipeline.core.epoch import Epoch, now
 from pipeline.execution.executor import TaskResult
-from pipeline.sweeps.jobs import Job, Outcome
+from pipeline.sweeps.jobs import FailedOutcome, Job, Outcome, TrainedOutcome
 from pipeline.sweeps.open_sweep import OpenSweep
 from pipeline.tracking import (
     ModelData,
@@ -75,7 +75,7 @@ class Children:
         training: TrainingRun,
         tags: Mapping[str, str],
         reused: RecordedRun | None = None,
-    ) -> Outcome:
+    ) -> TrainedOutcome:
         """Record a job that was trained now, or earlier by the run `reused`."""
         inputs = TrainingInputs(
             job.data_file, job.values, job.options, fingerprint=job.fingerprint
@@ -97,12 +97,12 @@ class Children:
             child.submit(log_epochs, metrics_of(training.epochs), shown=[])
             write_training_run(training, path.parent, run_id=child.run_id)
             submit_result(child, training)
-        return Outcome(
+        return TrainedOutcome(
             job,
-            metrics=training.metrics,
-            seconds=training.seconds,
-            run_id=child.run_id,
-            network_path=path,
+            training.metrics,
+            training.seconds,
+            child.run_id,
+            path,
             reused=reused is not None,
         )
 
@@ -121,7 +121,7 @@ class Children:
             return ReusedRun(job, run, training)
         return None
 
-    def record_reused(self, reused: ReusedRun) -> Outcome:
+    def record_reused(self, reused: ReusedRun) -> TrainedOutcome:
         """Record a job with the results of an earlier run."""
         job, run, training = reused
         # The tags describe the machine and the code that trained the network.
@@ -162,14 +162,14 @@ class Children:
 
     def record_failure(
         self, job: Job, error: str, traceback: str | None = None
-    ) -> Outcome:
+    ) -> FailedOutcome:
         """Record why a job could not be trained.
 
         An invalid job is recorded once, however often the command is repeated.
         """
         earlier = self.sweep.recorded.failed_run(job) if job.error else None
         run_id = earlier or self.record_attempt(job, error, traceback)
-        return Outcome(job, error, run_id=run_id, traceback=traceback)
+        return FailedOutcome(job, error, run_id, traceback)
 
     def record_attempt(
         self, job: Job, error: str, traceback: str | None = None

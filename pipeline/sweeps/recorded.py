@@ -38,7 +38,7 @@ from pipeline.base.tags import (
     Kind,
     Status,
 )
-from pipeline.sweeps.jobs import Job, Outcome
+from pipeline.sweeps.jobs import Job, TrainedOutcome
 from pipeline.tracking import (
     RecordedRun,
     Tracker,
@@ -86,18 +86,18 @@ class RecordedSweep:
         """Whether the last process finished the sweep."""
         return self.run is not None and self.run.status == Status.FINISHED
 
-    def outcome(self, job: Job) -> Outcome | None:
+    def outcome(self, job: Job) -> TrainedOutcome | None:
         """Return the outcome of a job that has a trained child."""
         complete = self.trained.get(job.id)
         if complete is None:
             return None
         child = complete.run
-        return Outcome(
+        return TrainedOutcome(
             job,
-            metrics=complete.metrics,
-            seconds=complete.seconds,
-            run_id=child.run_id,
-            network_path=child.network_path,
+            complete.metrics,
+            complete.seconds,
+            child.run_id,
+            child.network_path,
             reused=REUSED_TAG in child.tags,
         )
 

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+from outcomes import outcome_of
 from PIL import Image
 
 from pipeline import UserError, datasets
@@ -22,7 +23,7 @@ from pipeline.sweeps.configurations import (
     group_by_configuration,
     why_no_best,
 )
-from pipeline.sweeps.jobs import Job, Outcome
+from pipeline.sweeps.jobs import Job
 from pipeline.sweeps.listing import list_jobs
 from pipeline.sweeps.naming import sweep_name
 from pipeline.sweeps.plan import Plan
@@ -38,7 +39,7 @@ DATA = DataFile(Path("mnist.safetensors"), "0" * 64)
 def outcome(accuracy, error=None, options=None, **keys):
     options = options or {}
     job = Job(defaults() | keys, options, [*options, *keys], known_data_file=DATA)
-    return Outcome(job, error, {} if error else {"val/accuracy": accuracy}, 1.0)
+    return outcome_of(job, accuracy, error)
 
 
 def prepare_in(project):
@@ -256,10 +257,7 @@ def test_equal_validation_images_have_a_best_network_whatever_they_are_called(
         )
     with project.captured():
         jobs = list_jobs(command, prepare_in(project))
-    outcomes = [
-        Outcome(job, job.error, {} if job.error else {"val/accuracy": 0.9})
-        for job in jobs
-    ]
+    outcomes = [outcome_of(job, 0.9) for job in jobs]
     result = SweepResult(outcomes, Path("folder"), run_id=None)
     assert result.best and result.best.job.values["hidden"] == 5
     assert summarize(group_by_configuration(outcomes)).startswith("best: hidden=5")
