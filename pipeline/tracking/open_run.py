@@ -53,31 +53,11 @@ class ThisProcess:
         return call
 
 
-class NoProcess:
-    """Drops the calls for a run that is not recorded (tracking=none)."""
-
-    def submit(self, *call: object, **keywords: object) -> "Future[None]":
-        """Return None as the result of a call that is not made."""
-        return ThisProcess().submit(lambda: None)
-
-
-class NotRecorded:
-    """What an open run with `NoProcess` has instead of a `RunInfo`."""
-
-    run_id = artifacts = None
-    label = "a run that is not recorded"
-
-    def viewing_hint(self) -> str:
-        """Return a line that says why there is no command that shows the run."""
-        return "run    not recorded (tracking=none)\n"
-
-
 class OpenRun:
     """An open run, which stands for a `Run` in the recorder.
 
     The run is opened later, and MLflow creates its ID. Until then, data is submitted,
-    so the process finds the `Run` by the number `_key`. A run that is not recorded
-    has `NoProcess`.
+    so the process finds the `Run` by the number `_key`.
 
     The constructor, `submit` and `wait` raise the first error of the calls that the
     recorder has made by then. In this process, these include the new call; a recording
@@ -90,7 +70,7 @@ class OpenRun:
 
     def __init__(
         self,
-        process: HelperProcess | ThisProcess | NoProcess,
+        process: HelperProcess | ThisProcess,
         opening: "Callable[Arguments, Run]",
         *arguments: Arguments.args,
         **keywords: Arguments.kwargs,
@@ -102,9 +82,9 @@ class OpenRun:
         self._check(wait=False)
 
     @property
-    def _info(self) -> RunInfo | NotRecorded:
+    def _info(self) -> RunInfo:
         """ID, name and folder of the run; wait until it is open."""
-        return self._opened.result() or NotRecorded()
+        return self._opened.result()
 
     @property
     def run_id(self) -> str | None:
@@ -198,6 +178,34 @@ class OpenRun:
     def viewing_hint(self) -> str:
         """Return lines with the run, and the command that shows it."""
         return self._info.viewing_hint()
+
+
+class UnrecordedRun(OpenRun):
+    """The run of a call with tracking=none, which drops all data."""
+
+    run_id = artifacts = None
+    label = "a run that is not recorded"
+
+    def __init__(self) -> None:
+        """Open no run."""
+
+    def submit(self, *call: object, **keywords: object) -> None:
+        """Drop the data."""
+
+    def wait(self) -> None:
+        """Return at once."""
+
+    @contextmanager
+    def child(self, start: RunStart, *, end: int | None = None) -> Iterator[OpenRun]:
+        """Yield a child that is not recorded."""
+        yield UnrecordedRun()
+
+    def close(self, status: Status, error: str | None) -> None:
+        """Close no run."""
+
+    def viewing_hint(self) -> str:
+        """Return a line that says why there is no command that shows the run."""
+        return "run    not recorded (tracking=none)\n"
 
 
 # The functions below run in the recorder.

@@ -43,7 +43,7 @@ Steps 2 and 7 and the functions of step 4 run in the recorder: the recording pro
 import gc
 import sys
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import (
     AbstractContextManager,
     ExitStack,
@@ -52,6 +52,7 @@ from contextlib import (
     nullcontext,
 )
 from pathlib import Path
+from typing import TYPE_CHECKING, Concatenate, ParamSpec
 
 from pipeline.base.tags import Status
 from pipeline.base.terminal import is_quiet
@@ -61,15 +62,20 @@ from pipeline.tracking.copying_process import CopyingProcess
 from pipeline.tracking.messages import announce_store
 from pipeline.tracking.open_run import (
     RECORDING_PROCESS,
-    NoProcess,
     OpenRun,
     ThisProcess,
+    UnrecordedRun,
 )
 from pipeline.tracking.provenance import CodeState
 from pipeline.tracking.run_data import Params, RunStart, Tags, final_status
 from pipeline.tracking.store.database import RecordedRun, tagged_runs
 from pipeline.tracking.store.location import database_path
 from pipeline.tracking.store.sqlite import require_store
+
+if TYPE_CHECKING:
+    from pipeline.tracking.mlflow_run import Run
+
+Arguments = ParamSpec("Arguments")
 
 # The copying to a server takes half a second of CPU time, and a server on this machine
 # takes as much. On two cores, both would delay training without a lower priority.
@@ -106,9 +112,7 @@ class Tracker:
         `helper`, runs are recorded in this process.
         """
         self.store, self.experiment, self._helper = store, experiment, helper
-        self._process = (helper or ThisProcess()) if self.is_recorded else NoProcess()
-        # The place of new runs. `NoProcess` drops it.
-        self._place = store, experiment or ""
+        self._process = helper or ThisProcess()
         self._server = server if self.is_recorded else None
         self._code: CodeState | None = None
 
@@ -165,8 +169,7 @@ class Tracker:
             code = self.read_code()
             all_tags = dict(tags) | provenance.tags(code)
             start = RunStart(name, params, all_tags, time, code.diff, resume)
-            opening = recorder.create_or_resume
-            run = OpenRun(self._process, opening, *self._place, start)  # step 2
+            run = self._open(recorder.create_or_resume, start)  # step 2
             if copying:  # step 3
                 copying.follow(lambda: run.run_id)
             with self._recorded(run, copying):
@@ -187,10 +190,21 @@ class Tracker:
         with self._copying() as copying:
             if copying:
                 copying.warm_up()  # during the block
-            arguments = *self._place, run_id, weights_sha256
-            run = OpenRun(self._process, recorder.find_or_create, *arguments)
+            run = self._open(recorder.find_or_create, run_id, weights_sha256)
             with self._recorded(run, copying):
                 yield run
+
+    def _open(
+        self,
+        opening: "Callable[Concatenate[Path, str, Arguments], Run]",
+        *arguments: Arguments.args,
+        **keywords: Arguments.kwargs,
+    ) -> OpenRun:
+        """Open a run with a function of `recorder`, if runs are recorded."""
+        if self.experiment is None:
+            return UnrecordedRun()
+        place = self.store, self.experiment
+        return OpenRun(self._process, opening, *place, *arguments, **keywords)
 
     def copy(self, run_id: str) -> bool | None:
         """Copy a closed run and its children to the server; see `OpenRun.copied`."""

@@ -29,10 +29,9 @@ from pipeline.sweeps.naming import sweep_name
 from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.report_text import description, select_rows, summarize
 from pipeline.sweeps.result import SweepResult
-from pipeline.tracking import recorder
-from pipeline.tracking.open_run import NoProcess, OpenRun
+from pipeline.tracking.open_run import UnrecordedRun
 
-NOT_RECORDED = OpenRun(NoProcess(), recorder.create_or_resume)
+NOT_RECORDED = UnrecordedRun()
 DATA = DataFile(Path("mnist.safetensors"), "0" * 64)
 
 
