@@ -63,7 +63,7 @@ def select_rows(configurations: Sequence[Configuration]) -> list[Configuration]:
     return [configurations[rank] for rank in sorted(ranks)]
 
 
-def description(configurations: Sequence[Configuration]) -> str:
+def description_text(configurations: Sequence[Configuration]) -> str:
     """Return Markdown about a sweep, with the first rows of its table that fit.
 
     The configurations are in the order of the table.

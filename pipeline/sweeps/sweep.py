@@ -94,7 +94,7 @@ def _open_sweep(
     cfg = command.config
     tracker = Tracker(store, server=cfg.server, experiment=cfg.recorded_in)
     tracker.read_code()
-    jobs = list_jobs(command, lambda name: _prepare(name, data_folder, cfg.executor))
+    jobs = list_jobs(command, lambda name: _data_file(name, data_folder, cfg.executor))
     key = sweep_key(
         jobs, command.intervals, recorded_in=cfg.recorded_in, again=cfg.again
     )
@@ -124,7 +124,7 @@ def _open_sweep(
         yield sweep
 
 
-def _prepare(dataset: str, folder: Path, executor: str) -> DataFile:
+def _data_file(dataset: str, folder: Path, executor: str) -> DataFile:
     """Return the file of a data set.
 
     An executor that cannot start is rejected before a data set is fetched. If there is

@@ -17,9 +17,9 @@ Runs in the main process.
    If the function fails after this, no caller has the run, so it closes the run.
    Test: "a run that cannot be opened has failed".
 3. `CopyingProcess.follow` copies the open run to the server, if there is one.
-4. The caller's `with` block calls `run.submit`, which records data, asynchronously if
+4. The caller's `with` block calls `run.record`, which records data, asynchronously if
    there is a recording process.
-5. `run.wait` waits for the submitted calls, which can fail when the block has
+5. `run.wait` waits for these calls, which can fail when the block has
    ended. Test: "a call that fails when the block has ended".
 6. After an interrupt, the frames of a transaction are cleared, because the frames keep
    the database locked. Test: "an interrupt inside a transaction".
@@ -73,7 +73,7 @@ from pipeline.tracking.store.location import database_path
 from pipeline.tracking.store.sqlite import require_store
 
 if TYPE_CHECKING:
-    from pipeline.tracking.mlflow_run import Run
+    from pipeline.tracking.mlflow_run import MlflowRun
 
 Arguments = ParamSpec("Arguments")
 
@@ -130,7 +130,7 @@ class Tracker:
         self._code = self._code or provenance.code_state()
         return self._code
 
-    def prepare(self) -> None:
+    def open_store(self) -> None:
         """Import MLflow and open the store, to reject an unusable store before work.
 
         If there is no store, the first run creates it.
@@ -196,7 +196,7 @@ class Tracker:
 
     def _open(
         self,
-        opening: "Callable[Concatenate[Path, str, Arguments], Run]",
+        opening: "Callable[Concatenate[Path, str, Arguments], MlflowRun]",
         *arguments: Arguments.args,
         **keywords: Arguments.kwargs,
     ) -> OpenRun:
@@ -250,7 +250,7 @@ def new_tracker(store: Path, *, server: str | None, experiment: str | None) -> T
         UserError, OSError: If the store cannot be used.
     """
     tracker = Tracker(store, server=server, experiment=experiment)
-    tracker.prepare()
+    tracker.open_store()
     return tracker
 
 
@@ -274,6 +274,6 @@ def start_tracker(
             )
             stack.callback(helper.close)
         tracker = Tracker(store, server=server, experiment=experiment, helper=helper)
-        tracker.prepare()
+        tracker.open_store()
         tracker.read_code()  # while the process imports MLflow
         yield tracker

@@ -27,7 +27,7 @@ from pipeline.sweeps.jobs import Job
 from pipeline.sweeps.listing import list_jobs
 from pipeline.sweeps.naming import sweep_name
 from pipeline.sweeps.plan import Plan
-from pipeline.sweeps.report_text import description, select_rows, summarize
+from pipeline.sweeps.report_text import description_text, select_rows, summarize
 from pipeline.sweeps.result import SweepResult
 from pipeline.tracking.open_run import UnrecordedRun
 
@@ -59,7 +59,7 @@ def configurations(key, *accuracies):
 def test_a_row_of_the_table_has_at_most_three_errors_and_the_csv_file_all():
     many = [outcome(0.9, error=f"got -{seed}", seed=-seed) for seed in range(1, 1_006)]
     (configuration,) = group_by_configuration([*many, outcome(0.9, seed=1)])
-    table = description([configuration])
+    table = description_text([configuration])
     assert "seed=-1005 failed: got -1005; " in table
     assert table.count("got -") == 3 and "; and 1,002 other errors |" in table
     assert configuration.row()["failed"].count("got -") == 1_005
@@ -96,7 +96,7 @@ def test_a_search_that_ends_before_its_first_suggestion_reports_its_error(tmp_pa
 @pytest.mark.parametrize("count", [3, 2000])
 def test_the_description_has_the_best_rows_that_fit_in_the_limit_of_mlflow(count):
     rows = configurations("hidden", *((h, [h / 2000]) for h in range(1, count + 1)))
-    text = description(rows)
+    text = description_text(rows)
     assert len(text) < 7300  # with the links, MLflow truncates at 8,000 characters
     shown = [int(row) for row in re.findall(r"^\| (\d+)&", text, re.MULTILINE)]
     assert shown == [*range(count, count - len(shown), -1)]

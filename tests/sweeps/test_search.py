@@ -212,7 +212,7 @@ def test_a_tag_that_was_edited_changes_neither_a_search_nor_its_networks(sweep, 
     assert len(sweep.runs()[1]) == 2
     store = sweep.workspace.outputs
     _, networks = read_networks(parent.info.run_id, store=store)
-    sizes = [each.trained.network.hidden for each in networks]
+    sizes = [each.file.network.hidden for each in networks]
     assert [each.varied_values["hidden"] for each in networks] == sorted(sizes)
 
 
