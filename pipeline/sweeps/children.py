@@ -63,11 +63,15 @@ class ChildWriter:
 
     def record(self, result: TaskResult) -> Outcome:
         """Record the result of a task: a `TrainingRun`, or an error."""
-        if result.error:
-            return self.record_failure(result.job, result.error, result.traceback)
-        code = self.sweep.tracker.read_code()
-        tags = provenance.tags(code) | dict(result.machine)
-        return self._record_training(result.job, result.value, tags)
+        job = result.job
+        if not result.error:
+            code = self.sweep.tracker.read_code()
+            tags = provenance.tags(code) | dict(result.machine)
+            return self._record_training(job, result.value, tags)
+        # An invalid job is recorded once, however often the command is repeated.
+        earlier = self.sweep.recorded.failed_run(job) if job.error else None
+        run_id = earlier or self.record_attempt(job, result.error, result.traceback)
+        return FailedOutcome(job, result.error, run_id, result.traceback)
 
     def _record_training(
         self,
@@ -159,17 +163,6 @@ class ChildWriter:
         shown = shown_epochs(training.epochs, training.hyperparameters.epochs)
         with exported_model(self.run, training, run.network_path) as model:
             self.run.record(_log_best, run.run_id, shown, model)
-
-    def record_failure(
-        self, job: Job, error: str, traceback: str | None = None
-    ) -> FailedOutcome:
-        """Record why a job could not be trained.
-
-        An invalid job is recorded once, however often the command is repeated.
-        """
-        earlier = self.sweep.recorded.failed_run(job) if job.error else None
-        run_id = earlier or self.record_attempt(job, error, traceback)
-        return FailedOutcome(job, error, run_id, traceback)
 
     def record_attempt(
         self, job: Job, error: str, traceback: str | None = None

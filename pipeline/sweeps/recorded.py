@@ -69,13 +69,13 @@ class RecordedSweep:
     complete: Mapping[str | None, CompleteRun] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, tracker: Tracker, sweep_key: str) -> "RecordedSweep":
-        """Read the newest sweep with this key.
+    def read(cls, tracker: Tracker, sweep_key: str, *, again: bool) -> "RecordedSweep":
+        """Read the newest sweep with this key; with `again`, only if not finished.
 
         Children from any processor are included. A tag of each contains its processor.
         """
         run = _first_sweep(tracker.tagged_runs(SWEEP_TAG, [sweep_key]))
-        if run is None:
+        if run is None or (again and run.status == Status.FINISHED):
             return cls(sweep_key)
         children = children_of(tracker.store, run.run_id)
         ended = [child for child in children if child.is_final]

@@ -66,12 +66,7 @@ def train_sweep(
         raise UserError(
             "on_result must not call sweep(): call it when the other sweep has ended"
         )
-    with _open_sweep(
-        command,
-        on_result or (lambda outcome: None),
-        store=store_dir(),
-        data_folder=data_dir(),
-    ) as sweep:
+    with _open_sweep(command, on_result or (lambda outcome: None)) as sweep:
         for outcome in sweep.plan.outcomes:
             sweep.on_result(outcome)
         if run := sweep.finished_run:
@@ -81,17 +76,13 @@ def train_sweep(
 
 @contextmanager
 def _open_sweep(
-    command: Command[TrainConfig],
-    on_result: OnResult,
-    *,
-    store: Path,
-    data_folder: Path,
+    command: Command[TrainConfig], on_result: OnResult
 ) -> Iterator[OpenSweep]:
     """Find out which jobs a sweep has, and which earlier processes have trained.
 
     In the block, no other process runs the same sweep.
     """
-    cfg = command.config
+    cfg, store, data_folder = command.config, store_dir(), data_dir()
     tracker = Tracker(store, server=cfg.server, experiment=cfg.recorded_in)
     tracker.read_code()
     jobs = list_jobs(command, lambda name: _data_file(name, data_folder, cfg.executor))
@@ -100,7 +91,7 @@ def _open_sweep(
     )
     folder = store / "sweeps" / key
     with _locked(folder):
-        recorded = _read_recorded(key, tracker, again=cfg.again)
+        recorded = RecordedSweep.read(tracker, key, again=cfg.again)
         name = cfg.run_name or sweep_name(jobs, command.intervals)
         if recorded.run:
             name = recorded.run.name
@@ -140,12 +131,6 @@ def _locked(folder: Path) -> AbstractContextManager[None]:
     waiting = "waiting for another process that is running the same sweep"
     lock = folder.with_name(f".{folder.name}.lock")
     return locking.lock(lock, Level.SWEEP, waiting=waiting)
-
-
-def _read_recorded(key: str, tracker: Tracker, *, again: bool) -> RecordedSweep:
-    """Return the sweep to continue; it is empty if a new sweep starts."""
-    earlier = RecordedSweep.read(tracker, key)
-    return RecordedSweep(key) if again and earlier.is_finished else earlier
 
 
 def _plan(

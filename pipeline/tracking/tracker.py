@@ -51,8 +51,9 @@ from contextlib import (
     contextmanager,
     nullcontext,
 )
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Concatenate, ParamSpec
+from typing import TYPE_CHECKING
 
 from pipeline.base.tags import Status
 from pipeline.base.terminal import is_quiet
@@ -74,8 +75,6 @@ from pipeline.tracking.store.sqlite import require_store
 
 if TYPE_CHECKING:
     from pipeline.tracking.mlflow_run import MlflowRun
-
-Arguments = ParamSpec("Arguments")
 
 # The copying to a server takes half a second of CPU time, and a server on this machine
 # takes as much. On two cores, both would delay training without a lower priority.
@@ -169,7 +168,7 @@ class Tracker:
             code = self.read_code()
             all_tags = dict(tags) | provenance.tags(code)
             start = RunStart(name, params, all_tags, time, code.diff, resume)
-            run = self._open(recorder.create_or_resume, start)  # step 2
+            run = self._open(partial(recorder.create_or_resume, start=start))  # step 2
             if copying:  # step 3
                 copying.follow(lambda: run.run_id)
             with self._recorded(run, copying):
@@ -190,21 +189,18 @@ class Tracker:
         with self._copying() as copying:
             if copying:
                 copying.warm_up()  # during the block
-            run = self._open(recorder.find_or_create, run_id, weights_sha256)
+            found = partial(
+                recorder.find_or_create, run_id=run_id, weights_sha256=weights_sha256
+            )
+            run = self._open(found)
             with self._recorded(run, copying):
                 yield run
 
-    def _open(
-        self,
-        opening: "Callable[Concatenate[Path, str, Arguments], MlflowRun]",
-        *arguments: Arguments.args,
-        **keywords: Arguments.kwargs,
-    ) -> OpenRun:
+    def _open(self, opening: "Callable[[Path, str], MlflowRun]") -> OpenRun:
         """Open a run with a function of `recorder`, if runs are recorded."""
         if self.experiment is None:
             return UnrecordedRun()
-        place = self.store, self.experiment
-        return OpenRun(self._process, opening, *place, *arguments, **keywords)
+        return OpenRun(self._process, opening, self.store, self.experiment)
 
     def copy(self, run_id: str) -> bool | None:
         """Copy a closed run and its children to the server; see `OpenRun.copied`."""
