@@ -91,14 +91,10 @@ class RecordedSweep:
         complete = self.complete.get(job.id)
         if complete is None:
             return None
-        child = complete.run
+        child, metrics, seconds = complete
+        reused = REUSED_TAG in child.tags
         return TrainedOutcome(
-            job,
-            complete.metrics,
-            complete.seconds,
-            child.run_id,
-            child.network_path,
-            reused=REUSED_TAG in child.tags,
+            job, metrics, seconds, child.run_id, child.network_path, reused
         )
 
     def failed_run(self, job: Job) -> str | None:

@@ -5,7 +5,7 @@ ranks the outcomes.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -141,13 +141,9 @@ def plot(
     """
     trained = [each for each in configurations if each.trained]
     trained.sort(key=lambda configuration: sort_key(configuration.varied_values))
-    rows = [each.varied_values for each in trained]
-    columns = {key: {row[key] for row in rows} for key in rows[0]}
-    numbers = {k: v for k, v in columns.items() if all(map(_is_number, v))}
     by_parameters = len({each.parameter_count for each in trained}) > 1
-    axis = "hidden" if by_parameters else next(iter(numbers), "")
-    numbers.pop(axis, None)
-    shade = max(numbers, key=lambda key: len(numbers[key]), default="")
+    rows = [each.varied_values for each in trained]
+    axis, shade = _axis_and_shade(rows, by_parameters=by_parameters)
     lines: dict[str, list[AccuracyPoint]] = {}
     for index, configuration in enumerate(trained):
         values = dict(configuration.varied_values)
@@ -169,5 +165,18 @@ def plot(
     return accuracy_scatter(points, xlabel=xlabel, title=title, shade=shade)
 
 
-def _is_number(value: Any) -> bool:  # noqa: ANN401
-    return isinstance(value, int | float)
+def _axis_and_shade(
+    rows: Sequence[Mapping[str, Any]], *, by_parameters: bool
+) -> tuple[str, str]:
+    """Return the keys that determine x and the shade of a point; "" for none.
+
+    Of the other varied numbers, the shade shows the one with the most values.
+    """
+    numbers = {
+        key: {row[key] for row in rows}
+        for key in rows[0]
+        if all(isinstance(row[key], int | float) for row in rows)
+    }
+    axis = "hidden" if by_parameters else next(iter(numbers), "")
+    numbers.pop(axis, None)
+    return axis, max(numbers, key=lambda key: len(numbers[key]), default="")

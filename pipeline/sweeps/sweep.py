@@ -7,7 +7,7 @@ which imports PyTorch.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline import UserError, datasets
@@ -90,7 +90,9 @@ def _open_sweep(
         jobs, command.intervals, recorded_in=cfg.recorded_in, again=cfg.again
     )
     folder = store / "sweeps" / key
-    with _locked(folder):
+    lock = folder.with_name(f".{folder.name}.lock")
+    waiting = "waiting for another process that is running the same sweep"
+    with locking.lock(lock, Level.SWEEP, waiting=waiting):
         recorded = RecordedSweep.read(tracker, key, again=cfg.again)
         name = cfg.run_name or sweep_name(jobs, command.intervals)
         if recorded.run:
@@ -124,13 +126,6 @@ def _data_file(dataset: str, folder: Path, executor: str) -> DataFile:
     if is_name(dataset) and not (folder / f"{dataset}.safetensors").exists():
         executor_type(executor).check_environment()
     return datasets.prepare(dataset, folder=folder).file
-
-
-def _locked(folder: Path) -> AbstractContextManager[None]:
-    """Wait until no other process runs the sweep of a folder."""
-    waiting = "waiting for another process that is running the same sweep"
-    lock = folder.with_name(f".{folder.name}.lock")
-    return locking.lock(lock, Level.SWEEP, waiting=waiting)
 
 
 def _plan(

@@ -164,8 +164,7 @@ class OpenRun:
         """
         try:
             # This waits until the run is open, unless there is a further interrupt.
-            call = self._process.submit(_close, self._key, status, error)
-            return call.result()
+            return self._process.submit(_close, self._key, status, error).result()
         except HelperKilled:
             if status == Status.FINISHED:
                 raise

@@ -121,30 +121,29 @@ def find_or_create(
                 found = tagged_runs(store, WEIGHTS_TAG, [weights_sha256])
                 ids = [each.run_id for each in found]
                 run_id = run_id if run_id in ids else next(iter(ids), None)
-            if run_id:
-                recorded = client.get_run(run_id)
-                run = MlflowRun.of(client, recorded)
-            else:
-                assert weights_sha256
-                start = _start_of_network(weights_sha256)
-                recorded = _create(client, experiment, start)
-                run = MlflowRun.of(client, recorded)
-                run.log_diff(start.diff)
-                say(wrap(f"the store has no run of this network; created {run.label}"))
+            if run_id is None:
+                assert weights_sha256  # a sweep has an ID
+                run_id = _create_for_network(client, experiment, weights_sha256)
+            recorded = client.get_run(run_id)
             # A run that was created for a network is closed before data is added, so
             # that a killed process leaves no open run.
             is_created = recorded.data.tags.get(KIND_TAG) == Kind.EVALUATION
             if is_created and recorded.info.status != Status.FINISHED:
-                client.set_terminated(run.run_id)
-        return run
+                client.set_terminated(run_id)
+        return MlflowRun.of(client, recorded)
 
 
-def _start_of_network(sha256: str) -> RunStart:
-    """Return the data of a new run for a network without a training run."""
+def _create_for_network(client: "StoreClient", experiment: str, sha256: str) -> str:
+    """Create a run for a network without a training run, and return its ID."""
+    from pipeline.tracking.mlflow_run import MlflowRun
+
     code = provenance.code_state()
-    tags = {WEIGHTS_TAG: sha256, KIND_TAG: Kind.EVALUATION}
-    tags |= provenance.tags(code)
-    return RunStart(f"network {short_id(sha256)}", {}, tags, now(), code.diff)
+    tags = {WEIGHTS_TAG: sha256, KIND_TAG: Kind.EVALUATION} | provenance.tags(code)
+    start = RunStart(f"network {short_id(sha256)}", {}, tags, now(), code.diff)
+    run = MlflowRun.of(client, _create(client, experiment, start))
+    run.log_diff(code.diff)
+    say(wrap(f"the store has no run of this network; created {run.label}"))
+    return run.run_id
 
 
 def _client(store: Path) -> "StoreClient":
