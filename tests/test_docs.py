@@ -24,7 +24,7 @@ from pipeline.evaluation.evaluate import Evaluation
 from pipeline.evaluation.predict import PredictResult
 from pipeline.images import preprocess_images
 from pipeline.interpret.inspect import Inspection
-from pipeline.sweeps.jobs import Job, Outcome
+from pipeline.sweeps.jobs import FailedOutcome, Job, TrainedOutcome
 from pipeline.sweeps.result import SweepResult
 from pipeline.teaching.class_grades import ClassGrades
 from pipeline.teaching.homework import Homework
@@ -243,6 +243,7 @@ def test_the_results_have_the_fields_of_the_table():
     text = DOCUMENTS["pipeline/README.md"]
     rows = dict(re.findall(r"^\| (?:an )?`(\w+)`.*? \| (.*) \|$", text, re.M))
     assert rows.keys() >= {*STAGES}
+    rows |= dict.fromkeys(["TrainedOutcome", "FailedOutcome"], rows["Outcome"])
     for name, result in {
         "data": PreparedData,
         "train": TrainResult,
@@ -253,7 +254,8 @@ def test_the_results_have_the_fields_of_the_table():
         "homework": Homework,
         "grade": ClassGrades,
         "sweep": SweepResult,
-        "Outcome": Outcome,
+        "TrainedOutcome": TrainedOutcome,
+        "FailedOutcome": FailedOutcome,
     }.items():
         cells = re.sub(r"\(.*?`.*?\)(?=,| \||$)", "", rows[name])  # fields of fields
         fields = re.findall(r"`(\w+)(?:\(\))?`", cells)

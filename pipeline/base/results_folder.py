@@ -95,7 +95,7 @@ class ResultsFolder:
         """
         return atomic_folder(self.path, replace=self.given is None)
 
-    def lasting(self, artifacts: Path | None, *, recorded_as: str = "") -> Path:
+    def lasting_folder(self, artifacts: Path | None, *, recorded_as: str = "") -> Path:
         """Return a folder with the results: if possible, one that no call replaces.
 
         This is the folder that was given to the call. If no folder was given and the

@@ -21,8 +21,8 @@ from pipeline.model import load_training_data, select_trained_network
 from pipeline.sweeps.networks import SweptNetwork, read_networks
 from pipeline.tracking import OpenRun
 
-if TYPE_CHECKING:  # importing MLflow takes a second
-    from pipeline.tracking.mlflow_run import Run
+if TYPE_CHECKING:
+    from pipeline.tracking.mlflow_run import MlflowRun
 
 MAX_LISTED_NEURONS = 10  # neurons in a message
 
@@ -47,7 +47,7 @@ def export(
     """
     with busy("loading the network"):
         networks, run_id, sha256 = _select_networks(cfg)
-    dataset = load_training_data(networks[0].trained, folder=data_dir())
+    dataset = load_training_data(networks[0].file, folder=data_dir())
     numbers = [*BIT_WIDTHS]
     if "all" not in bits:
         numbers = [*dict.fromkeys(map(int, bits))]
@@ -70,15 +70,15 @@ def export(
     ):
         for job, exported in results.items():
             exported.write(partial / job.folder)
-        run.submit(_log_all, results, partial)
+        run.record(_log_all, results, partial)
         if several:
             paths = deploy.write_sizes(results, partial, run_id=run.run_id)
-            run.submit(_log_comparison, paths, deploy.describe_sizes(results))
+            run.record(_log_comparison, paths, deploy.describe_sizes(results))
         if "all" in bits and not cfg.sweep:
             problem = _write_page(results, dataset, partial, run)
             page = problem or str(displayed(own.path / PAGE_FILE))
     _print(cfg, results, own.path, run, several=several, page=page)
-    lasting = own.lasting(run.artifacts)
+    lasting = own.lasting_folder(run.artifacts)
     result = ExportResult(tuple(results.values()), lasting, run.run_id, run.copied)
     if failed:
         raise PartlyFailed(message, result)
@@ -97,7 +97,7 @@ def _select_networks(
     if cfg.sweep:
         sweep, networks = read_networks(cfg.sweep, store=store_dir(), server=cfg.server)
         for network in networks:
-            network.trained.require_two_layers()
+            network.file.require_two_layers()
         return networks, sweep.run_id, None
     trained = select_trained_network(
         run=cfg.run,
@@ -110,13 +110,13 @@ def _select_networks(
     return [SweptNetwork({}, trained)], trained.run_id, trained.weights_sha256
 
 
-def _log_all(run: "Run", results: ExportsByJob, folder: Path) -> None:
+def _log_all(run: "MlflowRun", results: ExportsByJob, folder: Path) -> None:
     """Log all exports, in the order of decreasing bit width.
 
     In a sweep, an export is logged in the child of its network.
     """
     order = sorted(results, key=lambda job: -job.bits)
-    described: dict[str, tuple[Run, list[str]]] = {}  # by run ID
+    described: dict[str, tuple[MlflowRun, list[str]]] = {}  # by run ID
     for job in progress("recording")(order):
         exported = results[job]
         child = run.reopen_child(job.run_id) if job.run_id else run
@@ -129,7 +129,7 @@ def _log_all(run: "Run", results: ExportsByJob, folder: Path) -> None:
         child.add_results({"Accuracy of the last export": ", ".join(accuracies)})
 
 
-def _log_export(run: "Run", exported: ExportedNetwork, folder: Path) -> None:
+def _log_export(run: "MlflowRun", exported: ExportedNetwork, folder: Path) -> None:
     """Log the results of a bit width at step 0, for which MLflow draws a bar."""
     report, bits = exported.report, exported.integers.bits
     name, section = f"export/{bit_folder(bits)}", f"with_{bits}bit_weights"
@@ -143,7 +143,7 @@ def _log_export(run: "Run", exported: ExportedNetwork, folder: Path) -> None:
         run.set_tags({f"version.{tool}": text for tool, text in check.tools.items()})
 
 
-def _log_comparison(run: "Run", paths: Sequence[Path], text: str) -> None:
+def _log_comparison(run: "MlflowRun", paths: Sequence[Path], text: str) -> None:
     """Log the table and the plot of several exports, and a text about them."""
     run.log_files("export", paths)
     links = [run.link(p.name, f"artifacts/export/{p.name}") for p in paths]

@@ -40,8 +40,8 @@ from pipeline.model import (
     select_trained_network,
 )
 
-if TYPE_CHECKING:  # importing MLflow takes a second
-    from pipeline.tracking.mlflow_run import Run
+if TYPE_CHECKING:
+    from pipeline.tracking.mlflow_run import MlflowRun
 
 UNSURE = "unsure: do not rely on these predictions; predictions.csv says why"
 
@@ -92,7 +92,7 @@ def evaluate(cfg: EvaluateConfig, folder: Path | None) -> Evaluation:
         own.new() as partial,
     ):
         write_results(results, metrics, partial)
-        run.submit(_log_evaluation, results, metrics, sorted(partial.iterdir()))
+        run.record(_log_evaluation, results, metrics, sorted(partial.iterdir()))
     say(f"\n{_metrics_table(metrics)}\n")
     if any(result.has_all_reasons and result.is_unsure.any() for result in results):
         say(f"{UNSURE}\n")
@@ -105,7 +105,7 @@ def evaluate(cfg: EvaluateConfig, folder: Path | None) -> Evaluation:
     say(f"files  {displayed(own.path)}\n{run.viewing_hint()}", end="")
     command = command_line("inspect", run=cfg.run, model=cfg.model)
     say(next_steps({command: "explains the network"}))
-    lasting = own.lasting(run.artifacts)
+    lasting = own.lasting_folder(run.artifacts)
     evaluation = Evaluation(tuple(results), metrics, lasting, run.run_id, run.copied)
     if problems:
         message = "\n  ".join(["not all images were evaluated", *problems])
@@ -151,7 +151,7 @@ def _unique(source: ImageSet, others: Sequence[Predictions]) -> ImageSet:
 
 
 def _log_evaluation(
-    run: "Run",
+    run: "MlflowRun",
     results: Sequence[Predictions],
     metrics: Metrics,
     paths: Sequence[Path],
@@ -164,7 +164,7 @@ def _log_evaluation(
 
 
 def _description(
-    run: "Run", results: Sequence[Predictions], metrics: Metrics
+    run: "MlflowRun", results: Sequence[Predictions], metrics: Metrics
 ) -> dict[str, str]:
     """Return the accuracy on each set, and links to the files, in Markdown.
 
@@ -185,7 +185,7 @@ def _description(
 
 
 def _log_result(
-    run: "Run", result: Predictions, metrics: dict[str, float | int]
+    run: "MlflowRun", result: Predictions, metrics: dict[str, float | int]
 ) -> None:
     """Log loss and accuracy of a set, and its hash; the files have all metrics.
 

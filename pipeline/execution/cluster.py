@@ -100,7 +100,7 @@ class RayExecutor(Executor):
             function, dataset, task.arguments, self._software
         )
 
-    def _ended(self, calls: Iterable[Any], *, timeout: float) -> Iterable[Any]:
+    def _wait(self, calls: Iterable[Any], *, timeout: float) -> Iterable[Any]:
         refs = [*calls]
         # The number of calls that Ray waits for, and the maximum that Ray returns.
         count = 1 if timeout else len(refs)

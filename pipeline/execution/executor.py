@@ -180,7 +180,7 @@ class Executor(AbstractContextManager["Executor"]):
             # then yields all results that have arrived.
             was_stopped = self._is_stopped
             timeout = 0.0 if was_stopped or known else POLL_SECONDS
-            results, error = self._arrived(attempts, timeout=timeout)
+            results, error = self._collect(attempts, timeout=timeout)
             known, error = ([], error) if error else self._fill(function, attempts)
             for result in results:
                 # After `stop`, no task is tried again.
@@ -191,7 +191,7 @@ class Executor(AbstractContextManager["Executor"]):
         if error:
             raise error
 
-    def _arrived(
+    def _collect(
         self, attempts: _Attempts[Known], *, timeout: float
     ) -> tuple[list[TaskResult | LostAttempt], Exception | None]:
         """Wait for results, and return them, with an error that ends `run`, if any.
@@ -200,9 +200,9 @@ class Executor(AbstractContextManager["Executor"]):
         """
         results: list[TaskResult | LostAttempt] = []
         error: Exception | None = None
-        for call in self._ended(attempts.running, timeout=timeout):
+        for call in self._wait(attempts.running, timeout=timeout):
             try:
-                results.append(self._end(call, attempts))
+                results.append(self._end_attempt(call, attempts))
             except Exception as raised:  # noqa: BLE001 - raised after the results
                 error = error or raised
         return results, error
@@ -226,7 +226,7 @@ class Executor(AbstractContextManager["Executor"]):
             return [], error
         return [], None
 
-    def _end(
+    def _end_attempt(
         self,
         call: Any,  # noqa: ANN401
         attempts: _Attempts[Known],
@@ -250,7 +250,7 @@ class Executor(AbstractContextManager["Executor"]):
         """Start a task in a worker, and return a handle of the call."""
 
     @abstractmethod
-    def _ended(self, calls: Iterable[Any], *, timeout: float) -> Iterable[Any]:
+    def _wait(self, calls: Iterable[Any], *, timeout: float) -> Iterable[Any]:
         """Wait at most `timeout` seconds until a call has ended; return ended calls.
 
         With a timeout of 0, the method returns all calls that have ended.

@@ -141,6 +141,7 @@ class HelperProcess:
     Attributes:
         channels: The channels. Each has a thread in the process, so that a call in one
             channel does not wait for calls in another channel.
+        submit: `Channel.submit` of the first channel.
     """
 
     def __init__(
@@ -194,15 +195,7 @@ class HelperProcess:
         self.channels = [
             Channel(name, connection, self._end) for connection, _ in pipes
         ]
-
-    def submit(
-        self,
-        function: Callable[Arguments, Value],
-        *arguments: Arguments.args,
-        **keywords: Arguments.kwargs,
-    ) -> "Future[Value]":
-        """Call a function in the process, with channel 1; see `Channel.submit`."""
-        return self.channels[0].submit(function, *arguments, **keywords)
+        self.submit = self.channels[0].submit
 
     def check_running(self) -> bool:
         """Return whether the process can still respond; `close` it if it has ended."""

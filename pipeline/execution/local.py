@@ -110,7 +110,7 @@ class LocalExecutor(Executor):
         self._calls[index] = call = process.submit(_run_task, *arguments)
         return call
 
-    def _ended(
+    def _wait(
         self, calls: "Iterable[Future[Any]]", *, timeout: float
     ) -> "Iterable[Future[Any]]":
         return wait(calls, timeout, FIRST_COMPLETED).done

@@ -51,8 +51,8 @@ from pipeline.model import (
     select_with_history_files,
 )
 
-if TYPE_CHECKING:  # importing MLflow takes a second
-    from pipeline.tracking.mlflow_run import Run
+if TYPE_CHECKING:
+    from pipeline.tracking.mlflow_run import MlflowRun
 
 OPEN_PAGE = (
     "       open it in a browser to see every weight, every sum, and how they changed"
@@ -165,7 +165,7 @@ def _analyze(
         own.new() as partial,
     ):
         interpret.write_analysis(analysis, partial)
-        run.submit(_log_analysis, sorted(partial.iterdir()), analysis.counts)
+        run.record(_log_analysis, sorted(partial.iterdir()), analysis.counts)
         problem = record_page(analysis, partial, run, name=name)
     page = problem or f"{displayed(own.path / PAGE_FILE)}\n{OPEN_PAGE}"
     example = analysis.example
@@ -179,13 +179,15 @@ def _analyze(
     )
     return Inspection(
         text,
-        own.lasting(run.artifacts),
+        own.lasting_folder(run.artifacts),
         run.run_id,
         run.copied,
     )
 
 
-def _log_analysis(run: "Run", paths: Sequence[Path], counts: Mapping[str, int]) -> None:
+def _log_analysis(
+    run: "MlflowRun", paths: Sequence[Path], counts: Mapping[str, int]
+) -> None:
     """Log the files of an analysis, and counts of neurons and weights."""
     run.log_files("inspect", paths)
     section = "with_final_weights"  # sorted after the learning curves

@@ -13,7 +13,7 @@ type             created in             what it is
 `TaskResult`     executor               a training run, or an error
 `LostAttempt`    executor               an attempt whose worker was lost
 `ReusedRun`      children               a recorded run that has the results of a job
-`Outcome`        children, recorded     the recorded result of a job
+`Outcome`        children, recorded     the results of a job, or why it failed
 `Configuration`  configurations         the jobs that differ only in their seed
 `SweepResult`    sweep, missing_jobs    the result for a caller from Python
 

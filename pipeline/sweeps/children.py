@@ -19,7 +19,7 @@ from pipeline.base.terminal import say
 from pipeline.base.text import folder_name, wrap
 from pipeline.core.epoch import Epoch, now
 from pipeline.execution.executor import TaskResult
-from pipeline.sweeps.jobs import Job, Outcome
+from pipeline.sweeps.jobs import FailedOutcome, Job, Outcome, TrainedOutcome
 from pipeline.sweeps.open_sweep import OpenSweep
 from pipeline.tracking import (
     ModelData,
@@ -35,15 +35,15 @@ from pipeline.training.log import (
     log_epochs,
     log_model,
     metrics_of,
+    record_inputs,
+    record_result,
     shown_epochs,
-    submit_inputs,
-    submit_result,
 )
 from pipeline.training.training_files import read_training_run, write_training_run
 from pipeline.training.training_run import TrainingRun
 
-if TYPE_CHECKING:  # importing MLflow takes a second
-    from pipeline.tracking.mlflow_run import Run
+if TYPE_CHECKING:
+    from pipeline.tracking.mlflow_run import MlflowRun
 
 
 class ReusedRun(NamedTuple):
@@ -55,19 +55,23 @@ class ReusedRun(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Children:
-    """The children of a sweep's run."""
+class ChildWriter:
+    """Writes the children of a sweep's run."""
 
     run: OpenRun
     sweep: OpenSweep
 
     def record(self, result: TaskResult) -> Outcome:
         """Record the result of a task: a `TrainingRun`, or an error."""
-        if result.error:
-            return self.record_failure(result.job, result.error, result.traceback)
-        code = self.sweep.tracker.read_code()
-        tags = provenance.tags(code) | dict(result.machine)
-        return self._record_training(result.job, result.value, tags)
+        job = result.job
+        if not result.error:
+            code = self.sweep.tracker.read_code()
+            tags = provenance.tags(code) | dict(result.machine)
+            return self._record_training(job, result.value, tags)
+        # An invalid job is recorded once, however often the command is repeated.
+        earlier = self.sweep.recorded.failed_run(job) if job.error else None
+        run_id = earlier or self.record_attempt(job, result.error, result.traceback)
+        return FailedOutcome(job, result.error, run_id, result.traceback)
 
     def _record_training(
         self,
@@ -75,7 +79,7 @@ class Children:
         training: TrainingRun,
         tags: Mapping[str, str],
         reused: RecordedRun | None = None,
-    ) -> Outcome:
+    ) -> TrainedOutcome:
         """Record a job that was trained now, or earlier by the run `reused`."""
         inputs = TrainingInputs(
             job.data_file, job.values, job.options, fingerprint=job.fingerprint
@@ -92,17 +96,17 @@ class Children:
             job_folder = self.sweep.folder / folder_name(job.varied_values)
             path = (child.artifacts or job_folder) / NETWORK_PATH
             path.parent.mkdir(parents=True, exist_ok=True)
-            submit_inputs(child, inputs, plots=False, reused=reused)
+            record_inputs(child, inputs, plots=False, reused=reused)
             # The best child gets images and statistics later.
-            child.submit(log_epochs, metrics_of(training.epochs), shown=[])
+            child.record(log_epochs, metrics_of(training.epochs), shown=[])
             write_training_run(training, path.parent, run_id=child.run_id)
-            submit_result(child, training)
-        return Outcome(
+            record_result(child, training)
+        return TrainedOutcome(
             job,
-            metrics=training.metrics,
-            seconds=training.seconds,
-            run_id=child.run_id,
-            network_path=path,
+            training.metrics,
+            training.seconds,
+            child.run_id,
+            path,
             reused=reused is not None,
         )
 
@@ -121,7 +125,7 @@ class Children:
             return ReusedRun(job, run, training)
         return None
 
-    def record_reused(self, reused: ReusedRun) -> Outcome:
+    def record_reused(self, reused: ReusedRun) -> TrainedOutcome:
         """Record a job with the results of an earlier run."""
         job, run, training = reused
         # The tags describe the machine and the code that trained the network.
@@ -137,7 +141,7 @@ class Children:
         """
         message = f"run {run.run_id} cannot be read ({error})"
         if SWEEP_TAG in run.tags:
-            self.run.submit(_log_damage, run.run_id, message)
+            self.run.record(_log_damage, run.run_id, message)
         return message
 
     def record_best(self, run_id: str) -> None:
@@ -158,18 +162,7 @@ class Children:
             raise UserError(f"{message}: the same command trains it again") from None
         shown = shown_epochs(training.epochs, training.hyperparameters.epochs)
         with exported_model(self.run, training, run.network_path) as model:
-            self.run.submit(_log_best, run.run_id, shown, model)
-
-    def record_failure(
-        self, job: Job, error: str, traceback: str | None = None
-    ) -> Outcome:
-        """Record why a job could not be trained.
-
-        An invalid job is recorded once, however often the command is repeated.
-        """
-        earlier = self.sweep.recorded.failed_run(job) if job.error else None
-        run_id = earlier or self.record_attempt(job, error, traceback)
-        return Outcome(job, error, run_id=run_id, traceback=traceback)
+            self.run.record(_log_best, run.run_id, shown, model)
 
     def record_attempt(
         self, job: Job, error: str, traceback: str | None = None
@@ -186,7 +179,7 @@ class Children:
         with self.run.child(start) as child:
             child.fail(error)
             if traceback:
-                child.submit(_log_traceback, traceback)
+                child.record(_log_traceback, traceback)
         return child.run_id
 
     def _child_tags(self, job: Job) -> dict[str, str]:
@@ -196,7 +189,7 @@ class Children:
 
 
 def _log_best(
-    run: "Run", run_id: str, shown: Sequence[Epoch], model: ModelData
+    run: "MlflowRun", run_id: str, shown: Sequence[Epoch], model: ModelData
 ) -> None:
     """Log the images of the weights and the model of the best child."""
     child = run.reopen_child(run_id)
@@ -204,11 +197,11 @@ def _log_best(
     log_model(child, model)
 
 
-def _log_damage(run: "Run", run_id: str, error: str) -> None:
+def _log_damage(run: "MlflowRun", run_id: str, error: str) -> None:
     """Log that the files of a child, which can be of another sweep, are damaged."""
     run.fail_child(run_id, error)
 
 
-def _log_traceback(run: "Run", text: str) -> None:
+def _log_traceback(run: "MlflowRun", text: str) -> None:
     """Log the traceback of a failed training run."""
     run.log_text(ERROR_FILE, text)

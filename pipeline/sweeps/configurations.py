@@ -13,7 +13,7 @@ from typing import Any
 from pipeline.base.metric_names import VAL_ACCURACY
 from pipeline.base.pareto_front import pareto_front
 from pipeline.base.text import counted, readable, short_name
-from pipeline.sweeps.jobs import Job, Outcome, failed_jobs
+from pipeline.sweeps.jobs import Job, Outcome, TrainedOutcome, failed_jobs
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,9 @@ class Configuration:
     missing: Sequence[Job]  # see `Plan.missing`
 
     @cached_property
-    def trained(self) -> list[Outcome]:
+    def trained(self) -> list[TrainedOutcome]:
         """The outcomes with a network."""
-        return [outcome for outcome in self.outcomes if not outcome.error]
+        return [outcome for outcome in self.outcomes if outcome.error is None]
 
     @cached_property
     def failed(self) -> list[Outcome]:
@@ -57,7 +57,7 @@ class Configuration:
     @cached_property
     def accuracies(self) -> list[float]:
         """The accuracy of each trained network, in [0, 1]."""
-        return [each.metrics[VAL_ACCURACY] for each in self.trained]
+        return [each.accuracy for each in self.trained]
 
     @cached_property
     def accuracy(self) -> float:
@@ -89,7 +89,7 @@ class Configuration:
 
     def row(self) -> dict[str, Any]:
         """Return the row of sweep.csv; the metrics of the child runs are exact."""
-        seconds = [each.seconds for each in self.trained if each.seconds is not None]
+        seconds = [each.seconds for each in self.trained]
         return {
             **self.varied_values,
             "trained": len(self.trained),

@@ -1,10 +1,10 @@
 """A job of a sweep, which is a combination of values, and the outcome of a job."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from pipeline.base import files
 from pipeline.base.fingerprint import fingerprint
@@ -106,32 +106,47 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """The result of a job, or the reason why it failed."""
+class TrainedOutcome:
+    """The results of a job that was trained, by this process or earlier."""
 
     job: Job
-    error: str | None = None  # one line; None if the job succeeded
-    # The content of metrics.json; empty if the job failed.
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    seconds: float | None = None  # the time of all epochs; None if the job failed
-    run_id: str | None = None  # the ID of the MLflow run, even if the job failed
-    network_path: Path | None = None  # the file of the network; None if the job failed
+    metrics: Mapping[str, float]  # the content of metrics.json
+    seconds: float  # the time of all epochs
+    run_id: str | None  # the ID of the MLflow run; None if not recorded
+    network_path: Path  # the file of the network
     reused: bool = False  # whether the results are from an earlier run
-    traceback: str | None = None  # set for an error in the program
+    error = traceback = None
 
     def __repr__(self) -> str:
         """Return a short description, because the fields contain all settings."""
-        result: dict[str, Any] = {"val_accuracy": self.accuracy}
-        if self.error:
-            result = {"error": self.error}
-        return short_repr(self, **self.job.varied_values, **result, run_id=self.run_id)
+        values = {**self.job.varied_values, "val_accuracy": self.accuracy}
+        return short_repr(self, **values, run_id=self.run_id)
 
     @property
-    def accuracy(self) -> float | None:
-        """The accuracy on the validation images, in [0, 1]; None if the job failed."""
-        return self.metrics.get(VAL_ACCURACY)
+    def accuracy(self) -> float:
+        """The accuracy on the validation images, in [0, 1]."""
+        return self.metrics[VAL_ACCURACY]
 
 
+@dataclass(frozen=True)
+class FailedOutcome:
+    """The reason why a job failed, instead of the results of a `TrainedOutcome`."""
+
+    job: Job
+    error: str  # one line
+    run_id: str | None  # the ID of the MLflow run; None if not recorded
+    traceback: str | None = None  # set for an error in the program
+    metrics: ClassVar[Mapping[str, float]] = {}
+    accuracy = seconds = network_path = None
+    reused = False
+
+    def __repr__(self) -> str:
+        """Return a short description, because the fields contain all settings."""
+        values = {**self.job.varied_values, "error": self.error}
+        return short_repr(self, **values, run_id=self.run_id)
+
+
+Outcome = TrainedOutcome | FailedOutcome  # only the latter has an `error`
 OnResult = Callable[[Outcome], object]
 
 

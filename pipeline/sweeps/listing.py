@@ -10,7 +10,7 @@ from pipeline.sweeps.jobs import Job, all_options
 
 
 def list_jobs(
-    command: Command[TrainConfig], prepare: Callable[[str], DataFile]
+    command: Command[TrainConfig], file_of: Callable[[str], DataFile]
 ) -> list[Job]:
     """Return a job for each combination of the values.
 
@@ -23,7 +23,7 @@ def list_jobs(
 
     Args:
         command: The command of the sweep.
-        prepare: A function that returns the file of a data set, and imports a folder
+        file_of: A function that returns the file of a data set, and imports a folder
             with images. Data sets with the same images are one data set, with the first
             of the names.
 
@@ -33,8 +33,8 @@ def list_jobs(
     """
     combinations = command.combinations
     groups = dict.fromkeys(group for each in combinations for group in each.options)
-    files = _prepare_each(
-        {each.values["dataset"] for each in combinations if not each.error}, prepare
+    files = _data_files(
+        {each.values["dataset"] for each in combinations if not each.error}, file_of
     )
     jobs: dict[str, Job] = {}
     for each in combinations:
@@ -54,13 +54,13 @@ def list_jobs(
     return [*jobs.values()]
 
 
-def _prepare_each(
-    names: Iterable[str], prepare: Callable[[str], DataFile]
+def _data_files(
+    names: Iterable[str], file_of: Callable[[str], DataFile]
 ) -> dict[str, DataFile]:
     """Return the file of each data set; equal images have the same file."""
     files: dict[str, DataFile] = {}
     by_images: dict[str, DataFile] = {}  # by SHA-256 hash
     for name in sorted(names):
-        file = prepare(name)
+        file = file_of(name)
         files[name] = by_images.setdefault(file.sha256, file)
     return files

@@ -1,6 +1,6 @@
 """Trains the missing jobs of a sweep in its run, and completes the run.
 
-`Children` writes to the store. Only `train_unrecorded` runs in the workers.
+`ChildWriter` writes to the store. Only `train_unrecorded` runs in the workers.
 """
 
 import itertools
@@ -18,7 +18,7 @@ from pipeline.base.text import counted, format_bytes
 from pipeline.core.epoch import now
 from pipeline.execution.executor import Executor, LostAttempt, Task, TaskResult
 from pipeline.execution.interrupt import delayed_interrupt
-from pipeline.sweeps.children import Children, ReusedRun
+from pipeline.sweeps.children import ChildWriter, ReusedRun
 from pipeline.sweeps.jobs import all_options
 from pipeline.sweeps.open_sweep import OpenSweep
 from pipeline.sweeps.plan import Plan
@@ -38,7 +38,7 @@ def train_missing(sweep: OpenSweep, executor: Executor) -> SweepResult:
         KeyboardInterrupt: After Ctrl-C. All results that had arrived are recorded.
     """
     plan, recorded = sweep.plan, sweep.recorded
-    sweep.tracker.prepare()  # imports MLflow
+    sweep.tracker.open_store()  # imports MLflow
     with sweep.tracker.start_run(
         name=sweep.name,
         params=_common_params(plan),
@@ -46,11 +46,11 @@ def train_missing(sweep: OpenSweep, executor: Executor) -> SweepResult:
         time=now(),
         resume=recorded.run.run_id if recorded.run else None,
     ) as run:
-        children = Children(run, sweep)
+        writer = ChildWriter(run, sweep)
         report = Report(run, sweep.folder, plan, title=sweep.name)
         with report.written_on_error():
-            _train(sweep, executor, children, report)
-        result, failure = _finish(sweep, children, report)
+            _train(sweep, executor, writer, report)
+        result, failure = _finish(sweep, writer, report)
         if failure:
             run.fail(failure)
     result = replace(result, copied=run.copied)
@@ -82,7 +82,7 @@ def _common_params(plan: Plan) -> Mapping[str, Any]:
 
 
 def _train(
-    sweep: OpenSweep, executor: Executor, children: Children, report: Report
+    sweep: OpenSweep, executor: Executor, writer: ChildWriter, report: Report
 ) -> None:
     """Train the missing jobs, or reuse runs of the store, and record each outcome."""
     plan, to_train = sweep.plan, len(sweep.to_train(executor.processors))
@@ -92,15 +92,15 @@ def _train(
         show_progress(plan, to_train=to_train, workers=executor.workers) as progress,
         delayed_interrupt(stopping, executor.stop) as interrupt,
     ):
-        tasks = _tasks(children, executor.processors)
+        tasks = _tasks(writer, executor.processors)
         for result in executor.run(train_unrecorded, tasks):
             match result:
                 case TaskResult():
-                    outcome = children.record(result)
+                    outcome = writer.record(result)
                 case ReusedRun():
-                    outcome = children.record_reused(result)
+                    outcome = writer.record_reused(result)
                 case LostAttempt():
-                    children.record_attempt(result.job, result.error)
+                    writer.record_attempt(result.job, result.error)
                     progress.print_attempt(result.job, result.error)
                     continue
             plan.add(outcome)
@@ -113,7 +113,7 @@ def _train(
 
 
 def _tasks(
-    children: Children, processors: Processors
+    writer: ChildWriter, processors: Processors
 ) -> Iterator[Task | TaskResult | ReusedRun]:
     """Yield a task for each job that must be trained, and the results of other jobs.
 
@@ -121,12 +121,12 @@ def _tasks(
     search suggests the next job then, which depends on all outcomes that were added
     before.
     """
-    plan, reusable = children.sweep.plan, children.sweep.reusable
+    plan, reusable = writer.sweep.plan, writer.sweep.reusable
     for job in plan.jobs:
         if job.error:
             yield TaskResult(job, error=job.error)
     for job in itertools.chain(plan.missing, plan.suggest()):
-        reused = children.read_reusable(job, reusable.runs(job, processors))
+        reused = writer.read_reusable(job, reusable.runs(job, processors))
         arguments = {"hyperparameters": job.hyperparameters}
         yield reused or Task(job, job.data_file, arguments)
 
@@ -144,7 +144,7 @@ def _print_extent(sweep: OpenSweep, to_train: int, *, workers: int) -> None:
 
 
 def _finish(
-    sweep: OpenSweep, children: Children, report: Report
+    sweep: OpenSweep, writer: ChildWriter, report: Report
 ) -> tuple[SweepResult, str | None]:
     """Record the report and the best network of a sweep, and print the report.
 
@@ -153,7 +153,7 @@ def _finish(
     Returns:
         The result, and why the sweep failed; None if it succeeded.
     """
-    outcomes, run, tracker = sweep.plan.outcomes, children.run, sweep.tracker
+    outcomes, run, tracker = sweep.plan.outcomes, writer.run, sweep.tracker
     result = SweepResult(outcomes, sweep.folder, run.run_id, store=tracker.store)
     with busy("writing and recording the report"):
         report.finish()
@@ -161,7 +161,7 @@ def _finish(
     try:
         if (best := result.best) and best.run_id:
             with busy("recording the images and the model of the best network"):
-                children.record_best(best.run_id)
+                writer.record_best(best.run_id)
     except UserError as error:
         failures.append(str(error))
     finally:

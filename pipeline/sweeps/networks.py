@@ -17,7 +17,7 @@ class SweptNetwork(NamedTuple):
     """A network, and the options and values that its sweep varies, if any."""
 
     varied_values: Mapping[str, Any]
-    trained: NetworkFile
+    file: NetworkFile
     run_id: str | None = None  # the child of a sweep that trained the network, if any
 
 
@@ -46,18 +46,18 @@ def read_networks(
     groups = [name for name in others if len({each.get(name) for each in params}) > 1]
     networks = []
     for child, texts in zip(children, params, strict=True):
-        trained = load_recorded_network(child)
-        if trained.metadata is None:
+        file = load_recorded_network(child)
+        if file.metadata is None:
             raise UserError(
-                f"{trained.path} does not record its hyperparameters: delete run "
+                f"{file.path} does not record its hyperparameters: delete run "
                 f"{child.run_id}, and the command of the sweep trains it again"
             )
         values: dict[str, Any] = {group: texts[group] for group in groups}
-        values |= {key: trained.params[key] for key in keys}
-        networks.append(SweptNetwork(values, trained, child.run_id))
+        values |= {key: file.params[key] for key in keys}
+        networks.append(SweptNetwork(values, file, child.run_id))
     # Unlike `comparable`, this check ignores the split, because the test images are the
     # same with every split.
-    hashes = {each.trained.data_sha256 for each in networks}
+    hashes = {each.file.data_sha256 for each in networks}
     if len(hashes) > 1:
         raise UserError(
             f"the networks of sweep {text} were trained on {len(hashes)} data sets, so "

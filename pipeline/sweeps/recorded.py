@@ -11,7 +11,7 @@ These are the questions about a recorded run. Each includes the previous questio
 - Has the run ended? `is_final`: it is FINISHED or FAILED.
 - Is it complete? `complete_runs`: it is FINISHED, its files exist, and those with its
   metrics can be read.
-- Is it the result of a job of this sweep? `newest_trained`: the newest complete child.
+- Is it the result of a job of this sweep? `newest_complete`: the newest complete child.
 - Can it be read? `read_training_run`: no file is damaged. Only `children` asks this, to
   reuse a run or to record the best network, because reading the weights takes time.
 
@@ -38,7 +38,7 @@ from pipeline.base.tags import (
     Kind,
     Status,
 )
-from pipeline.sweeps.jobs import Job, Outcome
+from pipeline.sweeps.jobs import Job, TrainedOutcome
 from pipeline.tracking import (
     RecordedRun,
     Tracker,
@@ -65,40 +65,36 @@ class RecordedSweep:
     sweep_key: str  # see `sweep_key` in naming.py
     run: RecordedRun | None = None
     children: Sequence[RecordedRun] = ()  # the children that ended, oldest first
-    # The `newest_trained` child of each job, by `Job.id`.
-    trained: Mapping[str | None, CompleteRun] = field(default_factory=dict)
+    # The `newest_complete` child of each job, by `Job.id`.
+    complete: Mapping[str | None, CompleteRun] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, tracker: Tracker, sweep_key: str) -> "RecordedSweep":
-        """Read the newest sweep with this key.
+    def read(cls, tracker: Tracker, sweep_key: str, *, again: bool) -> "RecordedSweep":
+        """Read the newest sweep with this key; with `again`, only if not finished.
 
         Children from any processor are included. A tag of each contains its processor.
         """
         run = _first_sweep(tracker.tagged_runs(SWEEP_TAG, [sweep_key]))
-        if run is None:
+        if run is None or (again and run.status == Status.FINISHED):
             return cls(sweep_key)
         children = children_of(tracker.store, run.run_id)
         ended = [child for child in children if child.is_final]
-        return cls(sweep_key, run, ended, newest_trained(ended))
+        return cls(sweep_key, run, ended, newest_complete(ended))
 
     @property
     def is_finished(self) -> bool:
         """Whether the last process finished the sweep."""
         return self.run is not None and self.run.status == Status.FINISHED
 
-    def outcome(self, job: Job) -> Outcome | None:
+    def outcome(self, job: Job) -> TrainedOutcome | None:
         """Return the outcome of a job that has a trained child."""
-        complete = self.trained.get(job.id)
+        complete = self.complete.get(job.id)
         if complete is None:
             return None
-        child = complete.run
-        return Outcome(
-            job,
-            metrics=complete.metrics,
-            seconds=complete.seconds,
-            run_id=child.run_id,
-            network_path=child.network_path,
-            reused=REUSED_TAG in child.tags,
+        child, metrics, seconds = complete
+        reused = REUSED_TAG in child.tags
+        return TrainedOutcome(
+            job, metrics, seconds, child.run_id, child.network_path, reused
         )
 
     def failed_run(self, job: Job) -> str | None:
@@ -168,15 +164,15 @@ def find_sweep(
             "enter the ID of a sweep's run, which train -m printed"
         )
     children = children_of(store, sweep.run_id)
-    trained = newest_trained(children)
+    complete = newest_complete(children)
     finished = [child for child in children if child.status == Status.FINISHED]
-    lost = [x.run_id for x in finished if job_id(x) not in trained]
+    lost = [x.run_id for x in finished if job_id(x) not in complete]
     remedy = "run the sweep again"
     if lost:
         raise UserError(f"files of runs {', '.join(lost)} are lost: {remedy}")
-    if not trained:
+    if not complete:
         raise UserError(f"run {sweep.label} has no finished training run: {remedy}")
-    return sweep, [complete.run for complete in trained.values()]
+    return sweep, [each.run for each in complete.values()]
 
 
 def _first_sweep(runs: Iterable[RecordedRun]) -> RecordedRun | None:
@@ -184,7 +180,7 @@ def _first_sweep(runs: Iterable[RecordedRun]) -> RecordedRun | None:
     return next((run for run in runs if run.tags.get(KIND_TAG) == Kind.SWEEP), None)
 
 
-def newest_trained(
+def newest_complete(
     children: Iterable[RecordedRun],
 ) -> dict[str | None, CompleteRun]:
     """Return the result of each job of a sweep: the newest of its `complete_runs`.

@@ -5,7 +5,7 @@ ranks the outcomes.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,12 +32,12 @@ from pipeline.sweeps.configurations import (
     sort_key,
 )
 from pipeline.sweeps.plan import Plan
-from pipeline.sweeps.report_text import description
+from pipeline.sweeps.report_text import description_text
 from pipeline.sweeps.result import written_files
 from pipeline.tracking import OpenRun, end_transactions
 
-if TYPE_CHECKING:  # importing MLflow takes a second
-    from pipeline.tracking.mlflow_run import Run
+if TYPE_CHECKING:
+    from pipeline.tracking.mlflow_run import MlflowRun
 
 UPDATE_SECONDS = 10  # between two updates while the sweep runs
 MAX_SHARE = 0.05  # the largest fraction of the time for updates
@@ -84,8 +84,8 @@ class Report:
         plan = self._plan
         configurations = group_by_configuration(plan.outcomes, plan.missing)
         write_files(self.folder, configurations, title=self._title)
-        written, text = written_files(self.folder), description(configurations)
-        self._run.submit(_log_report, written, text, compared)
+        written, text = written_files(self.folder), description_text(configurations)
+        self._run.record(_log_report, written, text, compared)
 
     def finish(self) -> None:
         """Record the finished report and the accuracy of the best configuration."""
@@ -93,11 +93,11 @@ class Report:
         self.write(sorted(self._plan.varied, key=lambda key: key == "seed"))
         configurations = group_by_configuration(self._plan.outcomes)
         if configuration := best_configuration(configurations):
-            self._run.submit(_log_accuracy, configuration.accuracy)
+            self._run.record(_log_accuracy, configuration.accuracy)
 
 
 def _log_report(
-    run: "Run", paths: Sequence[Path], text: str, compared: Sequence[str]
+    run: "MlflowRun", paths: Sequence[Path], text: str, compared: Sequence[str]
 ) -> None:
     """Log the files of a report, and the text and links of the description."""
     run.log_files(REPORT_FOLDER, paths)
@@ -107,7 +107,7 @@ def _log_report(
     run.describe(text, links)
 
 
-def _log_accuracy(run: "Run", accuracy: float) -> None:
+def _log_accuracy(run: "MlflowRun", accuracy: float) -> None:
     """Log the mean accuracy of the best configuration, for the list of runs.
 
     MLflow shows all digits, and a mean such as 0.9690000000000001 has rounding errors.
@@ -141,13 +141,9 @@ def plot(
     """
     trained = [each for each in configurations if each.trained]
     trained.sort(key=lambda configuration: sort_key(configuration.varied_values))
-    rows = [each.varied_values for each in trained]
-    columns = {key: {row[key] for row in rows} for key in rows[0]}
-    numbers = {k: v for k, v in columns.items() if all(map(_is_number, v))}
     by_parameters = len({each.parameter_count for each in trained}) > 1
-    axis = "hidden" if by_parameters else next(iter(numbers), "")
-    numbers.pop(axis, None)
-    shade = max(numbers, key=lambda key: len(numbers[key]), default="")
+    rows = [each.varied_values for each in trained]
+    axis, shade = _axis_and_shade(rows, by_parameters=by_parameters)
     lines: dict[str, list[AccuracyPoint]] = {}
     for index, configuration in enumerate(trained):
         values = dict(configuration.varied_values)
@@ -169,5 +165,18 @@ def plot(
     return accuracy_scatter(points, xlabel=xlabel, title=title, shade=shade)
 
 
-def _is_number(value: Any) -> bool:  # noqa: ANN401
-    return isinstance(value, int | float)
+def _axis_and_shade(
+    rows: Sequence[Mapping[str, Any]], *, by_parameters: bool
+) -> tuple[str, str]:
+    """Return the keys that determine x and the shade of a point; "" for none.
+
+    Of the other varied numbers, the shade shows the one with the most values.
+    """
+    numbers = {
+        key: {row[key] for row in rows}
+        for key in rows[0]
+        if all(isinstance(row[key], int | float) for row in rows)
+    }
+    axis = "hidden" if by_parameters else next(iter(numbers), "")
+    numbers.pop(axis, None)
+    return axis, max(numbers, key=lambda key: len(numbers[key]), default="")

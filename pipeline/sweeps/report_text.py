@@ -18,7 +18,7 @@ from pipeline.base.text import (
     wrap,
 )
 from pipeline.sweeps.configurations import Configuration, why_no_best
-from pipeline.sweeps.jobs import MAX_REASONS, Outcome
+from pipeline.sweeps.jobs import MAX_REASONS, TrainedOutcome
 from pipeline.sweeps.result import SweepResult, written_files
 
 MAX_DESCRIPTION = 7300  # characters; MLflow accepts 8,000, including the links
@@ -42,7 +42,7 @@ def print_report(result: SweepResult, hint: str) -> None:
     say("\n".join(filter(None, [f"\n{wrap(summarize(configurations))}", note])) + "\n")
     names = " and ".join(path.name for path in written_files(result.folder))
     say(f"files  {displayed(result.folder)}/{names}\n{hint}", end="")
-    trained = [outcome for outcome in outcomes if not outcome.error]
+    trained = [outcome for outcome in outcomes if outcome.error is None]
     if best := result.best:
         say(_next_step(best, name="the best network"))
     elif trained:
@@ -63,7 +63,7 @@ def select_rows(configurations: Sequence[Configuration]) -> list[Configuration]:
     return [configurations[rank] for rank in sorted(ranks)]
 
 
-def description(configurations: Sequence[Configuration]) -> str:
+def description_text(configurations: Sequence[Configuration]) -> str:
     """Return Markdown about a sweep, with the first rows of its table that fit.
 
     The configurations are in the order of the table.
@@ -128,8 +128,7 @@ def _meaning_of_deviations(configurations: Sequence[Configuration]) -> str:
     return "±: the sample standard deviation over the seeds" if has_any else ""
 
 
-def _next_step(outcome: Outcome, *, name: str) -> str:
-    assert outcome.network_path
+def _next_step(outcome: TrainedOutcome, *, name: str) -> str:
     network = {"model": str(displayed(outcome.network_path))}
     if outcome.run_id:
         network = {"run": short_id(outcome.run_id)}

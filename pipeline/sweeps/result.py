@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline import UserError
-from pipeline.base.metric_names import EPOCH_METRICS, VAL_ACCURACY
+from pipeline.base.metric_names import EPOCH_METRICS
 from pipeline.base.paths import PLOT_FILE, TABLE_FILE
 from pipeline.base.tags import Status
 from pipeline.base.text import counted, short_repr
@@ -17,7 +17,7 @@ from pipeline.sweeps.configurations import (
     group_by_configuration,
     why_no_best,
 )
-from pipeline.sweeps.jobs import MAX_REASONS, Outcome, failed_jobs
+from pipeline.sweeps.jobs import MAX_REASONS, Outcome, TrainedOutcome, failed_jobs
 
 if TYPE_CHECKING:
     from pipeline.model import NetworkFile
@@ -47,7 +47,7 @@ class SweepResult:
         return group_by_configuration(self.outcomes)
 
     @property
-    def best(self) -> Outcome | None:
+    def best(self) -> TrainedOutcome | None:
         """The most accurate training run of the best configuration.
 
         The best configuration, the first of `configurations`, has the highest mean
@@ -58,7 +58,7 @@ class SweepResult:
         configuration = best_configuration(self.configurations)
         if configuration is None:
             return None
-        return max(configuration.trained, key=lambda each: each.metrics[VAL_ACCURACY])
+        return max(configuration.trained, key=lambda each: each.accuracy)
 
     @cached_property
     def _metric_names(self) -> list[str]:
@@ -117,7 +117,6 @@ class SweepResult:
             raise UserError(f"no best network: {why_no_best(self.configurations)}")
         if best.run_id and self.store:
             return select_recorded_network(best.run_id, store=self.store, server=None)
-        assert best.network_path
         return load_trained_network(best.network_path)
 
 

@@ -7,7 +7,7 @@ which imports PyTorch.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline import UserError, datasets
@@ -66,12 +66,7 @@ def train_sweep(
         raise UserError(
             "on_result must not call sweep(): call it when the other sweep has ended"
         )
-    with _open_sweep(
-        command,
-        on_result or (lambda outcome: None),
-        store=store_dir(),
-        data_folder=data_dir(),
-    ) as sweep:
+    with _open_sweep(command, on_result or (lambda outcome: None)) as sweep:
         for outcome in sweep.plan.outcomes:
             sweep.on_result(outcome)
         if run := sweep.finished_run:
@@ -81,26 +76,24 @@ def train_sweep(
 
 @contextmanager
 def _open_sweep(
-    command: Command[TrainConfig],
-    on_result: OnResult,
-    *,
-    store: Path,
-    data_folder: Path,
+    command: Command[TrainConfig], on_result: OnResult
 ) -> Iterator[OpenSweep]:
     """Find out which jobs a sweep has, and which earlier processes have trained.
 
     In the block, no other process runs the same sweep.
     """
-    cfg = command.config
+    cfg, store, data_folder = command.config, store_dir(), data_dir()
     tracker = Tracker(store, server=cfg.server, experiment=cfg.recorded_in)
     tracker.read_code()
-    jobs = list_jobs(command, lambda name: _prepare(name, data_folder, cfg.executor))
+    jobs = list_jobs(command, lambda name: _data_file(name, data_folder, cfg.executor))
     key = sweep_key(
         jobs, command.intervals, recorded_in=cfg.recorded_in, again=cfg.again
     )
     folder = store / "sweeps" / key
-    with _locked(folder):
-        recorded = _read_recorded(key, tracker, again=cfg.again)
+    lock = folder.with_name(f".{folder.name}.lock")
+    waiting = "waiting for another process that is running the same sweep"
+    with locking.lock(lock, Level.SWEEP, waiting=waiting):
+        recorded = RecordedSweep.read(tracker, key, again=cfg.again)
         name = cfg.run_name or sweep_name(jobs, command.intervals)
         if recorded.run:
             name = recorded.run.name
@@ -124,7 +117,7 @@ def _open_sweep(
         yield sweep
 
 
-def _prepare(dataset: str, folder: Path, executor: str) -> DataFile:
+def _data_file(dataset: str, folder: Path, executor: str) -> DataFile:
     """Return the file of a data set.
 
     An executor that cannot start is rejected before a data set is fetched. If there is
@@ -133,19 +126,6 @@ def _prepare(dataset: str, folder: Path, executor: str) -> DataFile:
     if is_name(dataset) and not (folder / f"{dataset}.safetensors").exists():
         executor_type(executor).check_environment()
     return datasets.prepare(dataset, folder=folder).file
-
-
-def _locked(folder: Path) -> AbstractContextManager[None]:
-    """Wait until no other process runs the sweep of a folder."""
-    waiting = "waiting for another process that is running the same sweep"
-    lock = folder.with_name(f".{folder.name}.lock")
-    return locking.lock(lock, Level.SWEEP, waiting=waiting)
-
-
-def _read_recorded(key: str, tracker: Tracker, *, again: bool) -> RecordedSweep:
-    """Return the sweep to continue; it is empty if a new sweep starts."""
-    earlier = RecordedSweep.read(tracker, key)
-    return RecordedSweep(key) if again and earlier.is_finished else earlier
 
 
 def _plan(

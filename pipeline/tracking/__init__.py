@@ -7,7 +7,7 @@ MLflow. Importing MLflow takes a second, so processes share the work:
     Tracker          main process           the command            tracker
     OpenRun          main process           the block of a run     open_run
     CopyingProcess   main process           the block of a run     copying_process
-    Run              recorder               the block of a run     mlflow_run
+    MlflowRun        recorder               the block of a run     mlflow_run
     Copies, Sender   copying process        until it ends          copies/
     RecordedRun      any process            a state that was read  store/database
 
@@ -17,9 +17,9 @@ docstring of each module says in which process it runs.
 
 To open a run, the main process sends a `RunStart` to the recorder, which calls a
 function of the module `recorder` and responds with a `RunInfo`: ID, name and folder,
-which are also fields of `Run` and `RecordedRun`. Then `OpenRun.submit` sends functions,
-which are called with the `Run`. `Tracker.is_recorded` says whether runs are recorded;
-otherwise, an `OpenRun` drops all data.
+which are also fields of `MlflowRun` and `RecordedRun`. Then `OpenRun.record` sends
+functions, which are called with the `MlflowRun`. `Tracker.is_recorded` says whether
+runs are recorded; otherwise, the open run is an `UnrecordedRun`, which drops all data.
 
 `run_data` defines the data that other packages record, `description` and `messages`
 contain texts about runs, `sync` copies earlier runs to a server, and `server_request`

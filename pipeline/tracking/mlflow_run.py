@@ -1,7 +1,7 @@
 """A run in MLflow: metrics, images, files, models, the description, and children.
 
-Runs in the recorder. Other packages import `Run` only for type checking;
-they pass functions with a `Run` as first argument to `OpenRun.submit`.
+Runs in the recorder. Other packages import `MlflowRun` only for type checking; they
+pass functions with an `MlflowRun` as first argument to `OpenRun.record`.
 
 `recorder` opens and closes runs.
 """
@@ -47,7 +47,7 @@ class _Batch(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Run(RunInfo):
+class MlflowRun(RunInfo):
     """A run in the store; each method returns when the data is stored.
 
     The run can be a sweep, whose training runs are its children. A new child keeps its
@@ -68,7 +68,7 @@ class Run(RunInfo):
         *,
         lock: FileLock | None = None,
         is_new_child: bool = False,
-    ) -> "Run":
+    ) -> "MlflowRun":
         """Return a run of the store."""
         info, kept = run.info, _Batch([], [], []) if is_new_child else None
         path = path_from_uri(info.artifact_uri)
@@ -239,9 +239,9 @@ class Run(RunInfo):
         """
         return f"[{text}]({pages.run_page(self.experiment_id, self.run_id, page)})"
 
-    def reopen_child(self, run_id: str) -> "Run":
+    def reopen_child(self, run_id: str) -> "MlflowRun":
         """Return a finished child to record more data; its status does not change."""
-        return Run.of(self.client, self.client.get_run(run_id))
+        return MlflowRun.of(self.client, self.client.get_run(run_id))
 
     def fail_child(self, run_id: str, error: str) -> None:
         """Mark a finished child whose files are damaged as FAILED."""

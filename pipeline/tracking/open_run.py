@@ -2,9 +2,9 @@
 
 Runs in the main process; the functions at the end run in the recorder.
 
-`OpenRun.submit` sends a function to the other process, where `_record` calls it with
-the `Run`. If a run cannot be opened, its calls do nothing, and the error is reported
-once. Test: "a recording that fails in the other process".
+`OpenRun.record` sends a function to the other process, where `_record` calls it with
+the `MlflowRun`. If a run cannot be opened, its calls do nothing, and the error is
+reported once. Test: "a recording that fails in the other process".
 """
 
 from collections.abc import Callable, Iterator
@@ -22,8 +22,8 @@ from pipeline.tracking.run_data import RunStart
 from pipeline.tracking.store.database import RunInfo
 from pipeline.tracking.store.mlflow_calls import using_mlflow
 
-if TYPE_CHECKING:  # importing MLflow takes a second
-    from pipeline.tracking.mlflow_run import Run
+if TYPE_CHECKING:
+    from pipeline.tracking.mlflow_run import MlflowRun
 
 RECORDING_PROCESS = "the recording process"
 Arguments = ParamSpec("Arguments")
@@ -53,33 +53,13 @@ class ThisProcess:
         return call
 
 
-class NoProcess:
-    """Drops the calls for a run that is not recorded (tracking=none)."""
-
-    def submit(self, *call: object, **keywords: object) -> "Future[None]":
-        """Return None as the result of a call that is not made."""
-        return ThisProcess().submit(lambda: None)
-
-
-class NotRecorded:
-    """What an open run with `NoProcess` has instead of a `RunInfo`."""
-
-    run_id = artifacts = None
-    label = "a run that is not recorded"
-
-    def viewing_hint(self) -> str:
-        """Return a line that says why there is no command that shows the run."""
-        return "run    not recorded (tracking=none)\n"
-
-
 class OpenRun:
-    """An open run, which stands for a `Run` in the recorder.
+    """An open run, which stands for an `MlflowRun` in the recorder.
 
-    The run is opened later, and MLflow creates its ID. Until then, data is submitted,
-    so the process finds the `Run` by the number `_key`. A run that is not recorded
-    has `NoProcess`.
+    The run is opened later, and MLflow creates its ID. Until then, data is sent, so the
+    process finds the `MlflowRun` by the number `_key`.
 
-    The constructor, `submit` and `wait` raise the first error of the calls that the
+    The constructor, `record` and `wait` raise the first error of the calls that the
     recorder has made by then. In this process, these include the new call; a recording
     process makes it later.
     """
@@ -90,8 +70,8 @@ class OpenRun:
 
     def __init__(
         self,
-        process: HelperProcess | ThisProcess | NoProcess,
-        opening: "Callable[Arguments, Run]",
+        process: HelperProcess | ThisProcess,
+        opening: "Callable[Arguments, MlflowRun]",
         *arguments: Arguments.args,
         **keywords: Arguments.kwargs,
     ) -> None:
@@ -102,9 +82,9 @@ class OpenRun:
         self._check(wait=False)
 
     @property
-    def _info(self) -> RunInfo | NotRecorded:
+    def _info(self) -> RunInfo:
         """ID, name and folder of the run; wait until it is open."""
-        return self._opened.result() or NotRecorded()
+        return self._opened.result()
 
     @property
     def run_id(self) -> str | None:
@@ -128,9 +108,9 @@ class OpenRun:
         """Mark the run as FAILED if its block ends normally."""
         self.failure = reason
 
-    def submit(
+    def record(
         self,
-        function: "Callable[Concatenate[Run, Arguments], None]",
+        function: "Callable[Concatenate[MlflowRun, Arguments], None]",
         *arguments: Arguments.args,
         **keywords: Arguments.kwargs,
     ) -> None:
@@ -150,7 +130,7 @@ class OpenRun:
         self._check(wait=False)
 
     def wait(self) -> None:
-        """Wait until all submitted calls are made; raise their first error."""
+        """Wait until all calls are made; raise their first error."""
         self._check(wait=True)
 
     def _check(self, *, wait: bool) -> None:
@@ -169,7 +149,7 @@ class OpenRun:
         try:
             yield child
             child.wait()
-            child.submit(recorder.complete_child, child.failure, end)
+            child.record(recorder.complete_child, child.failure, end)
             child.wait()
         finally:  # the child may be incomplete
             self._process.submit(_forget, child._key)
@@ -184,8 +164,7 @@ class OpenRun:
         """
         try:
             # This waits until the run is open, unless there is a further interrupt.
-            call = self._process.submit(_close, self._key, status, error)
-            return call.result()
+            return self._process.submit(_close, self._key, status, error).result()
         except HelperKilled:
             if status == Status.FINISHED:
                 raise
@@ -200,14 +179,42 @@ class OpenRun:
         return self._info.viewing_hint()
 
 
+class UnrecordedRun(OpenRun):
+    """The run of a call with tracking=none, which drops all data."""
+
+    run_id = artifacts = None
+    label = "a run that is not recorded"
+
+    def __init__(self) -> None:
+        """Open no run."""
+
+    def record(self, *call: object, **keywords: object) -> None:
+        """Drop the data."""
+
+    def wait(self) -> None:
+        """Return at once."""
+
+    @contextmanager
+    def child(self, start: RunStart, *, end: int | None = None) -> Iterator[OpenRun]:
+        """Yield a child that is not recorded."""
+        yield UnrecordedRun()
+
+    def close(self, status: Status, error: str | None) -> None:
+        """Close no run."""
+
+    def viewing_hint(self) -> str:
+        """Return a line that says why there is no command that shows the run."""
+        return "run    not recorded (tracking=none)\n"
+
+
 # The functions below run in the recorder.
 
-_runs: dict[int, "Run"] = {}  # the open runs of this process, by the key of the OpenRun
+_runs: dict[int, "MlflowRun"] = {}  # the open runs, by the key of the `OpenRun`
 
 
 def _open(
     key: int,
-    opening: "Callable[Arguments, Run]",
+    opening: "Callable[Arguments, MlflowRun]",
     /,
     *arguments: Arguments.args,
     **keywords: Arguments.kwargs,
@@ -217,14 +224,14 @@ def _open(
     return RunInfo(run.run_id, run.name, run.artifacts)
 
 
-def _create_child(parent: int, start: RunStart) -> "Run":
+def _create_child(parent: int, start: RunStart) -> "MlflowRun":
     """Create a child of an open run."""
     return recorder.create_child(_runs[parent], start)
 
 
 def _record(
     key: int,
-    function: "Callable[Concatenate[Run, Arguments], None]",
+    function: "Callable[Concatenate[MlflowRun, Arguments], None]",
     /,
     *arguments: Arguments.args,
     **keywords: Arguments.kwargs,

@@ -6,7 +6,7 @@ The main process imports this module to pass the functions on. Therefore, only t
 functions import modules that import MLflow. Test: "mlflow is imported only after".
 
     function            passed on by          called by
-    warm_up             Tracker.prepare       the process itself
+    warm_up             Tracker.open_store    the process itself
     create_or_resume    Tracker.start_run     open_run._open
     find_or_create      Tracker.reopen_run    open_run._open
     create_child        OpenRun.child         open_run._open, with _create_child
@@ -46,10 +46,10 @@ from pipeline.tracking.store.location import database_path
 from pipeline.tracking.store.locks import run_lock_file, store_lock
 from pipeline.tracking.store.mlflow_calls import using_mlflow
 
-if TYPE_CHECKING:  # importing MLflow takes a second
+if TYPE_CHECKING:
     from mlflow import entities
 
-    from pipeline.tracking.mlflow_run import Run
+    from pipeline.tracking.mlflow_run import MlflowRun
     from pipeline.tracking.store.client import StoreClient
 
 OPEN_SECONDS = 10.0  # maximum wait until a killed process releases a run; see `locks`
@@ -68,10 +68,10 @@ def warm_up(store: Path) -> None:
             _client(store)
 
 
-def create_or_resume(store: Path, experiment: str, start: RunStart) -> "Run":
+def create_or_resume(store: Path, experiment: str, start: RunStart) -> "MlflowRun":
     """Create a run, or resume a run, whose incomplete children are deleted."""
     with using_mlflow(store):
-        from pipeline.tracking.mlflow_run import Run
+        from pipeline.tracking.mlflow_run import MlflowRun
 
         client = _client(store)
         with store_lock(store):
@@ -80,7 +80,7 @@ def create_or_resume(store: Path, experiment: str, start: RunStart) -> "Run":
             created = resumed or _create(client, experiment, start)
             path = run_lock_file(store, created.info.run_id)
             lock = locking.claim(path, seconds=OPEN_SECONDS)
-    run = Run.of(client, created, lock=lock)
+    run = MlflowRun.of(client, created, lock=lock)
     try:
         with using_mlflow(store):
             if start.resume:
@@ -95,7 +95,7 @@ def create_or_resume(store: Path, experiment: str, start: RunStart) -> "Run":
     return run
 
 
-def _reset(run: "Run", start: RunStart, tags: Mapping[str, str]) -> None:
+def _reset(run: "MlflowRun", start: RunStart, tags: Mapping[str, str]) -> None:
     """Prepare a run that ended early, with these tags, for its next attempt."""
     client = run.client
     client.update_run(run.run_id, Status.RUNNING)
@@ -109,10 +109,10 @@ def _reset(run: "Run", start: RunStart, tags: Mapping[str, str]) -> None:
 
 def find_or_create(
     store: Path, experiment: str, run_id: str | None, weights_sha256: str | None
-) -> "Run":
+) -> "MlflowRun":
     """Find the closed run of a network or sweep; see `Tracker.reopen_run`."""
     with using_mlflow(store):
-        from pipeline.tracking.mlflow_run import Run
+        from pipeline.tracking.mlflow_run import MlflowRun
 
         client = _client(store)
         with store_lock(store):
@@ -121,30 +121,29 @@ def find_or_create(
                 found = tagged_runs(store, WEIGHTS_TAG, [weights_sha256])
                 ids = [each.run_id for each in found]
                 run_id = run_id if run_id in ids else next(iter(ids), None)
-            if run_id:
-                recorded = client.get_run(run_id)
-                run = Run.of(client, recorded)
-            else:
-                assert weights_sha256
-                start = _start_of_network(weights_sha256)
-                recorded = _create(client, experiment, start)
-                run = Run.of(client, recorded)
-                run.log_diff(start.diff)
-                say(wrap(f"the store has no run of this network; created {run.label}"))
+            if run_id is None:
+                assert weights_sha256  # a sweep has an ID
+                run_id = _create_for_network(client, experiment, weights_sha256)
+            recorded = client.get_run(run_id)
             # A run that was created for a network is closed before data is added, so
             # that a killed process leaves no open run.
             is_created = recorded.data.tags.get(KIND_TAG) == Kind.EVALUATION
             if is_created and recorded.info.status != Status.FINISHED:
-                client.set_terminated(run.run_id)
-        return run
+                client.set_terminated(run_id)
+        return MlflowRun.of(client, recorded)
 
 
-def _start_of_network(sha256: str) -> RunStart:
-    """Return the data of a new run for a network without a training run."""
+def _create_for_network(client: "StoreClient", experiment: str, sha256: str) -> str:
+    """Create a run for a network without a training run, and return its ID."""
+    from pipeline.tracking.mlflow_run import MlflowRun
+
     code = provenance.code_state()
-    tags = {WEIGHTS_TAG: sha256, KIND_TAG: Kind.EVALUATION}
-    tags |= provenance.tags(code)
-    return RunStart(f"network {short_id(sha256)}", {}, tags, now(), code.diff)
+    tags = {WEIGHTS_TAG: sha256, KIND_TAG: Kind.EVALUATION} | provenance.tags(code)
+    start = RunStart(f"network {short_id(sha256)}", {}, tags, now(), code.diff)
+    run = MlflowRun.of(client, _create(client, experiment, start))
+    run.log_diff(code.diff)
+    say(wrap(f"the store has no run of this network; created {run.label}"))
+    return run.run_id
 
 
 def _client(store: Path) -> "StoreClient":
@@ -162,23 +161,23 @@ def _create(client: "StoreClient", experiment: str, start: RunStart) -> "entitie
     )
 
 
-def create_child(parent: "Run", start: RunStart) -> "Run":
+def create_child(parent: "MlflowRun", start: RunStart) -> "MlflowRun":
     """Create a child of an open run; see `OpenRun.child`."""
     with using_mlflow(parent.client.store):
-        from pipeline.tracking.mlflow_run import Run
+        from pipeline.tracking.mlflow_run import MlflowRun
 
         project = {PROJECT_TAG: provenance.project_version()}
         tags = {**project, **start.tags, PARENT_TAG: parent.run_id}
         created = parent.client.create_named_run(
             parent.experiment_id, start.name, tags, start.time
         )
-        child = Run.of(parent.client, created, is_new_child=True)
+        child = MlflowRun.of(parent.client, created, is_new_child=True)
         child.log_params(start.params)
         child.log_diff(start.diff)
         return child
 
 
-def complete_child(child: "Run", failure: str | None, end: int | None) -> None:
+def complete_child(child: "MlflowRun", failure: str | None, end: int | None) -> None:
     """Record the data of a child that has ended, and close it."""
     assert child.kept is not None
     if failure:
@@ -188,7 +187,7 @@ def complete_child(child: "Run", failure: str | None, end: int | None) -> None:
     child.client.set_terminated(child.run_id, status, end)
 
 
-def end(run: "Run", status: Status, error: str | None) -> str:
+def end(run: "MlflowRun", status: Status, error: str | None) -> str:
     """Close a run and return its ID; see `OpenRun.close`.
 
     The status of a run that was opened to add results does not change.

@@ -17,9 +17,9 @@ Runs in the main process.
    If the function fails after this, no caller has the run, so it closes the run.
    Test: "a run that cannot be opened has failed".
 3. `CopyingProcess.follow` copies the open run to the server, if there is one.
-4. The caller's `with` block calls `run.submit`, which records data, asynchronously if
+4. The caller's `with` block calls `run.record`, which records data, asynchronously if
    there is a recording process.
-5. `run.wait` waits for the submitted calls, which can fail when the block has
+5. `run.wait` waits for these calls, which can fail when the block has
    ended. Test: "a call that fails when the block has ended".
 6. After an interrupt, the frames of a transaction are cleared, because the frames keep
    the database locked. Test: "an interrupt inside a transaction".
@@ -43,7 +43,7 @@ Steps 2 and 7 and the functions of step 4 run in the recorder: the recording pro
 import gc
 import sys
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import (
     AbstractContextManager,
     ExitStack,
@@ -51,7 +51,9 @@ from contextlib import (
     contextmanager,
     nullcontext,
 )
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.base.tags import Status
 from pipeline.base.terminal import is_quiet
@@ -61,15 +63,18 @@ from pipeline.tracking.copying_process import CopyingProcess
 from pipeline.tracking.messages import announce_store
 from pipeline.tracking.open_run import (
     RECORDING_PROCESS,
-    NoProcess,
     OpenRun,
     ThisProcess,
+    UnrecordedRun,
 )
 from pipeline.tracking.provenance import CodeState
 from pipeline.tracking.run_data import Params, RunStart, Tags, final_status
 from pipeline.tracking.store.database import RecordedRun, tagged_runs
 from pipeline.tracking.store.location import database_path
 from pipeline.tracking.store.sqlite import require_store
+
+if TYPE_CHECKING:
+    from pipeline.tracking.mlflow_run import MlflowRun
 
 # The copying to a server takes half a second of CPU time, and a server on this machine
 # takes as much. On two cores, both would delay training without a lower priority.
@@ -106,9 +111,7 @@ class Tracker:
         `helper`, runs are recorded in this process.
         """
         self.store, self.experiment, self._helper = store, experiment, helper
-        self._process = (helper or ThisProcess()) if self.is_recorded else NoProcess()
-        # The place of new runs. `NoProcess` drops it.
-        self._place = store, experiment or ""
+        self._process = helper or ThisProcess()
         self._server = server if self.is_recorded else None
         self._code: CodeState | None = None
 
@@ -126,7 +129,7 @@ class Tracker:
         self._code = self._code or provenance.code_state()
         return self._code
 
-    def prepare(self) -> None:
+    def open_store(self) -> None:
         """Import MLflow and open the store, to reject an unusable store before work.
 
         If there is no store, the first run creates it.
@@ -165,8 +168,7 @@ class Tracker:
             code = self.read_code()
             all_tags = dict(tags) | provenance.tags(code)
             start = RunStart(name, params, all_tags, time, code.diff, resume)
-            opening = recorder.create_or_resume
-            run = OpenRun(self._process, opening, *self._place, start)  # step 2
+            run = self._open(partial(recorder.create_or_resume, start=start))  # step 2
             if copying:  # step 3
                 copying.follow(lambda: run.run_id)
             with self._recorded(run, copying):
@@ -187,10 +189,18 @@ class Tracker:
         with self._copying() as copying:
             if copying:
                 copying.warm_up()  # during the block
-            arguments = *self._place, run_id, weights_sha256
-            run = OpenRun(self._process, recorder.find_or_create, *arguments)
+            found = partial(
+                recorder.find_or_create, run_id=run_id, weights_sha256=weights_sha256
+            )
+            run = self._open(found)
             with self._recorded(run, copying):
                 yield run
+
+    def _open(self, opening: "Callable[[Path, str], MlflowRun]") -> OpenRun:
+        """Open a run with a function of `recorder`, if runs are recorded."""
+        if self.experiment is None:
+            return UnrecordedRun()
+        return OpenRun(self._process, opening, self.store, self.experiment)
 
     def copy(self, run_id: str) -> bool | None:
         """Copy a closed run and its children to the server; see `OpenRun.copied`."""
@@ -236,7 +246,7 @@ def new_tracker(store: Path, *, server: str | None, experiment: str | None) -> T
         UserError, OSError: If the store cannot be used.
     """
     tracker = Tracker(store, server=server, experiment=experiment)
-    tracker.prepare()
+    tracker.open_store()
     return tracker
 
 
@@ -260,6 +270,6 @@ def start_tracker(
             )
             stack.callback(helper.close)
         tracker = Tracker(store, server=server, experiment=experiment, helper=helper)
-        tracker.prepare()
+        tracker.open_store()
         tracker.read_code()  # while the process imports MLflow
         yield tracker

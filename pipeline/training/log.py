@@ -1,9 +1,9 @@
 """Records a training run: the inputs, each epoch, and the results at the end.
 
-`run.submit` calls a function `log_...` in the recorder. For `train`, this is the
+`run.record` calls a function `log_...` in the recorder. For `train`, this is the
 recording process, which does not need PyTorch. Therefore, this module does not import
 PyTorch. All other functions run in the process that trains, or in both.
-`submit_<name>` computes the arguments of `log_<name>`.
+`record_<name>` computes the arguments of `log_<name>`.
 """
 
 import math
@@ -51,8 +51,8 @@ from pipeline.tracking import (
     provenance,
 )
 
-if TYPE_CHECKING:  # importing MLflow or PyTorch takes a second
-    from pipeline.tracking.mlflow_run import Run
+if TYPE_CHECKING:
+    from pipeline.tracking.mlflow_run import MlflowRun
     from pipeline.training.training_run import TrainingRun
 
 MAX_IMAGES = 10  # epochs with images and statistics of the weights, besides epoch 0
@@ -88,16 +88,16 @@ class TrainingInputs:
         }
 
 
-def submit_inputs(
+def record_inputs(
     run: OpenRun,
     inputs: TrainingInputs,
     *,
     plots: bool,
     reused: RecordedRun | None = None,
 ) -> None:
-    """Submit the data, the settings and the code of a training run."""
+    """Record the data, the settings and the code of a training run."""
     settings = files.as_yaml(inputs.values)
-    run.submit(
+    run.record(
         log_inputs,
         inputs.data_file,
         settings,
@@ -108,7 +108,7 @@ def submit_inputs(
 
 
 def log_inputs(
-    run: "Run",
+    run: "MlflowRun",
     data_file: DataFile,
     settings: str,
     code: Mapping[str, str],
@@ -151,9 +151,9 @@ def log_inputs(
     run.log_files("", [path for path in recorded if path.exists()])
 
 
-def submit_epochs(run: OpenRun, epochs: Sequence[Epoch], total: int) -> None:
-    """Submit epochs of a training run; see `shown_epochs`."""
-    run.submit(log_epochs, metrics_of(epochs), shown_epochs(epochs, total))
+def record_epochs(run: OpenRun, epochs: Sequence[Epoch], total: int) -> None:
+    """Record epochs of a training run; see `shown_epochs`."""
+    run.record(log_epochs, metrics_of(epochs), shown_epochs(epochs, total))
 
 
 def metrics_of(epochs: Iterable[Epoch]) -> list[StepMetrics]:
@@ -181,7 +181,7 @@ def shown_epochs(epochs: Iterable[Epoch], total: int) -> list[Epoch]:
 
 
 def log_epochs(
-    run: "Run", metrics: Sequence[StepMetrics], shown: Sequence[Epoch]
+    run: "MlflowRun", metrics: Sequence[StepMetrics], shown: Sequence[Epoch]
 ) -> None:
     """Log the metrics of epochs, and the weights of those that are shown.
 
@@ -220,11 +220,11 @@ def tensor_statistics(
     }
 
 
-def submit_result(run: OpenRun, training: "TrainingRun") -> None:
-    """Submit the scores of a finished training run."""
-    run.submit(
+def record_result(run: OpenRun, training: "TrainingRun") -> None:
+    """Record the scores of a finished training run."""
+    run.record(
         log_result,
-        training.description,
+        training.description_text,
         training.final_metrics,
         time=training.last.time,
         sha256=training.trained.weights_sha256,
@@ -232,7 +232,7 @@ def submit_result(run: OpenRun, training: "TrainingRun") -> None:
 
 
 def log_result(
-    run: "Run",
+    run: "MlflowRun",
     description: str,
     final_metrics: Mapping[str, float],
     *,
@@ -261,15 +261,15 @@ def log_result(
     run.describe(description, links)
 
 
-def log_files(run: "Run", paths: Sequence[Path]) -> None:
+def log_files(run: "MlflowRun", paths: Sequence[Path]) -> None:
     """Log the files that `write_training_run` wrote."""
     run.log_files(TRAINING_FOLDER, paths)
 
 
-def submit_model(run: OpenRun, training: "TrainingRun", path: Path) -> None:
-    """Export the network in a file, and submit it as a model."""
+def record_model(run: OpenRun, training: "TrainingRun", path: Path) -> None:
+    """Export the network in a file, and record it as a model."""
     with exported_model(run, training, path) as model:
-        run.submit(log_model, model)
+        run.record(log_model, model)
 
 
 @contextmanager
@@ -278,7 +278,7 @@ def exported_model(
 ) -> Iterator[ModelData]:
     """Export the network in a file, and yield the data of its model.
 
-    The program is removed when the run has recorded what the block submits.
+    The program is removed when the run has recorded the model.
     """
     from pipeline.training.program import export_network  # imports PyTorch
 
@@ -294,7 +294,7 @@ def exported_model(
         run.wait()
 
 
-def log_model(run: "Run", model: ModelData) -> None:
+def log_model(run: "MlflowRun", model: ModelData) -> None:
     """Log the model, with a program for `mlflow.pytorch.load_model`.
 
     In a sweep, only the best network gets a model. `log_epochs` has logged the images
@@ -305,6 +305,6 @@ def log_model(run: "Run", model: ModelData) -> None:
     run.add_links({"curves": run.link(title, "model-metrics")})
 
 
-def log_comparison(run: "Run", is_equal: bool) -> None:
+def log_comparison(run: "MlflowRun", is_equal: bool) -> None:
     """Log whether a reproduction has the weights of its original."""
     run.set_tags({REPRODUCED_TAG: str(is_equal).lower()})

@@ -30,10 +30,10 @@ from pipeline.training.log import (
     TrainingInputs,
     log_comparison,
     log_files,
-    submit_epochs,
-    submit_inputs,
-    submit_model,
-    submit_result,
+    record_epochs,
+    record_inputs,
+    record_model,
+    record_result,
 )
 from pipeline.training.printing import epoch_table, print_summary
 from pipeline.training.program import start_exporter
@@ -104,7 +104,7 @@ def train_recorded(call: TrainCall, dataset: Dataset) -> TrainResult:
         _open_run(call, inputs, checkpoint, name) as run,
         delayed_interrupt("stopping after this epoch") as interrupt,
     ):
-        submit_inputs(run, inputs, plots=True)
+        record_inputs(run, inputs, plots=True)
         missing = range(len(checkpoint.epochs), cfg.epochs + 1)
         numbers = until_interrupt(missing, interrupt)
         epochs = fit(state, split, hyperparameters, epochs=numbers)
@@ -112,7 +112,7 @@ def train_recorded(call: TrainCall, dataset: Dataset) -> TrainResult:
         # Nothing is left to stop, so Ctrl-C in the last epoch has no effect.
         training = TrainingRun.of(dataset, hyperparameters, checkpoint.epochs)
         if original := call.original:
-            run.submit(log_comparison, training.has_weights_of(original.training))
+            run.record(log_comparison, training.has_weights_of(original.training))
         _write(call, training, run)
     print_summary(training, split.val)
     say(f"weights.sha256 {training.trained.weights_sha256}")
@@ -122,7 +122,7 @@ def train_recorded(call: TrainCall, dataset: Dataset) -> TrainResult:
         metadata=training.metadata,
         epochs=training.epochs,
         final_metrics=training.final_metrics,
-        folder=call.results.lasting(run.artifacts, recorded_as=TRAINING_FOLDER),
+        folder=call.results.lasting_folder(run.artifacts, recorded_as=TRAINING_FOLDER),
         run_id=run.run_id,
         copied=run.copied,
     )
@@ -193,12 +193,12 @@ def _save_and_log(
     with epoch_table(total=total, done=unlogged[-1].number) as print_epoch:
         for epoch in epochs:
             checkpoint.save(epoch)  # `fit` waits, so its state belongs to this epoch
-            submit_epochs(run, [*unlogged, epoch], total)
+            record_epochs(run, [*unlogged, epoch], total)
             unlogged = []
             print_epoch(epoch)
             call.on_epoch(deepcopy(epoch))
     if unlogged:  # no epoch was left to train
-        submit_epochs(run, unlogged, total)
+        record_epochs(run, unlogged, total)
 
 
 def _write(call: TrainCall, training: TrainingRun, run: OpenRun) -> None:
@@ -206,9 +206,9 @@ def _write(call: TrainCall, training: TrainingRun, run: OpenRun) -> None:
     message = "writing and recording the trained network"
     with busy(message), call.results.new() as temporary:
         write_training_run(training, temporary, run_id=run.run_id)
-        submit_result(run, training)
-        run.submit(log_files, sorted(temporary.iterdir()))
+        record_result(run, training)
+        run.record(log_files, sorted(temporary.iterdir()))
         if call.tracker.is_recorded:
-            submit_model(run, training, temporary / MODEL_FILE)
+            record_model(run, training, temporary / MODEL_FILE)
         # The recording process reads the files of `temporary` before they are moved.
         run.wait()

@@ -14,7 +14,7 @@ from pipeline.training.training_run import TrainingRun
 class TrainResult(TrainingRun):
     """The result of the train stage: a training run, and where it is recorded."""
 
-    folder: Path  # the folder of the files; see `ResultsFolder.lasting`
+    folder: Path  # the folder of the files; see `ResultsFolder.lasting_folder`
     run_id: str | None  # the ID of the MLflow run; None without a recorded run
     copied: bool | None  # whether the server has a complete copy; None without a server
 

@@ -112,7 +112,7 @@ class TrainingRun:
         return {name: [each.metrics[name] for each in measured] for name in names}
 
     @property
-    def description(self) -> str:
+    def description_text(self) -> str:
         """The description of the training run for its page, in Markdown."""
         final, (best, epoch) = self.metrics, self.best_epoch
         return (

@@ -15,6 +15,7 @@ import hydra
 import pytest
 import yaml
 from omegaconf import OmegaConf
+from outcomes import outcome_of
 
 from pipeline import ConfigError, cli
 from pipeline.__main__ import STAGES
@@ -28,7 +29,6 @@ from pipeline.cli.schema import KEYS
 from pipeline.cli.stages import from_python, help_text
 from pipeline.core.dataset import DataFile
 from pipeline.deploy import sizes
-from pipeline.sweeps.jobs import Outcome
 from pipeline.sweeps.listing import list_jobs
 from pipeline.sweeps.naming import sweep_key, sweep_name
 from pipeline.sweeps.networks import read_networks
@@ -347,7 +347,8 @@ def test_the_keywords_of_all_functions_are_reserved_names():
 def test_an_outcome_of_a_group_with_any_name_has_a_representation(conf):
     conf({"conf/item/a.yaml": f"{GLOBAL}hidden: 5"})
     job, _ = jobs_of(read("-m", "+item=a,null"))
-    assert repr(Outcome(job)).startswith("Outcome(item='a', hidden=5, val_accuracy=")
+    text = repr(outcome_of(job, 0.9))
+    assert text.startswith("TrainedOutcome(item='a', hidden=5, val_accuracy=")
 
 
 def test_a_setting_that_refers_to_a_swept_one_is_varied_too(conf):

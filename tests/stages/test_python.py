@@ -290,7 +290,8 @@ def test_a_result_is_shown_with_its_metrics_in_a_short_text(project):
     accuracy = float(f"{trained.metrics['val/accuracy']:.4g}")
     assert repr(trained).startswith(f"TrainResult(val_accuracy={accuracy}, train_acc")
     assert f", run_id='{trained.run_id}', folder={trained.folder!r})" in repr(trained)
-    assert repr(swept).startswith("SweepResult(trained=2, failed=0, best=Outcome(seed=")
+    best = "TrainedOutcome(seed="
+    assert repr(swept).startswith(f"SweepResult(trained=2, failed=0, best={best}")
     assert "Evaluation(accuracy={'digits': 0." in repr(evaluation)
     for result in (
         *(trained, trained.epochs[1], evaluation),

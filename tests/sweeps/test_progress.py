@@ -5,10 +5,11 @@ import time
 from pathlib import Path
 
 import pytest
+from outcomes import outcome_of
 
 from pipeline.cli import defaults
 from pipeline.core.dataset import DataFile
-from pipeline.sweeps.jobs import Job, Outcome
+from pipeline.sweeps.jobs import Job
 from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.progress import show_progress, time_left
 
@@ -58,14 +59,13 @@ def test_jobs_that_need_no_training_are_not_part_of_the_time_that_is_left():
             progress.print_outcome(outcome)
 
         assert str(progress) == "0 of 2,001, 1 running"
-        add(Outcome(jobs[-1], error="invalid"))
-        trained = {"metrics": {"val/accuracy": 0.9}, "seconds": 0.5}
-        add(Outcome(jobs[0], **trained, reused=True))
+        add(outcome_of(jobs[-1], 0.0))
+        add(outcome_of(jobs[0], 0.9, reused=True))
         for job in jobs[1:3]:
-            add(Outcome(job, **trained))
+            add(outcome_of(job, 0.9))
             time.sleep(0.5)  # of 2,000 jobs, more than a quarter of an hour
         assert str(progress).startswith("4 of 2,001, 1 running, 1 failed, about 0:00:")
-        add(Outcome(jobs[3], **trained))
+        add(outcome_of(jobs[3], 0.9))
         assert "5 of 2,001, 0 running" in str(progress)
 
 
@@ -77,7 +77,7 @@ def test_only_the_first_invalid_combinations_have_a_line(capsys):
     plan = Plan(jobs)
     with show_progress(plan, to_train=0, workers=1) as progress:
         for job in jobs:
-            plan.add(outcome := Outcome(job, error="invalid"))
+            plan.add(outcome := outcome_of(job, 0.0))
             progress.print_outcome(outcome)
         assert str(progress) == "1,023 of 1,023, 0 running, 1,023 failed"
     lines = capsys.readouterr().out.splitlines()

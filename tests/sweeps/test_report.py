@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+from outcomes import outcome_of
 from PIL import Image
 
 from pipeline import UserError, datasets
@@ -22,23 +23,22 @@ from pipeline.sweeps.configurations import (
     group_by_configuration,
     why_no_best,
 )
-from pipeline.sweeps.jobs import Job, Outcome
+from pipeline.sweeps.jobs import Job
 from pipeline.sweeps.listing import list_jobs
 from pipeline.sweeps.naming import sweep_name
 from pipeline.sweeps.plan import Plan
-from pipeline.sweeps.report_text import description, select_rows, summarize
+from pipeline.sweeps.report_text import description_text, select_rows, summarize
 from pipeline.sweeps.result import SweepResult
-from pipeline.tracking import recorder
-from pipeline.tracking.open_run import NoProcess, OpenRun
+from pipeline.tracking.open_run import UnrecordedRun
 
-NOT_RECORDED = OpenRun(NoProcess(), recorder.create_or_resume)
+NOT_RECORDED = UnrecordedRun()
 DATA = DataFile(Path("mnist.safetensors"), "0" * 64)
 
 
 def outcome(accuracy, error=None, options=None, **keys):
     options = options or {}
     job = Job(defaults() | keys, options, [*options, *keys], known_data_file=DATA)
-    return Outcome(job, error, {} if error else {"val/accuracy": accuracy}, 1.0)
+    return outcome_of(job, accuracy, error)
 
 
 def prepare_in(project):
@@ -59,7 +59,7 @@ def configurations(key, *accuracies):
 def test_a_row_of_the_table_has_at_most_three_errors_and_the_csv_file_all():
     many = [outcome(0.9, error=f"got -{seed}", seed=-seed) for seed in range(1, 1_006)]
     (configuration,) = group_by_configuration([*many, outcome(0.9, seed=1)])
-    table = description([configuration])
+    table = description_text([configuration])
     assert "seed=-1005 failed: got -1005; " in table
     assert table.count("got -") == 3 and "; and 1,002 other errors |" in table
     assert configuration.row()["failed"].count("got -") == 1_005
@@ -96,7 +96,7 @@ def test_a_search_that_ends_before_its_first_suggestion_reports_its_error(tmp_pa
 @pytest.mark.parametrize("count", [3, 2000])
 def test_the_description_has_the_best_rows_that_fit_in_the_limit_of_mlflow(count):
     rows = configurations("hidden", *((h, [h / 2000]) for h in range(1, count + 1)))
-    text = description(rows)
+    text = description_text(rows)
     assert len(text) < 7300  # with the links, MLflow truncates at 8,000 characters
     shown = [int(row) for row in re.findall(r"^\| (\d+)&", text, re.MULTILINE)]
     assert shown == [*range(count, count - len(shown), -1)]
@@ -256,10 +256,7 @@ def test_equal_validation_images_have_a_best_network_whatever_they_are_called(
         )
     with project.captured():
         jobs = list_jobs(command, prepare_in(project))
-    outcomes = [
-        Outcome(job, job.error, {} if job.error else {"val/accuracy": 0.9})
-        for job in jobs
-    ]
+    outcomes = [outcome_of(job, 0.9) for job in jobs]
     result = SweepResult(outcomes, Path("folder"), run_id=None)
     assert result.best and result.best.job.values["hidden"] == 5
     assert summarize(group_by_configuration(outcomes)).startswith("best: hidden=5")

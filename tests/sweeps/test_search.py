@@ -8,11 +8,12 @@ from pathlib import Path
 
 import optuna
 import pytest
+from outcomes import outcome_of
 
 from pipeline import ConfigError
 from pipeline.cli import Interval, TrainConfig, defaults, from_python
 from pipeline.core.dataset import DataFile
-from pipeline.sweeps.jobs import Job, Outcome
+from pipeline.sweeps.jobs import Job
 from pipeline.sweeps.networks import read_networks
 from pipeline.sweeps.search import Search
 
@@ -36,7 +37,7 @@ def open_search(trials, recorded=()):
 def outcome(job, error=None):
     """Return an outcome that is best with 60 neurons."""
     accuracy = 1 - abs(job.values["hidden"] - 60) / 200 + job.values["seed"] / 1000
-    return Outcome(job, error, {} if error else {"val/accuracy": accuracy})
+    return outcome_of(job, accuracy, error)
 
 
 def states(search):
@@ -211,7 +212,7 @@ def test_a_tag_that_was_edited_changes_neither_a_search_nor_its_networks(sweep, 
     assert len(sweep.runs()[1]) == 2
     store = sweep.workspace.outputs
     _, networks = read_networks(parent.info.run_id, store=store)
-    sizes = [each.trained.network.hidden for each in networks]
+    sizes = [each.file.network.hidden for each in networks]
     assert [each.varied_values["hidden"] for each in networks] == sorted(sizes)
 
 

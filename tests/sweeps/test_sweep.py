@@ -317,7 +317,7 @@ class Nodes(Executor):
         call.set_result(function(task.data_file.read(), **task.arguments))
         return call
 
-    def _ended(self, calls, *, timeout):
+    def _wait(self, calls, *, timeout):
         return [*calls]
 
     def _result(self, call, task):

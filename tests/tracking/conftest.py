@@ -24,7 +24,7 @@ from pipeline.training.program import export_network
 
 
 class DirectRun:
-    """An open run of this process; tests call methods of its `Run` without `submit`."""
+    """An open run of this process; tests call its `MlflowRun` without `record`."""
 
     def __init__(self, run):
         self.opened, self.recorded = run, open_run._runs[run._key]

@@ -81,7 +81,7 @@ def test_a_run_is_recorded_by_the_other_process_while_it_is_open(
     shared_tracker, client, runs
 ):
     with suppress(FloatingPointError), shared_tracker.start_run(**RUN) as run:
-        run.submit(log, "a", "b")
+        run.record(log, "a", "b")
         run.wait()
         (opened,) = runs()
         assert opened.info.start_time == 1000
@@ -102,7 +102,7 @@ def test_the_process_that_records_does_not_import_pytorch(
     shared_tracker, lasting_helper
 ):
     with shared_tracker.start_run(**RUN) as run:
-        run.submit(log_files, [])
+        run.record(log_files, [])
     modules = lasting_helper.submit(imported_modules).result()
     assert {"pipeline.training.log", "pipeline.tracking.recorder"} <= modules
     assert "torch" not in modules
@@ -112,8 +112,8 @@ def test_the_other_process_can_record_several_runs(shared_tracker, client):
     with shared_tracker.start_run(**RUN) as first:
         with shared_tracker.start_run(**RUN) as second:
             for name, run in {"first": first, "second": second}.items():
-                run.submit(log, "name", name)
-        first.submit(log, "last", "yes")
+                run.record(log, "name", name)
+        first.record(log, "last", "yes")
     tags = [client.get_run(run.run_id).data.tags for run in (first, second)]
     assert [each["name"] for each in tags] == ["first", "second"]
     assert "last" in tags[0] and "last" not in tags[1]
@@ -131,7 +131,7 @@ def test_the_program_of_a_model_exists_until_the_other_process_has_recorded_it(
         shared_tracker.start_run(**RUN) as run,
         exported_model(run, training, trained.network_path) as model,
     ):
-        run.submit(log_program, model)
+        run.record(log_program, model)
     assert client.get_run(run.run_id).data.tags["program"] == "True"
 
 
@@ -158,14 +158,14 @@ def test_a_recording_that_fails_in_the_other_process_is_an_error_of_the_run(
         pytest.raises(UserError, match=r"mlflow.db cannot be read: .*not a database"),
         shared_tracker.start_run(**RUN) as run,
     ):
-        run.submit(log, "a", "b")
+        run.record(log, "a", "b")
 
 
 def test_an_error_of_a_function_has_the_traceback_of_the_other_process(
     shared_tracker, runs
 ):
     with pytest.raises(KeyError) as error, shared_tracker.start_run(**RUN) as run:
-        run.submit(fail)
+        run.record(fail)
         run.wait()
     assert 'raise KeyError("a mistake")' in error.value.__notes__[-1]
     (failed,) = runs()
@@ -179,10 +179,10 @@ def test_a_killed_recording_process_is_an_error_with_a_remedy(
         pytest.raises(HelperKilled, match=r"recording process was killed: run the sa"),
         tracker.start_run(**RUN) as run,
     ):
-        run.submit(log, "a", "b")
+        run.record(log, "a", "b")
         run.wait()
         tracker._helper._process.kill()
-        run.submit(log, "a", "c")
+        run.record(log, "a", "c")
         run.wait()
     assert client.get_run(run.run_id).info.status == "RUNNING"
     assert run_lock_file(store, run.run_id).exists()
@@ -204,7 +204,7 @@ def test_a_killed_process_does_not_hide_the_error_of_the_training_run(tracker, c
 
 def test_a_run_that_is_interrupted_before_it_is_open_is_killed(shared_tracker, runs):
     with pytest.raises(KeyboardInterrupt), shared_tracker.start_run(**RUN) as run:
-        run.submit(log, "a", "b")
+        run.record(log, "a", "b")
         raise KeyboardInterrupt
     (killed,) = runs()
     assert (killed.info.status, killed.data.tags["a"]) == ("KILLED", "b")
@@ -322,11 +322,11 @@ def test_a_call_that_fails_when_the_block_has_ended_marks_the_run_as_failed(
         pytest.raises(FileNotFoundError),
         tracker.start_run(name="a name", params={}, tags={}, time=1000) as run,
     ):
-        run.submit(log_files, [store / "missing"])
+        run.record(log_files, [store / "missing"])
     (recorded,) = tracking.tagged_runs(store, "mlflow.runName", ["a name"])
     assert (recorded.run_id, recorded.status) == (run.run_id, "FAILED")
     with pytest.raises(HelperKilled, match="has ended"):
-        run.submit(log_files, [])
+        run.record(log_files, [])
 
 
 @pytest.mark.parametrize("server", [None, "http://127.0.0.1:1"])

@@ -16,7 +16,7 @@ from pipeline import UserError, tracking
 from pipeline.base import locking
 from pipeline.base.locking import Level
 from pipeline.base.metric_names import REQUIRED
-from pipeline.tracking.mlflow_run import Run
+from pipeline.tracking.mlflow_run import MlflowRun
 from pipeline.tracking.store.client import open_store
 from pipeline.tracking.store.database import metric_points, open_runs, runs_to_copy
 from pipeline.tracking.store.location import path_from_uri
@@ -117,7 +117,7 @@ def test_an_error_of_the_database_is_reported_in_one_line_with_its_name(
         start_run(store) as run,
     ):
         (store / "mlflow.db").write_bytes(b"not a database any more" * 1000)
-        run.opened.submit(Run.log_metrics, {"val/loss": 1.0}, step=1, time=1000)
+        run.opened.record(MlflowRun.log_metrics, {"val/loss": 1.0}, step=1, time=1000)
     assert "\n" not in str(error.value)
     assert f"run {run.run_id} could not be marked FAILED" in capsys.readouterr().err
 

@@ -12,7 +12,7 @@ from pipeline import UserError
 from pipeline.base import locking
 from pipeline.base.tags import PROJECT_TAG
 from pipeline.tracking import new_tracker, provenance
-from pipeline.tracking.mlflow_run import Run
+from pipeline.tracking.mlflow_run import MlflowRun
 from pipeline.tracking.open_run import ThisProcess
 from pipeline.tracking.store.locks import run_lock_file, store_lock
 
@@ -189,7 +189,9 @@ def test_results_are_recorded_even_if_the_copying_process_cannot_start(
     tracker = new_tracker(store, server="http://127.0.0.1:1", experiment="digits")
     monkeypatch.setattr(sys, "executable", "/missing/python")
     with tracker.reopen_run(run_id=None, weights_sha256="f00d") as run:
-        run.submit(Run.log_metrics, {"with_test_set/mnist/accuracy": 0.9}, step=20)
+        run.record(
+            MlflowRun.log_metrics, {"with_test_set/mnist/accuracy": 0.9}, step=20
+        )
     assert run.copied is False
     assert f"the copy of run {run.run_id} is incomplete" in capsys.readouterr().err
 

@@ -14,8 +14,8 @@ from pipeline.interpret.page.rendering import (
 )
 from pipeline.tracking import OpenRun
 
-if TYPE_CHECKING:  # importing MLflow takes a second
-    from pipeline.tracking.mlflow_run import Run
+if TYPE_CHECKING:
+    from pipeline.tracking.mlflow_run import MlflowRun
 
 
 def record_page(
@@ -37,11 +37,11 @@ def record_page(
         (folder / PAGE_FILE).write_text(html, "utf-8")
     else:
         problem = f"none, because it would be larger than {kind.max_bytes / 1e6:g} MB"
-    run.submit(_log_page, kind, folder / PAGE_FILE, problem)
+    run.record(_log_page, kind, folder / PAGE_FILE, problem)
     return problem
 
 
-def _log_page(run: "Run", kind: PageKind, path: Path, problem: str) -> None:
+def _log_page(run: "MlflowRun", kind: PageKind, path: Path, problem: str) -> None:
     """Log a page with a link in the description, or the reason why there is none."""
     link = problem
     if not problem:

@@ -139,14 +139,14 @@ class Copies:
             return str(self._source.get_experiment(run.info.experiment_id).name)
 
     def _experiment_of(self, run: entities.Run) -> str:
-        """Return the ID of the experiment of a copy; see `_prepare_experiment`."""
+        """Return the ID of the experiment of a copy; create it if needed."""
         original_id = run.info.experiment_id
         if original_id not in self._experiments:
             name = self._experiment_name(run)
-            self._experiments[original_id] = self._prepare_experiment(name)
+            self._experiments[original_id] = self._find_or_create_experiment(name)
         return self._experiments[original_id]
 
-    def _prepare_experiment(self, name: str) -> str:
+    def _find_or_create_experiment(self, name: str) -> str:
         """Create an experiment, or its note and view, if missing; return its ID.
 
         Raises:

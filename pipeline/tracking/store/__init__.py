@@ -1,6 +1,7 @@
 """The store: MLflow's database and artifacts in `outputs/`.
 
-Runs in every process listed in the docstring of `pipeline.tracking`.
+Runs in every process listed in the docstring of `pipeline.tracking`, as do all of its
+modules.
 
 `location` says where the files are. `database` reads the runs with SQL, without MLflow;
 `sqlite` opens the database. `mlflow_calls` imports MLflow and translates its errors.

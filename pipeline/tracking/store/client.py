@@ -1,7 +1,5 @@
 """MLflow's client for the store, and the creation of the store.
 
-Runs in every process listed in the docstring of `pipeline.tracking`.
-
 The store needs no server and no network. Several processes can write at the same time.
 """
 

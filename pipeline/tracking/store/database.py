@@ -1,7 +1,5 @@
 """Reads the runs in the database of the store with SQL.
 
-Runs in every process listed in the docstring of `pipeline.tracking`.
-
 This module does not use MLflow's client, because the import takes a second, and the
 client takes twenty times as long to find 5,000 runs. The queries are for the tables of
 MLflow 3. `tests/tracking/test_mlflow_internals.py` fails if a new version changes these

@@ -1,7 +1,4 @@
-"""Where a store is: its database mlflow.db, and its artifacts in mlflow-artifacts/.
-
-Runs in every process listed in the docstring of `pipeline.tracking`.
-"""
+"""Where a store is: its database mlflow.db, and its artifacts in mlflow-artifacts/."""
 
 import re
 import shlex

@@ -1,7 +1,5 @@
 """The locks of a store and of its open runs; `pipeline.base.locking` sets their order.
 
-Runs in every process listed in the docstring of `pipeline.tracking`.
-
 The recorder of a run holds the run's lock until the run is closed. Therefore,
 if a run is RUNNING and its lock is free, the process was killed. The lock of a sweep's
 run also covers the children.

@@ -1,7 +1,5 @@
 """Imports MLflow without telemetry, and translates its errors.
 
-Runs in every process listed in the docstring of `pipeline.tracking`.
-
 The modules that import MLflow at their top are imported only by one another, and by
 functions after a call to `import_mlflow`. Test: "mlflow is imported only".
 """

@@ -1,7 +1,5 @@
 """Code that depends on internals of MLflow; `ui_server` runs MLflow's server.
 
-Runs in every process listed in the docstring of `pipeline.tracking`.
-
 Any release of MLflow can change these internals. In this case,
 `tests/tracking/test_mlflow_internals.py` fails.
 """

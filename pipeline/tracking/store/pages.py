@@ -1,7 +1,5 @@
 """URLs of MLflow's pages, and the tags that configure an experiment's pages.
 
-Runs in every process listed in the docstring of `pipeline.tracking`.
-
 A URL begins with #, so that a link works on any server.
 """
 

@@ -1,7 +1,5 @@
 """Opens the database of the store, and updates a store that was moved.
 
-Runs in every process listed in the docstring of `pipeline.tracking`.
-
 `database.py` reads the runs, and `client.py` writes to the store. This module does not
 import MLflow.
 """
