@@ -5,6 +5,7 @@ models. Rules about several settings are in `rules.py`.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
@@ -37,6 +38,14 @@ DatasetName = Annotated[str, AfterValidator(_dataset)]
 Server = Annotated[str | None, AfterValidator(server_url)]
 Text = Annotated[str, Field(min_length=1)]
 Name = Annotated[Text, AfterValidator(printable)]
+ONLY_SWEEPS = "only sweeps"  # marks a setting that only a sweep uses
+
+
+@dataclass(frozen=True)
+class RejectedBySweeps:
+    """Marks a setting that a sweep rejects."""
+
+    reason: str
 
 
 def contains(annotation: object, kind: type) -> bool:
@@ -51,7 +60,6 @@ class StageConfig(BaseModel):
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
     main_key: ClassVar[str]  # suggested for a value without a key
     can_vary: ClassVar[Sequence[str]] = ()  # the keys that a sweep, -m, can vary
-    only_sweeps: ClassVar[Sequence[str]] = ()  # the keys that only a sweep uses
     # Whether -m and the function sweep() record a sweep. Files in conf/experiment/ can
     # start such a sweep. If a job fails, the other jobs run.
     has_recorded_sweeps: ClassVar[bool] = False
@@ -63,8 +71,23 @@ class StageConfig(BaseModel):
         return cls.__name__.removesuffix("Config").lower()
 
     @classmethod
+    def only_sweeps(cls) -> list[str]:
+        """Return the keys that only a sweep uses."""
+        return [k for k, x in cls.model_fields.items() if ONLY_SWEEPS in x.metadata]
+
+    @classmethod
+    def rejected_by_sweeps(cls) -> dict[str, str]:
+        """Return the keys that a sweep rejects, and why."""
+        return {
+            key: mark.reason
+            for key, field in cls.model_fields.items()
+            for mark in field.metadata
+            if isinstance(mark, RejectedBySweeps)
+        }
+
+    @classmethod
     def has_several_results(cls, values: Mapping[str, Any]) -> bool:
-        """Return whether the keys in `only_sweeps` also have an effect without -m."""
+        """Return whether the keys of `only_sweeps` also have an effect without -m."""
         return False
 
 
@@ -98,10 +121,10 @@ class CommonTrainConfig(RecordedConfig):
 
     run_name: Name | None
     experiment_name: Name | None
-    workers: int | None = Field(ge=1)
-    executor: ExecutorName
-    again: bool
-    trials: int | None = Field(ge=1)
+    workers: Annotated[int | None, Field(ge=1), ONLY_SWEEPS]
+    executor: Annotated[ExecutorName, ONLY_SWEEPS]
+    again: Annotated[bool, ONLY_SWEEPS]
+    trials: Annotated[int | None, Field(ge=1), ONLY_SWEEPS]
 
     def _experiment_name(self) -> str:
         return self.experiment_name or super()._experiment_name()
@@ -111,11 +134,16 @@ class TrainConfig(CommonTrainConfig, DataConfig, HyperparameterFields):
     """Settings of the train stage."""
 
     can_vary = TRAINING_KEYS
-    only_sweeps = ("workers", "executor", "again", "trials")
     has_recorded_sweeps = True
     seed: Seed
-    resume: bool
-    reproduce: Text | None
+    resume: Annotated[
+        bool,
+        RejectedBySweeps("has no effect in a sweep: use again=true to train again"),
+    ]
+    reproduce: Annotated[
+        Text | None,
+        RejectedBySweeps("cannot be used in a sweep: leave out -m or experiment"),
+    ]
 
     @property
     def hyperparameters(self) -> Hyperparameters:
@@ -162,11 +190,10 @@ class ExportConfig(NetworkConfig, RecordedConfig):
 
     main_key = "bits"
     can_vary = ("bits",)
-    only_sweeps = ("workers",)
     bits: Annotated[Literal[8, 4, 2, 1, "all"], BeforeValidator(_bit_width)]
     finetune: int | None = Field(ge=0, le=1000)
     sweep: Text | None
-    workers: int | None = Field(ge=1)
+    workers: Annotated[int | None, Field(ge=1), ONLY_SWEEPS]
 
     @classmethod
     def has_several_results(cls, values: Mapping[str, Any]) -> bool:
