@@ -17,7 +17,7 @@ from pipeline.deploy import ExportedNetwork, ExportsByJob
 from pipeline.integers import BIT_WIDTHS, bit_folder
 from pipeline.interpret import ModelAnalysis
 from pipeline.interpret.page import PAGE_FILE, record_page
-from pipeline.model import load_training_data, select_trained_network
+from pipeline.model import load_training_data, select_network
 from pipeline.sweeps.networks import SweptNetwork, read_networks
 from pipeline.tracking import OpenRun
 
@@ -99,7 +99,7 @@ def _select_networks(
         for network in networks:
             network.trained.require_two_layers()
         return networks, sweep.run_id, None
-    trained = select_trained_network(
+    trained = select_network(
         run=cfg.run,
         model=cfg.model,
         store=store_dir(),

@@ -37,7 +37,7 @@ from pipeline.model import (
     TrainedNetwork,
     load_detector,
     load_training_data,
-    select_trained_network,
+    select_network,
 )
 
 if TYPE_CHECKING:  # importing MLflow takes a second
@@ -72,7 +72,7 @@ def evaluate(cfg: EvaluateConfig, folder: Path | None) -> Evaluation:
     """
     own, store = ResultsFolder("evaluate", folder), store_dir()
     with busy("loading the network"):
-        trained = select_trained_network(
+        trained = select_network(
             run=cfg.run,
             model=cfg.model,
             store=store,

@@ -34,7 +34,7 @@ from pipeline.model import (
     TrainedNetwork,
     load_detector,
     load_training_data,
-    select_trained_network,
+    select_network,
 )
 
 MAX_PLOTTED_IMAGES = 60  # images that are plotted; only their steps are kept
@@ -78,7 +78,7 @@ def predict(
     given = images_from_array(array) if array is not None else None
     with busy("loading the network"):
         store = store_dir()
-        trained = select_trained_network(run=cfg.run, model=cfg.model, store=store)
+        trained = select_network(run=cfg.run, model=cfg.model, store=store)
     source = given or find_images(
         str(cfg.images), lambda: load_training_data(trained, folder=data_dir())
     )
