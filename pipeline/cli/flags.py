@@ -105,7 +105,8 @@ def read_flags(arguments: Sequence[str]) -> tuple[Flags, list[str]]:
         )
     if found.cfg not in (None, "job"):
         raise ConfigError(f"--cfg must be job, got {found.cfg!r}")
-    folder, text = None, found.config_dir
+    folder = None
+    text = found.config_dir
     if text is not None:
         folder = user_path(text, key="--config-dir").absolute()
         if not text or "://" in text or not os.path.isdir(folder):

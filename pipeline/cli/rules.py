@@ -138,7 +138,8 @@ def _ineffective_keys(
 
 def _keys_of_sweeps(composition: Composition, flags: Flags) -> dict[str, str]:
     """Return the keys that only a sweep can have, and how to start a sweep."""
-    schema, remedy = composition.schema, "add -m"
+    schema = composition.schema
+    remedy = "add -m"
     example = f"and an interval such as {INTERVAL}"
     if flags.is_call:
         remedy = "call sweep()" if schema.has_recorded_sweeps else "leave it out"

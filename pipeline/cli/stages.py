@@ -102,7 +102,8 @@ def settings_help(
     Raises:
         UserError: If conf/config.yaml cannot be read.
     """
-    path, keys = conf_dir() / "config.yaml", {*keys}
+    path = conf_dir() / "config.yaml"
+    keys = {*keys}
     line = re.compile(r"^(\w+): *(.*?) +# (.*)$", re.MULTILINE)
     comments = dict[str, str]()
     for key, value, comment in line.findall(read_utf8(displayed(path))):
@@ -151,7 +152,9 @@ def from_python(
     """
     from pipeline.cli.arguments import parse_keywords  # Hydra, as above
 
-    path, command, problems = None, None, list[str]()
+    path = None
+    command = None
+    problems = list[str]()
     with collected(problems):
         command = parse_keywords(settings, schema, is_sweep=is_sweep)
     with collected(problems):

@@ -63,7 +63,8 @@ def export(
     message = f"{len(failed)} of {len(jobs)} exports failed: {'; '.join(failed)}"
     if not results:
         raise UserError(f"{message}; nothing was written")
-    page, own = "", ResultsFolder("export", folder)
+    page = ""
+    own = ResultsFolder("export", folder)
     with (
         tracker.reopen_run(run_id=run_id, weights_sha256=sha256) as run,
         own.new() as partial,

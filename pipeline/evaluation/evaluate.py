@@ -70,7 +70,8 @@ def evaluate(cfg: EvaluateConfig, folder: Path | None) -> Evaluation:
 
     `folder` is the argument `folder` of a call from Python; see `Command.folder`.
     """
-    own, store = ResultsFolder("evaluate", folder), store_dir()
+    own = ResultsFolder("evaluate", folder)
+    store = store_dir()
     with busy("loading the network"):
         trained = select_network(
             run=cfg.run,
@@ -143,7 +144,9 @@ def _evaluate_sets(
 
 def _unique(source: ImageSet, others: Sequence[Predictions]) -> ImageSet:
     """Add a number to the name of a set if another set has the same name."""
-    names, name, number = [each.source.name for each in others], source.name, 1
+    names = [each.source.name for each in others]
+    name = source.name
+    number = 1
     while name in names:
         number += 1
         name = f"{source.name}-{number}"

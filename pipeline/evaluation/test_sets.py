@@ -56,7 +56,9 @@ def find_test_set(name: str | None, *, dataset: Dataset, split: SplitName) -> Im
 
 
 def _test_set(name: str, dataset: Dataset, *, kind: ImageKind) -> ImageSet:
-    test, item, text = dataset.test, name_of_test_images(dataset), "the test images"
+    test = dataset.test
+    item = name_of_test_images(dataset)
+    text = "the test images"
     return _from_arrays(name, test.images, test.labels, text, kind=kind, item=item)
 
 

@@ -78,7 +78,8 @@ def load_integers(path: Path) -> StoredIntegers:
         )
     ):
         raise UserError(f"{path} is damaged: run python -m pipeline.export again")
-    bits, scale_2 = int(metadata["bits"]), float(tensors.pop("scale_2"))
+    bits = int(metadata["bits"])
+    scale_2 = float(tensors.pop("scale_2"))
     network = IntegerNetwork(bits, scale_2=scale_2, **tensors)
     return StoredIntegers(
         path, network, metadata["finetune"], metadata["weights_sha256"]

@@ -100,7 +100,8 @@ def neuron_sums(
         kernel, bias = (array.astype(float) for array in dense.get_weights())
         layer = {}
         for k in range(len(bias)):
-            name, weights = neuron_name(number, k), kernel[:, k]
+            name = neuron_name(number, k)
+            weights = kernel[:, k]
             layer[name] = NeuronSum(
                 layer=number,
                 neuron=k,

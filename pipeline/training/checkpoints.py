@@ -50,7 +50,8 @@ class Checkpoint:
         """Keep the folder, and the state that `save` reads and `_resume` changes."""
         self.folder, self._state = folder, state
         self._state_file, self._epochs_file = folder / STATE_FILE, folder / EPOCHS_FILE
-        self._size, self._hash = 0, hashlib.sha256()  # size and hash of `epochs`
+        self._size = 0  # bytes of the file `epochs`
+        self._hash = hashlib.sha256()  # its hash
         self.epochs: list[Epoch] = []
 
     @classmethod
