@@ -128,11 +128,17 @@ def _ineffective_keys(
         why = "cannot be combined with reproduce, which uses the value of the run"
         found |= dict.fromkeys(TRAINING_KEYS, why)
     if composition.is_sweep:
-        found |= composition.schema.rejected_by_sweeps()
-        if flags.is_call:
-            found["reproduce"] = "cannot be used in a sweep: call train()"
-    elif not composition.schema.has_several_results(values):
-        found |= _keys_of_sweeps(composition, flags)
+        return found | _rejected_by_sweeps(composition.schema, flags)
+    if composition.schema.has_several_results(values):
+        return found
+    return found | _keys_of_sweeps(composition, flags)
+
+
+def _rejected_by_sweeps(schema: Schema, flags: Flags) -> dict[str, str]:
+    """Return the keys that a sweep rejects, and why."""
+    found = schema.rejected_by_sweeps()
+    if flags.is_call:
+        found["reproduce"] = "cannot be used in a sweep: call train()"
     return found
 
 
