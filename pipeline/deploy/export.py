@@ -21,7 +21,7 @@ from pipeline.model import load_training_data, select_network
 from pipeline.sweeps.networks import SweptNetwork, read_networks
 from pipeline.tracking import OpenRun
 
-if TYPE_CHECKING:  # importing MLflow takes a second
+if TYPE_CHECKING:
     from pipeline.tracking.mlflow_run import Run
 
 MAX_LISTED_NEURONS = 10  # neurons in a message

@@ -40,7 +40,7 @@ from pipeline.model import (
     select_network,
 )
 
-if TYPE_CHECKING:  # importing MLflow takes a second
+if TYPE_CHECKING:
     from pipeline.tracking.mlflow_run import Run
 
 UNSURE = "unsure: do not rely on these predictions; predictions.csv says why"
@@ -101,7 +101,7 @@ def evaluate(cfg: EvaluateConfig, folder: Path | None) -> Evaluation:
         say("\n".join(map(wrap, describe_result(result))) + "\n")
     if not all(result.has_all_reasons for result in results):
         say(wrap(f"{detector.missing}, so unsure predictions are not counted") + "\n")
-    say("python -m pipeline.evaluate --help explains the columns.\n")
+    say(f"{command_line('evaluate', '--help')} explains the columns.\n")
     say(f"plot   {displayed(own.path / 'scores.png')}")
     say(f"files  {displayed(own.path)}\n{run.viewing_hint()}", end="")
     command = command_line("inspect", run=cfg.run, model=cfg.model)

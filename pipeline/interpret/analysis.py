@@ -39,7 +39,7 @@ class Example:
     pixel: int
 
 
-@dataclass(frozen=True, eq=False)  # `==` of arrays is elementwise
+@dataclass(frozen=True, eq=False)
 class ModelAnalysis:
     """A trained network, its data set, and all measurements.
 

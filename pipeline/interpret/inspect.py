@@ -51,7 +51,7 @@ from pipeline.model import (
     select_network,
 )
 
-if TYPE_CHECKING:  # importing MLflow takes a second
+if TYPE_CHECKING:
     from pipeline.tracking.mlflow_run import Run
 
 OPEN_PAGE = (
@@ -265,7 +265,7 @@ def _show_weight(
     if histories.weights is None:
         path = trained.path.with_name(WEIGHT_HISTORY_FILE)
         raise UserError(
-            f"{path} is missing: run python -m pipeline.train, which writes it next to "
+            f"{path} is missing: run {command_line('train')}, which writes it next to "
             "the network"
         )
     values = location.values(histories.weights)

@@ -17,7 +17,7 @@ from pipeline.interpret.integer_sum import IntegerSum, integer_sums
 from pipeline.interpret.names import ParameterLocation
 
 
-@dataclass(frozen=True, eq=False)  # `==` of arrays is elementwise
+@dataclass(frozen=True, eq=False)
 class NeuronSum:
     """The sum that a neuron computes for an image: weights · inputs + bias."""
 

@@ -12,7 +12,7 @@ from pipeline.model.storage import WeightHistory, load_weight_history
 from pipeline.model.trained_network import NetworkFile
 
 
-@dataclass(frozen=True, eq=False)  # `==` of arrays is elementwise
+@dataclass(frozen=True, eq=False)
 class HistoryFiles:
     """The content of the history files in their layout; None if there is no file.
 

@@ -51,7 +51,7 @@ from pipeline.tracking import (
     provenance,
 )
 
-if TYPE_CHECKING:  # importing MLflow or PyTorch takes a second
+if TYPE_CHECKING:
     from pipeline.tracking.mlflow_run import Run
     from pipeline.training.training_run import TrainingRun
 

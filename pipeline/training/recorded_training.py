@@ -45,7 +45,7 @@ from pipeline.training.training_run import TrainingRun
 OnEpoch = Callable[[Epoch], object]
 
 
-@dataclass(frozen=True, eq=False)  # `==` of arrays is elementwise
+@dataclass(frozen=True, eq=False)
 class Original:
     """The recorded training run that a reproduction trains again."""
 

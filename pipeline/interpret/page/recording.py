@@ -14,7 +14,7 @@ from pipeline.interpret.page.rendering import (
 )
 from pipeline.tracking import OpenRun
 
-if TYPE_CHECKING:  # importing MLflow takes a second
+if TYPE_CHECKING:
     from pipeline.tracking.mlflow_run import Run
 
 
