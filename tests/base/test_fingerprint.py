@@ -2,15 +2,22 @@ import ast
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 from subprocess import PIPE
 
+import numpy as np
 import torch
 
 from pipeline.base import software
 from pipeline.base.fingerprint import fingerprint
 from pipeline.base.source_code import ImportedCode
 from pipeline.cli import TrainConfig, defaults, validate
+from pipeline.core.dataset import DataFile, Dataset, LabeledImages
 from pipeline.core.hyperparameters import Hyperparameters
+from pipeline.core.loop import train_network
+from pipeline.core.margin import min_margin
+from pipeline.core.network import network_from
+from pipeline.core.threads import one_thread
 
 # The processes of this program import PyTorch once. PyTorch and MKL read the variables
 # when they first compute. Each process prints its processor and a hash of its weights.
@@ -138,3 +145,32 @@ def test_core_uses_only_functions_of_numpy_whose_results_are_exact_or_rounded():
     }
     rounded, types = {"quantile"}, {"float64", "ndarray", "uint8"}
     assert used <= exact | rounded | types  # a fingerprint has no version of NumPy
+
+
+def test_training_uses_only_methods_of_arrays_whose_results_are_exact():
+    used = set()
+
+    def record(frame, event, called):
+        if (
+            event == "c_call"
+            and Path(frame.f_code.co_filename).parent == software.FOLDER
+        ):
+            array = getattr(called, "__self__", None)
+            if isinstance(array, np.ndarray | np.generic):
+                used.add((called.__name__, array.dtype.name))
+
+    random = np.random.default_rng(1)
+    images = random.integers(256, size=(70, 28, 28), dtype="uint8")
+    labeled = LabeledImages(images, random.integers(10, size=70, dtype="uint8"))
+    dataset = Dataset(DataFile(Path("random"), ""), labeled, labeled)
+    previous = sys.getprofile()
+    sys.setprofile(record)
+    try:
+        with one_thread():
+            _, last = train_network(dataset, hyperparameters(epochs=1))
+            min_margin(network_from(last.tensors), labeled)
+    finally:
+        sys.setprofile(previous)
+    # The mean of Booleans is a number of images, divided by another one.
+    exact = {("copy", "float32"), ("astype", "float32"), ("mean", "bool")}
+    assert ("mean", "bool") in used and used <= exact
