@@ -83,12 +83,12 @@ def read_flags(arguments: Sequence[str]) -> tuple[Flags, list[str]]:
         UserError: If a folder of settings cannot be read.
     """
     found, others = _parse(arguments)
-    flags = Flags(
-        found.multirun,
-        found.cfg == "job",
-        found.config_name,
-        _existing_folder(found.config_dir),
-    )
+    folder = None
+    if (text := found.config_dir) is not None:
+        folder = user_path(text, key="--config-dir").absolute()
+        if not text or "://" in text or not os.path.isdir(folder):
+            raise ConfigError(f"--config-dir must be an existing folder, got {text!r}")
+    flags = Flags(found.multirun, found.cfg == "job", found.config_name, folder)
     names = sorted({x.stem for x in flags.entries if x.suffix == ".yaml"})
     if flags.config_name.removesuffix(".yaml") not in names:
         raise ConfigError(
@@ -127,17 +127,3 @@ def _parse(arguments: Sequence[str]) -> tuple[Namespace, list[str]]:
     if found.cfg not in (None, "job"):
         raise ConfigError(f"--cfg must be job, got {found.cfg!r}")
     return found, others
-
-
-def _existing_folder(text: str | None) -> Path | None:
-    """Return the folder of --config-dir; None without this flag.
-
-    Raises:
-        ConfigError: If there is no such folder.
-    """
-    if text is None:
-        return None
-    folder = user_path(text, key="--config-dir").absolute()
-    if not text or "://" in text or not os.path.isdir(folder):
-        raise ConfigError(f"--config-dir must be an existing folder, got {text!r}")
-    return folder

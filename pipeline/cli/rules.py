@@ -12,7 +12,7 @@ from pipeline.cli.composition import Composition, varied_groups
 from pipeline.cli.default_values import defaults
 from pipeline.cli.flags import Flags
 from pipeline.cli.problems import as_text, located
-from pipeline.cli.schema import Schema
+from pipeline.cli.schema import OnlySweeps, RejectedBySweeps, Schema
 from pipeline.cli.validation import valid_values
 
 NETWORK_KEYS = ("run", "model", "sweep")  # at most one of these selects networks
@@ -136,7 +136,7 @@ def _ineffective_keys(
 
 def _rejected_by_sweeps(schema: Schema, flags: Flags) -> dict[str, str]:
     """Return the keys that a sweep rejects, and why."""
-    found = schema.rejected_by_sweeps()
+    found = schema.marked(RejectedBySweeps)
     if flags.is_call:
         found["reproduce"] = "cannot be used in a sweep: call train()"
     return found
@@ -150,7 +150,9 @@ def _keys_of_sweeps(composition: Composition, flags: Flags) -> dict[str, str]:
     if flags.is_call:
         remedy = "call sweep()" if schema.has_recorded_sweeps else "leave it out"
         example = "with an interval such as hidden='interval(4,128)'"
-    found = dict.fromkeys(schema.only_sweeps(), f"is a setting of sweeps: {remedy}")
+    found = dict.fromkeys(
+        schema.marked(OnlySweeps), f"is a setting of sweeps: {remedy}"
+    )
     if "trials" in found:
         found["trials"] = f"is a setting of searches: {remedy} {example}"
     if composition.intervals:  # the problem about the interval has the same remedy

@@ -5,7 +5,6 @@ models. Rules about several settings are in `rules.py`.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
@@ -38,14 +37,14 @@ DatasetName = Annotated[str, AfterValidator(_dataset)]
 Server = Annotated[str | None, AfterValidator(server_url)]
 Text = Annotated[str, Field(min_length=1)]
 Name = Annotated[Text, AfterValidator(printable)]
-ONLY_SWEEPS = "only sweeps"  # marks a setting that only a sweep uses
 
 
-@dataclass(frozen=True)
-class RejectedBySweeps:
-    """Marks a setting that a sweep rejects."""
+class OnlySweeps(str):
+    """Marks a setting that only a sweep uses."""
 
-    reason: str
+
+class RejectedBySweeps(str):
+    """Marks a setting that a sweep rejects, and says why."""
 
 
 def contains(annotation: object, kind: type) -> bool:
@@ -71,23 +70,14 @@ class StageConfig(BaseModel):
         return cls.__name__.removesuffix("Config").lower()
 
     @classmethod
-    def only_sweeps(cls) -> list[str]:
-        """Return the keys that only a sweep uses."""
-        return [k for k, x in cls.model_fields.items() if ONLY_SWEEPS in x.metadata]
-
-    @classmethod
-    def rejected_by_sweeps(cls) -> dict[str, str]:
-        """Return the keys that a sweep rejects, and why."""
-        return {
-            key: mark.reason
-            for key, field in cls.model_fields.items()
-            for mark in field.metadata
-            if isinstance(mark, RejectedBySweeps)
-        }
+    def marked(cls, mark: type[str]) -> dict[str, str]:
+        """Return the marks of a kind, such as `OnlySweeps`, by key."""
+        fields = cls.model_fields.items()
+        return {k: x for k, f in fields for x in f.metadata if isinstance(x, mark)}
 
     @classmethod
     def has_several_results(cls, values: Mapping[str, Any]) -> bool:
-        """Return whether the keys of `only_sweeps` also have an effect without -m."""
+        """Return whether the keys of `OnlySweeps` also have an effect without -m."""
         return False
 
 
@@ -121,10 +111,10 @@ class CommonTrainConfig(RecordedConfig):
 
     run_name: Name | None
     experiment_name: Name | None
-    workers: Annotated[int | None, Field(ge=1), ONLY_SWEEPS]
-    executor: Annotated[ExecutorName, ONLY_SWEEPS]
-    again: Annotated[bool, ONLY_SWEEPS]
-    trials: Annotated[int | None, Field(ge=1), ONLY_SWEEPS]
+    workers: Annotated[int | None, Field(ge=1), OnlySweeps()]
+    executor: Annotated[ExecutorName, OnlySweeps()]
+    again: Annotated[bool, OnlySweeps()]
+    trials: Annotated[int | None, Field(ge=1), OnlySweeps()]
 
     def _experiment_name(self) -> str:
         return self.experiment_name or super()._experiment_name()
@@ -193,7 +183,7 @@ class ExportConfig(NetworkConfig, RecordedConfig):
     bits: Annotated[Literal[8, 4, 2, 1, "all"], BeforeValidator(_bit_width)]
     finetune: int | None = Field(ge=0, le=1000)
     sweep: Text | None
-    workers: Annotated[int | None, Field(ge=1), ONLY_SWEEPS]
+    workers: Annotated[int | None, Field(ge=1), OnlySweeps()]
 
     @classmethod
     def has_several_results(cls, values: Mapping[str, Any]) -> bool:

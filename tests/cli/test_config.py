@@ -36,7 +36,12 @@ from pipeline.cli.keywords import (
     SweptValues,
 )
 from pipeline.cli.names import _unnamed_values
-from pipeline.cli.schema import EvaluateConfig, TrainConfig
+from pipeline.cli.schema import (
+    EvaluateConfig,
+    OnlySweeps,
+    RejectedBySweeps,
+    TrainConfig,
+)
 from pipeline.cli.stages import from_python, help_text
 from pipeline.cli.validation import validate
 from pipeline.cli.yaml_files import read
@@ -204,7 +209,7 @@ def test_only_a_sweep_accepts_several_values_of_hyperparameters():
 def test_the_keywords_of_a_call_have_the_names_and_the_types_of_the_schema():
     for stage, schema in STAGES.items():
         keywords = getattr(cli, f"{stage.title()}Keywords")
-        only_commands = schema.only_sweeps() if stage == "train" else ()
+        only_commands = schema.marked(OnlySweeps) if stage == "train" else ()
         keys = {*schema.model_fields} - {*only_commands}
         assert {*keywords.__annotations__} == keys
         types, accepted = types_of(schema, keys), types_of(keywords, keys)
@@ -218,7 +223,7 @@ def test_the_keywords_of_a_call_have_the_names_and_the_types_of_the_schema():
 
 
 def test_the_keywords_of_a_sweep_accept_one_value_several_or_text():
-    keys = {*cli.TrainConfig.model_fields} - {*cli.TrainConfig.rejected_by_sweeps()}
+    keys = {*cli.TrainConfig.model_fields} - {*cli.TrainConfig.marked(RejectedBySweeps)}
     assert {*cli.SweepKeywords.__annotations__} == keys
     swept = {*get_args(SweptValues)}
     types = types_of(cli.TrainConfig, keys)
