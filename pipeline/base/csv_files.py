@@ -34,6 +34,29 @@ def read_csv(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
             the same title.
     """
     name = printable(path)
+    titles, lines = _read_lines(path)
+    if len(lines) > MAX_TABLE_ROWS:
+        raise UserError(f"{name} must have at most {MAX_TABLE_ROWS:,} rows")
+    if repeated := [x for x, count in Counter(titles).items() if x and count > 1]:
+        raise UserError(
+            f"{name} has several columns with the title "
+            f"{shortened(printable(repeated[0]))}: rename all but one of them"
+        )
+    empty = dict.fromkeys(titles, "")
+    rows = [
+        (number, empty | dict(zip(titles, cells, strict=False)))
+        for number, cells in lines
+        if any(map(str.strip, cells))
+    ]
+    return titles, rows
+
+
+def _read_lines(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """Return the titles of a table, and the number and the cells of each line below.
+
+    At most `MAX_TABLE_ROWS` + 1 lines are read.
+    """
+    name = printable(path)
     try:
         with reading(path):
             if path.stat().st_size > MAX_TABLE_BYTES or not path.is_file():
@@ -51,25 +74,11 @@ def read_csv(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
                 titles = ["".join(x.lower().split()) for x in next(reader, [])]
                 limited = itertools.islice(reader, MAX_TABLE_ROWS + 1)
                 before = 1 if named else 0  # lines that `reader` does not read
-                lines = [(before + reader.line_num, cells) for cells in limited]
+                return titles, [(before + reader.line_num, x) for x in limited]
     except UnicodeError:
         raise UserError(f"{name} is not UTF-8: save it as CSV in UTF-8") from None
     except csv.Error as error:
         raise UserError(f"{name} cannot be read: {error}") from None
-    if len(lines) > MAX_TABLE_ROWS:
-        raise UserError(f"{name} must have at most {MAX_TABLE_ROWS:,} rows")
-    if repeated := [x for x, count in Counter(titles).items() if x and count > 1]:
-        raise UserError(
-            f"{name} has several columns with the title "
-            f"{shortened(printable(repeated[0]))}: rename all but one of them"
-        )
-    empty = dict.fromkeys(titles, "")
-    rows = [
-        (number, empty | dict(zip(titles, cells, strict=False)))
-        for number, cells in lines
-        if any(map(str.strip, cells))
-    ]
-    return titles, rows
 
 
 def write_csv(

@@ -5,7 +5,7 @@ Hydra is not imported, because --help imports this module.
 
 import os
 import re
-from argparse import ArgumentError, ArgumentParser
+from argparse import ArgumentError, ArgumentParser, Namespace
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,12 +82,33 @@ def read_flags(arguments: Sequence[str]) -> tuple[Flags, list[str]]:
         ConfigError: If a flag is invalid.
         UserError: If a folder of settings cannot be read.
     """
+    found, others = _parse(arguments)
+    folder = None
+    if (text := found.config_dir) is not None:
+        folder = user_path(text, key="--config-dir").absolute()
+        if not text or "://" in text or not os.path.isdir(folder):
+            raise ConfigError(f"--config-dir must be an existing folder, got {text!r}")
+    flags = Flags(found.multirun, found.cfg == "job", found.config_name, folder)
+    names = sorted({x.stem for x in flags.entries if x.suffix == ".yaml"})
+    if flags.config_name.removesuffix(".yaml") not in names:
+        raise ConfigError(
+            f"--config-name must be {alternatives(names)}, got {flags.config_name!r}"
+        )
+    return flags, others
+
+
+def _parse(arguments: Sequence[str]) -> tuple[Namespace, list[str]]:
+    """Return the values of the flags, and all other arguments.
+
+    Raises:
+        ConfigError: If a flag is unknown, or must have another value.
+    """
     if "--" in arguments:  # everything after it would be a setting, even --cfg
         raise ConfigError("unknown flag --: leave it out")
     parser = ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("-m", "--multirun", action="store_true")
     parser.add_argument("--resolve", action="store_true")  # --cfg always resolves
-    # A flag without a value gets an empty text, which the rules below reject.
+    # A flag without a value gets an empty text, which is rejected.
     for flag in ("--cfg", "-c"), ("--config-path", "-cp"), ("--config-dir", "-cd"):
         parser.add_argument(*flag, nargs="?", const="")
     parser.add_argument(
@@ -105,15 +126,4 @@ def read_flags(arguments: Sequence[str]) -> tuple[Flags, list[str]]:
         )
     if found.cfg not in (None, "job"):
         raise ConfigError(f"--cfg must be job, got {found.cfg!r}")
-    folder, text = None, found.config_dir
-    if text is not None:
-        folder = user_path(text, key="--config-dir").absolute()
-        if not text or "://" in text or not os.path.isdir(folder):
-            raise ConfigError(f"--config-dir must be an existing folder, got {text!r}")
-    flags = Flags(found.multirun, found.cfg == "job", found.config_name, folder)
-    names = sorted({x.stem for x in flags.entries if x.suffix == ".yaml"})
-    if flags.config_name.removesuffix(".yaml") not in names:
-        raise ConfigError(
-            f"--config-name must be {alternatives(names)}, got {flags.config_name!r}"
-        )
-    return flags, others
+    return found, others

@@ -49,7 +49,8 @@ class CheckedFiles(ConfigSource):
         path = self.flags.find(config_path)
         assert path
         values, package = read(path)
-        listed, hydra = values.pop("defaults", []), values.pop("hydra", None) or {}
+        listed = values.pop("defaults", [])
+        hydra = values.pop("hydra", None) or {}
         group = config_path.rpartition("/")[0]
         self.loaded[config_path] = File(path, group, values, hydra, listed)
         # Hydra needs only the parts of a file that select other files.

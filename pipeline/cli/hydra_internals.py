@@ -45,7 +45,8 @@ def list_files(
         DefaultsCycle: If defaults lists form a cycle.
     """
     parsed = OverridesParser.create().parse_overrides([*overrides])
-    repository, version = _Repository(source), VersionBase.instance()
+    repository = _Repository(source)
+    version = VersionBase.instance()
     with _LOCK:
         before, version.version_base = version.version_base, VERSION
         try:

@@ -12,11 +12,14 @@ import os
 from collections.abc import Iterable
 from typing import (
     Any,
+    Generic,
     Literal,
+    Never,
     Protocol,
     SupportsFloat,
     SupportsIndex,
     TypedDict,
+    TypeVar,
     runtime_checkable,
 )
 
@@ -27,6 +30,10 @@ PathText = str | os.PathLike[str]
 # Numbers of Python, NumPy, PyTorch and others; `overrides` converts them.
 Integer = int | SupportsIndex
 Number = float | SupportsFloat
+# What a sweep accepts besides one value: several values, or text such as
+# "interval(4,128)".
+SweptValues = str | Iterable[Integer | Number | PathText]
+SweptT = TypeVar("SweptT")  # `SweptValues` in a sweep, `Never` in all other calls
 
 
 @runtime_checkable
@@ -56,17 +63,18 @@ class NewRunKeywords(RecordedKeywords, total=False):
     experiment_name: str | None
 
 
-class HyperparameterKeywords(DataKeywords, total=False):
+class HyperparameterKeywords(TypedDict, Generic[SweptT], total=False):
     """The data set and the hyperparameters, without the seed."""
 
-    hidden: Integer
-    split: SplitName
-    epochs: Integer
-    batch_size: Integer
-    lr: Number
+    dataset: PathText | SweptT
+    hidden: Integer | SweptT
+    split: SplitName | SweptT
+    epochs: Integer | SweptT
+    batch_size: Integer | SweptT
+    lr: Number | SweptT
 
 
-class TrainKeywords(HyperparameterKeywords, NewRunKeywords, total=False):
+class TrainKeywords(HyperparameterKeywords[Never], NewRunKeywords, total=False):
     """Keywords of `train`."""
 
     seed: Integer
@@ -74,16 +82,10 @@ class TrainKeywords(HyperparameterKeywords, NewRunKeywords, total=False):
     reproduce: str | None
 
 
-class SweepKeywords(NewRunKeywords, total=False):
-    """Keywords of `sweep`: a value, several values, or "interval(4,128)"."""
+class SweepKeywords(HyperparameterKeywords[SweptValues], NewRunKeywords, total=False):
+    """Keywords of `sweep`."""
 
-    dataset: PathText | Iterable[PathText]
-    hidden: Integer | Iterable[Integer] | str
-    seed: Integer | Iterable[Integer] | str
-    split: str | Iterable[str]
-    epochs: Integer | Iterable[Integer] | str
-    batch_size: Integer | Iterable[Integer] | str
-    lr: Number | Iterable[Number] | str
+    seed: Integer | SweptValues
     workers: Integer | None
     executor: ExecutorName
     again: bool
@@ -130,7 +132,7 @@ class ExportKeywords(NetworkKeywords, RecordedKeywords, total=False):
     workers: Integer | None
 
 
-class CourseKeywords(HyperparameterKeywords, total=False):
+class CourseKeywords(HyperparameterKeywords[Never], total=False):
     """Keywords of the stages for homework; the student's ID determines the seed."""
 
     course: str | None

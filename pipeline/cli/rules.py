@@ -7,22 +7,18 @@ from typing import Any
 from pipeline.base.params import TRAINING_KEYS
 from pipeline.base.paths import displayed
 from pipeline.base.text import shortened
-from pipeline.cli.command import SAVED_SWEEPS, Interval, Setting, Several
+from pipeline.cli.command import Interval, Setting, Several
 from pipeline.cli.composition import Composition, varied_groups
 from pipeline.cli.default_values import defaults
 from pipeline.cli.flags import Flags
 from pipeline.cli.problems import as_text, located
-from pipeline.cli.schema import Schema
+from pipeline.cli.schema import OnlySweeps, RejectedBySweeps, Schema
 from pipeline.cli.validation import valid_values
 
 NETWORK_KEYS = ("run", "model", "sweep")  # at most one of these selects networks
 DETAIL_KEYS = ("neuron", "weight", "arrays", "against")  # at most one can be set
 INTERVAL = '"hidden=interval(4,128)"'  # for messages; the shell needs the quotes
 RECORDING_KEYS = ("server", "run_name", "experiment_name")
-SINGLE_RUN_KEYS = {  # each key, and why a sweep rejects it
-    "reproduce": f"cannot be used in a sweep: leave out -m or {SAVED_SWEEPS}",
-    "resume": "has no effect in a sweep: use again=true to train again",
-}
 
 
 def broken_rules(compositions: Sequence[Composition], flags: Flags) -> Iterator[str]:
@@ -132,22 +128,31 @@ def _ineffective_keys(
         why = "cannot be combined with reproduce, which uses the value of the run"
         found |= dict.fromkeys(TRAINING_KEYS, why)
     if composition.is_sweep:
-        found |= SINGLE_RUN_KEYS
-        if flags.is_call:
-            found["reproduce"] = "cannot be used in a sweep: call train()"
-    elif not composition.schema.has_several_results(values):
-        found |= _keys_of_sweeps(composition, flags)
+        return found | _rejected_by_sweeps(composition.schema, flags)
+    if composition.schema.has_several_results(values):
+        return found
+    return found | _keys_of_sweeps(composition, flags)
+
+
+def _rejected_by_sweeps(schema: Schema, flags: Flags) -> dict[str, str]:
+    """Return the keys that a sweep rejects, and why."""
+    found = schema.marked(RejectedBySweeps)
+    if flags.is_call:
+        found["reproduce"] = "cannot be used in a sweep: call train()"
     return found
 
 
 def _keys_of_sweeps(composition: Composition, flags: Flags) -> dict[str, str]:
     """Return the keys that only a sweep can have, and how to start a sweep."""
-    schema, remedy = composition.schema, "add -m"
+    schema = composition.schema
+    remedy = "add -m"
     example = f"and an interval such as {INTERVAL}"
     if flags.is_call:
         remedy = "call sweep()" if schema.has_recorded_sweeps else "leave it out"
         example = "with an interval such as hidden='interval(4,128)'"
-    found = dict.fromkeys(schema.only_sweeps, f"is a setting of sweeps: {remedy}")
+    found = dict.fromkeys(
+        schema.marked(OnlySweeps), f"is a setting of sweeps: {remedy}"
+    )
     if "trials" in found:
         found["trials"] = f"is a setting of searches: {remedy} {example}"
     if composition.intervals:  # the problem about the interval has the same remedy

@@ -39,6 +39,14 @@ Text = Annotated[str, Field(min_length=1)]
 Name = Annotated[Text, AfterValidator(printable)]
 
 
+class OnlySweeps(str):
+    """Marks a setting that only a sweep uses."""
+
+
+class RejectedBySweeps(str):
+    """Marks a setting that a sweep rejects, and says why."""
+
+
 def contains(annotation: object, kind: type) -> bool:
     """Return whether a type is `kind`, or a union that contains `kind`."""
     is_kind = kind in (annotation, get_origin(annotation))
@@ -51,7 +59,6 @@ class StageConfig(BaseModel):
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
     main_key: ClassVar[str]  # suggested for a value without a key
     can_vary: ClassVar[Sequence[str]] = ()  # the keys that a sweep, -m, can vary
-    only_sweeps: ClassVar[Sequence[str]] = ()  # the keys that only a sweep uses
     # Whether -m and the function sweep() record a sweep. Files in conf/experiment/ can
     # start such a sweep. If a job fails, the other jobs run.
     has_recorded_sweeps: ClassVar[bool] = False
@@ -63,8 +70,14 @@ class StageConfig(BaseModel):
         return cls.__name__.removesuffix("Config").lower()
 
     @classmethod
+    def marked(cls, mark: type[str]) -> dict[str, str]:
+        """Return the marks of a kind, such as `OnlySweeps`, by key."""
+        fields = cls.model_fields.items()
+        return {k: x for k, f in fields for x in f.metadata if isinstance(x, mark)}
+
+    @classmethod
     def has_several_results(cls, values: Mapping[str, Any]) -> bool:
-        """Return whether the keys in `only_sweeps` also have an effect without -m."""
+        """Return whether the keys of `OnlySweeps` also have an effect without -m."""
         return False
 
 
@@ -98,10 +111,10 @@ class CommonTrainConfig(RecordedConfig):
 
     run_name: Name | None
     experiment_name: Name | None
-    workers: int | None = Field(ge=1)
-    executor: ExecutorName
-    again: bool
-    trials: int | None = Field(ge=1)
+    workers: Annotated[int | None, Field(ge=1), OnlySweeps()]
+    executor: Annotated[ExecutorName, OnlySweeps()]
+    again: Annotated[bool, OnlySweeps()]
+    trials: Annotated[int | None, Field(ge=1), OnlySweeps()]
 
     def _experiment_name(self) -> str:
         return self.experiment_name or super()._experiment_name()
@@ -111,11 +124,16 @@ class TrainConfig(CommonTrainConfig, DataConfig, HyperparameterFields):
     """Settings of the train stage."""
 
     can_vary = TRAINING_KEYS
-    only_sweeps = ("workers", "executor", "again", "trials")
     has_recorded_sweeps = True
     seed: Seed
-    resume: bool
-    reproduce: Text | None
+    resume: Annotated[
+        bool,
+        RejectedBySweeps("has no effect in a sweep: use again=true to train again"),
+    ]
+    reproduce: Annotated[
+        Text | None,
+        RejectedBySweeps("cannot be used in a sweep: leave out -m or experiment"),
+    ]
 
     @property
     def hyperparameters(self) -> Hyperparameters:
@@ -162,11 +180,10 @@ class ExportConfig(NetworkConfig, RecordedConfig):
 
     main_key = "bits"
     can_vary = ("bits",)
-    only_sweeps = ("workers",)
     bits: Annotated[Literal[8, 4, 2, 1, "all"], BeforeValidator(_bit_width)]
     finetune: int | None = Field(ge=0, le=1000)
     sweep: Text | None
-    workers: int | None = Field(ge=1)
+    workers: Annotated[int | None, Field(ge=1), OnlySweeps()]
 
     @classmethod
     def has_several_results(cls, values: Mapping[str, Any]) -> bool:

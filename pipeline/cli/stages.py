@@ -49,17 +49,22 @@ def main(function: Callable[[Command[ConfigT]], object], schema: type[ConfigT]) 
 
         command = parse(arguments, schema)
         if command.prints_settings:
-            if (number := len(command.combinations)) > 1:
-                print(f"# the first valid combination of {number:,}")
-            for group, option in command.options.items():
-                print(f"# {group}={option}")
-            for key, interval in command.intervals.items():
-                print(f"# {key}={interval}: its lower bound is shown")
-            print(as_yaml(dict(command.config)), end="")
+            _print_settings(command)
         else:
             function(command)
 
     run_command(run, name=command_line(schema.command_name()))
+
+
+def _print_settings(command: Command[ConfigT]) -> None:
+    """Print the settings of the first valid combination as YAML, for --cfg job."""
+    if (number := len(command.combinations)) > 1:
+        print(f"# the first valid combination of {number:,}")
+    for group, option in command.options.items():
+        print(f"# {group}={option}")
+    for key, interval in command.intervals.items():
+        print(f"# {key}={interval}: its lower bound is shown")
+    print(as_yaml(dict(command.config)), end="")
 
 
 def help_text(doc: str, schema: Schema, flags: Flags) -> str:
@@ -102,7 +107,8 @@ def settings_help(
     Raises:
         UserError: If conf/config.yaml cannot be read.
     """
-    path, keys = conf_dir() / "config.yaml", {*keys}
+    path = conf_dir() / "config.yaml"
+    keys = {*keys}
     line = re.compile(r"^(\w+): *(.*?) +# (.*)$", re.MULTILINE)
     comments = dict[str, str]()
     for key, value, comment in line.findall(read_utf8(displayed(path))):
@@ -151,7 +157,9 @@ def from_python(
     """
     from pipeline.cli.arguments import parse_keywords  # Hydra, as above
 
-    path, command, problems = None, None, list[str]()
+    path = None
+    command = None
+    problems = list[str]()
     with collected(problems):
         command = parse_keywords(settings, schema, is_sweep=is_sweep)
     with collected(problems):

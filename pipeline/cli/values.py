@@ -37,7 +37,8 @@ def parse_value(key: str, text: str, schema: Schema) -> object:
     Text keeps its brackets and dollar signs, but not its quotes. If a sweep can vary
     the key, commas separate values unless the whole text is the path of a folder.
     """
-    annotation, is_varied = schema.model_fields[key].annotation, key in schema.can_vary
+    annotation = schema.model_fields[key].annotation
+    is_varied = key in schema.can_vary
     if text == "null" and contains(annotation, NoneType):
         return None
     if contains(annotation, list):

@@ -18,7 +18,7 @@ def now() -> int:
     return time_ns() // 1_000_000
 
 
-@dataclass(frozen=True, eq=False)  # `==` of arrays is elementwise
+@dataclass(frozen=True, eq=False)
 class Epoch:
     """The network at the end of an epoch, and its scores."""
 

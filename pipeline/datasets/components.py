@@ -32,7 +32,7 @@ EXACT_BATCH = 256  # images; float32 adds their products exactly: 256 * WHITE**2
 FITTING_SHA256 = ImportedCode(__file__, dataset_module.__file__).sha256
 
 
-@dataclass(frozen=True, eq=False)  # `==` of arrays is elementwise
+@dataclass(frozen=True, eq=False)
 class ClassComponents:
     """The mean and the principal components of the images of each class."""
 

@@ -25,7 +25,8 @@ def data(dataset: str, *, default: str) -> PreparedData:
     ]
     rows = zip(("all", *spec.class_names), *counts, strict=True)
     say(table(("class", "train", "test"), rows, left=["class"]))
-    pixels, unused = summary.pixels, len(summary.always_zero)
+    pixels = summary.pixels
+    unused = len(summary.always_zero)
     text = (
         "The pixels are between 0 (black) and 1 (white). In the training images, their "
         f"mean is {pixels.mean:.4f} and their standard deviation is "

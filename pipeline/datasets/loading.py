@@ -105,19 +105,15 @@ def has_images_of(name: str, dataset: Dataset) -> bool:
     """Return whether a data set has the images of `dataset`, under any name.
 
     Args:
-        name: The name of a data set, which is prepared, or a folder. For a folder
-            that was not imported, the result is False.
+        name: The name of a data set, or a folder. If the data set was not prepared, or
+            the folder was not imported, the result is False.
         dataset: A data set in the folder of all data sets.
 
     Raises:
-        UserError: If the data set is not available, or the folder does not exist.
+        UserError: If the folder does not exist.
     """
-    if name == dataset.name:
-        return True
-    folder, sha256 = dataset.file.path.parent, dataset.file.sha256
-    if is_name(name):
-        return prepare(name, folder=folder).file.sha256 == sha256
-    return _is_file_of(data_path(name, folder=folder), sha256)
+    path = data_path(name, folder=dataset.file.path.parent)
+    return name == dataset.name or _is_file_of(path, dataset.file.sha256)
 
 
 def _file_with(sha256: str, folder: Path, *, name: str | None = None) -> Path | None:

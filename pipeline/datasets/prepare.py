@@ -136,7 +136,8 @@ def _missing(file: DataFile) -> set[str]:
 
 def _check_writable(path: Path) -> None:
     """Raise a UserError unless this user can write to the folder of a data set."""
-    folder, by_effective = path.parent, os.access in os.supports_effective_ids
+    folder = path.parent
+    by_effective = os.access in os.supports_effective_ids
     if folder.is_dir() and not os.access(folder, os.W_OK, effective_ids=by_effective):
         raise UserError(
             f"{path} is missing or incomplete, and {folder} is not writable: its "
@@ -231,10 +232,12 @@ def _write_missing(file: DataFile, origin: Mapping[str, str]) -> Summary:
 
     The summary is written last, so it also shows that all other files exist.
     """
-    summary, missing = _stored_summary(file.path), _missing(file)
+    summary = _stored_summary(file.path)
+    missing = _missing(file)
     if summary and not missing:
         return summary
-    dataset, paths = file.read(), companion_files(file.path)
+    dataset = file.read()
+    paths = companion_files(file.path)
     if "components" in missing:
         with busy(f"preparing the check for unfamiliar images ({dataset.name})"):
             write_components(dataset)

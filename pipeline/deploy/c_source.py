@@ -89,7 +89,8 @@ def selftest_rows(model: QuantizedModel) -> list[int]:
     an output from 2 to 254. With such an output, a wrong shift or a wrong weight of
     layer 2 changes a logit. Neurons that only reach an output of 1 come last.
     """
-    network, images = model.integers, model.dataset.test.images[:CANDIDATES]
+    network = model.integers
+    images = model.dataset.test.images[:CANDIDATES]
     outputs = network.activations(network.sums(images))  # (candidates, hidden)
     selected = [0]
     for lowest in (2, 1):

@@ -17,7 +17,7 @@ from pipeline.integers import IntegerNetwork
 HEADER = 2  # bytes that a program writes before the results of the images
 
 
-@dataclass(frozen=True, eq=False)  # `==` of arrays is elementwise
+@dataclass(frozen=True, eq=False)
 class Outputs:
     """The results of an implementation for some images."""
 

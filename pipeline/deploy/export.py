@@ -17,7 +17,7 @@ from pipeline.deploy import ExportedNetwork, ExportsByJob
 from pipeline.integers import BIT_WIDTHS, bit_folder
 from pipeline.interpret import ModelAnalysis
 from pipeline.interpret.page import PAGE_FILE, record_page
-from pipeline.model import load_training_data, select_trained_network
+from pipeline.model import load_training_data, select_network
 from pipeline.sweeps.networks import SweptNetwork, read_networks
 from pipeline.tracking import OpenRun
 
@@ -63,7 +63,8 @@ def export(
     message = f"{len(failed)} of {len(jobs)} exports failed: {'; '.join(failed)}"
     if not results:
         raise UserError(f"{message}; nothing was written")
-    page, own = "", ResultsFolder("export", folder)
+    page = ""
+    own = ResultsFolder("export", folder)
     with (
         tracker.reopen_run(run_id=run_id, weights_sha256=sha256) as run,
         own.new() as partial,
@@ -99,7 +100,7 @@ def _select_networks(
         for network in networks:
             network.file.require_two_layers()
         return networks, sweep.run_id, None
-    trained = select_trained_network(
+    trained = select_network(
         run=cfg.run,
         model=cfg.model,
         store=store_dir(),

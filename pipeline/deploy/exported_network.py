@@ -31,7 +31,7 @@ WEIGHTS_PLOT, CHANGES_PLOT = "weights.png", "changed.png"
 ONNX_PACKAGES = ("onnx", "onnxruntime")
 
 
-@dataclass(frozen=True, eq=False)  # `==` of arrays is elementwise
+@dataclass(frozen=True, eq=False)
 class ExportedNetwork:
     """The result of a job, without tensors and data set, for transfer from a worker."""
 

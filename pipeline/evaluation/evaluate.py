@@ -37,7 +37,7 @@ from pipeline.model import (
     TrainedNetwork,
     load_detector,
     load_training_data,
-    select_trained_network,
+    select_network,
 )
 
 if TYPE_CHECKING:
@@ -70,9 +70,10 @@ def evaluate(cfg: EvaluateConfig, folder: Path | None) -> Evaluation:
 
     `folder` is the argument `folder` of a call from Python; see `Command.folder`.
     """
-    own, store = ResultsFolder("evaluate", folder), store_dir()
+    own = ResultsFolder("evaluate", folder)
+    store = store_dir()
     with busy("loading the network"):
-        trained = select_trained_network(
+        trained = select_network(
             run=cfg.run,
             model=cfg.model,
             store=store,
@@ -100,7 +101,7 @@ def evaluate(cfg: EvaluateConfig, folder: Path | None) -> Evaluation:
         say("\n".join(map(wrap, describe_result(result))) + "\n")
     if not all(result.has_all_reasons for result in results):
         say(wrap(f"{detector.missing}, so unsure predictions are not counted") + "\n")
-    say("python -m pipeline.evaluate --help explains the columns.\n")
+    say(f"{command_line('evaluate', '--help')} explains the columns.\n")
     say(f"plot   {displayed(own.path / 'scores.png')}")
     say(f"files  {displayed(own.path)}\n{run.viewing_hint()}", end="")
     command = command_line("inspect", run=cfg.run, model=cfg.model)
@@ -143,7 +144,9 @@ def _evaluate_sets(
 
 def _unique(source: ImageSet, others: Sequence[Predictions]) -> ImageSet:
     """Add a number to the name of a set if another set has the same name."""
-    names, name, number = [each.source.name for each in others], source.name, 1
+    names = [each.source.name for each in others]
+    name = source.name
+    number = 1
     while name in names:
         number += 1
         name = f"{source.name}-{number}"

@@ -124,7 +124,8 @@ def images_from_array(array: Any) -> ImageSet:  # noqa: ANN401
 def _remedy(images: Any) -> str:  # noqa: ANN401
     """Return what a caller must pass instead of images that were rejected."""
     is_tensor = isinstance(images, Tensor)
-    instead, cast = "images", "to(torch.uint8)" if is_tensor else "astype(np.uint8)"
+    instead = "images"
+    cast = "to(torch.uint8)" if is_tensor else "astype(np.uint8)"
     try:
         array = np.asarray(images.detach().cpu() if is_tensor else images)
     except (TypeError, ValueError):
@@ -171,7 +172,8 @@ def _test_images(
     rows: list[int], dataset: Dataset, *, key: str, others: str
 ) -> ImageSet:
     """Return test images; `key` and `others` appear in the error message."""
-    name, test = name_of_test_images(dataset), dataset.test
+    name = name_of_test_images(dataset)
+    test = dataset.test
     for row in rows:
         if not 0 <= row < len(test):
             raise UserError(

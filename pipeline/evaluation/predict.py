@@ -34,7 +34,7 @@ from pipeline.model import (
     TrainedNetwork,
     load_detector,
     load_training_data,
-    select_trained_network,
+    select_network,
 )
 
 MAX_PLOTTED_IMAGES = 60  # images that are plotted; only their steps are kept
@@ -78,7 +78,7 @@ def predict(
     given = images_from_array(array) if array is not None else None
     with busy("loading the network"):
         store = store_dir()
-        trained = select_trained_network(run=cfg.run, model=cfg.model, store=store)
+        trained = select_network(run=cfg.run, model=cfg.model, store=store)
     source = given or find_images(
         str(cfg.images), lambda: load_training_data(trained, folder=data_dir())
     )
@@ -163,7 +163,8 @@ def _plot(
     Predictions without a label follow, because they can be wrong without being unsure.
     Returns the names of the files: preprocessing.png, preprocessing-2.png and so on.
     """
-    labels, total = predictions.source.labels, len(predictions)
+    labels = predictions.source.labels
+    total = len(predictions)
     is_correct, is_unsure = predictions.is_correct, predictions.is_unsure
     each = zip(labels, is_correct.tolist(), is_unsure.tolist(), strict=True)
     keys = [
@@ -187,7 +188,8 @@ def _plot(
         predictions = classify(preprocessed, trained, detector, alone=True)
         rows = [*range(len(predictions))]
     aligned = plots.align([_plotted_row(predictions, row, detector) for row in rows])
-    starts, names = range(0, len(aligned), MAX_ROWS), list[str]()
+    starts = range(0, len(aligned), MAX_ROWS)
+    names = list[str]()
     for number, start in enumerate(starts, 1):
         part = f"; part {number} of {len(starts)}" if len(starts) > 1 else ""
         image = plots.image_rows(aligned[start : start + MAX_ROWS], title=title + part)
@@ -208,5 +210,6 @@ def _plotted_row(
         mean = detector.components.means[predictions.classes[row]].reshape(SIDE, SIDE)
         if mean.any():  # the class may have no training images
             steps.append(("class mean", mean))
-    names, values = predictions.spec.class_names, predictions.probabilities[row]
+    names = predictions.spec.class_names
+    values = predictions.probabilities[row]
     return plots.ImageRow(steps, title, dict(zip(names, values.tolist(), strict=True)))

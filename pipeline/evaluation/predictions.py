@@ -19,7 +19,7 @@ from pipeline.images.unsure import TEXTS, Reason, images_of
 from pipeline.model import Detector, TrainedNetwork
 
 
-@dataclass(frozen=True, eq=False)  # `==` of arrays is elementwise
+@dataclass(frozen=True, eq=False)
 class Predictions:
     """Predictions: the output of a network for each image of a set."""
 

@@ -49,7 +49,8 @@ def write_results(
 
 def plot_scores(result: Predictions) -> Image.Image:
     """Plot the confusion matrix and the reliability diagram."""
-    matrix, accuracy = confusion_matrix(result), result.is_correct.mean()
+    matrix = confusion_matrix(result)
+    accuracy = result.is_correct.mean()
     number = counted(len(result), "image")
     return evaluation_scores(
         matrix,

@@ -42,6 +42,9 @@ def find_test_set(name: str | None, *, dataset: Dataset, split: SplitName) -> Im
         return _from_arrays(
             set_name, val.images, val.labels, text, kind="own", item=item
         )
+    folder = dataset.file.path.parent
+    if is_name(name) and name != dataset.name:
+        datasets.prepare(name, folder=folder)
     if datasets.has_images_of(name, dataset):
         set_name = name if is_name(name) else dataset.name
         return _test_set(set_name, dataset, kind="own")
@@ -51,12 +54,14 @@ def find_test_set(name: str | None, *, dataset: Dataset, split: SplitName) -> Im
         pixels, labels = originals()
         text = f"all original images, {_size(pixels)}"
         return _from_arrays(name, pixels, labels, text, kind="raw")
-    other = datasets.load(name, folder=dataset.file.path.parent)
+    other = datasets.load(name, folder=folder)
     return _test_set(name, other, kind="preprocessed")
 
 
 def _test_set(name: str, dataset: Dataset, *, kind: ImageKind) -> ImageSet:
-    test, item, text = dataset.test, name_of_test_images(dataset), "the test images"
+    test = dataset.test
+    item = name_of_test_images(dataset)
+    text = "the test images"
     return _from_arrays(name, test.images, test.labels, text, kind=kind, item=item)
 
 

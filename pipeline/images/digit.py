@@ -16,7 +16,7 @@ Mask = Bool[np.ndarray, "h w"]
 Pixels = tuple[Int[np.ndarray, " n"], Int[np.ndarray, " n"]]  # rows, columns
 
 
-@dataclass(frozen=True, eq=False)  # `==` of arrays is elementwise
+@dataclass(frozen=True, eq=False)
 class Strokes:
     """The strokes that were found in an image, or in a part of it."""
 

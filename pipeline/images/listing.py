@@ -35,7 +35,7 @@ Labels = dict[Path, int | None]  # by file, in order; None if unknown
 ImageKind = Literal["raw", "preprocessed", "own"]
 
 
-@dataclass(frozen=True, eq=False)  # `==` of arrays is elementwise
+@dataclass(frozen=True, eq=False)
 class ImageSet:
     """The images that were found, of any size, with their names and labels.
 

@@ -16,7 +16,7 @@ from pipeline.images.reading import read_image
 from pipeline.images.unsure import Finding
 
 
-@dataclass(frozen=True, eq=False)  # `==` of arrays is elementwise
+@dataclass(frozen=True, eq=False)
 class PreprocessedImages:
     """The input of the network for each image that was read, and how it was created."""
 

@@ -27,7 +27,7 @@ from pipeline.images.sheet import (
 Steps = Mapping[str, UInt8[np.ndarray, "_ _"]]  # the image after each step, in order
 
 
-@dataclass(frozen=True, eq=False)  # `==` of arrays is elementwise
+@dataclass(frozen=True, eq=False)
 class Region:
     """Where to search for a digit: in a whole photograph, or on a sheet of paper."""
 

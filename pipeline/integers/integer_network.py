@@ -19,7 +19,7 @@ LIMIT = 2**31  # the sums of the C code have 32 bits
 MAX_OUTPUT = 255  # the highest output of a neuron of layer 1, a byte
 
 
-@dataclass(frozen=True, eq=False)  # `==` of arrays is elementwise
+@dataclass(frozen=True, eq=False)
 class IntegerNetwork:
     """A quantized network; deploy/c/number_format.txt documents its number format.
 

@@ -9,6 +9,7 @@ from pipeline import UserError
 from pipeline.base import files
 from pipeline.base.paths import displayed
 from pipeline.base.tensors import read_tensors, write_tensors
+from pipeline.base.text import command_line
 from pipeline.core import CLASSES, PIXELS
 from pipeline.integers.bit_widths import BIT_WIDTHS
 from pipeline.integers.integer_network import IntegerNetwork
@@ -18,7 +19,7 @@ from pipeline.model import NetworkFile
 INTEGERS_FILE = "integers.safetensors"  # the name of the file in outputs/export/
 
 
-@dataclass(frozen=True, eq=False)  # `==` of arrays is elementwise
+@dataclass(frozen=True, eq=False)
 class StoredIntegers:
     """A quantized network in a file, and how it was created."""
 
@@ -77,8 +78,9 @@ def load_integers(path: Path) -> StoredIntegers:
             for name in ("scale_1", "scale_2")
         )
     ):
-        raise UserError(f"{path} is damaged: run python -m pipeline.export again")
-    bits, scale_2 = int(metadata["bits"]), float(tensors.pop("scale_2"))
+        raise UserError(f"{path} is damaged: run {command_line('export')} again")
+    bits = int(metadata["bits"])
+    scale_2 = float(tensors.pop("scale_2"))
     network = IntegerNetwork(bits, scale_2=scale_2, **tensors)
     return StoredIntegers(
         path, network, metadata["finetune"], metadata["weights_sha256"]

@@ -39,7 +39,7 @@ class Example:
     pixel: int
 
 
-@dataclass(frozen=True, eq=False)  # `==` of arrays is elementwise
+@dataclass(frozen=True, eq=False)
 class ModelAnalysis:
     """A trained network, its data set, and all measurements.
 
@@ -176,7 +176,8 @@ class ModelAnalysis:
         history.csv records this accuracy, except for epoch 0, which is before training.
         """
         recorded = (self.histories.metrics or {}).get(VAL_ACCURACY)
-        weights, accuracies = self.histories.weights, []
+        weights = self.histories.weights
+        accuracies = []
         for epoch in epochs:
             if recorded and epoch > 0:
                 accuracies.append(recorded[epoch - 1])

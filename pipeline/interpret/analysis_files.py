@@ -41,7 +41,8 @@ def neuron_rows(analysis: ModelAnalysis) -> list[dict[str, Any]]:
     rows = []
     for j in range(analysis.hidden):
         most, least = (" ".join(map(str, each)) for each in analysis.extremes(j))
-        rate, means = float(analysis.activation_rates[j]), analysis.mean_outputs[j]
+        rate = float(analysis.activation_rates[j])
+        means = analysis.mean_outputs[j]
         costs = analysis.costs[j]
         rows.append(
             {"neuron": neuron_name(1, j), "activation_rate": rate}
@@ -101,7 +102,8 @@ def neuron_images(analysis: ModelAnalysis, neuron: int, *, scale: float) -> Imag
     """Return a neuron's weights and the test images with its most extreme sums."""
     weights = analysis.kernel[:, neuron]
     colors = diverging_colors(weights, scale=scale, masked=analysis.always_zero)
-    images, test = [("", colors)], analysis.dataset.test
+    images = [("", colors)]
+    test = analysis.dataset.test
     for row in chain.from_iterable(analysis.extremes(neuron)):
         name = analysis.spec.title(int(test.labels[row]))
         caption = f"{analysis.hidden_sums[row, neuron]:+z.1f} #{row}\n{name}"

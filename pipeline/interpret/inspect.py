@@ -47,8 +47,8 @@ from pipeline.model import (
     load_history_files,
     load_trained_network,
     load_training_data,
-    select_recorded_network,
-    select_with_history_files,
+    locked_network,
+    select_network,
 )
 
 if TYPE_CHECKING:
@@ -80,13 +80,14 @@ def inspect(cfg: InspectConfig, folder: Path | None) -> Inspection:
         # Invalid names are rejected before the network is loaded.
         names = interpret.parse_neurons(cfg.neuron) if cfg.neuron else []
         location = interpret.parse_parameter(cfg.weight) if cfg.weight else None
-        trained, histories = select_with_history_files(
+        with locked_network(
             run=cfg.run,
             model=cfg.model,
             store=store_dir(),
             server=cfg.server,
             expected=expected_params(),
-        )
+        ) as trained:
+            histories = load_history_files(trained)
         trained.require_two_layers()
     hidden = trained.network.hidden
     neurons = interpret.find_neurons(names, hidden=hidden)
@@ -132,7 +133,9 @@ def _other_network(against: str, server: str | None) -> NetworkFile:
         if os.path.exists(path) or path.suffix == ".safetensors":
             return load_trained_network(path)
         try:
-            return select_recorded_network(against, store=store_dir(), server=server)
+            return select_network(
+                run=against, model=None, store=store_dir(), server=server
+            )
         except UserError as error:
             raise UserError(
                 "against must be a run or a model.safetensors file, "
@@ -264,7 +267,7 @@ def _show_weight(
     if histories.weights is None:
         path = trained.path.with_name(WEIGHT_HISTORY_FILE)
         raise UserError(
-            f"{path} is missing: run python -m pipeline.train, which writes it next to "
+            f"{path} is missing: run {command_line('train')}, which writes it next to "
             "the network"
         )
     values = location.values(histories.weights)

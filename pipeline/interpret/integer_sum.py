@@ -25,7 +25,7 @@ class Shift:
     output: int  # the result after the clamp
 
 
-@dataclass(frozen=True, eq=False)  # `==` of arrays is elementwise
+@dataclass(frozen=True, eq=False)
 class IntegerSum:
     """The integer sum of a neuron, as the C code of `export` computes it."""
 

@@ -69,7 +69,8 @@ def integer_logits(
     values = [each.value(each.total) for each in sums]
     differences = [value - in_float for value, in_float in zip(values, z, strict=True)]
     marks = [""] * (len(sums) + 1)
-    marks[predicted], first = "float", totals.index(max(totals))
+    marks[predicted] = "float"
+    first = totals.index(max(totals))
     marks[first] = "both" if first == predicted else "integers"
     return {
         "logit": [*(f"{total:,}" for total in totals), ""],

@@ -17,7 +17,7 @@ from pipeline.interpret.integer_sum import IntegerSum, integer_sums
 from pipeline.interpret.names import ParameterLocation
 
 
-@dataclass(frozen=True, eq=False)  # `==` of arrays is elementwise
+@dataclass(frozen=True, eq=False)
 class NeuronSum:
     """The sum that a neuron computes for an image: weights · inputs + bias."""
 
@@ -100,7 +100,8 @@ def neuron_sums(
         kernel, bias = (array.astype(float) for array in dense.get_weights())
         layer = {}
         for k in range(len(bias)):
-            name, weights = neuron_name(number, k), kernel[:, k]
+            name = neuron_name(number, k)
+            weights = kernel[:, k]
             layer[name] = NeuronSum(
                 layer=number,
                 neuron=k,

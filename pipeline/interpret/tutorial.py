@@ -78,7 +78,8 @@ def _example(analysis: ModelAnalysis) -> dict[str, Any]:
 
 def array_rows(analysis: ModelAnalysis) -> list[dict[str, Any]]:
     """Return the shape and the size of each array of parameters, and the reason."""
-    neurons, spec = counted(analysis.hidden, "neuron"), analysis.spec
+    neurons = counted(analysis.hidden, "neuron")
+    spec = analysis.spec
     reasons = {
         "layer_1 weights": f"{PIXELS} pixels x {neurons}",
         "layer_1 biases": "one for each neuron",
@@ -112,7 +113,8 @@ def _responses(analysis: ModelAnalysis) -> str:
     for j in displayed:
         rate = analysis.activation_rates[j]
         row = [neuron_name(1, j), percent(rate)]
-        mean, (cost, *costs) = analysis.mean_outputs[j], analysis.costs[j]
+        mean = analysis.mean_outputs[j]
+        cost, *costs = analysis.costs[j]
         if analysis.hidden_sums[:, j].max() > 0:
             (highest, *_), (lowest, *_) = analysis.extremes(j)
             row += [names[mean.argmax()], names[mean.argmin()], f"{highest}, {lowest}"]

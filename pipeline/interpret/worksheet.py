@@ -65,7 +65,8 @@ def sum_worksheet(neuron: NeuronSum, spec: DatasetSpec) -> str:
         rest = f"{counted(smaller, 'smaller term')}, {equal}"
     title = f"{neuron.name}: neuron {neuron.neuron + 1} of layer {neuron.layer}"
     title += "" if neuron.layer == 1 else f", for {spec.title(neuron.neuron)}"
-    columns, steps = sum_columns(neuron, displayed), []
+    columns = sum_columns(neuron, displayed)
+    steps = []
     if neuron.in_integers is not None:  # the table has no space for remarks
         title += ", in floating point and as integers"
         columns |= integer_columns(neuron, neuron.in_integers, displayed)
@@ -114,7 +115,8 @@ def _explain_names(neuron: NeuronSum) -> str:
 def softmax_worksheet(logits: Sequence[NeuronSum], spec: DatasetSpec) -> str:
     """Return the steps from ten sums to ten probabilities, which add up to 100%."""
     totals = np.array([each.total for each in logits])
-    z, shares = [*map(rounded, totals)], probabilities(totals)
+    z = [*map(rounded, totals)]
+    shares = probabilities(totals)
     columns = {
         spec.noun: [*spec.class_names, "sum"],
         "neuron": [*(each.name for each in logits), ""],

@@ -46,7 +46,8 @@ def term_rows(neuron: NeuronSum) -> list[dict[str, Any]]:
     Values are exact, except the real numbers that integers represent: their unit has
     eight digits.
     """
-    names, rows = [*neuron.input_names, "bias"], []
+    names = [*neuron.input_names, "bias"]
+    rows = []
     weights = [*neuron.weights.tolist(), neuron.bias]
     inputs = [*neuron.inputs.tolist(), 1.0]
     for name, weight, value in zip(names, weights, inputs, strict=True):
@@ -54,7 +55,8 @@ def term_rows(neuron: NeuronSum) -> list[dict[str, Any]]:
         rows.append(row | {"product": weight * value})
     if integers := neuron.in_integers:
         weights = [*integers.weights.tolist(), integers.bias]
-        inputs, unit = [*integers.inputs.tolist(), 1], float(integers.unit)
+        inputs = [*integers.inputs.tolist(), 1]
+        unit = float(integers.unit)
         for row, q, x in zip(rows, weights, inputs, strict=True):
             row |= {"integer_weight": q, "integer_value": x, "integer_product": q * x}
             row["represents"] = q * x * unit

@@ -10,9 +10,8 @@ from pipeline.model.ood import Detector, MissingDetector, OodDetector
 from pipeline.model.selection import (
     load_detector,
     load_training_data,
-    select_recorded_network,
-    select_trained_network,
-    select_with_history_files,
+    locked_network,
+    select_network,
 )
 from pipeline.model.storage import (
     Metadata,

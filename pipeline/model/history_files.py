@@ -12,7 +12,7 @@ from pipeline.model.storage import WeightHistory, load_weight_history
 from pipeline.model.trained_network import NetworkFile
 
 
-@dataclass(frozen=True, eq=False)  # `==` of arrays is elementwise
+@dataclass(frozen=True, eq=False)
 class HistoryFiles:
     """The content of the history files in their layout; None if there is no file.
 
@@ -31,7 +31,8 @@ def load_history_files(trained: NetworkFile) -> HistoryFiles:
         UserError: If a file is damaged, or has the weights or the number of epochs of
             another training run.
     """
-    weights, metrics, epochs = None, None, trained.params.get("epochs")
+    weights = None
+    epochs = trained.params.get("epochs")
     path = trained.path.with_name(WEIGHT_HISTORY_FILE)
     if path.exists():
         weights = load_weight_history(path, network=trained.network)
@@ -40,6 +41,5 @@ def load_history_files(trained: NetworkFile) -> HistoryFiles:
             raise belongs_elsewhere(path)
         epochs = recorded
     path = trained.path.with_name(HISTORY_FILE)
-    if path.exists():
-        metrics = read_history(path, epochs=epochs)
+    metrics = read_history(path, epochs=epochs) if path.exists() else None
     return HistoryFiles(weights, metrics)

@@ -1,6 +1,7 @@
 """Finds the network that a command uses, its training data and its detector.
 
-The modules `trained_network` and `history_files` read the files themselves.
+The functions `load_...` of this package read given files. `select_network` first finds
+the file that the settings of a command select.
 """
 
 import os
@@ -13,8 +14,8 @@ from pipeline import UserError, datasets
 from pipeline.base import files
 from pipeline.base.params import differing_params
 from pipeline.base.paths import NETWORK_PATH, results_dir, user_path
+from pipeline.base.text import command_line
 from pipeline.core.dataset import Dataset
-from pipeline.model.history_files import HistoryFiles, load_history_files
 from pipeline.model.ood import Detector, MissingDetector, OodDetector
 from pipeline.model.trained_network import (
     NetworkFile,
@@ -36,7 +37,7 @@ class Selection(TypedDict, total=False):
     expected: Mapping[str, Any]
 
 
-def select_trained_network(**selection: Unpack[Selection]) -> NetworkFile:
+def select_network(**selection: Unpack[Selection]) -> NetworkFile:
     """Read the network that a command selects.
 
     Raises:
@@ -44,59 +45,34 @@ def select_trained_network(**selection: Unpack[Selection]) -> NetworkFile:
             damaged, or is not the network that the run recorded; or if the params of
             the network are not the expected ones.
     """
-    with _selected(**selection) as trained:
+    with locked_network(**selection) as trained:
         return trained
 
 
-def select_with_history_files(
-    **selection: Unpack[Selection],
-) -> tuple[NetworkFile, HistoryFiles]:
-    """Read the network that a command selects, and its histories.
-
-    Raises:
-        UserError: See `select_trained_network` and `load_history_files`.
-    """
-    with _selected(**selection) as trained:
-        return trained, load_history_files(trained)
-
-
 @contextmanager
-def _selected(
-    *,
-    run: str | None,
-    model: str | None,
-    store: Path,
-    server: str | None = None,
-    expected: Mapping[str, Any] | None = None,
-) -> Iterator[NetworkFile]:
-    """Yield a network whose folder no training run replaces in the block."""
-    if model:
+def locked_network(**selection: Unpack[Selection]) -> Iterator[NetworkFile]:
+    """Yield the network of `select_network`, to read other files in its folder.
+
+    No training run replaces the folder in the block.
+    """
+    if model := selection["model"]:
         path = user_path(model, key="model")
         if not os.path.lexists(path):
             raise UserError(f"model must be an existing file, got {model!r}")
         yield load_trained_network(path)
         return
-    if run is not None:
-        yield select_recorded_network(run, store=store, server=server)
+    if (text := selection["run"]) is not None:
+        server = selection.get("server")
+        run = find_training_run(text, store=selection["store"], server=server)
+        yield load_recorded_network(run)
         return
     last = results_dir() / NETWORK_PATH
     with files.folder_lock(last.parent):
         if not os.path.lexists(last):
-            raise UserError(f"{last} is missing: run python -m pipeline.train")
+            raise UserError(f"{last} is missing: run {command_line('train')}")
         trained = load_trained_network(last)
-        _check_params(trained, expected or {})
+        _check_params(trained, selection.get("expected", {}))
         yield trained
-
-
-def select_recorded_network(
-    run: str, *, store: Path, server: str | None
-) -> NetworkFile:
-    """Find a run and read its network.
-
-    Raises:
-        UserError: See `find_training_run` and `load_recorded_network`.
-    """
-    return load_recorded_network(find_training_run(run, store=store, server=server))
 
 
 def _check_params(trained: NetworkFile, expected: Mapping[str, Any]) -> None:

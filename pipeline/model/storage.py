@@ -162,7 +162,8 @@ def _parse_metadata(
         return kind.from_header(stored)
     except ValidationError as invalid:
         error = invalid.errors()[0]
-        key, rule = error["loc"][-1], broken_rule(error)
+        key = error["loc"][-1]
+        rule = broken_rule(error)
         if error["type"] == "missing":  # also if code of an earlier version wrote it
             rule += ": train the network again"
         else:

@@ -30,7 +30,7 @@ KERAS_DATASET = "mnist"
 KERAS_SPLIT: SplitName = "exercise"
 
 
-@dataclass(frozen=True, eq=False)  # `==` of arrays is elementwise
+@dataclass(frozen=True, eq=False)
 class TrainedNetwork:
     """A network and its metadata: a `NetworkFile`, or part of a `TrainingRun`."""
 

@@ -133,7 +133,8 @@ def _complete(
     has_captions: bool,  # below the axis; if false, some points have captions
 ) -> Image.Image:
     """Mark the Pareto front of the drawn points, scale the axes, write all texts."""
-    axes, front = figure.axes[0], _front(points)
+    axes = figure.axes[0]
+    front = _front(points)
     if front:
         title += "\nCircles: Pareto front (no smaller network is as accurate)"
         circle: dict[str, Any] = {"markersize": 12, "markerfacecolor": "none"}

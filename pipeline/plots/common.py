@@ -61,7 +61,9 @@ def color_scale(
     if gray_means:
         width += round(texts[2]) + 2 * size
     image = Image.new("RGB", (width, height), PAPER)
-    draw, middle, x = ImageDraw.Draw(image), height // 2, round(texts[0])
+    draw = ImageDraw.Draw(image)
+    middle = height // 2
+    x = round(texts[0])
     draw.text((0, middle), low, INK, font(size), anchor="lm")
     ramp = _blend(np.tile(np.linspace(-1, 1, bar), (size, 1)))
     image.paste(Image.fromarray(ramp), (x, middle - size // 2))

@@ -20,7 +20,7 @@ BARS_WIDTH = 260  # minimum width in pixels, with the text next to the bars
 Captioned = tuple[str, UInt8[np.ndarray, "_ _ ..."]]
 
 
-@dataclass(frozen=True, eq=False)  # `==` of arrays is elementwise
+@dataclass(frozen=True, eq=False)
 class ImageRow:
     """Images in one row, such as the steps of preprocessing."""
 

@@ -110,13 +110,13 @@ class SweepResult:
                 or if the file is not the network that its run recorded.
         """
         # Imported after the workers have started.
-        from pipeline.model import load_trained_network, select_recorded_network
+        from pipeline.model import load_trained_network, select_network
 
         best = self.best
         if not best:
             raise UserError(f"no best network: {why_no_best(self.configurations)}")
         if best.run_id and self.store:
-            return select_recorded_network(best.run_id, store=self.store, server=None)
+            return select_network(run=best.run_id, model=None, store=self.store)
         return load_trained_network(best.network_path)
 
 

@@ -34,6 +34,7 @@ from pipeline.tracking import store_lock
 
 REMOVED = ".removed-"  # the start of the name of a folder that is being removed
 CONTEXT_FILE, STATE_FILE, EPOCHS_FILE = "context.json", "state", "epochs"
+LOCK_FILE = "lock"
 GENERATOR = ".generator"  # no tensor of an optimizer has a name with a period
 HASH_BYTES = 32  # SHA-256 of the state, at the start of its file
 # Errors of `_resume` if a record is incomplete or from a different version of the code.
@@ -50,7 +51,8 @@ class Checkpoint:
         """Keep the folder, and the state that `save` reads and `_resume` changes."""
         self.folder, self._state = folder, state
         self._state_file, self._epochs_file = folder / STATE_FILE, folder / EPOCHS_FILE
-        self._size, self._hash = 0, hashlib.sha256()  # size and hash of `epochs`
+        self._size = 0  # bytes of the file `epochs`
+        self._hash = hashlib.sha256()  # its hash
         self.epochs: list[Epoch] = []
 
     @classmethod
@@ -175,7 +177,7 @@ class CheckpointKey:
         found = [
             folder
             for folder in self.parent.glob("*/")
-            if not locking.is_locked(folder / "lock")
+            if not locking.is_locked(folder / LOCK_FILE)
             and (folder / CONTEXT_FILE).exists()
             and (folder / CONTEXT_FILE).read_bytes() == self.content
         ]
@@ -208,7 +210,7 @@ def open_checkpoint(
         while killed and not resume:
             _remove(killed.pop())
         folder = killed[0] if killed else key.parent / uuid4().hex
-        lock = locking.claim(folder / "lock")
+        lock = locking.claim(folder / LOCK_FILE)
     try:
         files.write_atomic(folder / CONTEXT_FILE, key.content)
         yield Checkpoint.resume_or_start(folder, state)
@@ -225,7 +227,7 @@ def _remove_incomplete(parent: Path) -> None:
         shutil.rmtree(folder)
     for folder in parent.glob("*/"):
         if not (folder / CONTEXT_FILE).exists() and not locking.is_locked(
-            folder / "lock"
+            folder / LOCK_FILE
         ):
             _remove(folder)
 

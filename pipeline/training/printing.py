@@ -49,7 +49,8 @@ def print_summary(training: TrainingRun, images: LabeledImages) -> None:
 
     With the split `exercise`, this is a test image.
     """
-    metrics, (best, epoch) = training.metrics, training.best_epoch
+    metrics = training.metrics
+    best, epoch = training.best_epoch
     rows = [
         [name, f"{metrics[loss]:.4f}", f"{metrics[accuracy]:.2%}", note]
         for name, loss, accuracy, note in (

@@ -7,7 +7,7 @@ in which it calls them.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from pipeline.base.errors import RESUME
 from pipeline.base.fingerprint import fingerprint
@@ -45,7 +45,7 @@ from pipeline.training.training_run import TrainingRun
 OnEpoch = Callable[[Epoch], object]
 
 
-@dataclass(frozen=True, eq=False)  # `==` of arrays is elementwise
+@dataclass(frozen=True, eq=False)
 class Original:
     """The recorded training run that a reproduction trains again."""
 
@@ -72,13 +72,13 @@ class TrainCall:
 
 def train_recorded(call: TrainCall, dataset: Dataset) -> TrainResult:
     """Train a network in a run, with checkpoints; write and print the results."""
-    # The setting can be a folder; see `DataFile.name`.
-    cfg = call.cfg.model_copy(update={"dataset": dataset.name})
-    call, hyperparameters = replace(call, cfg=cfg), cfg.hyperparameters
+    cfg = call.cfg
+    hyperparameters = cfg.hyperparameters
     split = dataset.training_split(hyperparameters)
     inputs = TrainingInputs(
         dataset.file,
-        values=dict(cfg),
+        # The setting can be a folder; see `DataFile.name`.
+        values={**dict(cfg), "dataset": dataset.name},
         options=call.options,
         fingerprint=fingerprint(hyperparameters, dataset.file.sha256),
     )
@@ -91,7 +91,8 @@ def train_recorded(call: TrainCall, dataset: Dataset) -> TrainResult:
         is_recorded=call.tracker.is_recorded,
     )
     state = TrainingState.initial(hyperparameters)
-    name, network = cfg.run_name or run_name(dict(cfg)), state.network
+    network = state.network
+    name = cfg.run_name or run_name(inputs.values)
     say(f"{name}: {describe_layers(network)}, {network.parameter_count:,} parameters")
     if call.tracker.is_recorded:
         start_exporter(cfg.hidden)  # in another process, alongside training
@@ -135,7 +136,7 @@ def _checkpoint_key(call: TrainCall, inputs: TrainingInputs) -> CheckpointKey:
         "experiment": call.tracker.experiment,  # contains the run
         # The run records the following values. The name is included because identical
         # images can have several names.
-        "dataset": call.cfg.dataset,
+        "dataset": inputs.values["dataset"],
         "reproduces": call.reproduces,
         "options": dict(sorted(call.options.items())),
     }
@@ -147,7 +148,8 @@ def _open_run(
     call: TrainCall, inputs: TrainingInputs, checkpoint: Checkpoint, name: str
 ) -> Iterator[OpenRun]:
     """Open the run that a checkpoint belongs to, or a new run."""
-    cfg, tracker = call.cfg, call.tracker
+    cfg = call.cfg
+    tracker = call.tracker
     reproduces = {REPRODUCES_TAG: call.reproduces} if call.reproduces else {}
     earlier = next(iter(tracker.tagged_runs(CHECKPOINT_TAG, [checkpoint.id])), None)
     with tracker.start_run(
@@ -158,11 +160,12 @@ def _open_run(
         resume=earlier.run_id if earlier else None,
     ) as run:
         if last := checkpoint.epochs[-1].number:
-            label, where = "the training run", ""
+            resumed = "the training run"
+            where = ""
             if tracker.is_recorded:
-                label = (earlier or run).label
+                resumed = (earlier or run).label
                 where = f" in experiment {tracker.experiment}"
-            say(wrap(f"resuming {label} after epoch {last} of {cfg.epochs}{where}"))
+            say(wrap(f"resuming {resumed} after epoch {last} of {cfg.epochs}{where}"))
         if earlier:
             announce_kept_name(earlier.name, cfg.run_name)
         yield run

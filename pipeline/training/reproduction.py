@@ -65,14 +65,15 @@ def reproduce(call: TrainCall, *, data_folder: Path) -> TrainResult:
         PartlyFailed: If the networks differ.
     """
     assert call.original
-    cfg, run, recorded = call.cfg, call.original.run, call.original.training
+    run = call.original.run
+    recorded = call.original.training
     tags = provenance.tags(call.tracker.read_code())
     dataset = load_data(run, recorded.metadata, data_folder)
     settings = {
-        **dict(cfg),
+        **dict(call.cfg),
         **dict(recorded.hyperparameters),
         "reproduce": run.run_id,
-        "run_name": cfg.run_name or f"{run.name} again",
+        "run_name": call.cfg.run_name or f"{run.name} again",
     }
     try:
         cfg = validate(TrainConfig, settings)
@@ -161,10 +162,11 @@ def _code_differences(run: RecordedRun) -> Iterator[str]:
         yield "code: not recorded in the original run"
         return
     try:
-        recorded, now = dict(json.loads(path.read_text("utf-8"))), CORE.hashes
+        recorded = dict(json.loads(path.read_text("utf-8")))
     except (ValueError, TypeError):
         yield f"code: {path} is damaged"
         return
+    now = CORE.hashes
     keys = {**recorded, **now}
     if changed := [key for key in keys if recorded.get(key) != now.get(key)]:
         yield f"code in pipeline/core: {', '.join(changed)}"

@@ -114,7 +114,8 @@ class TrainingRun:
     @property
     def description_text(self) -> str:
         """The description of the training run for its page, in Markdown."""
-        final, (best, epoch) = self.metrics, self.best_epoch
+        final = self.metrics
+        best, epoch = self.best_epoch
         return (
             f"A {describe_layers(self.network).replace('->', '→')} network with "
             f"{self.network.parameter_count:,} parameters, trained on "

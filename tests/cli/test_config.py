@@ -10,7 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import (
-    Literal,
+    Never,
     SupportsFloat,
     SupportsIndex,
     Union,
@@ -29,9 +29,19 @@ from pipeline.cli import yaml_files
 from pipeline.cli.arguments import parse
 from pipeline.cli.default_values import defaults
 from pipeline.cli.flags import Flags
+from pipeline.cli.keywords import (
+    CourseKeywords,
+    HyperparameterKeywords,
+    SweptT,
+    SweptValues,
+)
 from pipeline.cli.names import _unnamed_values
-from pipeline.cli.rules import SINGLE_RUN_KEYS
-from pipeline.cli.schema import EvaluateConfig, TrainConfig
+from pipeline.cli.schema import (
+    EvaluateConfig,
+    OnlySweeps,
+    RejectedBySweeps,
+    TrainConfig,
+)
 from pipeline.cli.stages import from_python, help_text
 from pipeline.cli.validation import validate
 from pipeline.cli.yaml_files import read
@@ -170,21 +180,36 @@ INTEGER, NUMBER = int | SupportsIndex, float | SupportsFloat
 WIDER = {str: [os.PathLike[str]], int: [SupportsIndex], float: [SupportsFloat]}
 
 
-def types_of(annotations, keys):
-    """Return the members of the union that each key accepts, without bounds."""
+def types_of(annotations, keys, swept=()):
+    """Return the members of the union that each key accepts, without bounds.
+
+    In place of `SweptT`, hyperparameters accept `swept`.
+    """
     hints = get_type_hints(annotations)
-    return {
+    types = {
         key: {*get_args(hints[key])}
         if get_origin(hints[key]) in (Union, UnionType)
         else {hints[key]}
         for key in keys
     }
+    return {
+        k: x - {SweptT} | {*(swept if SweptT in x else ())} for k, x in types.items()
+    }
+
+
+def test_only_a_sweep_accepts_several_values_of_hyperparameters():
+    for call, values in (
+        (cli.TrainKeywords, Never),
+        (CourseKeywords, Never),
+        (cli.SweepKeywords, SweptValues),
+    ):
+        assert call.__orig_bases__[0] == HyperparameterKeywords[values]
 
 
 def test_the_keywords_of_a_call_have_the_names_and_the_types_of_the_schema():
     for stage, schema in STAGES.items():
         keywords = getattr(cli, f"{stage.title()}Keywords")
-        only_commands = schema.only_sweeps if stage == "train" else ()
+        only_commands = schema.marked(OnlySweeps) if stage == "train" else ()
         keys = {*schema.model_fields} - {*only_commands}
         assert {*keywords.__annotations__} == keys
         types, accepted = types_of(schema, keys), types_of(keywords, keys)
@@ -198,21 +223,18 @@ def test_the_keywords_of_a_call_have_the_names_and_the_types_of_the_schema():
 
 
 def test_the_keywords_of_a_sweep_accept_one_value_several_or_text():
-    keys = {*cli.TrainConfig.model_fields} - {*SINGLE_RUN_KEYS}
+    keys = {*cli.TrainConfig.model_fields} - {*cli.TrainConfig.marked(RejectedBySweeps)}
     assert {*cli.SweepKeywords.__annotations__} == keys
+    swept = {*get_args(SweptValues)}
     types = types_of(cli.TrainConfig, keys)
-    accepted = types_of(cli.SweepKeywords, keys)
-    for key in keys - {*cli.TrainConfig.can_vary}:
-        wider = {SupportsIndex} if int in types[key] else set()
-        assert accepted[key] == types[key] | wider
-    path = str | os.PathLike[str]
-    assert accepted.pop("dataset") == {*get_args(path), Iterable[path]}
-    for key in accepted.keys() & {*cli.TrainConfig.can_vary}:
-        (kind,) = types[key]
-        kind = str if get_origin(kind) is Literal else kind
-        wider = {int: INTEGER, float: NUMBER}.get(kind, kind)
-        expected = {*get_args(wider)} if wider != kind else {kind}
-        assert accepted[key] == expected | {Iterable[wider], str}
+    accepted = types_of(cli.SweepKeywords, keys, swept)
+    for key, kinds in types.items():
+        wider = {each for kind in kinds for each in WIDER.get(kind, ())}
+        is_hyperparameter = key in cli.TrainConfig.can_vary
+        if not is_hyperparameter:
+            wider -= {os.PathLike[str]}
+        assert accepted[key] == kinds | wider | (swept if is_hyperparameter else set())
+    assert swept == {str, Iterable[INTEGER | NUMBER | str | os.PathLike[str]]}
 
 
 def test_a_call_of_sweep_that_reproduces_a_run_gets_a_remedy_for_calls():

@@ -10,9 +10,10 @@ from pipeline.base.paths import MODEL_FILE, store_dir
 from pipeline.core.network import Dense
 from pipeline.model import (
     load_detector,
+    load_history_files,
     load_trained_network,
-    select_trained_network,
-    select_with_history_files,
+    locked_network,
+    select_network,
 )
 from pipeline.train import sweep
 
@@ -21,10 +22,11 @@ def test_a_training_run_that_ends_after_the_selection_does_not_change_it(empty_p
     project = empty_project("selected", store=False)
     keys = {"dataset": "digits", "epochs": 2, "tracking": "none"}
     project.call("train", hidden=8, **keys)
-    with project.captured():
-        trained, histories = select_with_history_files(
-            run=None, model=None, store=store_dir()
-        )
+    with (
+        project.captured(),
+        locked_network(run=None, model=None, store=store_dir()) as trained,
+    ):
+        histories = load_history_files(trained)
     project.call("train", hidden=5, **keys)
     assert histories.weights["layer_1.weight"].shape == (3, 8, 784)
     detector = load_detector(trained, folder=project.outputs / "data")
@@ -36,7 +38,7 @@ def test_a_missing_network_is_rejected_with_the_command_that_creates_it(
 ):
     monkeypatch.setenv("PIPELINE_OUTPUTS", str(tmp_path))
     with pytest.raises(UserError, match=r"run python -m pipeline\.train$"):
-        select_trained_network(run=None, model=None, store=tmp_path)
+        select_network(run=None, model=None, store=tmp_path)
 
 
 def test_dvc_gets_no_results_of_a_network_with_other_settings(

@@ -19,7 +19,7 @@ from mlflow import MlflowClient
 
 from pipeline import PartlyFailed, UserError
 from pipeline.base import locking
-from pipeline.model import load_trained_network, select_recorded_network
+from pipeline.model import load_trained_network, select_network
 from pipeline.sweeps.networks import read_networks
 from pipeline.sweeps.recorded import find_sweep
 from pipeline.sync import sync
@@ -596,10 +596,11 @@ def test_a_run_that_is_only_on_a_server_has_its_own_message(store, server, monke
     remote = MlflowClient(server.url).create_run("0").info.run_id
     with pytest.raises(UserError, match="has no run"):
         find_run(remote, store=store)
-    given = find_run, find_training_run, find_sweep, read_networks
-    for find in (*given, select_recorded_network):
+    for find in (find_run, find_training_run, find_sweep, read_networks):
         with pytest.raises(UserError, match=f"run {remote} is only on {server.url}"):
             find(remote, store=store, server=server.url)
+    with pytest.raises(UserError, match=f"run {remote} is only on {server.url}"):
+        select_network(run=remote, model=None, store=store, server=server.url)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.url)
     with pytest.raises(UserError, match=f"run {remote} is only on {server.url}"):
         find_run(remote, store=store)

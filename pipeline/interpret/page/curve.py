@@ -41,7 +41,9 @@ def curve_plots(curves: Mapping[str, Sequence[float]]) -> list[CurvePlot]:
 def _plot(curves: Mapping[str, Sequence[float]], name: str) -> CurvePlot:
     lines = {"training": curves[f"train/{name}"], "validation": curves[f"val/{name}"]}
     values = [value for line in lines.values() for value in line]
-    low, high, epochs = min(values), max(values), len(lines["training"])
+    low = min(values)
+    high = max(values)
+    epochs = len(lines["training"])
 
     def y(value: float) -> float:
         return round(HEIGHT * (high - value) / ((high - low) or 1), 2)

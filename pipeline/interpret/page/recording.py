@@ -32,7 +32,8 @@ def record_page(
     the networks.
     """
     kind = kind_of(quantized)
-    html, problem = render_page(analysis, name=name, quantized=quantized), ""
+    html = render_page(analysis, name=name, quantized=quantized)
+    problem = ""
     if html:
         (folder / PAGE_FILE).write_text(html, "utf-8")
     else:

@@ -135,7 +135,8 @@ def select_data(
     Only the other data contain text from users, which the page displays without HTML.
     """
     assert not (quantized and analysis.histories.weights), "a page has one selector"
-    trained, test = analysis.trained, analysis.dataset.test
+    trained = analysis.trained
+    test = analysis.dataset.test
     epochs, earlier = _epochs(analysis)
     predicted = trained.network.classify(test.images)
     different = [
@@ -198,7 +199,8 @@ def _page_data(
 ) -> PageData:
     trained, spec = analysis.trained, analysis.spec
     rarest = int(analysis.images_with_ink.argmin())
-    kind, epoch = kind_of(quantized).selects, epochs[-1]
+    kind = kind_of(quantized).selects
+    epoch = epochs[-1]
     trained_title = "the floating-point network"
     if kind == "epochs":
         trained_title = "the final network" + (f" (epoch {epoch})" if epoch else "")
