@@ -143,7 +143,8 @@ def test_unsure_predictions_are_counted_even_among_the_wrong_ones():
     result = Predictions(
         preprocessed, datasets.spec("mnist"), torch.zeros(5, 10), reasons
     )
-    text = "3 predictions are marked unsure, including 2 of 3 wrong predictions."
+    text = "3 predictions are marked unsure. Of the wrong predictions, "
+    text += "2 of 3 are marked."
     assert count_unsure(result) == text
     right = replace(preprocessed, source=replace(source, labels=[0, 0, 0, 0, None]))
     text = "3 predictions are marked unsure."
