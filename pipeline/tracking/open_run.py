@@ -43,7 +43,7 @@ class ThisProcess:
     ) -> "Future[Value]":
         """Call a function, and return a future with its result or error.
 
-        An interrupt of this process is raised at once.
+        An interrupt of this process is raised immediately.
         """
         call: Future[Value] = Future()
         try:
@@ -75,9 +75,9 @@ class NotRecorded:
 class OpenRun:
     """An open run, which stands for a `Run` in the recorder.
 
-    The run is opened later, and MLflow creates its ID. Until then, data is submitted,
-    so the process finds the `Run` by the number `_key`. A run that is not recorded
-    has `NoProcess`.
+    MLflow creates the ID of the run when the run is opened. Data can be submitted
+    before, so the recorder identifies the `Run` by the number `_key`. A run that is not
+    recorded has `NoProcess`.
 
     The constructor, `submit` and `wait` raise the first error of the calls that the
     recorder has made by then. In this process, these include the new call; a recording
@@ -183,7 +183,7 @@ class OpenRun:
             UserError, OSError: If the run cannot be marked FINISHED.
         """
         try:
-            # This waits until the run is open, unless there is a further interrupt.
+            # This waits until the run is open, unless there is another interrupt.
             call = self._process.submit(_close, self._key, status, error)
             return call.result()
         except HelperKilled:

@@ -63,7 +63,7 @@ def test_jobs_that_need_no_training_are_not_part_of_the_time_that_is_left():
         add(Outcome(jobs[0], **trained, reused=True))
         for job in jobs[1:3]:
             add(Outcome(job, **trained))
-            time.sleep(0.5)  # of 2,000 jobs, more than a quarter of an hour
+            time.sleep(0.5)  # 2,000 jobs take more than a quarter of an hour
         assert str(progress).startswith("4 of 2,001, 1 running, 1 failed, about 0:00:")
         add(Outcome(jobs[3], **trained))
         assert "5 of 2,001, 0 running" in str(progress)
