@@ -11,8 +11,8 @@ marked unsure, because some letters look like digits.
 
 Writes predictions.json, predictions.csv and preprocessing.png, which shows each
 preprocessing step, to outputs/predict/. For more than 20 images, there are several such
-plots: preprocessing-2.png and so on. Takes about 2 s. Test image 0 is classified as a
-7, with a probability of 99.8%.
+plots: preprocessing-2.png and so on. Takes about 2 s. Test image 0 is classified as 7
+with a probability of 99.8%.
 """
 
 import os

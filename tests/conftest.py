@@ -50,7 +50,8 @@ def pytest_collection():
     """
     gc.disable()  # it takes a third of the time of the imports
     with first_alone():
-        # While jaxtyping imports the package, it hides the bytecode of all others.
+        # While jaxtyping imports the package, it hides the bytecode of all other
+        # packages, so these are imported first.
         for name in LIBRARIES:
             importlib.import_module(name)
     import torch
@@ -78,7 +79,7 @@ def pytest_ignore_collect(collection_path, config):
     return (selected == "not fault" and all_are_long) or None
 
 
-@pytest.hookimpl(optionalhook=True)  # of pytest-xdist
+@pytest.hookimpl(optionalhook=True)  # a hook of pytest-xdist
 def pytest_xdist_make_scheduler(config, log):
     """Distribute long tests one by one, but all tests of a file in SHARING together."""
     if config.option.markexpr != "fault":
@@ -519,10 +520,10 @@ def use_repository(monkeypatch):
 def chromium():
     """The Chromium of this machine; a process can control only one.
 
-    Without a window, Chromium takes half of the processor time, because a window is
-    also a page.
+    The headless shell takes half of the processor time of Chromium with a window, which
+    is rendered like a page.
     """
-    executable = Path("/usr/bin/chromium-headless-shell")  # Debian's
+    executable = Path("/usr/bin/chromium-headless-shell")  # the path in Debian
     if not executable.exists():
         pytest.skip(f"{executable} is missing: apt-get install {executable.name}")
     with pytest.importorskip("playwright.sync_api").sync_playwright() as playwright:

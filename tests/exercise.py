@@ -22,8 +22,8 @@ NOTEBOOK = ROOT / "pipeline" / "exercise.ipynb"
 # The cells whose images are stored: none of them answers a question. The images of
 # weights would: their gray pixels can be counted.
 STORED = {"samples", "own-steps", "fashion-samples"}
-QUESTION = re.compile(r'\bcheck\(\s*"(\w+)"')  # in the cell of the answer
-COLORS = 256  # of the stored images, which are then a third of the size
+QUESTION = re.compile(r'\bcheck\(\s*"(\w+)"')  # the check in the cell of the answer
+COLORS = 256  # the colors of stored images, which are then a third of the size
 
 
 def read():

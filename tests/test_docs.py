@@ -116,10 +116,10 @@ def test_the_numbers_in_the_help_are_those_of_the_documents(mnist):
         f"{accuracy:.1%} on the test images",
         "evaluate": f"classifies {accuracy:.1%} of these images correctly, with a loss "
         f"of {loss:.3f}.",
-        "predict": f"as a {digit}, with a probability of {probability}%.",
+        "predict": f"as {digit} with a probability of {probability}%.",
     }
-    assert f" {accuracy:.2%} " in "".join(evaluate)  # of the same network
-    for stage in {*STAGES} - {"sync"}:  # which is measured on other machines too
+    assert f" {accuracy:.2%} " in "".join(evaluate)  # the accuracy of the same network
+    for stage in {*STAGES} - {"sync"}:  # its times are measured on other machines too
         module = importlib.import_module(f"pipeline.{stage}")
         text, sentence = " ".join(module.__doc__.split()), sentences.get(stage, "")
         assert sentence in text
@@ -283,7 +283,7 @@ def test_the_ten_python_lines_of_the_readme_work(project, worker):
     run = project.client.get_run(run_id)
     assert run.info.status == "FINISHED"
     assert run.data.metrics["val/accuracy"] == float(accuracy) > 0.9
-    assert "'accuracy_low': " in printed  # of evaluate
+    assert "'accuracy_low': " in printed  # the output of evaluate
     assert re.search(r"hidden\n5 +0\.\d+\n10 +0\.\d+\n20 +0\.\d+\n", printed)
     assert re.search(r"\[\[0\.\d+ ", printed)  # the probabilities
 

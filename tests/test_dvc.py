@@ -22,7 +22,7 @@ PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())
 STAGES = PIPELINE["stages"]
 CONFIG = "conf/config.yaml"
 # Keys that no output depends on: they select the run or model, control recording, or
-# are questions to `inspect`, whose answers are in another folder.
+# select a single result of `inspect`, which is written to another folder.
 NO_PARAMS = {"run", "model", "sweep", "tracking", "resume", "reproduce", "server"}
 NO_PARAMS |= {"run_name", "experiment_name", "workers", "executor", "again", "trials"}
 NO_PARAMS |= {*DETAIL_KEYS, "image", "integers"}
@@ -34,7 +34,7 @@ CHOOSING = {"base/results_folder.py", "base/paths.py", "model/selection.py"}
 NO_OUTPUT_OF = {
     # The data file is a dependency itself, and the plots are not outputs.
     "train": {"datasets", "plots"},
-    "inspect": {"evaluation", "integers"},  # for questions
+    "inspect": {"evaluation", "integers"},  # only for single results
 }
 IGNORED = {line for line in (ROOT / ".dvcignore").read_text().split() if "/" in line}
 
@@ -156,7 +156,7 @@ def repository(tmp_path_factory, clone_project):
     made.set(dataset="digits", epochs=3)
     made("dvc", "repro", "train")
     made("sed", "--in-place", "s/^tracking: mlflow/tracking: none/", CONFIG)
-    made("dvc", "repro")  # without MLflow, which each of these stages would import
+    made("dvc", "repro")  # otherwise, each stage would import MLflow
     made("sed", "--in-place", "s/^tracking: none/tracking: mlflow/", CONFIG)
     made("git", "add", "--all")
     made("git", "commit", "--quiet", "--message", "a smaller training")

@@ -32,7 +32,7 @@ def test_no_module_can_unpickle_data_or_run_code_from_text():
         names = {ast.unparse(node) for node in used}
         names |= {str(node.arg) for node in nodes if isinstance(node, ast.keyword)}
         names |= {*re.findall(r"^\s*(?:from|import) (\w+)", text, re.MULTILINE)}
-        if path.stem == "helper_process":  # whose messages come from this program
+        if path.stem == "helper_process":  # its messages come from this program
             names.remove("pickle")
         assert not names & FORBIDDEN, path
         # MLflow's function runs what is pickled in a model.

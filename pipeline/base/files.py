@@ -166,7 +166,7 @@ def as_json(content: object) -> str:
 
 def as_yaml(values: Mapping[str, Any]) -> str:
     """Return settings in the format of conf/config.yaml."""
-    import yaml  # only for this function
+    import yaml  # no other function of this module needs it
 
     return str(yaml.safe_dump(dict(values), sort_keys=False, allow_unicode=True))
 
@@ -188,7 +188,7 @@ def reading(path: Path) -> Iterator[None]:
 
 
 def read_utf8(path: Path) -> str:
-    """Return the text of a user's file, without the mark of some editors at its start.
+    """Return the text of a user's file, without a byte order mark at its start.
 
     Raises:
         UserError: If the file cannot be read, or is not text in UTF-8.

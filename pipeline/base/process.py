@@ -83,7 +83,7 @@ def limit_garbage_collection() -> None:
 
 
 class _Terminated(SystemExit):
-    """SIGTERM was received; other code also raises SystemExit with a text."""
+    """The error for SIGTERM, because other code also raises SystemExit with a text."""
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:

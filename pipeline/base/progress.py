@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 
 
-@cache  # the import, and with it the restored state, happens only once
+@cache  # save and restore the random state only for the first import
 def _rich() -> ModuleType:
     """Import Rich on demand, because --help does not need it.
 

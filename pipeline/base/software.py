@@ -47,7 +47,7 @@ class Software:
         return cls(CORE.sha256, torch_version())
 
     def check(self, worker: str, *, remedy: str) -> None:
-        """Compare the software of this process with `self`, another process's.
+        """Compare the software of this process with `self`, the software of another.
 
         `worker` names this process in the message, as in "node 10.0.0.2".
 

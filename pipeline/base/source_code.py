@@ -1,6 +1,6 @@
 """Hashes of source code, without what does not affect the results of the code.
 
-Comments, docstrings and the format do not count. Of a statement such as
+Comments, docstrings and the format do not count. In a statement such as
 `raise UserError("text") from error`, only `raise UserError` counts, because existing
 results do not depend on error messages.
 

@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from pipeline.base.text import counted
 
 
-@cache  # which compiles a template once, although a class has hundreds of pages
+@cache  # each template is compiled once, although a class has hundreds of pages
 def template_environment(
     package: str,
     folder: str,

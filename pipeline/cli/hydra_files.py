@@ -2,7 +2,7 @@
 
 Hydra reads the files through a plugin, `CheckedFiles`, which checks each file before
 Hydra uses it. `selected_files` merges them, because `hydra.compose` takes ten times
-as long and does not say which file a value is from.
+as long and does not say which file a value comes from.
 """
 
 from collections.abc import Sequence

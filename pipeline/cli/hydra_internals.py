@@ -19,7 +19,7 @@ from hydra.version import VersionBase
 from packaging.version import Version
 from yaml import MarkedYAMLError
 
-VERSION = Version("1.3")  # of Hydra's rules
+VERSION = Version("1.3")  # the version of Hydra's rules
 # The parser raises ValueError for range(1,3,0) and for numbers with 5,000 digits.
 PARSE_ERRORS = (HydraException, NotImplementedError, ValueError)
 

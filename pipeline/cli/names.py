@@ -29,7 +29,7 @@ def _unnamed_values() -> Mapping[str, Any]:
     if installed():  # the working directory may be another project's
         return defaults()
     name = "conf/config.yaml"
-    text = git(project_dir(), "show", f"HEAD:./{name}") or ""  # without a commit
+    text = git(project_dir(), "show", f"HEAD:./{name}") or ""  # "" without a commit
     try:
         return {**defaults(), **parse(text, Path(f"HEAD:{name}"))}
     except ConfigError:  # a broken file was committed

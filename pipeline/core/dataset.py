@@ -15,7 +15,7 @@ from safetensors import numpy as safetensors
 from pipeline.core import UserError
 from pipeline.core.hyperparameters import SPLITS, Hyperparameters, SplitName
 
-# From each class, split=holdout reserves 1/120 of the number of all training images.
+# split=holdout reserves 1/120 of the number of all training images from each class.
 HOLDOUT_DIVISOR = 120
 MIN_SAMPLE = 20_000  # minimum size of a `sample` of more images
 
@@ -128,7 +128,7 @@ class Dataset:
                 60,000). The division does not depend on the seed.
 
         Raises:
-            UserError: If there are too few images for `holdout`, in all or in a class.
+            UserError: If there are too few images for `holdout`, overall or in a class.
             ValueError: If `name` is not one of these two names.
         """
         if name not in SPLITS:

@@ -26,4 +26,4 @@ class Epoch:
     number: int  # 0 is before training, without metrics
     metrics: dict[str, float]  # see `loop.fit`
     seconds: float  # duration, including validation
-    time: int  # of its end
+    time: int  # the time of its end

@@ -246,7 +246,7 @@ def _write_missing(file: DataFile, origin: Mapping[str, str]) -> Summary:
         means = class_means(dataset)
         for plot_path, plot in (
             (paths.means, plots.class_means(means, train.labels, names)),
-            (paths.samples, plots.contact_sheet(train.images, train.labels, names)),
+            (paths.samples, plots.sample_images(train.images, train.labels, names)),
         ):
             with files.atomic_file(plot_path) as written:
                 plot.save(written, "PNG")

@@ -28,7 +28,7 @@ from pipeline.core.dataset import LabeledImages
 Read = Callable[[Path], tuple[LabeledImages, LabeledImages]]
 
 ONE = 1024  # a slant of 1, which is 45 degrees, as an integer
-MEAN_SLANT = -113  # of MNIST's training images, which lean to the right
+MEAN_SLANT = -113  # the mean of MNIST's training images, which lean to the right
 PARTS = 16  # a row's distance from the center of mass is measured in parts of a row
 FRACTIONS = 256  # a position between two columns is measured in parts of a column
 MARGIN = 32  # columns; more than a row can move, so that no position is negative

@@ -85,9 +85,9 @@ def literal(text: str) -> str:
 def selftest_rows(model: QuantizedModel) -> list[int]:
     """Select test images that together activate as many hidden neurons as possible.
 
-    The first image is image 0. Each further image adds as many neurons as possible with
-    an output from 2 to 254. With such an output, a wrong shift or a wrong weight of
-    layer 2 changes a logit. Neurons that only reach an output of 1 come last.
+    The first image is image 0. Each additional image adds as many neurons as possible
+    with an output from 2 to 254. With such an output, a wrong shift or a wrong weight
+    of layer 2 changes a logit. Neurons that only reach an output of 1 come last.
     """
     network = model.integers
     images = model.dataset.test.images[:CANDIDATES]

@@ -21,7 +21,7 @@ HEADER = 2  # bytes that a program writes before the results of the images
 class Outputs:
     """The results of an implementation for some images."""
 
-    sums: Int64[np.ndarray, "n hidden"]  # of layer 1
+    sums: Int64[np.ndarray, "n hidden"]  # the sums of layer 1
     logits: Int64[np.ndarray, "n 10"]
 
     @classmethod

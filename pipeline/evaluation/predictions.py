@@ -89,7 +89,7 @@ class Predictions:
     def has_other_classes(self) -> bool:
         """Whether the classes of the images are not the classes of the network.
 
-        A prediction is then correct if its class has the number of the label.
+        A prediction is then correct if the number of its class is the label.
         """
         return [*self.label_names] != [*self.spec.class_names]
 

@@ -43,7 +43,7 @@ def describe_result(result: Predictions) -> list[str]:
     if result.has_other_classes:
         lines.append(
             "the classes of this set differ from the classes of the network: a "
-            "prediction counts as correct if its class has the number of the label."
+            "prediction counts as correct if the number of its class is the label."
         )
     pairs = zip(result.source.files, result.reasons, strict=True)
     if files := [printable(file) for file, reason in pairs if reason in WITHOUT_INK]:
@@ -95,7 +95,8 @@ def count_unsure(predictions: Predictions) -> str:
     if not is_wrong.any():
         return f"{text}."
     wrong, found = is_wrong.sum(), (is_unsure & is_wrong).sum()
-    return f"{text}, including {found:,} of {counted(int(wrong), 'wrong prediction')}."
+    verb = "is" if 1 in (wrong, found) else "are"
+    return f"{text}. Of the wrong predictions, {found:,} of {wrong:,} {verb} marked."
 
 
 def probability_bars(probabilities: Sequence[float], labels: Sequence[str]) -> str:

@@ -56,7 +56,7 @@ class _Attempt:
     """An attempt to run a task."""
 
     task: Task
-    failures: int = 0  # earlier attempts that failed and count
+    failures: int = 0  # earlier failed attempts that count toward `MAX_TRIES`
     is_repetition: bool = False
     counts: bool = True  # whether it counts if it fails
 
@@ -72,7 +72,7 @@ class _Attempts(Generic[Known]):
     def __init__(self, tasks: Iterable[Task | Known], *, repeat_alone: bool) -> None:
         """Take each task from `tasks` only when it can be started."""
         self._tasks, self._repeat_alone = iter(tasks), repeat_alone
-        self._waiting = deque[_Attempt]()  # repetitions
+        self._waiting = deque[_Attempt]()  # the repetitions
         self.running: dict[Any, _Attempt] = {}  # attempts by the handle of the call
 
     def next(self, workers: int) -> _Attempt | Known | None:
@@ -214,8 +214,8 @@ class Executor(AbstractContextManager["Executor"]):
 
         Return what is not a task, if it is next, and an error, for example in `tasks`,
         so that the results that have arrived are yielded first. An interrupt is raised
-        at once: it can be inside `tasks`, in the middle of a transaction, so that no
-        result can be recorded.
+        immediately: it can be inside `tasks`, in the middle of a transaction, so that
+        no result can be recorded.
         """
         try:
             while not self._is_stopped and (item := attempts.next(self.workers)):

@@ -124,7 +124,7 @@ def list_images(source: Path, *, name: str = "images") -> ImageSet:
 def _find_labels(
     source: Path, paths: Sequence[Path]
 ) -> tuple[Labels, list[str], list[str], str]:
-    """Return the labels, both kinds of problems, and where the labels are from."""
+    """Return the labels, both kinds of problems, and where the labels come from."""
     if os.path.lexists(source / "labels.csv"):
         return *_labels_of_table(source / "labels.csv"), "labels from labels.csv"
     if any(os.path.isdir(source / str(digit)) for digit in range(10)):

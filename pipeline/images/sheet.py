@@ -194,7 +194,7 @@ def _upper_edge(light: Light) -> Float[np.ndarray, " w"] | None:
         source_rows.clip(0, height - 1), columns
     ]  # lines with this slope become rows
     sums = np.pad(levels.cumsum(axis=1), ((0, 0), (1, 0), (0, 0)))
-    means = (sums[:, size:] - sums[:, :-size]) / size  # of SHEET_WINDOW rows
+    means = (sums[:, size:] - sums[:, :-size]) / size  # means of SHEET_WINDOW rows
     steps = means[:, size:] - means[:, :-size]
     scores = steps.clip(0).mean(axis=2)  # (slopes, rows of the image)
     tilt, row = np.unravel_index(scores.argmax(), scores.shape)

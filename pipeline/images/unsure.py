@@ -78,7 +78,7 @@ TEXTS: dict[Reason, str] = {
 
 # paper edge: from a corner, the strokes touch more than this fraction of a border.
 # cut off: the strokes touch a border in any other way. A table reaches a corner of the
-# photograph, but the strokes of a digit seldom do.
+# photograph, but the strokes of a digit rarely do.
 MIN_ALONG = 0.25
 # several objects: a photograph shows more than this number of shapes of similar size.
 MAX_SIMILAR = 6

@@ -39,7 +39,10 @@ class BitWidth:
 
     @property
     def is_coarse(self) -> bool:
-        """Whether rounding changes the network much, and many weights are `largest`."""
+        """Whether rounding changes the network substantially.
+
+        Many integers are then `largest` or -`largest`.
+        """
         return self.bits < 8
 
     @property

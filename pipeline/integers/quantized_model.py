@@ -18,14 +18,14 @@ from pipeline.integers.integer_network import IntegerNetwork
 from pipeline.integers.quantization import check_weights, largest_sums, quantize
 from pipeline.model import TrainedNetwork
 
-COARSE_EPOCHS = 10  # of fine-tuning for fewer than 8 bits, with finetune=null
+COARSE_EPOCHS = 10  # epochs of fine-tuning for fewer than 8 bits (finetune=null)
 
 
 @dataclass(frozen=True)
 class ExportReport:
     """The content of report.json, which is the same on every machine.
 
-    After fine-tuning, the content depends on the type of the processor, as training
+    After fine-tuning, the content depends on the type of processor, as training
     does. Accuracies are measured on the test images, in [0, 1].
     """
 

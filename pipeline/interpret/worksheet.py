@@ -124,8 +124,8 @@ def softmax_worksheet(logits: Sequence[NeuronSum], spec: DatasetSpec) -> str:
     }
     probability = [f"{share}%" for share in (*shares, sum(shares))]
     text = (
-        f"Softmax: e^(z - max) of each {spec.noun}, with max = {max(z):,}, is "
-        "divided by the sum of all. The probabilities are rounded to add up to 100%."
+        f"Softmax: e^(z - max) of each {spec.noun}, with max = {max(z):,}, is divided "
+        "by the sum of all ten. The probabilities are rounded to add up to 100%."
     )
     integers = [each.in_integers for each in logits if each.in_integers is not None]
     if integers:  # the table has no space for the powers

@@ -99,7 +99,7 @@ class NetworkFile(TrainedNetwork):
         return short_repr(self, network=describe_layers(self.network), **known)
 
     def require_two_layers(self) -> "NetworkFile":
-        """Return this object, for explanations and exports that assume two layers.
+        """Return this object if its network has two layers, for `inspect` and `export`.
 
         Raises:
             UserError: If `core` was changed, so that networks have another layer.

@@ -25,5 +25,5 @@ from pipeline.plots.rows import (
     image_rows,
     stack_images,
 )
-from pipeline.plots.samples import class_means, contact_sheet
+from pipeline.plots.samples import class_means, sample_images
 from pipeline.plots.weights import weight_images

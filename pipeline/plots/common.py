@@ -1,7 +1,8 @@
 """Colors, the font and legends, for all plots.
 
 Gray weights are frozen: training never changed them (`meaning_of_gray`). Plots that do
-not read the weight history show only the weights of always-zero pixels in gray.
+not read the weight history show only the weights of always-zero pixels in gray. The
+images of `weights`, which `train` records, show no weights in gray.
 
 `figures` contains the shared code of the plots with Matplotlib; `rows` arranges images.
 """

@@ -27,7 +27,7 @@ def class_means(
     return image_grid(images, columns=5, title=title, side=4 * SIDE)
 
 
-def contact_sheet(
+def sample_images(
     images: UInt8[np.ndarray, "n 28 28"],
     labels: UInt8[np.ndarray, " n"],
     class_names: Sequence[str],

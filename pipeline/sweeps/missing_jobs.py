@@ -140,7 +140,9 @@ def _print_extent(sweep: OpenSweep, to_train: int, *, workers: int) -> None:
     reused = len(sweep.plan.remaining) - to_train
     others = f"{',' if at_a_time else ''} and {counted(reused, 'reused run')}"
     space = format_bytes(sweep.disk_space)
-    say(f"{runs}{at_a_time}{others if reused else ''}: {space} of disk space")
+    comma = "," if at_a_time and not reused else ""
+    verb = "needs" if to_train + reused == 1 else "need"
+    say(f"{runs}{at_a_time}{others if reused else comma} {verb} {space} of disk space")
 
 
 def _finish(

@@ -40,13 +40,13 @@ class OpenSweep:
 
     @property
     def finished_run(self) -> RecordedRun | None:
-        """The run of the sweep if it is finished and no job is missing again."""
+        """The run of the sweep, if it is finished and no results were lost later."""
         is_complete = self.plan.ended == self.plan.total
         return self.recorded.run if self.recorded.is_finished and is_complete else None
 
     @property
     def other_folder(self) -> str:
-        """For messages: what differs if an interrupted sweep is started again.
+        """What a message adds if a sweep must start again in another folder.
 
         If nothing is recorded, the folder of the call has the first networks, and a
         call rejects a folder that is not empty.

@@ -47,7 +47,7 @@ class Report:
     """The report of a sweep, in its folder and its run."""
 
     def __init__(self, run: OpenRun, folder: Path, plan: Plan, *, title: str) -> None:
-        """Report the outcomes of a plan, to which the caller adds outcomes."""
+        """Report the outcomes of a plan while the caller adds outcomes to the plan."""
         self.folder = folder
         self._run, self._plan, self._title = run, plan, title
         self._next_update = time.monotonic() + UPDATE_SECONDS

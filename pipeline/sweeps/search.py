@@ -57,7 +57,7 @@ class Search(Plan):
         super().__init__([])
         self._grid = grid
         self._intervals = intervals
-        # As many values of each interval as the trials can need.
+        # Each interval has as many values as the trials can need.
         self._values = [
             [*itertools.islice(_values(each), trials)] for each in intervals.values()
         ]

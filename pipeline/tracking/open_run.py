@@ -43,7 +43,7 @@ class ThisProcess:
     ) -> "Future[Value]":
         """Call a function, and return a future with its result or error.
 
-        An interrupt of this process is raised at once.
+        An interrupt of this process is raised immediately.
         """
         call: Future[Value] = Future()
         try:
@@ -56,8 +56,8 @@ class ThisProcess:
 class OpenRun:
     """An open run, which stands for an `MlflowRun` in the recorder.
 
-    The run is opened later, and MLflow creates its ID. Until then, data is sent, so the
-    process finds the `MlflowRun` by the number `_key`.
+    MLflow creates the ID of the run when the run is opened. Data can be sent before, so
+    the recorder identifies the `MlflowRun` by the number `_key`.
 
     The constructor, `record` and `wait` raise the first error of the calls that the
     recorder has made by then. In this process, these include the new call; a recording
@@ -163,7 +163,7 @@ class OpenRun:
             UserError, OSError: If the run cannot be marked FINISHED.
         """
         try:
-            # This waits until the run is open, unless there is a further interrupt.
+            # This waits until the run is open, unless there is another interrupt.
             return self._process.submit(_close, self._key, status, error).result()
         except HelperKilled:
             if status == Status.FINISHED:

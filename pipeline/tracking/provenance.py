@@ -117,7 +117,7 @@ def packages() -> str:
         is_folder = '"dir_info"' in (package.read_text("direct_url.json") or "")
         # An installation that was interrupted can lack fields.
         if len(fields) == 2 and fields["Name"] != PROJECT and not is_folder:
-            # Of two versions on the path, Python imports the first.
+            # Python imports the first of two versions on the path.
             versions.setdefault(fields["Name"], fields["Version"])
     lines = [requirement(*package) for package in versions.items()]
     return "\n".join(sorted(lines, key=str.lower)) + "\n"

@@ -14,15 +14,15 @@ Runs in the main process.
    If the run is resumed, the status and the error of its earlier end are removed.
    Test: "a run that ended early". The incomplete children of a sweep are deleted.
    Test: "a child is complete or removed".
-   If the function fails after this, no caller has the run, so it closes the run.
+   If the function fails after this, it closes the run, because no caller can.
    Test: "a run that cannot be opened has failed".
 3. `CopyingProcess.follow` copies the open run to the server, if there is one.
 4. The caller's `with` block calls `run.record`, which records data, asynchronously if
    there is a recording process.
 5. `run.wait` waits for these calls, which can fail when the block has
    ended. Test: "a call that fails when the block has ended".
-6. After an interrupt, the frames of a transaction are cleared, because the frames keep
-   the database locked. Test: "an interrupt inside a transaction".
+6. After an interrupt, the stack frames of a transaction are cleared, because the frames
+   keep the database locked. Test: "an interrupt inside a transaction".
 7. `recorder.end` sets the status and the error, then releases the run's lock.
    After an error or an interrupt, it then marks killed runs as KILLED, such as the
    incomplete children of this run. Test: "a child is complete or removed".

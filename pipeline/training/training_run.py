@@ -29,8 +29,8 @@ from pipeline.core.network import Network, network_from
 from pipeline.model import Metadata
 from pipeline.model.trained_network import TrainedNetwork, describe_layers
 
-# PyTorch, and with it most modules of core, is imported late, possibly long after core
-# was hashed. Later edits do not affect this process.
+# PyTorch and most modules of core are imported late, possibly long after core was
+# hashed. Later edits do not affect this process.
 check_code()
 
 

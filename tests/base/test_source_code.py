@@ -7,7 +7,7 @@ from pipeline.base.source_code import ImportedCode, code_sha256
 
 SOURCE = '''"""Describe a module."""
 
-import math  # for pi
+import math  # needed for pi
 
 
 class Circle:

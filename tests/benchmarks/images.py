@@ -124,7 +124,7 @@ def main():
         row(name, len(labels), *map(percent, measured), blank, several)
     print("\nWithout preprocessing")
     unprocessed = {"MNIST test": test.images, "clothes": clothes}
-    known = models[0][1].components  # of the data, not of a network
+    known = models[0][1].components  # the components of the data, not of a network
     for name, images in (unprocessed | {"noise": noise(28, number)}).items():
         classes = [network.predict(images).argmax(axis=1) for network, _ in models]
         unfamiliar = [known.is_unfamiliar(images, each) for each in classes]

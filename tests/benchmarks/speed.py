@@ -48,7 +48,7 @@ def train_in_keras():
     """Train as in the Keras course; print the seconds of each epoch as JSON."""
     import keras
 
-    times = []  # of the start of the training run and of the end of each epoch
+    times = []  # the start of the training run and the end of each epoch
     clock = keras.callbacks.LambdaCallback(
         on_train_begin=lambda logs: times.append(time.perf_counter()),
         on_epoch_end=lambda epoch, logs: times.append(time.perf_counter()),

@@ -332,7 +332,7 @@ def test_the_columns_of_all_tables_are_reserved_names(empty_project, worker):
     row, *_ = project.read(swept.folder / "sweep.csv")
     shown = re.findall(r"(\w+)=", repr(swept.outcomes[0]))
     columns = {*swept.rows()[0], *row, *shown, *sizes.COLUMNS}
-    names = {name for name in columns if name.isidentifier()}  # of possible groups
+    names = {name for name in columns if name.isidentifier()}  # possible group names
     assert names <= KEYS | TAGS | COLUMNS
 
 

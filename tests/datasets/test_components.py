@@ -41,7 +41,8 @@ def test_few_test_images_are_unlike_their_own_digit_and_most_are_unlike_another(
     known, split
 ):
     rows = [np.flatnonzero(split.train.labels == digit)[1::2] for digit in range(10)]
-    fitted = split.train.pick(np.concatenate(rows))  # to which the threshold was fitted
+    # The threshold was fitted to these images.
+    fitted = split.train.pick(np.concatenate(rows))
     fraction = known.is_unfamiliar(fitted.images, fitted.labels).mean()
     assert OOD_QUANTILE < fraction < OOD_QUANTILE + RATIO_QUANTILE
     images, labels = split.val.images, split.val.labels

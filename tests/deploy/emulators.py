@@ -48,14 +48,14 @@ class Core:
     """A processor, the compiler of digits.c for it, and its emulator."""
 
     name: str
-    compiler: Tool  # of digits.c
-    flags: str  # of the compiler
+    compiler: Tool  # the compiler of digits.c
+    flags: str  # the flags of the compiler
     board: str  # names the files in boards/
     emulator: str  # the command that runs program.elf
-    tools: tuple[Tool, ...]  # needed in addition
+    tools: tuple[Tool, ...]  # other tools that are needed
     flash: int  # bytes
     ram: int  # bytes
-    unit: str  # of the counts: instructions or cycles
+    unit: str  # the unit of the counts: instructions or cycles
     per_tick: float  # units per tick of the board's clock
     per_return: int  # units of a return instruction
 

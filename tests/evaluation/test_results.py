@@ -37,7 +37,7 @@ def test_the_wilson_interval_agrees_with_a_published_value():
 
 
 def test_calibration_error_is_the_mean_distance_between_confidence_and_accuracy():
-    # Of eight predictions with 0.9, six are correct; of two with 0.5, one is correct.
+    # Six of eight predictions with 0.9 and one of two with 0.5 are correct.
     is_correct = np.array([True] * 6 + [False] * 2 + [True, False])
     bins = scores.reliability(np.array([0.9] * 8 + [0.5] * 2), is_correct)
     assert [each.count for each in bins] == [2, 8]
@@ -143,7 +143,8 @@ def test_unsure_predictions_are_counted_even_among_the_wrong_ones():
     result = Predictions(
         preprocessed, datasets.spec("mnist"), torch.zeros(5, 10), reasons
     )
-    text = "3 predictions are marked unsure, including 2 of 3 wrong predictions."
+    text = "3 predictions are marked unsure. Of the wrong predictions, "
+    text += "2 of 3 are marked."
     assert count_unsure(result) == text
     right = replace(preprocessed, source=replace(source, labels=[0, 0, 0, 0, None]))
     text = "3 predictions are marked unsure."

@@ -341,7 +341,7 @@ def test_a_stopped_executor_yields_the_results_that_have_arrived(data, functions
         for _ in executor.run(functions.pid, tasks(data, arguments)):
             count += 1
             executor.stop()
-    assert count <= 4  # of two workers, whose next tasks may have ended too
+    assert count <= 4  # two workers, whose next tasks may have ended too
 
 
 def test_a_worker_killed_after_a_stop_is_not_reported_as_tried_again(data, functions):

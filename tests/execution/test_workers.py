@@ -88,7 +88,7 @@ def limit_group():
             WORKER_BYTES + MAIN_PROCESS_BYTES // 2,
             "a worker needs 600 MB of memory, but only",
         ),
-        (WORKER_BYTES + MAIN_PROCESS_BYTES + 200_000_000, "1\n"),  # enough
+        (WORKER_BYTES + MAIN_PROCESS_BYTES + 200_000_000, "1\n"),  # one worker fits
     ],
 )
 def test_a_container_needs_memory_for_a_worker_and_for_the_process_that_starts_it(

@@ -24,8 +24,8 @@ pytestmark = pytest.mark.fault
 
 KILLS = int(os.environ.get("KILLS", "1"))
 SEED = int(os.environ.get("SEED", "1"))
-EPOCHS = 30  # of a training run that is killed
-OPERATIONS = 43  # with files, from the last epoch until the run is closed
+EPOCHS = 30  # the epochs of a training run that is killed
+OPERATIONS = 43  # file operations, from the last epoch until the run is closed
 TRAINING = {"dataset": "digits", "epochs": EPOCHS}
 TRAIN = ["train", *(f"{key}={value}" for key, value in TRAINING.items())]
 # Training runs that are started at the same time.
@@ -123,7 +123,7 @@ def processor_time(process):
     return math.inf
 
 
-STAGES = {  # with the seconds of processor time that each takes
+STAGES = {  # each stage, and the seconds of processor time that it takes
     "data dataset=digits": 1,
     "evaluate": 3,
     "export bits=4": 3,

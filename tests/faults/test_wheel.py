@@ -17,7 +17,7 @@ import mlflow, runpy, sys  # so train does not start a process that imports MLfl
 for command in sys.argv[1:]:
     sys.argv = command.split()
     runpy.run_module(f"pipeline.{sys.argv[0]}", run_name="__main__")
-"""  # in one process, because the imports take most of the time
+"""  # all stages run in one process, because imports take most of the time
 
 
 def run(*command, cwd, **environment):

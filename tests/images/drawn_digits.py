@@ -106,7 +106,7 @@ def on_table(paper, rng, sides, tilt):
     inside = np.ones(paper.shape, bool)
     for side in rng.choice(4, sides, replace=False):
         inside &= away[side] > margins[side]
-    grain = ndimage.gaussian_filter(rng.normal(0, 1, paper.shape), (1, 8))  # of wood
+    grain = ndimage.gaussian_filter(rng.normal(0, 1, paper.shape), (1, 8))  # wood grain
     table = rng.uniform(0.15, 0.55) * (1 + rng.uniform(0, 0.15) * grain / grain.std())
     covered = 1 - ndimage.gaussian_filter(inside.astype(float), 1)
     return paper * (1 + covered * (table - 1))

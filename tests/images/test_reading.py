@@ -103,7 +103,7 @@ def test_a_large_image_of_16_bits_is_averaged_and_keeps_its_range(tmp_path):
     small, large = levels
     assert large.shape == (801, 801) and small.max() <= 20
     assert abs(large.mean() - small.mean()) < 0.1
-    assert large.std() < 0.6 * small.std()  # of the means of 2x2 pixels: half of it
+    assert large.std() < 0.6 * small.std()  # means of 2x2 pixels: half of it
 
 
 def encoded(image, kind, **options):

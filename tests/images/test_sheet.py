@@ -32,7 +32,7 @@ def photographed(paper, rng, *, tilt, table, is_hard=False):
     """
     sheet = Image.fromarray(np.pad(paper, (SIDE - len(paper)) // 2).astype(np.float32))
     sheet = np.asarray(sheet.rotate(tilt, Image.Resampling.BILINEAR))
-    grain = ndimage.gaussian_filter(rng.normal(0, 1, sheet.shape), (1, 8))  # of wood
+    grain = ndimage.gaussian_filter(rng.normal(0, 1, sheet.shape), (1, 8))  # wood grain
     scene = np.where(sheet > 0, sheet, table * (1 + 0.05 * grain / grain.std()))
     shadow = 1 - 0.4 / (1 + np.exp(20 * (X + Y / 2 - 0.7)))
     if is_hard:

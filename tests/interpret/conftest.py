@@ -91,7 +91,7 @@ def draw_on_page():
             for position in others:
                 page.mouse.move(*position)
             page.mouse.up()
-        page.evaluate("new Promise(requestAnimationFrame)")  # which classifies
+        page.evaluate("new Promise(requestAnimationFrame)")  # the page classifies
 
     return draw
 

@@ -1,4 +1,4 @@
-"""For a network of clothes, texts, plots and the page mention garments, not digits."""
+"""Texts, plots and the page of a network of clothes mention garments, not digits."""
 
 import re
 from dataclasses import replace

@@ -16,7 +16,7 @@ from pipeline.evaluation import classify
 from pipeline.images import ImageSet, preprocess_images
 from pipeline.interpret.page import render_page
 
-MARGIN = 1 / 16  # of the board, which the pen cannot reach
+MARGIN = 1 / 16  # the part of the board that the pen cannot reach
 
 # The corners of each stroke of digits that are drawn with a mouse.
 DIGITS = {
@@ -170,7 +170,7 @@ def test_digits_drawn_with_the_mouse_are_recognized(
         text = page.inner_text("#prediction")
         assert text.startswith(f"The network predicts {predicted} (")
         correct += predicted == digit
-    assert correct >= 4  # of 5: strokes with corners are not handwriting
+    assert correct >= 4  # 4 of 5, because strokes with corners are not handwriting
 
 
 def test_a_drawing_is_scaled_to_a_box_of_20_pixels_and_centered_by_mass(page):
@@ -189,7 +189,7 @@ def test_size_and_position_make_no_difference(page):
     for scale, shift in ((0.2, 0.7), (0.5, 0.1), (1, 0.05)):
         other, _ = draw(page, [scale * stroke + shift for stroke in strokes])
         difference = np.subtract(other["image"], expected["image"])
-        assert np.abs(difference).max() <= 2  # of 255: rounding
+        assert np.abs(difference).max() <= 2  # gray levels, 0 to 255: rounding
 
 
 def test_a_stray_tap_is_left_out(page, draw_on_page):
@@ -208,7 +208,7 @@ def test_two_digits_one_above_the_other_are_reported_as_several_objects(page):
         (0.03, ""),
         (0.2, "several objects"),
     ):  # a broken stroke, two ones
-        upper, lower = 0.5 - 1 / 32 - gap / 2, 0.5 + 1 / 32 + gap / 2  # with the pen
+        upper, lower = 0.5 - 1 / 32 - gap / 2, 0.5 + 1 / 32 + gap / 2  # half the pen
         strokes = [[(0.5, 0.15), (0.5, upper)], [(0.52, lower), (0.52, 0.85)]]
         drawn, preprocessed = draw(page, strokes)
         assert preprocessed.findings == [drawn["finding"]] == [finding]

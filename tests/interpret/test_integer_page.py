@@ -255,7 +255,7 @@ def test_the_gallery_marks_predictions_that_differ(page, models, bits):
 
 @pytest.fixture(scope="module")
 def displayed(page):
-    """For 50 images: the prediction with 1 bit, whether it is unsure, and the switch.
+    """The predictions of 50 images with 1 bit, whether they are unsure, and the switch.
 
     The detector considers no image out of distribution.
     """

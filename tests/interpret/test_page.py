@@ -306,4 +306,4 @@ def test_before_training_an_ordinary_digit_is_not_out_of_distribution(page):
     )
     assert "This is a guess: before training, the weights are random." in conclusions[0]
     strange = [each for each in conclusions if "does not look like" in each]
-    assert len(strange) <= 20  # of 100, of which 25 are misclassified in the end
+    assert len(strange) <= 20  # 20 of 100; 25 are misclassified after training

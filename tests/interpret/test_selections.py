@@ -84,10 +84,10 @@ def test_the_tables_of_a_neuron_are_those_of_the_worksheets(page, trained, mnist
             largest = np.argsort(-sizes, kind="stable")[:10].tolist()
             columns = sum_columns(sums[name], [k for k in largest if sizes[k]])
             _, *numbers_, products = columns.values()
-            rows = [*zip(*numbers_, products, strict=True)][:-3]  # without the rest
+            rows = [*zip(*numbers_, products, strict=True)][:-3]  # only terms
             assert displayed[: len(rows)] == [[*each] for each in rows]
         softmax = softmax_worksheet([*sums.values()][-10:], MNIST).splitlines()
-        expected = [line.split()[2:5] for line in softmax[-11:-1]]  # of the classes
+        expected = [line.split()[2:5] for line in softmax[-11:-1]]  # the classes
         cells = page.locator("#softmax tr").all_inner_texts()[1:11]
         assert [text.replace(MINUS, "-").split("\t")[1:] for text in cells] == expected
 
@@ -246,7 +246,7 @@ def test_weights_that_never_changed_are_marked(page, analysis):
     assert "It is frozen: its pixel is 0 in all training images" in parameter
     page.locator("#epoch").fill("0")
     assert page.inner_text("#parameter-text") == parameter  # exact in all epochs
-    # Of other pixels, 111 weights are frozen: pixel 14 is above 0 in few images.
+    # 111 weights of other pixels are frozen: pixel 14 is above 0 in few images.
     frozen = analysis.frozen & ~analysis.always_zero[:, None]
     assert frozen.sum() == 111 and frozen[14, 7]
     page.evaluate("find('layer_1[14,7]')")
@@ -336,7 +336,7 @@ def test_switching_a_neuron_off_has_the_effect_of_zero_weights(page, trained, mn
     assert f"classifies {after} of 1,000 test images correctly" in effect
     assert f"with all neurons on, {before}." in effect
     scores = f"{after} of 1,000 test images correct; with all neurons on, {before}."
-    assert scores in page.inner_text("#accuracy")  # of layer 2, in view of the switch
+    assert scores in page.inner_text("#accuracy")  # near the switches
     bars = page.locator("#class-accuracies figure").first.get_attribute("aria-label")
     assert re.match(r"digit 0: [\d.]+% of 85 images before, [\d.]+% aft", bars)
     page.evaluate("find('N110')")

@@ -381,7 +381,7 @@ def test_the_learning_curve_has_the_recorded_values_and_selects_an_epoch(
     page, histories
 ):
     plot = page.locator("#curves svg").last
-    x = 56 + 320 * 3.2 / 20  # of a width of 460
+    x = 56 + 320 * 3.2 / 20  # in a plot that is 460 wide
     scale = plot.bounding_box()["width"] / 460
     plot.click(position={"x": x * scale, "y": 40})
     assert page.inner_text("#epoch-text").startswith("After epoch 3 of 20")

@@ -85,7 +85,7 @@ def test_a_neuron_that_no_training_image_activates_is_dead(analysis, changed):
     )
     assert "every training image: N16, N17." in " ".join(text.split())
     cells = {row[0]: row[1:4] for row in map(str.split, text.splitlines()) if row}
-    assert cells["N15"][1] == "none"  # of the test images
+    assert cells["N15"][1] == "none"  # no test image activates the neuron
     assert cells["N16"][:2] == ["0%", "dead"]
     assert cells["N17"][0] == "0%" and cells["N17"][1].isdigit()
 
@@ -93,7 +93,7 @@ def test_a_neuron_that_no_training_image_activates_is_dead(analysis, changed):
 def test_the_tutorial_names_the_first_of_equal_logits(analysis):
     tensors = snapshot(analysis.trained.network)
     for name in ("layer_2.weight", "layer_2.bias"):
-        tensors[name][4] = tensors[name][7]  # of the class of the image
+        tensors[name][4] = tensors[name][7]  # 7 is the class of the image
     trained = replace(analysis.trained, network=network_from(tensors))
     changed = replace(analysis, trained=trained, histories=HistoryFiles())
     tutorial = " ".join(render_tutorial(changed).split())

@@ -67,7 +67,7 @@ def test_an_unsure_prediction_has_its_reason(detector, few):
     unfamiliar = "the image does not look like the sneaker images in the training data"
     assert [predictions.doubt(row) for row in range(6)] == [
         "",
-        "coat is a close second (40.0%)",  # to 7, the sneaker
+        "coat is a close second (40.0%)",  # second to 7, the sneaker
         "there is more than one garment or object",
         unfamiliar,
         "the image is blank",

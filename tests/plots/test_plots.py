@@ -79,9 +79,9 @@ def test_mlflow_shows_the_weights_of_at_most_100_neurons_without_scrolling(hidde
     assert blue.sum() < (min(hidden, 100) + 1) * side**2
 
 
-def test_a_contact_sheet_has_a_row_for_each_class_and_its_mean_is_plotted(few):
+def test_each_class_has_a_row_of_sample_images_and_a_plotted_mean(few):
     images, labels = few.train.images, few.train.labels
-    sheet = np.asarray(plots.contact_sheet(images, labels, DIGITS))[..., 0]
+    sheet = np.asarray(plots.sample_images(images, labels, DIGITS))[..., 0]
     rows = np.split(sheet[-560:, -20 * 56 :], 10)  # without texts
     means = class_means(Dataset(DataFile(Path("few"), ""), few.train, few.val))
     plot = np.asarray(plots.class_means(means, labels, DIGITS))[..., 0]

@@ -1,4 +1,4 @@
-"""The inspect stage: the whole analysis, and the answers to individual questions."""
+"""The inspect stage: the whole analysis, and the single results."""
 
 import base64
 import gzip
@@ -146,9 +146,7 @@ def test_the_page_has_the_name_of_the_run_and_no_path(empty_project, idx_folder)
     assert path.encode() not in data and path not in page
 
 
-def test_a_question_about_neurons_does_not_change_the_analysis(
-    finished, draw, tmp_path
-):
+def test_the_sums_of_neurons_do_not_change_the_analysis(finished, draw, tmp_path):
     before = finished.hashes("inspect")
     text = finished.call("inspect", neuron="N28,N15", image="0")
     line = r"^mnist test image 0: the network predicts 7 .*, which is correct\.$"
@@ -166,7 +164,7 @@ def test_a_question_about_neurons_does_not_change_the_analysis(
     assert predicted.split()[:2] == ["7", "N28"]
 
 
-def test_a_question_about_a_weight_shows_its_history_and_its_pixel(workspace, mnist):
+def test_the_result_for_a_weight_shows_its_history_and_its_pixel(workspace, mnist):
     text = " ".join(workspace.call("inspect", weight="layer_1[300,5]").split())
     assert "pixel 300 (row 10, column 20) to neuron N16" in text
     count = np.count_nonzero(mnist.train.images[:, 10, 20])
@@ -215,12 +213,10 @@ def test_a_missing_or_damaged_history_is_rejected(workspace, tmp_path):
         workspace.call("inspect", **keys)
 
 
-@pytest.mark.parametrize(
-    "question", [{"neuron": "11"}, {"weight": "layer_1.bias[1,2]"}]
-)
-def test_a_question_that_cannot_be_read_is_rejected_before_a_network_is_loaded(
-    empty_project, question
+@pytest.mark.parametrize("setting", [{"neuron": "11"}, {"weight": "layer_1.bias[1,2]"}])
+def test_a_name_that_cannot_be_read_is_rejected_before_a_network_is_loaded(
+    empty_project, setting
 ):
-    ((key, value),) = question.items()
+    ((key, value),) = setting.items()
     with pytest.raises(ConfigError, match=rf"^{key} must be .*{re.escape(value)}'$"):
-        empty_project("unreadable", store=False).call("inspect", **question)
+        empty_project("unreadable", store=False).call("inspect", **setting)

@@ -360,7 +360,7 @@ def test_a_module_that_is_edited_after_its_import_does_not_change_the_fingerprin
     clone, _ = edited
     (run,) = clone.runs()
     recorded = json.loads(clone.artifact(run, "code.json").read_text())
-    assert recorded == CORE.hashes  # of the code before the edit
+    assert recorded == CORE.hashes  # the hashes of the code before the edit
     recorded = find_training_run(run.info.run_id, store=clone.outputs)
     training = read_training_run(recorded)
     expected = fingerprint(training.hyperparameters, training.metadata.data_sha256)

@@ -63,7 +63,7 @@ def test_jobs_that_need_no_training_are_not_part_of_the_time_that_is_left():
         add(outcome_of(jobs[0], 0.9, reused=True))
         for job in jobs[1:3]:
             add(outcome_of(job, 0.9))
-            time.sleep(0.5)  # of 2,000 jobs, more than a quarter of an hour
+            time.sleep(0.5)  # 2,000 jobs take more than a quarter of an hour
         assert str(progress).startswith("4 of 2,001, 1 running, 1 failed, about 0:00:")
         add(outcome_of(jobs[3], 0.9))
         assert "5 of 2,001, 0 running" in str(progress)

@@ -27,7 +27,7 @@ from pipeline.tracking.provenance import code_state
 
 LINE = 20  # pixels of a line of text in MLflow's UI
 SHORT = {"hidden": 5, "epochs": 1}
-NEW_EXECUTOR = command._new_executor  # which the fixture `worker` replaces
+NEW_EXECUTOR = command._new_executor  # the fixture `worker` replaces it
 
 
 IMPORT = (
@@ -253,7 +253,7 @@ def test_equal_training_runs_of_other_sweeps_and_single_runs_are_reused(sweep):
         assert (" (reused)" in child.info.run_name) == is_reused
     assert printed.count("val/accuracy") == 3
     space = r"(\d+) MB of disk space"
-    announced = rf"\n1 training run and 2 reused runs: {space}\n"
+    announced = rf"\n1 training run and 2 reused runs need {space}\n"
     needed = 1e6 * int(re.search(announced, printed)[1])
     patch = 3 * len(code_state().diff.encode())  # if the clone is edited
     # With one epoch, the best network has fewer images than the 5 MB that are counted.
@@ -661,7 +661,7 @@ def test_networks_have_the_keys_that_any_process_of_their_sweep_varied(sweep):
 def test_networks_have_the_values_in_their_files_where_a_name_stays_text(sweep):
     sweep.run("dataset=choice(digits)", "hidden=5", "lr=1,0.5")
     (parent,), children = sweep.runs()
-    name = "1e-00000012"  # of a data set from the folder 1e; also a number
+    name = "1e-00000012"  # a data set from the folder 1e; the name is also a number
     for child in children:
         path = sweep.workspace.artifact(child, "train/model.safetensors")
         trained = load_trained_network(path)

@@ -186,6 +186,6 @@ def recorded(tmp_path_factory, empty_store, start_run, record_sweep, network_fil
     record_sweep(folder)
     client = open_store(folder)
     ids = {each.info.run_name: each.info.run_id for each in client.search_runs(["1"])}
-    client.set_tag(run.run_id, "reproduces", ids["a"])  # which is older
+    client.set_tag(run.run_id, "reproduces", ids["a"])  # run a is older
     client.set_tag(ids["b"], "reused_from", run.run_id)
     return folder

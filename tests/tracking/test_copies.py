@@ -604,7 +604,7 @@ def test_a_run_that_is_only_on_a_server_has_its_own_message(store, server, monke
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.url)
     with pytest.raises(UserError, match=f"run {remote} is only on {server.url}"):
         find_run(remote, store=store)
-    url = server.url.replace("//", "//me:secret@")  # which server= does not accept
+    url = server.url.replace("//", "//me:secret@")  # server= does not accept this URL
     monkeypatch.setenv("MLFLOW_TRACKING_URI", url)
     with pytest.raises(UserError, match="has no run"):
         find_run(remote, store=store)

@@ -94,11 +94,11 @@ def test_a_copy_that_fails_takes_no_longer_than_the_timeout_and_names_the_remedy
     monkeypatch.setattr(copying_process, "FINISH_SECONDS", timeout)
     (sweep,) = tagged_runs(recorded, "kind", ["sweep"])
     url, start = broken_server(fault), time.monotonic()
-    if reason == "interrupted":  # by Ctrl-C
+    if reason == "interrupted":  # Ctrl-C interrupts it
         ctrl_c = threading.main_thread().ident, signal.SIGINT
         threading.Timer(1, signal.pthread_kill, ctrl_c).start()
     if "killed" in reason:
-        monkeypatch.setattr(copying_process, "NICENESS", 9)  # of no other process
+        monkeypatch.setattr(copying_process, "NICENESS", 9)  # no other process has 9
         threading.Timer(1, kill_copying_process).start()
     Tracker(recorded, server=url, experiment="digits").copy(sweep.run_id)
     assert timeout == 600 or time.monotonic() - start < timeout + 5

@@ -141,7 +141,7 @@ def test_the_command_itself_says_that_another_store_is_not_used(
     monkeypatch.delitem(sys.modules, "mlflow")  # otherwise, no process is started
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///other.db")
     with (
-        redirect_stdout(io.StringIO()) as printed,  # only of this process
+        redirect_stdout(io.StringIO()) as printed,  # the output of this process only
         tracking.start_tracker(store, server=None, experiment="digits") as tracker,
         tracker.start_run(**RUN) as run,
     ):

@@ -140,7 +140,7 @@ def test_the_saved_bytes_are_those_of_the_checkpoint_that_would_be_resumed(
     key = CheckpointKey(tmp_path, "one", CONTEXT)
     assert key.saved_bytes() == 0 and not [*tmp_path.iterdir()]
     with open_new(tmp_path):
-        assert key.saved_bytes() == 0  # of a training run that is not killed
+        assert key.saved_bytes() == 0  # the training run is not killed
     folder = interrupt(tmp_path, few, after=2)
     assert key.saved_bytes() == (folder / "epochs").stat().st_size
     history = weight_history_bytes(hyperparameters(epochs=2))
@@ -248,7 +248,7 @@ def test_files_of_other_programs_among_checkpoints_are_left_alone(tmp_path, few)
 
 def test_a_folder_that_was_being_removed_is_not_resumed(tmp_path, few):
     path = interrupt(tmp_path, few, after=1)
-    left = tmp_path / "checkpoints" / f".removed-{path.name}"  # by a kill
+    left = tmp_path / "checkpoints" / f".removed-{path.name}"  # the name after a kill
     path.rename(left)
     with open_new(tmp_path) as checkpoint:
         assert checkpoint.folder != path and len(checkpoint.epochs) == 1

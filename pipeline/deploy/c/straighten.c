@@ -13,7 +13,7 @@
 
 #define SIDE 28              /* rows and columns */
 #define ONE 1024L            /* a slant of 1, which is 45 degrees */
-#define MEAN_SLANT (-113)    /* of MNIST's training images, which lean to the right */
+#define MEAN_SLANT (-113)    /* mean of MNIST's training images, which lean right */
 #define PARTS 16             /* parts of a row, the unit of distances from the center */
 #define FRACTIONS 256        /* steps per column in the interpolation */
 #define MARGIN 32            /* columns; more than a row can move */
@@ -53,7 +53,7 @@ void digits_straighten(uint8_t image[DIGITS_PIXELS])
     int64_t xy; /* the sums of the formula, multiplied by the mass */
     int64_t yy;
     int32_t shear;
-    int32_t center; /* of mass, in parts of a row */
+    int32_t center; /* the center of mass, in parts of a row */
     uint16_t i;
     int16_t y;
 

@@ -19,7 +19,7 @@ export const weightColor = (value) => diverging(value / network().weight_scale);
 export const templateColors = (neuron) => (pixel) => (isFrozen(1, pixel, neuron)
   ? colors.frozen : weightColor(network().parameter(1, pixel, neuron)));
 
-export const tiles = [], bars = []; // for the neurons of layer 1 and of layer 2
+export const tiles = [], bars = []; // the elements of the neurons of layers 1 and 2
 
 function buildTile(neuron) {
   const canvas = element("canvas"), value = element("span"), bar = element("span");

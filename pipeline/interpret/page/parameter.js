@@ -98,7 +98,7 @@ export const parameter = (values) => ({
     if (input === null) return;
     const name = parameterName(layer, input, neuron);
     const count = `, one of ${integer(model.size)}`;
-    const used = layer === 1 && model.tensors.images_with_ink[input]; // of a pixel
+    const used = layer === 1 && model.tensors.images_with_ink[input];
     const usage = used ? ` The pixel is above 0 in ${integer(used)} of ` +
         `${plural(model.training_images, "training image")}.` : "";
     const text = values.describe(layer, input, neuron) + usage;

@@ -97,7 +97,7 @@ export const curve = {
       (event) => {
         if (!canSelectEpoch()) return;
         const { x, width } = plot.viewBox.baseVal;
-        const [first] = plot.querySelector("polyline").points; // of epoch 1
+        const [first] = plot.querySelector("polyline").points; // the point of epoch 1
         const epoch = (x + width * positionOn(plot, event)[0]) / first.x;
         stopPlaying();
         const [networkIndex] = ranked(

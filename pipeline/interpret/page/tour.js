@@ -283,7 +283,7 @@ function softmaxStep(predicted) {
 
 const trainingStep = () => ({ id: "training",
   targets: () => [document.querySelector(".epochs")],
-  scene: () => $("neurons"), // which show what changes
+  scene: () => $("neurons"), // the neurons show what changes
   enter: () => change({ isEpochFixed: false }),
   solved: () => change({ networkIndex: 0 }),
   leave: () => change({ networkIndex: model.trainedIndex, isEpochFixed: true }) });

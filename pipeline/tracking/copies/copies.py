@@ -38,8 +38,8 @@ from pipeline.tracking.store.client import StoreClient, complete_experiment, ope
 from pipeline.tracking.store.database import RecordedRun, content_of, named_runs
 from pipeline.tracking.store.mlflow_calls import using_mlflow
 
-# Errors of a run or of the server with a clear text. If a server sends a response that
-# MLflow cannot read, any other error can be raised.
+# Errors whose text is clear, from a run or from the server. If a server sends a
+# response that MLflow cannot read, any other error can be raised.
 ERRORS = (MlflowException, OSError, UserError)
 
 

@@ -54,7 +54,7 @@ void board_exit(void)
     semihost(SYS_EXIT, STOPPED_APPLICATION_EXIT);
 }
 
-/* Also called after a fault of the processor. */
+/* This function is also called after a fault of the processor. */
 void board_fail(void)
 {
     for (;;)
