@@ -13,7 +13,7 @@ from contextlib import suppress
 from types import FrameType
 
 from pipeline import ConfigError, UserError
-from pipeline.base.errors import AGAIN, is_user_error, remedy
+from pipeline.base.error_messages import AGAIN, is_user_error, remedy
 from pipeline.base.terminal import check_output, output, print_error
 
 # With one thread, PyTorch gives the same sums on any number of cores. With several

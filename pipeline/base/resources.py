@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 
 from pipeline import UserError
-from pipeline.base.errors import AGAIN
+from pipeline.base.error_messages import AGAIN
 from pipeline.base.paths import existing_folder
 from pipeline.base.text import format_bytes
 

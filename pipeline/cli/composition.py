@@ -13,7 +13,6 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from pipeline import ConfigError
-from pipeline.base.params import NO_OPTION
 from pipeline.base.text import alternatives
 from pipeline.cli.command import Combination, Interval, Setting, Several
 from pipeline.cli.hydra_internals import one_line
@@ -22,6 +21,7 @@ from pipeline.cli.schema import TEXT_KEYS, Schema
 from pipeline.cli.validation import valid_values, validate
 from pipeline.cli.values import MAX_VALUES
 from pipeline.cli.yaml_files import reject_resolver
+from pipeline.records.params import NO_OPTION
 
 
 @dataclass(frozen=True)

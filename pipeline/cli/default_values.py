@@ -3,10 +3,10 @@
 import os
 from typing import Any
 
-from pipeline.base.params import params_of
 from pipeline.base.paths import conf_dir
 from pipeline.cli.problems import located, reject
 from pipeline.cli.schema import KEYS
+from pipeline.records.params import params_of
 
 
 def defaults() -> dict[str, Any]:

@@ -11,10 +11,10 @@ from typing import Any
 
 from pipeline import ConfigError
 from pipeline.base.git import git
-from pipeline.base.params import TRAINING_KEYS
 from pipeline.base.paths import installed, project_dir
 from pipeline.base.text import printable, short_id
 from pipeline.cli.default_values import defaults
+from pipeline.records.params import TRAINING_KEYS
 
 
 @cache  # calls git, and each training run of a sweep has a name

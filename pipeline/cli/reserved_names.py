@@ -5,10 +5,10 @@ these names.
 """
 
 from pipeline import ConfigError
-from pipeline.base import tags
 from pipeline.base.paths import displayed
 from pipeline.cli.flags import Flags
 from pipeline.cli.schema import KEYS
+from pipeline.records import tags
 
 TAGS = frozenset(text for name, text in vars(tags).items() if name.endswith("_TAG"))
 # The columns of the results of a sweep.

@@ -4,7 +4,6 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from pipeline.base.params import TRAINING_KEYS
 from pipeline.base.paths import displayed
 from pipeline.base.text import shortened
 from pipeline.cli.command import Interval, Setting, Several
@@ -14,6 +13,7 @@ from pipeline.cli.flags import Flags
 from pipeline.cli.problems import as_text, located
 from pipeline.cli.schema import OnlySweeps, RejectedBySweeps, Schema
 from pipeline.cli.validation import valid_values
+from pipeline.records.params import TRAINING_KEYS
 
 NETWORK_KEYS = ("run", "model", "sweep")  # at most one of these selects networks
 DETAIL_KEYS = ("neuron", "weight", "arrays", "against")  # at most one can be set

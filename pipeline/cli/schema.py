@@ -9,14 +9,14 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args, get_ori
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from pipeline.base.dataset_names import name_or_folder
-from pipeline.base.params import TRAINING_KEYS
 from pipeline.base.paths import data_dir
-from pipeline.base.student_ids import course_code, student_id
 from pipeline.base.text import printable
-from pipeline.base.urls import experiment_variable, server_url
 from pipeline.cli.keywords import ExecutorName
 from pipeline.core.hyperparameters import HyperparameterFields, Hyperparameters, Seed
+from pipeline.records.dataset_names import name_or_folder
+from pipeline.records.params import TRAINING_KEYS
+from pipeline.records.student_ids import course_code, student_id
+from pipeline.records.urls import experiment_variable, server_url
 
 # The MLflow experiment without experiment_name and MLFLOW_EXPERIMENT_NAME.
 UNNAMED_EXPERIMENT = "digits"

@@ -13,12 +13,12 @@ from typing import Any, get_args
 from pydantic import ValidationError
 
 from pipeline import ConfigError
-from pipeline.base.errors import broken_rule
+from pipeline.base.error_messages import broken_rule
 from pipeline.base.text import alternatives, shortened
-from pipeline.base.urls import WholeMessage
 from pipeline.cli.default_values import defaults
 from pipeline.cli.problems import WrongType, as_text, located
 from pipeline.cli.schema import KEYS, SCHEMAS, TEXT_KEYS, ConfigT, StageConfig
+from pipeline.records.urls import WholeMessage
 
 # Texts that Hydra would read as numbers or Booleans without quotes, and texts that only
 # look like numbers: Hydra reads 007 as text.

@@ -11,7 +11,6 @@ from contextlib import suppress
 from types import NoneType
 
 from pipeline import ConfigError
-from pipeline.base.params import NO_OPTION
 from pipeline.base.paths import user_path
 from pipeline.base.text import alternatives, shortened
 from pipeline.cli.command import Interval, Several
@@ -25,6 +24,7 @@ from pipeline.cli.hydra_internals import (
 from pipeline.cli.schema import Schema, contains
 from pipeline.cli.validation import describe_default
 from pipeline.cli.yaml_files import NO_LIST, reject_resolver
+from pipeline.records.params import NO_OPTION
 
 MAX_VALUES = 100_000  # the maximum number of combinations of a sweep
 MAX_FLOAT = 2**53  # floats represent all integers below this number

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from pydantic import BaseModel, Field
 
 from pipeline import UserError
-from pipeline.base.errors import AGAIN
+from pipeline.base.error_messages import AGAIN
 from pipeline.core import CLASSES
 
 

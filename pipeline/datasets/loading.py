@@ -9,13 +9,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from pipeline import UserError
-from pipeline.base.dataset_names import is_name, unknown_data_set
 from pipeline.core.dataset import Dataset
 from pipeline.core.hyperparameters import SplitName
 from pipeline.datasets.components import ClassComponents, read_components
 from pipeline.datasets.data_files import read_manifest
 from pipeline.datasets.prepare import data_path, find_complete, prepare
 from pipeline.datasets.registry import how_to_import
+from pipeline.records.dataset_names import is_name, unknown_data_set
 
 
 def load(

@@ -16,8 +16,7 @@ from safetensors import numpy as safetensors
 
 from pipeline import UserError, plots
 from pipeline.base import files, locking
-from pipeline.base.dataset_names import is_name, unknown_data_set
-from pipeline.base.errors import AGAIN
+from pipeline.base.error_messages import AGAIN
 from pipeline.base.progress import busy
 from pipeline.base.terminal import print_error
 from pipeline.base.text import as_file_name
@@ -34,6 +33,7 @@ from pipeline.datasets.data_files import (
 from pipeline.datasets.download import set_damaged_aside
 from pipeline.datasets.registry import how_to_import, preparing_command, spec
 from pipeline.datasets.statistics import class_means, summarize
+from pipeline.records.dataset_names import is_name, unknown_data_set
 
 
 @dataclass(frozen=True)

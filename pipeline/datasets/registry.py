@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.base.dataset_names import NAMES
 from pipeline.base.source_code import ImportedCode
 from pipeline.core import CLASSES
 from pipeline.core.dataset import LabeledImages
@@ -20,6 +19,7 @@ from pipeline.datasets.download import (
     mnist_package,
     torchvision_mirrors,
 )
+from pipeline.records.dataset_names import NAMES
 
 
 @dataclass(frozen=True)

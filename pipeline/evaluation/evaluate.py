@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline import ConfigError, PartlyFailed, UserError, tracking
-from pipeline.base.errors import is_user_error
+from pipeline.base.error_messages import is_user_error
 from pipeline.base.paths import data_dir, displayed, store_dir
 from pipeline.base.progress import busy
 from pipeline.base.results_folder import ResultsFolder

@@ -9,12 +9,12 @@ import numpy as np
 from jaxtyping import UInt8
 
 from pipeline import UserError, datasets, images
-from pipeline.base.dataset_names import is_name
 from pipeline.base.text import counted, printable
 from pipeline.core.dataset import Dataset
 from pipeline.core.hyperparameters import SplitName
 from pipeline.evaluation.inputs import name_of_test_images
 from pipeline.images import ImageKind, ImageSet
+from pipeline.records.dataset_names import is_name
 
 MAX_SET_IMAGES = 100_000  # so that a set needs less than 1 GB of memory
 

@@ -23,17 +23,9 @@ from ray import ObjectRef, exceptions
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from pipeline import UserError
-from pipeline.base.errors import AGAIN
+from pipeline.base.error_messages import AGAIN
 from pipeline.base.process import ONE_THREAD
 from pipeline.base.progress import busy
-from pipeline.base.software import (
-    OtherSoftware,
-    Software,
-    check_code,
-    processor,
-    torch_version,
-)
-from pipeline.base.tags import HOST_TAG, PROCESSOR_TAG
 from pipeline.base.terminal import say
 from pipeline.base.text import wrap
 from pipeline.core.dataset import DataFile, Dataset
@@ -45,6 +37,14 @@ from pipeline.execution.executor import (
     failure,
 )
 from pipeline.execution.ray_connection import copy_sources, find_cluster, ray_address
+from pipeline.records.software import (
+    OtherSoftware,
+    Software,
+    check_code,
+    processor,
+    torch_version,
+)
+from pipeline.records.tags import HOST_TAG, PROCESSOR_TAG
 
 Stored = tuple[ObjectRef[Dataset]]
 

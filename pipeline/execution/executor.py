@@ -12,9 +12,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from pipeline.base.errors import is_user_error
-from pipeline.base.software import OtherSoftware
+from pipeline.base.error_messages import is_user_error
 from pipeline.core.dataset import DataFile
+from pipeline.records.software import OtherSoftware
 
 MAX_TRIES = 3  # attempts to run a task whose worker is lost
 POLL_SECONDS = 0.5  # between two checks whether the executor was stopped

@@ -29,7 +29,7 @@ from queue import SimpleQueue
 from typing import Any, ParamSpec, TypeVar
 
 from pipeline import UserError
-from pipeline.base.errors import AGAIN
+from pipeline.base.error_messages import AGAIN
 from pipeline.base.paths import search_path
 from pipeline.base.process import ONE_THREAD, limit_garbage_collection
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
-from pipeline.base.errors import AGAIN
+from pipeline.base.error_messages import AGAIN
 from pipeline.base.terminal import say
 
 

@@ -13,7 +13,6 @@ from joblib import cpu_count
 
 from pipeline import UserError
 from pipeline.base.resources import check_memory, free_memory
-from pipeline.base.software import Software, processor
 from pipeline.base.terminal import is_quiet
 from pipeline.base.text import format_bytes
 from pipeline.core.dataset import DataFile, Dataset
@@ -25,6 +24,7 @@ from pipeline.execution.executor import (
     failure,
 )
 from pipeline.execution.helper_process import HelperKilled, HelperProcess
+from pipeline.records.software import Software, processor
 
 # Memory for PyTorch and MNIST, with a shuffled copy of the images; measured: 0.55 GB.
 WORKER_BYTES = 600_000_000

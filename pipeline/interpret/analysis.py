@@ -11,7 +11,6 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from pipeline.base.metric_names import VAL_ACCURACY
 from pipeline.core import PIXELS, WHITE
 from pipeline.core.dataset import Dataset, Split
 from pipeline.core.metrics import agreement
@@ -25,6 +24,7 @@ from pipeline.model import (
     TrainedNetwork,
     load_detector,
 )
+from pipeline.records.metric_names import VAL_ACCURACY
 
 EXTREMES = 4  # images with the highest sums of a neuron, and as many with the lowest
 MAX_SHOWN_NEURONS = 20  # in text and plots

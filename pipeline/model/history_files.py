@@ -7,9 +7,9 @@ and returns each `Epoch`.
 from dataclasses import dataclass
 
 from pipeline.base.paths import HISTORY_FILE, WEIGHT_HISTORY_FILE
-from pipeline.base.run_files import History, belongs_elsewhere, read_history
 from pipeline.model.storage import WeightHistory, load_weight_history
 from pipeline.model.trained_network import NetworkFile
+from pipeline.records.run_files import History, belongs_elsewhere, read_history
 
 
 @dataclass(frozen=True, eq=False)

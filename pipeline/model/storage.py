@@ -1,7 +1,7 @@
 """The files of trained networks: the weights, and the weight history.
 
 These files are safetensors files, which cannot contain code. The hyperparameters are
-stored with the weights, so loading needs no settings. `base.run_files` reads and
+stored with the weights, so loading needs no settings. `records.run_files` reads and
 writes all other files of a training run.
 """
 
@@ -15,10 +15,8 @@ from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline import UserError
-from pipeline.base.errors import broken_rule
+from pipeline.base.error_messages import broken_rule
 from pipeline.base.files import reading
-from pipeline.base.params import params_of
-from pipeline.base.run_files import belongs_elsewhere
 from pipeline.base.tensors import read_tensors, write_tensors
 from pipeline.base.text import NAME_CHARACTERS, shortened
 from pipeline.core import PIXELS
@@ -26,6 +24,8 @@ from pipeline.core.epoch import Snapshot
 from pipeline.core.hyperparameters import MAX_HIDDEN, Hyperparameters
 from pipeline.core.network import Network, network_from, snapshot
 from pipeline.core.shapes import parameter_count, tensor_shapes
+from pipeline.records.params import params_of
+from pipeline.records.run_files import belongs_elsewhere
 
 # The tensors of all epochs, from 0, by name.
 WeightHistory = dict[str, Float[np.ndarray, "epochs ..."]]

@@ -6,7 +6,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline import UserError
 from pipeline.base.paths import ERROR_FILE, NETWORK_PATH
-from pipeline.base.tags import (
+from pipeline.base.terminal import say
+from pipeline.base.text import folder_name, wrap
+from pipeline.core.epoch import Epoch, now
+from pipeline.execution.executor import TaskResult
+from pipeline.records.tags import (
     HOST_TAG,
     KIND_TAG,
     PROCESSOR_TAG,
@@ -15,10 +19,6 @@ from pipeline.base.tags import (
     VALUES_TAG,
     Kind,
 )
-from pipeline.base.terminal import say
-from pipeline.base.text import folder_name, wrap
-from pipeline.core.epoch import Epoch, now
-from pipeline.execution.executor import TaskResult
 from pipeline.sweeps.jobs import FailedOutcome, Job, Outcome, TrainedOutcome
 from pipeline.sweeps.open_sweep import OpenSweep
 from pipeline.tracking import (

@@ -10,9 +10,9 @@ from functools import cached_property
 from statistics import fmean, stdev
 from typing import Any
 
-from pipeline.base.metric_names import VAL_ACCURACY
 from pipeline.base.pareto_front import pareto_front
 from pipeline.base.text import counted, readable, short_name
+from pipeline.records.metric_names import VAL_ACCURACY
 from pipeline.sweeps.jobs import Job, Outcome, TrainedOutcome, failed_jobs
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from pipeline.base.params import NO_OPTION
 from pipeline.cli import Command, TrainConfig
 from pipeline.core.dataset import DataFile
+from pipeline.records.params import NO_OPTION
 from pipeline.sweeps.jobs import Job, all_options
 
 

@@ -10,14 +10,14 @@ from dataclasses import replace
 from typing import Any
 
 from pipeline import PartlyFailed, UserError
-from pipeline.base.errors import AGAIN, RESUME
+from pipeline.base.error_messages import AGAIN, RESUME
 from pipeline.base.progress import busy
-from pipeline.base.tags import KIND_TAG, SWEEP_TAG, SWEPT_TAG, Kind
 from pipeline.base.terminal import say
 from pipeline.base.text import counted, format_bytes
 from pipeline.core.epoch import now
 from pipeline.execution.executor import Executor, LostAttempt, Task, TaskResult
 from pipeline.execution.interrupt import delayed_interrupt
+from pipeline.records.tags import KIND_TAG, SWEEP_TAG, SWEPT_TAG, Kind
 from pipeline.sweeps.children import ChildWriter, ReusedRun
 from pipeline.sweeps.jobs import all_options
 from pipeline.sweeps.open_sweep import OpenSweep

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline import UserError
-from pipeline.base.params import TRAINING_KEYS
-from pipeline.base.tags import SWEPT_TAG
 from pipeline.model import NetworkFile, load_recorded_network
+from pipeline.records.params import TRAINING_KEYS
+from pipeline.records.tags import SWEPT_TAG
 from pipeline.sweeps.configurations import sort_key
 from pipeline.sweeps.recorded import find_sweep
 from pipeline.tracking import RecordedRun, recorded_params

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 
-from pipeline.base.metric_names import VAL_ACCURACY
 from pipeline.base.progress import new_console, text_bar
 from pipeline.base.text import WIDTH, printable, wrap
+from pipeline.records.metric_names import VAL_ACCURACY
 from pipeline.sweeps.jobs import Job, Outcome
 from pipeline.sweeps.plan import Plan
 

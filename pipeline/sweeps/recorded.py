@@ -26,8 +26,8 @@ from typing import NamedTuple
 
 from pipeline import UserError
 from pipeline.base.paths import METRICS_FILE, RUN_FILE, TRAINING_FILES
-from pipeline.base.run_files import read_metrics, read_run_file
-from pipeline.base.tags import (
+from pipeline.records.run_files import read_metrics, read_run_file
+from pipeline.records.tags import (
     FINGERPRINT_TAG,
     KIND_TAG,
     PARENT_TAG,

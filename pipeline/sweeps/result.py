@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline import UserError
-from pipeline.base.metric_names import EPOCH_METRICS
 from pipeline.base.paths import PLOT_FILE, TABLE_FILE
-from pipeline.base.tags import Status
 from pipeline.base.text import counted, short_repr
+from pipeline.records.metric_names import EPOCH_METRICS
+from pipeline.records.tags import Status
 from pipeline.sweeps.configurations import (
     Configuration,
     best_configuration,

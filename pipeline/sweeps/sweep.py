@@ -12,7 +12,6 @@ from pathlib import Path
 
 from pipeline import UserError, datasets
 from pipeline.base import locking
-from pipeline.base.dataset_names import is_name
 from pipeline.base.locking import Level
 from pipeline.base.paths import data_dir, store_dir
 from pipeline.base.progress import busy
@@ -24,6 +23,7 @@ from pipeline.core.dataset import DataFile
 from pipeline.execution.executor import Executor
 from pipeline.execution.local import LocalExecutor
 from pipeline.execution.workers import executor_type
+from pipeline.records.dataset_names import is_name
 from pipeline.sweeps.configurations import group_by_configuration
 from pipeline.sweeps.jobs import Job, OnResult
 from pipeline.sweeps.listing import list_jobs

@@ -11,8 +11,8 @@ from typing import Any
 
 from pipeline import UserError
 from pipeline.base.files import as_json, write_atomic
-from pipeline.base.student_ids import normalize, student_id
 from pipeline.base.text import printable
+from pipeline.records.student_ids import normalize, student_id
 from pipeline.teaching.questions import QUESTIONS, REMOVED, questions_for
 from pipeline.teaching.variant import Variant
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline import datasets
-from pipeline.base.params import differing_params, params_of
-from pipeline.base.software import torch_version
 from pipeline.base.text import distinct_file_name
 from pipeline.core.dataset import Dataset
 from pipeline.core.hyperparameters import Hyperparameters
+from pipeline.records.params import differing_params, params_of
+from pipeline.records.software import torch_version
 from pipeline.teaching.answer_inputs import QuestionValues
 from pipeline.teaching.variant import Variant
 from pipeline.training.training_run import TrainingRun

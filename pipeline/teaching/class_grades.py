@@ -7,9 +7,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pipeline.base.student_ids import normalize
 from pipeline.base.text import counted, short_repr
 from pipeline.core.epoch import Snapshot
+from pipeline.records.student_ids import normalize
 from pipeline.teaching.assignment import Assignment
 from pipeline.teaching.class_list import WITHOUT_ID
 from pipeline.teaching.grading import (

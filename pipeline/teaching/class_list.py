@@ -10,8 +10,8 @@ from typing import TypeVar
 
 from pipeline import UserError
 from pipeline.base.csv_files import read_csv
-from pipeline.base.student_ids import normalize, student_id
 from pipeline.base.text import counted, printable
+from pipeline.records.student_ids import normalize, student_id
 
 T = TypeVar("T")
 WITHOUT_ID = "without an ID"  # the end of the message about rows of teachers

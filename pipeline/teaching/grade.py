@@ -11,7 +11,6 @@ from zipfile import ZipFile
 
 from pipeline import UserError, datasets
 from pipeline.base import csv_files, files
-from pipeline.base.fingerprint import fingerprint
 from pipeline.base.paths import data_dir, displayed, results_dir, user_path
 from pipeline.base.progress import busy, new_console, progress_bar
 from pipeline.base.results_folder import ResultsFolder
@@ -22,6 +21,7 @@ from pipeline.core.dataset import Dataset
 from pipeline.core.epoch import Snapshot
 from pipeline.execution.executor import Task, TaskResult
 from pipeline.execution.local import LocalExecutor
+from pipeline.records.fingerprint import fingerprint
 from pipeline.teaching.assignment import Assignment
 from pipeline.teaching.class_grades import ClassGrades, first_names
 from pipeline.teaching.class_list import ListedStudent, read_students

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pipeline import UserError
 from pipeline.base.csv_files import read_csv
-from pipeline.base.student_ids import normalize
+from pipeline.records.student_ids import normalize
 
 
 @dataclass(frozen=True)

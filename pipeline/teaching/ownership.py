@@ -15,7 +15,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from pipeline.base.student_ids import normalize
+from pipeline.records.student_ids import normalize
 from pipeline.teaching.class_list import (
     ListedStudent,
     are_mostly_unknown,

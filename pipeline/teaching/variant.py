@@ -7,7 +7,7 @@ trained network, so a variant is the same on every computer.
 import hashlib
 from dataclasses import dataclass
 
-from pipeline.base.student_ids import normalize, student_id
+from pipeline.records.student_ids import normalize, student_id
 
 MAX_SEED = 2**31  # short enough to be typed
 

@@ -14,7 +14,7 @@ from contextlib import suppress
 
 from pydantic import TypeAdapter, ValidationError
 
-from pipeline.base.tags import ENTRIES_TAG, MAX_TAG_LENGTH, NOTE_TAG
+from pipeline.records.tags import ENTRIES_TAG, MAX_TAG_LENGTH, NOTE_TAG
 
 Entries = dict[str, dict[str, str]]  # the links by key, the results by title
 ENTRIES = TypeAdapter(Entries)

@@ -16,8 +16,8 @@ from mlflow import entities
 from mlflow.models import Model, ModelSignature
 from mlflow.types import Schema, TensorSpec
 
-from pipeline.base.software import torch_version
 from pipeline.core import CLASSES, SIDE
+from pipeline.records.software import torch_version
 from pipeline.tracking.provenance import requirement
 from pipeline.tracking.run_data import ModelData
 from pipeline.tracking.store.client import StoreClient, model_outputs

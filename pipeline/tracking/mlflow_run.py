@@ -22,9 +22,9 @@ from PIL import Image
 
 from pipeline.base import files
 from pipeline.base.paths import DIFF_FILE
-from pipeline.base.tags import ERROR_TAG, Status
 from pipeline.core import SIDE
 from pipeline.core.epoch import now
+from pipeline.records.tags import ERROR_TAG, Status
 from pipeline.tracking import description
 from pipeline.tracking.logged_model import record_model
 from pipeline.tracking.run_data import Metrics, ModelData, Params, StepMetrics, Tags

@@ -20,8 +20,8 @@ from typing import NamedTuple
 
 from pipeline.base.git import git
 from pipeline.base.paths import ROOT
-from pipeline.base.software import check_code, processor, torch_version
-from pipeline.base.tags import (
+from pipeline.records.software import check_code, processor, torch_version
+from pipeline.records.tags import (
     COMMAND_TAG,
     COMMIT_TAG,
     DIFF_TAG,

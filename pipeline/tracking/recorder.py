@@ -26,7 +26,10 @@ from typing import TYPE_CHECKING
 from pipeline import UserError
 from pipeline.base import locking
 from pipeline.base.progress import busy
-from pipeline.base.tags import (
+from pipeline.base.terminal import print_error, say
+from pipeline.base.text import short_id, wrap
+from pipeline.core.epoch import now
+from pipeline.records.tags import (
     ERROR_TAG,
     KIND_TAG,
     PARENT_TAG,
@@ -36,9 +39,6 @@ from pipeline.base.tags import (
     Status,
     outdated,
 )
-from pipeline.base.terminal import print_error, say
-from pipeline.base.text import short_id, wrap
-from pipeline.core.epoch import now
 from pipeline.tracking import provenance
 from pipeline.tracking.run_data import RunStart, final_status
 from pipeline.tracking.store.database import children_of, tagged_runs

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pipeline.base.tags import Status
+from pipeline.records.tags import Status
 
-Params = Mapping[str, Any]  # see `base.params`; MLflow stores them as text
+Params = Mapping[str, Any]  # see `records.params`; MLflow stores them as text
 Tags = Mapping[str, str]
 Metrics = Mapping[str, float | int]
 

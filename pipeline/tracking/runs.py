@@ -10,11 +10,11 @@ from datetime import datetime
 from pathlib import Path
 
 from pipeline import UserError
-from pipeline.base.metric_names import VAL_ACCURACY
 from pipeline.base.paths import METRICS_FILE, MODEL_FILE, NETWORK_PATH
-from pipeline.base.run_files import read_metrics
-from pipeline.base.tags import COPY_TAG, KIND_TAG, Kind
-from pipeline.base.urls import server_url
+from pipeline.records.metric_names import VAL_ACCURACY
+from pipeline.records.run_files import read_metrics
+from pipeline.records.tags import COPY_TAG, KIND_TAG, Kind
+from pipeline.records.urls import server_url
 from pipeline.tracking.server_request import tags_on
 from pipeline.tracking.store.database import RecordedRun, named_runs
 from pipeline.tracking.store.location import database_path, mlflow_command

@@ -55,9 +55,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.base.tags import Status
 from pipeline.base.terminal import is_quiet
 from pipeline.execution.helper_process import HelperProcess
+from pipeline.records.tags import Status
 from pipeline.tracking import provenance, recorder
 from pipeline.tracking.copying_process import CopyingProcess
 from pipeline.tracking.messages import announce_store

@@ -15,7 +15,7 @@ from pipeline.base.paths import displayed, store_dir
 from pipeline.base.progress import busy
 from pipeline.base.terminal import say
 from pipeline.base.text import wrap
-from pipeline.base.urls import experiment_variable
+from pipeline.records.urls import experiment_variable
 from pipeline.tracking import ui_server
 from pipeline.tracking.runs import find_run
 from pipeline.tracking.store import mlflow_internals, pages

@@ -19,8 +19,6 @@ from jaxtyping import Float
 
 from pipeline import datasets
 from pipeline.base import files
-from pipeline.base.metric_names import SECONDS, ordered
-from pipeline.base.params import params_of
 from pipeline.base.paths import (
     CODE_FILE,
     DATA_FOLDER,
@@ -30,8 +28,14 @@ from pipeline.base.paths import (
     SETTINGS_FILE,
     TRAINING_FOLDER,
 )
-from pipeline.base.software import CORE
-from pipeline.base.tags import (
+from pipeline.base.text import command_line, short_id
+from pipeline.core.dataset import DataFile
+from pipeline.core.epoch import Epoch
+from pipeline.plots import weight_images
+from pipeline.records.metric_names import SECONDS, ordered
+from pipeline.records.params import params_of
+from pipeline.records.software import CORE
+from pipeline.records.tags import (
     DATA_TAG,
     FINGERPRINT_TAG,
     KIND_TAG,
@@ -39,10 +43,6 @@ from pipeline.base.tags import (
     WEIGHTS_TAG,
     Kind,
 )
-from pipeline.base.text import command_line, short_id
-from pipeline.core.dataset import DataFile
-from pipeline.core.epoch import Epoch
-from pipeline.plots import weight_images
 from pipeline.tracking import (
     ModelData,
     OpenRun,

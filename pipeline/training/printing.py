@@ -3,7 +3,13 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from pipeline.base.metric_names import (
+from pipeline.base.progress import new_console, progress_bar
+from pipeline.base.tables import table
+from pipeline.base.terminal import say
+from pipeline.base.text import wrap
+from pipeline.core.dataset import LabeledImages
+from pipeline.core.epoch import Epoch
+from pipeline.records.metric_names import (
     FINAL_ACCURACY,
     FINAL_LOSS,
     TRAIN_ACCURACY,
@@ -11,12 +17,6 @@ from pipeline.base.metric_names import (
     VAL_ACCURACY,
     VAL_LOSS,
 )
-from pipeline.base.progress import new_console, progress_bar
-from pipeline.base.tables import table
-from pipeline.base.terminal import say
-from pipeline.base.text import wrap
-from pipeline.core.dataset import LabeledImages
-from pipeline.core.epoch import Epoch
 from pipeline.training.training_run import TrainingRun
 
 

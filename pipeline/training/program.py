@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.export import ExportedProgram
 
 from pipeline import UserError
-from pipeline.base.errors import AGAIN
+from pipeline.base.error_messages import AGAIN
 from pipeline.core import PIXELS, SIDE
 from pipeline.core.network import Network, network_from
 from pipeline.execution.helper_process import HelperProcess

@@ -9,13 +9,10 @@ from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 
-from pipeline.base.errors import RESUME
-from pipeline.base.fingerprint import fingerprint
+from pipeline.base.error_messages import RESUME
 from pipeline.base.paths import MODEL_FILE, TRAINING_FOLDER, displayed
 from pipeline.base.progress import busy
 from pipeline.base.results_folder import ResultsFolder
-from pipeline.base.software import processor
-from pipeline.base.tags import CHECKPOINT_TAG, REPRODUCES_TAG
 from pipeline.base.terminal import say
 from pipeline.base.text import wrap
 from pipeline.cli import TrainConfig, run_name
@@ -24,6 +21,9 @@ from pipeline.core.epoch import Epoch
 from pipeline.core.loop import TrainingState, fit
 from pipeline.execution.interrupt import Interrupt, delayed_interrupt
 from pipeline.model.trained_network import describe_layers
+from pipeline.records.fingerprint import fingerprint
+from pipeline.records.software import processor
+from pipeline.records.tags import CHECKPOINT_TAG, REPRODUCES_TAG
 from pipeline.tracking import OpenRun, RecordedRun, Tracker, announce_kept_name
 from pipeline.training.checkpoints import Checkpoint, CheckpointKey, open_checkpoint
 from pipeline.training.log import (

@@ -12,22 +12,22 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import ConfigError, PartlyFailed, UserError, datasets
-from pipeline.base.metric_names import FINAL_ACCURACY, VAL_ACCURACY
 from pipeline.base.paths import CODE_FILE, DATA_FOLDER
 from pipeline.base.progress import busy
-from pipeline.base.software import CORE
-from pipeline.base.tags import (
+from pipeline.base.terminal import say
+from pipeline.base.text import command_line, next_steps, short_id
+from pipeline.cli import TrainConfig, validate
+from pipeline.core.dataset import Dataset
+from pipeline.model import Metadata
+from pipeline.records.metric_names import FINAL_ACCURACY, VAL_ACCURACY
+from pipeline.records.software import CORE
+from pipeline.records.tags import (
     COMMIT_TAG,
     DIFF_TAG,
     PROCESSOR_TAG,
     PYTHON_TAG,
     TORCH_TAG,
 )
-from pipeline.base.terminal import say
-from pipeline.base.text import command_line, next_steps, short_id
-from pipeline.cli import TrainConfig, validate
-from pipeline.core.dataset import Dataset
-from pipeline.model import Metadata
 from pipeline.tracking import RecordedRun, Tracker, find_training_run, provenance
 from pipeline.training.recorded_training import Original, TrainCall, train_recorded
 from pipeline.training.result import TrainResult

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.base.metric_names import FINAL_ACCURACY, VAL_ACCURACY
-from pipeline.base.run_files import with_numbers
 from pipeline.base.text import short_repr
+from pipeline.records.metric_names import FINAL_ACCURACY, VAL_ACCURACY
+from pipeline.records.run_files import with_numbers
 from pipeline.training.training_run import TrainingRun
 
 

@@ -1,17 +1,18 @@
 """The files of a training run that has ended, in its folder.
 
-`model.storage` and `base.run_files` have the format of each file.
+`model.storage` and `records.run_files` have the format of each file.
 """
 
 from pathlib import Path
 
 from pipeline import UserError
-from pipeline.base import paths, run_files
+from pipeline.base import paths
 from pipeline.base.csv_files import to_rows
-from pipeline.base.metric_names import EPOCH_METRICS, FINAL_TRAIN
-from pipeline.base.run_files import RESTORE, belongs_elsewhere
 from pipeline.core.epoch import Epoch
 from pipeline.model import load_history_files, load_recorded_network, storage
+from pipeline.records import run_files
+from pipeline.records.metric_names import EPOCH_METRICS, FINAL_TRAIN
+from pipeline.records.run_files import RESTORE, belongs_elsewhere
 from pipeline.tracking import RecordedRun
 from pipeline.training.training_run import TrainingRun
 

@@ -10,15 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from pipeline.base.metric_names import (
-    FINAL_ACCURACY,
-    FINAL_TRAIN,
-    TRAIN_ACCURACY,
-    VAL_ACCURACY,
-    ordered,
-)
-from pipeline.base.run_files import History
-from pipeline.base.software import check_code
 from pipeline.base.text import counted
 from pipeline.core.dataset import Dataset
 from pipeline.core.epoch import Epoch
@@ -28,6 +19,15 @@ from pipeline.core.margin import min_margin
 from pipeline.core.network import Network, network_from
 from pipeline.model import Metadata
 from pipeline.model.trained_network import TrainedNetwork, describe_layers
+from pipeline.records.metric_names import (
+    FINAL_ACCURACY,
+    FINAL_TRAIN,
+    TRAIN_ACCURACY,
+    VAL_ACCURACY,
+    ordered,
+)
+from pipeline.records.run_files import History
+from pipeline.records.software import check_code
 
 # PyTorch and most modules of core are imported late, possibly long after core was
 # hashed. Later edits do not affect this process.

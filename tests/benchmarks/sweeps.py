@@ -103,10 +103,10 @@ def record(folder, count):
     """Record children as fast as possible; return the executor and the bytes of all."""
     os.environ["PIPELINE_OUTPUTS"] = str(folder)
     from pipeline import datasets
-    from pipeline.base.software import processor
     from pipeline.cli import TrainConfig, defaults
     from pipeline.cli.arguments import parse
     from pipeline.core.hyperparameters import Hyperparameters
+    from pipeline.records.software import processor
     from pipeline.sweeps import sweep
     from pipeline.training.unrecorded_training import train_unrecorded
 

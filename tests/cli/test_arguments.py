@@ -11,12 +11,12 @@ import yaml
 
 from pipeline import ConfigError, cli
 from pipeline.base import paths
-from pipeline.base.dataset_names import NAMES
 from pipeline.base.text import folder_name
 from pipeline.cli import Interval
 from pipeline.cli.arguments import parse
 from pipeline.cli.stages import from_python
 from pipeline.core.dataset import DataFile
+from pipeline.records.dataset_names import NAMES
 from pipeline.sweeps.listing import list_jobs
 
 

@@ -1,7 +1,7 @@
 import pytest
 
-from pipeline.base import dataset_names
 from pipeline.datasets import REGISTRY
+from pipeline.records import dataset_names
 
 
 @pytest.fixture

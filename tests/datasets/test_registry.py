@@ -2,9 +2,9 @@ import shutil
 
 import pytest
 
-from pipeline.base.dataset_names import is_name, name_or_folder
 from pipeline.datasets import REGISTRY, DatasetSpec
 from pipeline.datasets.download import RawFiles
+from pipeline.records.dataset_names import is_name, name_or_folder
 
 
 def test_data_sets_have_a_hash_of_code_unless_their_files_have_known_hashes():

@@ -8,7 +8,7 @@ import pytest
 FUNCTIONS = """
 import os, signal, subprocess, sys, tempfile, threading, time
 from pipeline import UserError
-from pipeline.base.software import OtherSoftware
+from pipeline.records.software import OtherSoftware
 
 calls = []
 

@@ -15,7 +15,6 @@ import pytest
 
 from pipeline import UserError, datasets
 from pipeline.base import paths
-from pipeline.base.software import OtherSoftware, Software
 from pipeline.cli import defaults
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.execution import local
@@ -28,6 +27,7 @@ from pipeline.execution.executor import (
 )
 from pipeline.execution.helper_process import HelperProcess
 from pipeline.execution.local import KILLED, LocalExecutor
+from pipeline.records.software import OtherSoftware, Software
 from pipeline.training.unrecorded_training import train_unrecorded
 
 SETTINGS = defaults() | {"hidden": 5, "epochs": 1}

@@ -57,7 +57,7 @@ class Workspace:
     def sweep(self, stage, *arguments):
         """Run a stage with -m in this process; return what it prints, and its error."""
         from pipeline import cli, export, train
-        from pipeline.base.errors import is_user_error
+        from pipeline.base.error_messages import is_user_error
         from pipeline.cli.arguments import parse
 
         functions = {"train": train.run_sweep, "export": export.run_export}

@@ -21,10 +21,10 @@ from safetensors.numpy import load_file
 
 from pipeline import UserError, cli
 from pipeline.base import paths
-from pipeline.base.fingerprint import fingerprint
-from pipeline.base.params import TRAINING_KEYS
-from pipeline.base.software import CORE
 from pipeline.model import load_trained_network, save_network
+from pipeline.records.fingerprint import fingerprint
+from pipeline.records.params import TRAINING_KEYS
+from pipeline.records.software import CORE
 from pipeline.tracking import find_training_run
 from pipeline.train import train
 from pipeline.training.training_files import read_training_run
@@ -379,7 +379,7 @@ EDIT_BEFORE_A_CALL = """
 import sys
 from pathlib import Path
 from pipeline import UserError
-from pipeline.base import fingerprint
+from pipeline.records import fingerprint
 from pipeline.train import train
 module = Path("pipeline/core/optimizer.py")
 module.write_text(module.read_text() + "EDITED = 1\\n")

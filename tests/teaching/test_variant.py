@@ -4,7 +4,7 @@ import unicodedata
 
 import pytest
 
-from pipeline.base.student_ids import student_id
+from pipeline.records.student_ids import student_id
 from pipeline.teaching.variant import Variant
 
 

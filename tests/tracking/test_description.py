@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline.base.tags import ENTRIES_TAG, NOTE_TAG
+from pipeline.records.tags import ENTRIES_TAG, NOTE_TAG
 from pipeline.tracking.store import pages
 
 

@@ -11,7 +11,7 @@ from mlflow import server
 from PIL import Image
 from sqlalchemy import text
 
-from pipeline.base.tags import Status
+from pipeline.records.tags import Status
 from pipeline.tracking import RunStart, ui_server
 from pipeline.tracking.store import database, mlflow_internals, pages
 from pipeline.tracking.store.location import artifact_root

@@ -10,7 +10,7 @@ import torch
 from mlflow.entities import ViewType
 
 from pipeline.base.paths import ROOT
-from pipeline.base.tags import PROJECT_TAG
+from pipeline.records.tags import PROJECT_TAG
 from pipeline.tracking import ModelData, RunStart, StepMetrics, children_of
 from pipeline.tracking.store.location import path_from_uri
 

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.base import paths
 from pipeline.base.files import file_sha256
-from pipeline.base.software import torch_version
+from pipeline.records.software import torch_version
 from pipeline.tracking import provenance, start_tracker, tagged_runs
 
 

@@ -15,7 +15,7 @@ from mlflow.exceptions import MlflowException
 from pipeline import UserError, tracking
 from pipeline.base import locking
 from pipeline.base.locking import Level
-from pipeline.base.metric_names import REQUIRED
+from pipeline.records.metric_names import REQUIRED
 from pipeline.tracking.mlflow_run import MlflowRun
 from pipeline.tracking.store.client import open_store
 from pipeline.tracking.store.database import metric_points, open_runs, runs_to_copy

@@ -10,7 +10,7 @@ from PIL import Image
 
 from pipeline import UserError
 from pipeline.base import locking
-from pipeline.base.tags import PROJECT_TAG
+from pipeline.records.tags import PROJECT_TAG
 from pipeline.tracking import new_tracker, provenance
 from pipeline.tracking.mlflow_run import MlflowRun
 from pipeline.tracking.open_run import ThisProcess

@@ -8,11 +8,11 @@ import pytest
 from pipeline import PartlyFailed, UserError
 from pipeline.base.files import file_sha256
 from pipeline.base.results_folder import ResultsFolder
-from pipeline.base.software import CORE
 from pipeline.cli import TrainConfig, from_python
 from pipeline.core import optimizer
 from pipeline.core.threads import one_thread
 from pipeline.model import load_trained_network
+from pipeline.records.software import CORE
 from pipeline.tracking import Tracker, find_training_run, provenance, start_tracker
 from pipeline.training.recorded_training import TrainCall
 from pipeline.training.reproduction import (

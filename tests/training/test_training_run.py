@@ -6,7 +6,6 @@ import pytest
 
 from pipeline import UserError
 from pipeline.base.paths import MODEL_FILE, TRAINING_FILES, TRAINING_FOLDER
-from pipeline.base.tags import Status
 from pipeline.cli import defaults
 from pipeline.core.dataset import DataFile, Dataset
 from pipeline.core.hyperparameters import Hyperparameters
@@ -17,6 +16,7 @@ from pipeline.model import (
     save_network,
     storage,
 )
+from pipeline.records.tags import Status
 from pipeline.sweeps.recorded import complete_runs
 from pipeline.tracking import RecordedRun
 from pipeline.training.training_files import read_training_run, write_training_run

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from pipeline import UserError
-from pipeline.base.tags import PARENT_TAG, REUSED_TAG
 from pipeline.base.terminal import output
+from pipeline.records.tags import PARENT_TAG, REUSED_TAG
 from pipeline.tracking.store.database import RecordedRun, runs_to_copy
 from pipeline.tracking.store.locks import server_lock
 from pipeline.tracking.store.mlflow_calls import import_mlflow, using_mlflow

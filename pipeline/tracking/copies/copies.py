@@ -29,8 +29,8 @@ from mlflow.exceptions import MlflowException
 
 from pipeline import UserError
 from pipeline.base.files import json_sha256
-from pipeline.base.tags import COPY_TAG, ID_TAGS, OPEN, PARENT_TAG, RUN_TAGS, Status
 from pipeline.base.text import printable
+from pipeline.records.tags import COPY_TAG, ID_TAGS, OPEN, PARENT_TAG, RUN_TAGS, Status
 from pipeline.tracking.copies.copier import DELETED, RUNNING, CopyStatus
 from pipeline.tracking.copies.sender import Sender, file_stats
 from pipeline.tracking.store import pages

@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from mlflow import MlflowClient, entities
 
-from pipeline.base.tags import COPIED_TAG, COPY_TAG, OPEN, Status, outdated
+from pipeline.records.tags import COPIED_TAG, COPY_TAG, OPEN, Status, outdated
 from pipeline.tracking.store.client import StoreClient, model_outputs
 from pipeline.tracking.store.database import MetricPoint, metric_points
 from pipeline.tracking.store.location import path_from_uri

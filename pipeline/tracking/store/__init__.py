@@ -7,6 +7,6 @@ modules.
 `sqlite` opens the database. `mlflow_calls` imports MLflow and translates its errors.
 `client` is MLflow's client, which creates the store and writes to it;
 `mlflow_internals` contains the code that depends on non-public parts of MLflow. `locks`
-defines the locks of runs, and `pages` the URLs of MLflow's pages. `base.tags` lists the
-tags of runs.
+defines the locks of runs, and `pages` the URLs of MLflow's pages. `records.tags` lists
+the tags of runs.
 """

@@ -12,7 +12,7 @@ from mlflow.entities import Experiment
 
 from pipeline import UserError
 from pipeline.base import files, locking
-from pipeline.base.tags import OPEN, PARENT_TAG, PROJECT_TAG, Status
+from pipeline.records.tags import OPEN, PARENT_TAG, PROJECT_TAG, Status
 from pipeline.tracking.store import mlflow_internals, pages
 from pipeline.tracking.store.database import new_name, open_runs
 from pipeline.tracking.store.location import (

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.base.paths import NETWORK_PATH
-from pipeline.base.tags import OPEN, PARENT_TAG, SWEEP_TAG, Status
 from pipeline.base.text import wrap
+from pipeline.records.tags import OPEN, PARENT_TAG, SWEEP_TAG, Status
 from pipeline.tracking.store.location import database_path, path_from_uri
 from pipeline.tracking.store.sqlite import artifact_roots, open_database, relocated
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlparse
 from urllib.request import url2pathname
 
-from pipeline.base.urls import is_server, tracking_uri
+from pipeline.records.urls import is_server, tracking_uri
 
 
 def database_path(store: Path) -> Path:

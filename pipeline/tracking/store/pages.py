@@ -8,8 +8,8 @@ import re
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
-from pipeline.base.metric_names import VAL_ACCURACY
-from pipeline.base.tags import NOTE_TAG, PARENT_TAG, SWEPT_TAG
+from pipeline.records.metric_names import VAL_ACCURACY
+from pipeline.records.tags import NOTE_TAG, PARENT_TAG, SWEPT_TAG
 from pipeline.tracking.store import mlflow_internals
 
 WORKFLOW = "workflowType=machine_learning"  # without this, the UI opens its GenAI mode

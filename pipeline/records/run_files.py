@@ -15,7 +15,7 @@ from pydantic import FiniteFloat, StringConstraints, TypeAdapter
 from pipeline import UserError
 from pipeline.base.csv_files import to_rows, write_csv
 from pipeline.base.files import reading, write_json
-from pipeline.base.metric_names import REQUIRED
+from pipeline.records.metric_names import REQUIRED
 
 RESTORE = "restore the files of the training run, or train the network again"
 History = dict[str, list[float]]  # the metrics after each epoch, from 1, by name

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 PROJECT_TAG = "version.digit-pipeline"  # set on each run that this project records
 KIND_TAG = "kind"  # a `Kind`
-FINGERPRINT_TAG = "fingerprint"  # see `base.fingerprint`
+FINGERPRINT_TAG = "fingerprint"  # see `records.fingerprint`
 VALUES_TAG = "values.sha256"  # the `Job.id` of a job with invalid values
 DATA_TAG = "data.sha256"  # the SHA-256 hash of the file of the data set
 WEIGHTS_TAG = "weights.sha256"  # see `tensors_sha256`

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import Field, TypeAdapter, ValidationError
 
-from pipeline.base.errors import broken_rule, is_user_error
+from pipeline.base.error_messages import broken_rule, is_user_error
 
 
 @pytest.mark.parametrize(

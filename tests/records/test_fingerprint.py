@@ -8,8 +8,6 @@ from subprocess import PIPE
 import numpy as np
 import torch
 
-from pipeline.base import software
-from pipeline.base.fingerprint import fingerprint
 from pipeline.base.source_code import ImportedCode
 from pipeline.cli import TrainConfig, defaults, validate
 from pipeline.core.dataset import DataFile, Dataset, LabeledImages
@@ -18,6 +16,8 @@ from pipeline.core.loop import train_network
 from pipeline.core.margin import min_margin
 from pipeline.core.network import network_from
 from pipeline.core.threads import one_thread
+from pipeline.records import software
+from pipeline.records.fingerprint import fingerprint
 
 # The processes of this program import PyTorch once. PyTorch and MKL read the variables
 # when they first compute. Each process prints its processor and a hash of its weights.
@@ -25,7 +25,7 @@ PROGRAM = """
 import hashlib, os, sys
 from pathlib import Path
 import numpy as np
-from pipeline.base.software import processor
+from pipeline.records.software import processor
 from pipeline.cli import defaults
 from pipeline.core.dataset import DataFile, Dataset, LabeledImages
 from pipeline.core.hyperparameters import Hyperparameters

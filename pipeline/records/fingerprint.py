@@ -7,8 +7,8 @@ unsure. On the same type of processor, equal fingerprints mean byte-identical we
 from dataclasses import astuple
 
 from pipeline.base.files import json_sha256
-from pipeline.base.software import Software
 from pipeline.core.hyperparameters import Hyperparameters
+from pipeline.records.software import Software
 
 
 def fingerprint(hyperparameters: Hyperparameters, data_sha256: str) -> str:
