@@ -127,7 +127,7 @@ def test_any_error_of_a_copy_is_a_warning_because_the_run_is_complete(
 
 
 def test_a_timeout_of_a_disk_is_not_blamed_on_the_server(
-    recorded, same_helper, monkeypatch, capfd
+    recorded, same_helper, lasting_helper, monkeypatch, capfd
 ):
     submit, url = Channel.submit, broken_server("refuses")
 
@@ -139,6 +139,8 @@ def test_a_timeout_of_a_disk_is_not_blamed_on_the_server(
         return call
 
     monkeypatch.setattr(Channel, "submit", on_slow_disk)
+    slow = lasting_helper.channels[0].submit
+    monkeypatch.setattr(lasting_helper, "submit", slow)
     monkeypatch.setenv("PIPELINE_OUTPUTS", str(recorded))
     (sweep,) = tagged_runs(recorded, "kind", ["sweep"])
     assert not Tracker(recorded, server=url, experiment="digits").copy(sweep.run_id)
