@@ -272,8 +272,8 @@ def _read_answers(folder: Path, variant: Variant) -> Answers:
             remedy = f"rename {names[0]} to {ANSWERS_FILE}"
         elif other := _other_homework(folder):
             remedy = (
-                f"there is homework in {other}: if it is yours, correct the course "
-                f"code or the ID; otherwise, {WITHOUT_CHECK}"
+                f"{other}: if it is yours, correct the course code or the ID; "
+                f"otherwise, {WITHOUT_CHECK}"
             )
         raise UserError(f"{displayed(path)} is missing: {remedy}")
     try:
@@ -296,10 +296,12 @@ def _answer_files(folder: Path) -> list[Path]:
 
 
 def _other_homework(folder: Path) -> str:
-    """Return the homework folder with the most similar name, if a folder is missing."""
+    """Return which homework folder has the most similar name, if one is missing."""
     found = (results_dir() / "homework").glob(f"*/*/{ANSWERS_FILE}")
     names = [] if folder.exists() else [f"{displayed(x.parent)}" for x in found]
-    return "".join(get_close_matches(f"{displayed(folder)}", names, n=1, cutoff=0))
+    similar = get_close_matches(f"{displayed(folder)}", names, n=1, cutoff=0)
+    number = f" ({len(names)} folders contain homework)" * (len(names) > 1)
+    return "".join(f"there is homework in {name}{number}" for name in similar)
 
 
 def _print_state(answers: Answers, variant: Variant, folder: Path) -> None:
