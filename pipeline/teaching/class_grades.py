@@ -166,18 +166,22 @@ class ClassGrades(Roster):
     def lines(self, template: str) -> list[Markup]:
         """Return the lines of a template about this class, as HTML."""
         text = fill_template(template, grades=self, max_names=MAX_NAMES, old=OLD)
-        return [Markup(line) for line in text.splitlines() if line.strip()]
+        return [Markup(line) for line in text.split("\n") if line.strip()]
 
     def who(self, student: str) -> Markup:
         """Return an ID and the name in the list, with links to feedback and row."""
-        shown, listed = Markup("<b>{}</b>").format(student), self.listed.get(student)
+        shown = Markup("<b>{}</b>").format(student)
         if page := self._feedback.get(student):
             link = Markup('<a href="feedback/{}">{}</a>')
             shown = link.format(quote(page), shown)
-        if listed and listed.name:
-            shown += Markup(' <span class="muted">({})</span>').format(listed.name)
+        if name := self.name_of(student):
+            shown += Markup(' <span class="muted">({})</span>').format(name)
         row = Markup('<a class="row" href="#row-{}" title="row in the table"></a>')
         return shown + row.format(quote(student))
+
+    def name_of(self, student: str) -> str:
+        """Return the name in the list, or ""."""
+        return self.listed[student].name if student in self.listed else ""
 
     @cached_property
     def _feedback(self) -> dict[str, str]:

@@ -166,7 +166,8 @@ def _grade(
     continue.
     """
     done, tasks = list[GradedOrRejected](), list[Task]()
-    selected: dict[str, Any] = {"require": cfg.require, "names": cfg.questions}
+    names = [question.name for question in questions_named(cfg.questions)]
+    selected: dict[str, Any] = {"require": cfg.require, "names": names}
     for entry in submissions:
         reference = _reference(entry.student, assignment, dataset)
         content = [assignment.course, reference.stem, entry.sha256]

@@ -79,7 +79,8 @@ MODULES = ("question.py", "answer_inputs.py", "variant.py", "grading.py")
 
 def question_code(folder: Path) -> dict[str, str]:
     """Return a hash for each question: of its class, and of the code for all."""
-    text = (folder / "questions.py").read_text("utf-8")
+    (source,) = ImportedCode(folder / "questions.py").sources.values()
+    text = source.decode().replace("\r\n", "\n")
     own = {found[1]: found[0] for found in CLASS.finditer(text)}
     shared = ImportedCode(*(folder / name for name in MODULES)).sha256
     shared += code_sha256(CLASS.sub("", text.partition("\nQUESTIONS")[0]).encode())

@@ -146,18 +146,10 @@ class Submission(Entry):
         return {name: number for number, name in NUMBER_OF.findall(self.questions)}
 
     def graded(
-        self,
-        grade: SubmissionGrade,
-        *,
-        require: str,
-        names: Collection[str] | None,
+        self, grade: SubmissionGrade, *, require: str, names: Collection[str]
     ) -> "Graded":
-        """Return this submission with its grade in a course with these settings.
-
-        Without names, all questions are graded.
-        """
-        if names is not None:
-            grade = grade.only(names)
+        """Return this submission with its grade for the questions with these names."""
+        grade = grade.only(names)
         if not self.is_accepted:
             grade = grade.required(require)
         return Graded(**vars(self), grade=grade)
