@@ -24,7 +24,7 @@ class ImportedCode:
     def __init__(self, *paths: Path | str) -> None:
         """Read modules of different names; a folder stands for its modules."""
         self._paths = [*map(Path, paths)]
-        self._sources = self._read()
+        self.sources = self._read()
 
     def _read(self) -> dict[str, bytes]:
         modules: list[Path] = []
@@ -35,7 +35,7 @@ class ImportedCode:
     @cached_property
     def hashes(self) -> dict[str, str]:
         """The `code_sha256` of each module, by file name."""
-        return _hashes(self._sources)
+        return _hashes(self.sources)
 
     @cached_property
     def sha256(self) -> str:
@@ -46,7 +46,7 @@ class ImportedCode:
     def was_edited(self) -> bool:
         """Return whether the code in the files has changed."""
         sources = self._read()
-        return sources != self._sources and _hashes(sources) != self.hashes
+        return sources != self.sources and _hashes(sources) != self.hashes
 
 
 def _hashes(sources: Mapping[str, bytes]) -> dict[str, str]:

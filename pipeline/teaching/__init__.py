@@ -4,8 +4,8 @@ Read `variant`, `answer_inputs`, `question` and `questions` first. `homework` wr
 files of a student, with `assignment`, `answers`, `templates` and, in the file of the
 network, `homework_metadata`. `grade` uses in this order: `submitted_files`,
 `submissions`, `ownership` with `class_list`, `instructor_mistakes`, `grading`,
-`last_grades`, `class_grades` with `shared_work`, `class_page`. `notebook` has its own
-questions, whose texts are in `notebook.toml`.
+`class_grades` with `shared_work`, `class_page`. `notebook` has its own questions, whose
+texts are in `notebook.toml`.
 
 A typical wrong answer has a hint. In the homework, it is a `Mistake`, computed from the
 student's network. In the notebook, it is a line of `notebook.toml`, because an answer

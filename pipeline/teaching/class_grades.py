@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-from pipeline.base.text import counted, short_repr
+from markupsafe import Markup
+
+from pipeline.base.text import short_repr
 from pipeline.core.epoch import Snapshot
 from pipeline.records.student_ids import normalize
 from pipeline.teaching.assignment import Assignment
@@ -15,26 +18,19 @@ from pipeline.teaching.class_list import WITHOUT_ID
 from pipeline.teaching.grading import (
     ASSIGNED,
     MAX_ACCURACY_DROP,
+    SubmissionGrade,
     Training,
     copied_from,
 )
-from pipeline.teaching.last_grades import LastGrades
 from pipeline.teaching.ownership import Roster, submitter
 from pipeline.teaching.question import GradedAnswer, Question
 from pipeline.teaching.shared_work import shared_work
 from pipeline.teaching.submissions import OLD, Graded, GradedOrRejected
+from pipeline.teaching.templates import fill_template
 
 MIN_FAILED = 3  # students with no points for a question that may be faulty
 MAX_WRONG = 3  # wrong answers of a question that are listed
 MAX_NAMES = 10  # students in one line of the output; class.html lists all students
-IMPORT_AGAIN = (
-    "if you already imported the points, import grades.csv (or canvas.csv) again and "
-    "upload feedback.zip again"
-)
-SOLUTIONS = (
-    "the feedback contains the correct answers: grade again without solutions=true "
-    "before you upload it"
-)
 
 
 def first_names(names: Sequence[str]) -> str:
@@ -47,11 +43,6 @@ def _together(names: Sequence[str]) -> str:
     if len(names) == 2:
         return " and ".join(names)
     return f"{len(names)} students ({first_names(names)})"
-
-
-def _students_get(students: Sequence[str]) -> str:
-    verb = "gets" if len(students) == 1 else "get"
-    return f"{counted(len(students), 'student')} {verb}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +58,8 @@ class ClassGrades(Roster):
     require: str  # the value of this setting
     solutions: bool  # whether the feedback contains the correct answers
     folder: Path  # with the files
-    last: LastGrades  # what the files contained before this command
+    last: Mapping[str, SubmissionGrade]  # by ID, of the previous command
+    again: bool  # the value of this setting
 
     def __repr__(self) -> str:
         """Return a short description, because the fields contain all answers."""
@@ -138,30 +130,17 @@ class ClassGrades(Roster):
 
     @property
     def network_notices(self) -> list[str]:
-        """Lines about the students whose points depend on `require` or on edits.
+        """Lines about the students whose points depend on `require` or on edits."""
+        return [line.striptags() for line in self.lines("network_notices.html")]
 
-        One line is about the students who get no points for their network, the other
-        about those who get points only because of `require=any`.
-        """
-        denied = [entry.student for entry in self.others if entry.grade.denied]
-        allowed = [
+    @property
+    def allowed(self) -> list[str]:
+        """The students who get points for their network only with `require=any`."""
+        return [
             x.student
             for x in self.others
             if not x.is_accepted and x.grade.required(ASSIGNED).points < x.grade.points
         ]
-        found, read = list[str](), 'read the section "Not the assigned network"'
-        if denied:
-            found.append(
-                f"{_students_get(denied)} no points for the questions about the "
-                "weights, because the network is not the assigned one "
-                f"({first_names(denied)}): there may be a legitimate reason, so {read}"
-            )
-        if allowed:
-            found.append(
-                f"{_students_get(allowed)} points for a different training run, "
-                f"because of require=any ({first_names(allowed)}): {read}"
-            )
-        return found
 
     def copy_of(self, entry: Graded) -> tuple[str, float] | None:
         """Return the student whose network shares most of its weights with this one.
@@ -177,105 +156,73 @@ class ClassGrades(Roster):
 
     @property
     def notices(self) -> list[str]:
-        """Lines about the feedback and about questions that changed or may be wrong."""
-        found = [SOLUTIONS] * self.solutions
-        if failed := [x.name for x in self.questions if self._is_failed(x.name)]:
-            found.append(
-                f"no student gets points for {', '.join(failed)}: check whether the "
-                "question or its correct answer is wrong"
-            )
-        if self.other_questions:
-            found.append(
-                f"for {counted(self.other_questions, 'student')}, questions.md differs "
-                "from the questions that were graded: if you corrected the text of a "
-                "question, this is expected; otherwise, grade with the version of the "
-                "project that the students used"
-            )
-        if old := [entry.student for entry in self.graded if entry.grade.is_old]:
-            verb, total = "was" if len(old) == 1 else "were", len(self.graded)
-            found.append(
-                f"{len(old)} of {counted(total, 'submission')} {verb} {OLD} "
-                f"({first_names(old)}): add again=true to grade all of them with the "
-                "current questions"
-            )
-        pairs = [(x.student, x.before, x.grade) for x in self.graded if x.before]
-        other_set, changed = list[str](), list[str]()
-        for student, before, after in pairs:
-            points = after.points_before(before)
-            if before.points != points:
-                other_set.append(f"{student} {before.points:g} -> {points:g}")
-            if points != after.points:
-                changed.append(f"{student} {points:g} -> {after.points:g}")
-        maximums = {(before.possible, after.possible) for _, before, after in pairs}
-        for before_possible, possible in sorted(maximums):
-            if before_possible != possible:
-                found.append(
-                    f"the maximum changed from {before_possible:g} to "
-                    f"{possible:g} points: change it in your learning platform too"
-                )
-        if other_set:
-            number = counted(len(other_set), "student")
-            found.append(
-                f"added and removed questions changed the points of {number}: "
-                f"{', '.join(other_set)}"
-            )
-        if pairs:
-            names = f": {', '.join(changed)}; {IMPORT_AGAIN}" if changed else ""
-            number = counted(len(changed), "student")
-            others = " of the other questions" * bool(other_set)
-            found.append(f"points{others} changed for {number}{names}")
-        return found
+        """Lines about the feedback, the questions, and points that changed.
+
+        The points are compared with those of the previous command with the same course
+        code.
+        """
+        return [line.striptags() for line in self.lines("notices.html")]
+
+    def lines(self, template: str) -> list[Markup]:
+        """Return the lines of a template about this class, as HTML."""
+        text = fill_template(template, grades=self, max_names=MAX_NAMES, old=OLD)
+        return [Markup(line) for line in text.split("\n") if line.strip()]
+
+    def who(self, student: str) -> Markup:
+        """Return an ID and the name in the list, with links to feedback and row."""
+        shown = Markup("<b>{}</b>").format(student)
+        if page := self._feedback.get(student):
+            link = Markup('<a href="feedback/{}">{}</a>')
+            shown = link.format(quote(page), shown)
+        if name := self.name_of(student):
+            shown += Markup(' <span class="muted">({})</span>').format(name)
+        row = Markup('<a class="row" href="#row-{}" title="row in the table"></a>')
+        return shown + row.format(quote(student))
+
+    def name_of(self, student: str) -> str:
+        """Return the name in the list, or ""."""
+        return self.listed[student].name if student in self.listed else ""
+
+    @cached_property
+    def _feedback(self) -> dict[str, str]:
+        return {entry.student: entry.feedback for entry in self.entries}
+
+    @property
+    def failed(self) -> list[str]:
+        """The questions that may be wrong, because nobody gets points for them."""
+        return [x.name for x in self.questions if self._is_failed(x.name)]
+
+    @property
+    def maximums(self) -> list[tuple[float, float]]:
+        """The maximum of the previous command and of this one, if they differ."""
+        before = {grade.possible for grade in self.last.values()}
+        now = sum(question.points for question in self.questions)
+        return [(possible, now) for possible in before if possible != now]
+
+    def changed(self, step: int) -> list[tuple[str, float, float]]:
+        """Return the students whose points changed in a step of `points_since`."""
+        found = [
+            (entry.student, entry.grade.points_since(self.last[entry.student]))
+            for entry in self.graded
+            if entry.student in self.last
+        ]
+        return [
+            (student, points[step], points[step + 1])
+            for student, points in found
+            if points[step] != points[step + 1]
+        ]
+
+    @property
+    def no_longer_graded(self) -> list[str]:
+        """The students whom only the previous command graded, if they submitted."""
+        found = dict.fromkeys(entry.student for entry in self.problems)
+        return [student for student in found if student in self.last]
 
     def _is_failed(self, question: str) -> bool:
         """Return whether several students answered a question, all without points."""
         answers = [answer for _, answer in self.answers(question) if not answer.denied]
         kinds = [answer.kind for answer in answers if answer.kind != "blank"]
         return len(kinds) >= MIN_FAILED and {*kinds} == {"none"}
-
-    @property
-    def changes(self) -> list[str]:
-        """Lines about students whose points changed, though not with the questions.
-
-        They are compared with the previous command with the same course code, if it
-        graded the same questions.
-        """
-        found, last = list[str](), self.last.points
-        if len(self.graded) < len(last):
-            found.append(
-                "the previous `grade` command graded "
-                f"{counted(len(last), 'submission')}; this command graded only "
-                f"{len(self.graded)}, and its files replace the earlier files: keep "
-                "all submissions of a class in one folder"
-            )
-        if not last or not self.last.has_columns(self.columns):
-            return found
-        changed, new = list[str](), list[str]()
-        for entry in self.graded:
-            points = entry.grade.points
-            expected = (entry.before or entry.grade).points
-            if (before := last.get(normalize(self._spelled(entry.student)))) is None:
-                new.append(f"{entry.student} {points:g}")
-            elif before != expected:
-                changed.append(f"{entry.student} {before:g} -> {points:g}")
-        # A student can have several submissions that are not graded.
-        for student in dict.fromkeys(x.student for x in self.problems):
-            before = last.get(normalize(self._spelled(student)))
-            if before is not None:
-                changed.append(f"{student} {before:g} -> not graded")
-        if changed:
-            number = counted(len(changed), "student")
-            found.append(
-                f"since the previous `grade` command, the points of {number} changed "
-                "for a reason other than the questions, such as an accepted network or "
-                f"another file: {', '.join(changed)}; {IMPORT_AGAIN}"
-            )
-        if new:
-            number = counted(len(new), "student")
-            found.append(
-                f"{number} newly graded since the previous `grade` command: "
-                f"{', '.join(new)}"
-            )
-        return found
 
     def canvas_rows(self) -> list[dict[str, Any]]:
         """Return the points in a form that Canvas imports, if the list is from Canvas.
@@ -311,7 +258,7 @@ class ClassGrades(Roster):
         """Whether *Needs attention* has more than the notices that all classes get."""
         # A list from a learning platform always contains teachers.
         early = [x for x in self.early_notices if not x.endswith(WITHOUT_ID)]
-        lines = [*early, *self.notices, *self.changes, *self.problems]
+        lines = [*early, *self.notices, *self.problems]
         return bool(lines or self.attention() or any(x.malformed for x in self.graded))
 
     def attention(self) -> dict[str, list[str]]:

@@ -36,13 +36,11 @@ def render_class(grades: ClassGrades) -> str:
     counted = [x.grade.points for x in grades.graded if not x.grade.denied]
     possible = sum(question.points for question in grades.questions)
     histogram = Counter(int(value) for value in points)
-    names = {student: listed.name for student, listed in grades.listed.items()}
     return fill_template(
         "class.html",
         grades=grades,
         dependent=sum(question.needs_network for question in grades.questions),
-        has_names=any(names.values()),
-        name_of=lambda student: names.get(student, ""),
+        has_names=any(listed.name for listed in grades.listed.values()),
         questions=grades.questions,
         existing=len(QUESTIONS),
         results=[_results(question, grades) for question in grades.questions],

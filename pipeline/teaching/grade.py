@@ -27,18 +27,18 @@ from pipeline.teaching.class_grades import ClassGrades, first_names
 from pipeline.teaching.class_list import ListedStudent, read_students
 from pipeline.teaching.class_page import render_class, render_feedback
 from pipeline.teaching.grading import (
+    STORED,
+    STORED_CLASS,
     Training,
     grade_submission,
     read_assigned,
-    read_grade,
-    write_grade,
+    read_stored,
 )
 from pipeline.teaching.instructor_mistakes import (
     check_course,
     other_pytorch_notice,
     other_settings_notice,
 )
-from pipeline.teaching.last_grades import read_last_grades
 from pipeline.teaching.ownership import (
     one_for_each_id,
     with_owners,
@@ -59,6 +59,7 @@ from pipeline.teaching.submissions import (
 NEURON_BYTES = 900_000
 ZIP_FILE = "feedback.zip"  # the pages that a learning platform can assign to students
 CANVAS_FILE = "canvas.csv"  # the points, if the list is Canvas's gradebook
+LAST_FILE = ".last.json"  # the grades, with which the next command compares its own
 
 
 def grade(cfg: GradeConfig, folder: Path | None) -> ClassGrades:
@@ -131,7 +132,8 @@ def grade(cfg: GradeConfig, folder: Path | None) -> ClassGrades:
         require=cfg.require,
         solutions=cfg.solutions,
         folder=folder,
-        last=read_last_grades(folder / "grades.csv"),
+        last=read_stored(folder / LAST_FILE, STORED_CLASS.validate_json) or {},
+        again=cfg.again,
     )
     if not grades.graded:  # the files of an earlier grading stay
         if about_level := other_level(submitted):
@@ -164,14 +166,15 @@ def _grade(
     continue.
     """
     done, tasks = list[GradedOrRejected](), list[Task]()
-    selected: dict[str, Any] = {"require": cfg.require, "names": cfg.questions}
+    names = [question.name for question in questions_named(cfg.questions)]
+    selected: dict[str, Any] = {"require": cfg.require, "names": names}
     for entry in submissions:
         reference = _reference(entry.student, assignment, dataset)
         content = [assignment.course, reference.stem, entry.sha256]
         path = reference.with_name(f"{files.json_sha256(content)}.json")
-        earlier = read_grade(path)
+        earlier = read_stored(path, STORED.validate_json)
         if earlier and earlier.is_complete and not cfg.again:
-            done.append(entry.graded(earlier, None, **selected))
+            done.append(entry.graded(earlier, **selected))
             continue
         arguments = {
             "assignment": assignment,
@@ -180,7 +183,7 @@ def _grade(
             "network": entry.network,
             "reference": reference,
         }
-        tasks.append(Task((entry, path, earlier), dataset.file, arguments))
+        tasks.append(Task((entry, path), dataset.file, arguments))
     if not tasks:
         return done
     pool = LocalExecutor.create(
@@ -211,13 +214,13 @@ def _reference(student: str, assignment: Assignment, dataset: Dataset) -> Path:
 def _finish(result: TaskResult, selected: Mapping[str, Any]) -> GradedOrRejected:
     """Return a graded submission, and write its grade to a file, for later calls."""
     entry: Submission
-    entry, path, earlier = result.job
+    entry, path = result.job
     if result.error:
         if result.traceback:
             say(result.traceback, file=sys.stderr)
         return entry.rejected(result.error)
-    write_grade(path, result.value)
-    return entry.graded(result.value, earlier, **selected)
+    files.write_atomic(path, STORED.dump_json(result.value))  # it contains no name
+    return entry.graded(result.value, **selected)
 
 
 def _write(grades: ClassGrades, dataset: Dataset) -> None:
@@ -247,6 +250,8 @@ def _write(grades: ClassGrades, dataset: Dataset) -> None:
     files.write_atomic(folder / "class.html", page.encode())
     with files.atomic_file(folder / "grades.csv") as path:
         csv_files.write_csv(path, grades.rows(), grades.columns)
+    last = STORED_CLASS.dump_json({x.student: x.grade for x in grades.graded})
+    files.write_atomic(folder / LAST_FILE, last)
 
 
 def _print(grades: ClassGrades) -> None:
@@ -269,7 +274,7 @@ def _print(grades: ClassGrades) -> None:
     say(f"page      {displayed(grades.folder / 'class.html')}{about}")
     zipped = f", {ZIP_FILE}" * (grades.folder / ZIP_FILE).exists()
     say(f"feedback  {displayed(grades.folder / 'feedback')}{zipped}")
-    for notice in [grades.settings_notice, *grades.notices, *grades.changes]:
+    for notice in [grades.settings_notice, *grades.notices]:
         if notice:
             say(wrap(notice))
     for notice in grades.network_notices:

@@ -4,20 +4,21 @@
 submitted network, so the processor of the student does not matter.
 """
 
+import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Float
 from pydantic import TypeAdapter
 
 from pipeline import UserError
-from pipeline.base import files
-from pipeline.base.source_code import ImportedCode
+from pipeline.base.source_code import ImportedCode, code_sha256
 from pipeline.base.tensors import read_tensors, tensors_sha256, write_tensors
 from pipeline.core.dataset import Dataset
 from pipeline.core.epoch import Snapshot
@@ -26,6 +27,7 @@ from pipeline.teaching.assignment import Assignment
 from pipeline.teaching.question import PARTIAL, ROUNDED, VOID, GradedAnswer, is_guess
 from pipeline.teaching.questions import QUESTIONS
 
+T = TypeVar("T")
 # The largest and the median difference of the weights that two processors can cause in
 # the same training run. tests/benchmarks/processors.py measures the differences: with
 # one fewer epoch, both are larger for each seed; without AVX2, for some seeds.
@@ -70,10 +72,25 @@ ALONE = (
     "None of your other answers shows this mistake with the same number of decimal "
     "places. Your answer may therefore have a different cause, so it gets no points."
 )
-# The hash of the code that grades, which each grade records. After a change, a grade
-# that has an answer to each question is kept, with a notice.
-CODE = ("question.py", "questions.py", "answer_inputs.py", "variant.py", "grading.py")
-QUESTIONS_SHA256 = ImportedCode(*map(Path(__file__).with_name, CODE)).sha256
+# The code that grades: a class in questions.py, the rest of this file, and these.
+CLASS = re.compile(r"^class (\w+).*\n(?:[ \t].*\n|\n)*", re.MULTILINE)
+MODULES = ("question.py", "answer_inputs.py", "variant.py", "grading.py")
+
+
+def question_code(folder: Path) -> dict[str, str]:
+    """Return a hash for each question: of its class, and of the code for all."""
+    (source,) = ImportedCode(folder / "questions.py").sources.values()
+    text = source.decode().replace("\r\n", "\n")
+    own = {found[1]: found[0] for found in CLASS.finditer(text)}
+    shared = ImportedCode(*(folder / name for name in MODULES)).sha256
+    shared += code_sha256(CLASS.sub("", text.partition("\nQUESTIONS")[0]).encode())
+    names = {question.name: type(question).__name__ for question in QUESTIONS}
+    return {x: shared + code_sha256(own[names[x]].encode()) for x in names}
+
+
+# Each grade records these hashes. After a change, a grade that has an answer to each
+# question is kept, with a notice.
+QUESTION_CODE = question_code(Path(__file__).parent)
 
 
 class Training(StrEnum):
@@ -127,9 +144,9 @@ class SubmissionGrade(Comparison):
     accuracy: float  # the submitted network's accuracy on the test images
     expected_accuracy: float  # the assigned network's accuracy
     answers: tuple[GradedAnswer, ...]  # in the order of `QUESTIONS`
-    questions: str  # `QUESTIONS_SHA256` when it was graded
+    code: Mapping[str, str]  # `QUESTION_CODE` when it was graded
     # Whether the network is not accepted, so that the answers that depend on
-    # the weights get no points; see `required`. This value is not stored.
+    # the weights get no points; see `required`.
     denied: bool = False
 
     @property
@@ -141,7 +158,7 @@ class SubmissionGrade(Comparison):
     @property
     def is_old(self) -> bool:
         """Whether the questions have changed since the submission was graded."""
-        return self.questions != QUESTIONS_SHA256
+        return any(self.is_edited(answer.question) for answer in self.answers)
 
     @property
     def points(self) -> float:
@@ -180,13 +197,27 @@ class SubmissionGrade(Comparison):
         answers = tuple(x for x in self.answers if x.question in questions)
         return replace(self, answers=answers)
 
-    def points_before(self, other: "SubmissionGrade") -> float:
-        """Return the points if the questions of an earlier grade had its points."""
-        points = {answer.question: answer.points for answer in other.answers}
-        return round(sum(points.get(x.question, x.points) for x in self.answers), 2)
+    def is_edited(self, question: str, code: Mapping[str, str] = QUESTION_CODE) -> bool:
+        """Return whether a question has other code than in this grade."""
+        return self.code.get(question) != code[question]
+
+    def points_since(self, last: "SubmissionGrade") -> list[float]:
+        """Return the points of an earlier grade, and the points after each change.
+
+        The changes are, in this order: added and removed questions, edited questions,
+        and everything else. A question that was edited has its new points after the
+        second change, even if the student has also changed the answer.
+        """
+        before = {x.question: x.points for x in last.answers}
+        kept = {x.question: before.get(x.question, x.points) for x in self.answers}
+        now = {x.question: x.points for x in self.answers}
+        edited = {x: now[x] for x in now if last.is_edited(x, self.code)}
+        steps = before, kept, kept | edited, now
+        return [round(sum(points.values()), 2) for points in steps]
 
 
 STORED = TypeAdapter(SubmissionGrade)
+STORED_CLASS = TypeAdapter(dict[str, SubmissionGrade])
 
 
 def grade_submission(
@@ -238,7 +269,7 @@ def grade_submission(
         accuracy=inputs.accuracy,
         expected_accuracy=expected,
         answers=grade_answers(answers, inputs),
-        questions=QUESTIONS_SHA256,
+        code=QUESTION_CODE,
     )
 
 
@@ -336,16 +367,11 @@ def read_assigned(path: Path) -> Assigned:
     return Assigned(*({name: both[name][row] for name in both} for row in (0, 1)))
 
 
-def read_grade(path: Path) -> SubmissionGrade | None:
-    """Return the grade in a file; None if the file is missing or damaged."""
+def read_stored(path: Path, read: Callable[[bytes], T]) -> T | None:
+    """Return the content of a file; None if the file is missing or damaged."""
     with suppress(OSError, ValueError):
-        return STORED.validate_json(path.read_bytes())
+        return read(path.read_bytes())
     return None
-
-
-def write_grade(path: Path, grade: SubmissionGrade) -> None:
-    """Write a grade to a file, which contains no name."""
-    files.write_atomic(path, STORED.dump_json(grade))
 
 
 def is_mostly_equal(found: Float[np.ndarray, " n"]) -> bool:

@@ -272,8 +272,8 @@ def _read_answers(folder: Path, variant: Variant) -> Answers:
             remedy = f"rename {names[0]} to {ANSWERS_FILE}"
         elif other := _other_homework(folder):
             remedy = (
-                f"there is homework in {other}: if it is yours, correct the course "
-                f"code or the ID; otherwise, {WITHOUT_CHECK}"
+                f"{other}: if it is yours, correct the course code or the ID; "
+                f"otherwise, {WITHOUT_CHECK}"
             )
         raise UserError(f"{displayed(path)} is missing: {remedy}")
     try:
@@ -296,67 +296,31 @@ def _answer_files(folder: Path) -> list[Path]:
 
 
 def _other_homework(folder: Path) -> str:
-    """Return the homework folder with the most similar name, if a folder is missing."""
+    """Return which homework folder has the most similar name, if one is missing."""
     found = (results_dir() / "homework").glob(f"*/*/{ANSWERS_FILE}")
     names = [] if folder.exists() else [f"{displayed(x.parent)}" for x in found]
-    return "".join(get_close_matches(f"{displayed(folder)}", names, n=1, cutoff=0))
+    similar = get_close_matches(f"{displayed(folder)}", names, n=1, cutoff=0)
+    number = f" ({len(names)} folders contain homework)" * (len(names) > 1)
+    return "".join(f"there is homework in {name}{number}" for name in similar)
 
 
 def _print_state(answers: Answers, variant: Variant, folder: Path) -> None:
     """Print which answers are missing, malformed or possibly rounded too much."""
-    questions = questions_for(variant)
+    questions, given = questions_for(variant), answers.numbers
     names = [*dict.fromkeys([q.name for q in questions] + [*answers.problems])]
-    numbers = {name: f"{number:.12g}" for name, number in answers.numbers.items()}
-    found = numbers | dict(answers.problems)
+    found = {name: f"{number:.12g}" for name, number in given.items()}
+    found |= answers.problems
     rows = [[name, found.get(name, "missing")] for name in names]
     say(table(["question", "answer"], rows, left=["question", "answer"]))
     say(f"\nfile   {displayed(folder / ANSWERS_FILE)}")
-    malformed = sum(question.name in answers.problems for question in questions)
-    rule = "This command does not check whether answers are correct."
-    found_problems = _counted_problems(
-        len(questions), missing=len(answers.missing), malformed=malformed
+    lines = fill_template(
+        "check.txt",
+        questions=questions,
+        given=given,
+        missing=len(answers.missing),
+        malformed=sum(q.name in answers.problems for q in questions),
+        zeros=[q.name for q in questions if not (q.form.whole or given.get(q.name, 1))],
+        coarse=[q for q in questions if q.is_coarse(given.get(q.name, 0.0))],
     )
-    say(f"{found_problems}. {rule}" if answers.numbers else f"{found_problems}.")
-    noun = "decimal place"
-    coarse = [
-        f"{q.name} needs {counted(q.decimals(answers.numbers[q.name]), noun)}"
-        for q in questions
-        if q.is_coarse(answers.numbers.get(q.name, 0.0))
-    ]
-    zeros = [
-        q.name
-        for q in questions
-        if not q.form.whole and answers.numbers.get(q.name) == 0
-    ]
-    if zeros:
-        say(
-            wrap(
-                "The answer 0 is correct only if the result is exactly 0, not if it is "
-                f"rounded to 0: {', '.join(zeros)}.",
-                indent=0,
-            )
-        )
-    if coarse:
-        say(
-            wrap(
-                f"These answers may be rounded too much: {', '.join(coarse)}. "
-                "With fewer decimal places, a correct answer can lose points, unless "
-                "the missing digits are zeros.",
-                indent=0,
-            )
-        )
-
-
-def _counted_problems(total: int, *, missing: int, malformed: int) -> str:
-    """Return how many answers are missing and malformed, such as "1 is malformed"."""
-    counts = {"missing": missing, "malformed": malformed}
-    found = [
-        f"{count} {'is' if count == 1 else 'are'} {state}"
-        for state, count in counts.items()
-        if count
-    ]
-    if not found:
-        return f"All {counted(total, 'answer')} are well-formed"
-    number, _, rest = found[0].partition(" ")
-    found[0] = f"{number} of {counted(total, 'answer')} {rest}"
-    return f"{', '.join(found)}. Missing and malformed answers get no points"
+    for line in filter(None, lines.splitlines()):
+        say(wrap(line, indent=0))

@@ -83,11 +83,9 @@ class GradedAnswer:
     @property
     def kind(self) -> str:
         """Full points, partial points, no points, or a missing answer."""
-        if self.answer is None:
-            return "blank"
-        if not self.points:
-            return "none"
-        return "full" if self.points == self.possible else "part"
+        if self.points:  # also without an answer, if the question is void
+            return "full" if self.points == self.possible else "part"
+        return "blank" if self.answer is None else "none"
 
 
 @dataclass(frozen=True)
@@ -241,7 +239,7 @@ class Question(ABC):
         `ROUNDED`. The list is empty for whole numbers, and for the smallest and largest
         answer.
         """
-        if self.form.whole or not (self.tolerance and answer and self._partial(answer)):
+        if self.form.whole or not (self.tolerance and self._partial(answer)):
             return []
         return [
             (mistake, rounded)
@@ -276,9 +274,10 @@ class Question(ABC):
 
     def _partial(self, value: float) -> float:
         """Return the points for a mistake that leads to this value."""
-        # Guesses and many mistakes lead to the smallest or the largest answer.
-        low, high = self.form.low + self.tolerance, self.form.high - self.tolerance
-        can_be_chance = self.is_count or not low < value < high
+        # Guesses and many mistakes lead to 0, or to the smallest or largest answer.
+        extremes = 0.0, self.form.low, self.form.high
+        is_extreme = any(abs(value - each) <= self.tolerance for each in extremes)
+        can_be_chance = self.is_count or is_extreme
         return 0.0 if can_be_chance else PARTIAL * self.points
 
     def _is_one_of(self, answer: Value, values: Sequence[Value]) -> bool:

@@ -308,7 +308,6 @@ class LossOfWrongLabel(Question):
 
     name = "loss_of_wrong_label"
     group = PREDICTION
-    form = Form(low=0.0)
     tolerance = THOUSANDTH
     template = """
         The label of test image {v.image} is {v.label}. Suppose somebody labels it as
@@ -320,6 +319,7 @@ class LossOfWrongLabel(Question):
         log = inputs.log_probabilities[wrong]
         return [
             Correct(-log),
+            Mistake(log, "The sign is wrong: the loss is -ln(p).", 0.5),
             Mistake(-log / np.log(2), "This is in bits. Use ln, not log2.", 0.5),
             Mistake(-log / np.log(10), "Use the natural logarithm, not log10.", 0.5),
             Mistake(

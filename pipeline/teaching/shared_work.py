@@ -13,8 +13,8 @@ was evidence by chance; in one pair, two answers were. With three digits instead
 four, this applied to 97 pairs.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from itertools import combinations
 
 from pipeline.base.text import counted
@@ -34,7 +34,7 @@ def shared_work(
     Connected pairs are one group: the text gives the most answers of a pair.
     """
     names = [question.name for question in questions if not question.form.whole]
-    found = list[_Group]()
+    found = list[tuple[set[int], dict[GradedOrRejected, None]]]()
     for one, other in combinations([_Numbers(entry, names) for entry in entries], 2):
         pair = [one.entry, other.entry]
         if len({*map(submitter, pair)}) == 1:
@@ -43,41 +43,30 @@ def shared_work(
         is_evident = len(equal) >= MIN_EVIDENCE
         equal |= {name for name, _ in one.typed.items() & other.typed.items()}
         answers = is_evident * len(equal)
-        is_network = one.entry.weights_sha256 == other.entry.weights_sha256 != ""
-        if answers or is_network:
-            group = _Group({answers}, {is_network}, dict.fromkeys(pair))
-            connected = [x for x in found if {*x.entries} & {*pair}]
-            found = [x for x in found if x not in connected]
-            for each in connected:
-                group = _Group(
-                    group.answers | each.answers,
-                    group.is_network | each.is_network,
-                    each.entries | group.entries,
-                )
-            found.append(group)
-    found.sort(key=lambda group: -max(group.answers))
-    return [(group.what, [*group.entries]) for group in found]
+        if answers or one.entry.weights_sha256 == other.entry.weights_sha256 != "":
+            counts, entries = {answers}, dict.fromkeys(pair)
+            connected = [group for group in found if {*group[1]} & {*pair}]
+            found = [group for group in found if group not in connected]
+            for other_counts, others in connected:
+                counts, entries = counts | other_counts, others | entries
+            found.append((counts, entries))
+    found.sort(key=lambda group: -max(group[0]))
+    return [(_shared(counts, [*same]), [*same]) for counts, same in found]
 
 
-@dataclass(frozen=True, eq=False)
-class _Group:
-    """Students who share their work, by pairs that are connected."""
-
-    answers: set[int]  # the number of equal answers of each pair
-    is_network: set[bool]  # for each pair, whether the two have the same network
-    entries: dict[GradedOrRejected, None]
-
-    @property
-    def what(self) -> str:
-        """What the pairs share, as text."""
-        shared = list[str]()
-        if most := max(self.answers):
-            at_most = "up to " * (len(self.answers) > 1)
-            shared.append(at_most + counted(most, "answer"))
-        if any(self.is_network):
-            some = "" if all(self.is_network) else "for some students "
-            shared.append(f"{some}the network")
-        return " and ".join(shared)
+def _shared(counts: set[int], entries: Sequence[GradedOrRejected]) -> str:
+    """Return what a group shares; `counts` has the equal answers of each pair."""
+    shared, networks = list[str](), defaultdict[str, list[str]](list)
+    if most := max(counts):
+        shared.append("up to " * (len(counts) > 1) + counted(most, "answer"))
+    for entry in entries:
+        networks[entry.weights_sha256].append(submitter(entry))
+    same = [x for sha256, x in networks.items() if sha256 and len(x) > 1]
+    if same:
+        pairs = "; ".join(" and ".join(names) for names in same)
+        only = f" (only {pairs})" * (len(same[0]) < len(entries))
+        shared.append(f"the network{only}")
+    return " and ".join(shared)
 
 
 class _Numbers:

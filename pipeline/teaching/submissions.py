@@ -146,25 +146,13 @@ class Submission(Entry):
         return {name: number for number, name in NUMBER_OF.findall(self.questions)}
 
     def graded(
-        self,
-        grade: SubmissionGrade,
-        before: SubmissionGrade | None,
-        *,
-        require: str,
-        names: Collection[str] | None,
+        self, grade: SubmissionGrade, *, require: str, names: Collection[str]
     ) -> "Graded":
-        """Return this submission with its grade and possibly an earlier grade.
-
-        Both grades have only the questions with these names, if names are given, and
-        apply the same value of the setting `require`, so that they differ only if the
-        questions changed.
-        """
-        if names is not None:
-            grade, before = grade.only(names), before.only(names) if before else None
+        """Return this submission with its grade for the questions with these names."""
+        grade = grade.only(names)
         if not self.is_accepted:
             grade = grade.required(require)
-            before = before.required(require) if before else None
-        return Graded(**vars(self), grade=grade, before=before)
+        return Graded(**vars(self), grade=grade)
 
     def other_questions(self, values: QuestionValues) -> list[str]:
         """Return the names of the questions whose text is not in questions.md.
@@ -184,7 +172,6 @@ class Graded(Submission):
     """A graded submission."""
 
     grade: SubmissionGrade
-    before: SubmissionGrade | None  # the earlier grade; None if there is none
 
     @property
     def is_assigned(self) -> bool:
@@ -198,10 +185,10 @@ class Graded(Submission):
         return self.other_torch if explains else ""
 
     @property
-    def malformed(self) -> int:
-        """The number of malformed answers to questions that are graded."""
-        problems = self.answers.problems
-        return sum(answer.question in problems for answer in self.grade.answers)
+    def malformed(self) -> list[str]:
+        """The graded questions that get no points because the answer is malformed."""
+        blank = [x.question for x in self.grade.answers if x.kind == "blank"]
+        return [name for name in blank if name in self.answers.problems]
 
     def row(self) -> dict[str, Any]:
         """Return the row of grades.csv."""

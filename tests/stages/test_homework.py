@@ -216,8 +216,12 @@ def test_files_of_another_course_in_the_folder_of_a_course_are_not_replaced(work
 def test_the_check_of_a_missing_homework_names_the_most_similar_one(workspace, typed):
     other = workspace.outputs / "homework/other/eva"
     shutil.copytree(workspace.outputs / FOLDER, other)
-    problem = f"is missing: there is homework in .*{FOLDER}: if it is yours, correct"
+    found = f"is missing: there is homework in .*{FOLDER}"
+    problem = rf"{found} \(2 folders contain homework\): if it is yours, correct"
     with pytest.raises(UserError, match=problem):
+        workspace.call("homework", **{**SETTINGS, **typed}, check=True)
+    shutil.rmtree(other)
+    with pytest.raises(UserError, match=f"{found}: if it is yours, correct"):
         workspace.call("homework", **{**SETTINGS, **typed}, check=True)
 
 
@@ -264,6 +268,29 @@ def test_the_check_prints_the_command_that_writes_the_file_to_submit(
     (tmp_path / "homework.zip").unlink()
     subprocess.run(["sh", "-c", script + command[1]], cwd=tmp_path, check=True)
     assert (tmp_path / "homework.zip").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.fault
+def test_the_weight_with_which_students_test_their_computers_is_the_documented_one(
+    empty_project,
+):
+    folder = project_dir() / "pipeline/teaching"
+    students = (folder / "STUDENTS.md").read_text("utf-8")
+    workspace = empty_project("example", store=False)
+    workspace.call("homework", student="ana.ruiz", course="embedded-2026")
+    (line,) = re.findall(r'^python -c "(.*load_file.*)"$', students, re.MULTILINE)
+    printed = subprocess.run(
+        [sys.executable, "-c", line],
+        cwd=workspace.outputs.parent,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    (begin,) = re.findall(r"number does not begin with `(.*?)`", students)
+    assert printed.startswith(begin)
+    # The same weight is the worked example for instructors.
+    example = f'types `"weight_of_pixel": {float(printed):.5f}`'
+    assert example in (folder / "README.md").read_text("utf-8")
 
 
 def test_answers_that_an_editor_has_renamed_are_kept(workspace):

@@ -101,7 +101,7 @@ def test_a_malformed_answer_is_a_problem_and_all_others_are_read(typed, problem)
         ("multiplications", 12.5, "must be a whole number of at least 0, got 12.5"),
         ("misclassified", -3, "must be a whole number of at least 0, got -3"),
         ("largest_product", 784, "must be a whole number from 0 to 783, got 784"),
-        ("loss_of_wrong_label", -0.5, "must be a number of at least 0, got -0.5"),
+        ("scaled_layer", -0.5, "must be a number from 0 to 100, got -0.5"),
     ],
 )
 def test_a_number_that_cannot_be_correct_is_a_problem_and_is_not_graded(

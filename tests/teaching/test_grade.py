@@ -13,6 +13,7 @@ import zipfile
 from collections import defaultdict
 from contextlib import nullcontext
 from importlib.metadata import version
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -25,9 +26,9 @@ from pipeline.execution.executor import failure
 from pipeline.grade import grade
 from pipeline.teaching import answers as answers_file
 from pipeline.teaching import grade as command
+from pipeline.teaching import grading
 from pipeline.teaching.answer_inputs import NO_BIAS
 from pipeline.teaching.answers import FILE
-from pipeline.teaching.class_grades import IMPORT_AGAIN
 from pipeline.teaching.class_list import read_students
 from pipeline.teaching.grading import (
     GUESS,
@@ -62,6 +63,10 @@ WORDS = """element => {
     }
   return lines;
 }"""
+IMPORT_AGAIN = (
+    "if you already imported the points, import grades.csv (or canvas.csv) again and "
+    "upload feedback.zip again"
+)
 TIMES = "\N{MULTIPLICATION SIGN}"  # of an answer without points for its network
 
 
@@ -104,7 +109,37 @@ def table(outputs):
 
 
 def page(outputs, name="class.html"):
-    return (outputs / GRADES / name).read_text()
+    """Return a page without its links, but with their texts."""
+    return re.sub(r"</?a\b.*?>", "", (outputs / GRADES / name).read_text())
+
+
+def without_bold(shown):
+    return re.sub("</?b>", "", shown)
+
+
+def change_last(outputs, change, *, students=()):
+    """Change the grades with which the next command compares its own."""
+    path = outputs / GRADES / ".last.json"
+    stored = json.loads(path.read_text())
+    for student in students or stored:
+        change(stored[student])
+    path.write_text(json.dumps(stored))
+
+
+def answer_of(grade, name):
+    """Return the stored answer of a student to a question."""
+    (found,) = (each for each in grade["answers"] if each["question"] == name)
+    return found
+
+
+def edit_last(outputs, name, points, *, students=()):
+    """Make it look as if a question was edited, and gave other points before."""
+
+    def change(grade):
+        grade["code"][name] = "other code"
+        answer_of(grade, name)["points"] = points
+
+    change_last(outputs, change, students=students)
 
 
 def change(folder, **keys):
@@ -376,7 +411,7 @@ def test_copies_are_listed_even_if_they_are_not_graded(
     grades = grade_all()
     assert {entry.place for entry in grades.problems} == {"Kim", "zoë", "finn"}
     ((what, same),) = grades.shared
-    assert what == "3 answers and for some students the network"
+    assert what == "3 answers and the network (only ana and Kim)"
     assert [x.place for x in same] == ["ana", "finn", "zoë", "Kim"]
     names = "4 students (ana, finn, zoë, Kim)"
     assert grades.attention()["identical"] == [f"{what} of {names}"]
@@ -759,10 +794,11 @@ def test_a_void_question_is_marked_on_the_page_of_the_class(
     course, grade_all, outputs, place, monkeypatch
 ):
     (question,) = (x for x in QUESTIONS if x.name == "logit")
-    for name, lr in (("ana", 0.001), ("eva", 0.01)):
-        course.write(place / name, name, {}, course.train(name, lr=lr))
+    for name, lr, answer in (("ana", 0.001, "2,5"), ("eva", 0.01, None)):
+        network = course.train(name, lr=lr)
+        course.write(place / name, name, {"logit": answer}, network)
     grade_all()
-    assert "void" not in page(outputs)
+    assert "void" not in page(outputs) and "Malformed answers" in page(outputs)
     monkeypatch.setattr(type(question), "is_void", True)
     for path in (outputs / "grades" / ".cache").glob("*.json"):
         stored = json.loads(path.read_text())
@@ -777,6 +813,12 @@ def test_a_void_question_is_marked_on_the_page_of_the_class(
     assert "% of the points" not in section and "wrong" not in section
     assert 'class="bar"' not in section
     assert page(outputs).count("<span>logit (void)</span>") == 1
+    # A missing or malformed answer has the points too, so that each row adds up.
+    pattern = '<td class="mark ([a-z]+)" title="logit: .*?>(.*?)<'
+    cells = re.findall(pattern, page(outputs))
+    assert cells == [("full", "1"), ("full", "1")]
+    assert "Malformed answers" not in page(outputs)
+    assert "must be a number without a comma" in page(outputs)  # in the title
 
 
 @pytest.mark.parametrize("form", ["{}_{}_assignsubmission_file_", "{}_{}_9_a", "{}"])
@@ -1091,7 +1133,7 @@ def test_the_page_names_a_question_that_gave_nobody_points(
         # Nobody answers the second question.
         wrong = {"parameters": 7.0 + index, "multiplications": None}
         course.write(place / name, name, right | wrong)
-        notices = grade_all().notices
+        notices = [x for x in grade_all().notices if "newly graded" not in x]
         if index < 2:
             assert notices == []
     (notice,) = notices
@@ -1129,7 +1171,13 @@ def test_only_the_named_questions_are_graded_without_a_new_training_run(
     cached = {x: x.stat().st_mtime_ns for x in (outputs / "grades/.cache").iterdir()}
     named = ["upper_half", "parameters"]
     grades = grade_all(questions=named)
-    assert grades.notices == grades.changes == []
+    # The students have the same points for the questions that are still graded.
+    assert [line.partition(":")[0] for line in grades.notices] == [
+        f"the maximum changed from {count} to 2 points",
+        "added and removed questions changed the points of 2 students",
+        "points of the other questions changed for 0 students",
+    ]
+    assert grade_all(questions=named).notices == []
     rows = table(outputs)
     assert [*rows["ana"]] == [
         *("id", "points", "parameters", "upper_half"),
@@ -1205,38 +1253,29 @@ def test_points_that_changed_without_the_questions_are_listed(
     network = course.train("eva", lr=0.01)
     course.write(place / "eva", "eva", course.solve("eva", network), network)
     course.write(place / "zoë", "zoë", {"parameters": 7})
-    assert grade_all(students=students).changes == []
-    assert grade_all(students=students).changes == []
+    assert grade_all(students=students).notices == []
+    assert grade_all(students=students).notices == []
     students.write_text("id,accepted\nANA,\neva,yes\ngus,\nzoë,\n")
     course.write(place / "gus", "gus", {})
     change(place / "zoë", course="other")
-    (path,) = (
-        x
-        for x in (outputs / "grades" / ".cache").glob("*.json")
-        if json.loads(x.read_text())["answers"][0]["points"]
-        and json.loads(x.read_text())["training"] == Training.SAME
-    )
-    stored = json.loads(path.read_text())
-    stored["answers"][0]["points"] = 0.5  # as if a question had been corrected
-    path.write_text(json.dumps(stored))
+    edit_last(outputs, "parameters", 0.5, students=["ana"])
     count = len(QUESTIONS)
     grades = grade_all(students=students, again=True)
-    assert grades.notices == [
+    edited, other, new = grades.notices
+    assert edited == (
         f"points changed for 1 student: ana {count - 0.5} -> {count}; {IMPORT_AGAIN}"
-    ]
-    other, new = grades.changes
-    # The stored points were changed by hand, so they are not those of the last command.
+    )
     assert other == (
-        "since the previous `grade` command, the points of 3 students changed for a "
+        "since the previous `grade` command, the points of 2 students changed for a "
         "reason other than the questions, such as an accepted network or another "
-        f"file: ana {count} -> {count}, eva 4 -> {count}, zoë 0 -> not graded; "
-        f"{IMPORT_AGAIN}"
+        f"file: eva 4 -> {count}, zoë 0 -> not graded; {IMPORT_AGAIN}"
     )
     assert new == "1 student newly graded since the previous `grade` command: gus 0"
-    assert new in page(outputs) and other.replace(">", "&gt;") in page(outputs)
+    shown = without_bold(page(outputs))
+    assert f"<p>{new}.</p>" in shown and f"<p>{other}.</p>" in shown
     shutil.rmtree(place / "gus")
     shutil.rmtree(place / "eva")
-    (fewer,) = grade_all(students=students).changes
+    (fewer,) = grade_all(students=students).notices
     text = (
         "the previous `grade` command graded 3 submissions; this command graded only "
         "1, and its files"
@@ -1244,7 +1283,50 @@ def test_points_that_changed_without_the_questions_are_listed(
     assert fewer.startswith(text)
     capsys.readouterr()
     (outputs / GRADES / "grades.csv").write_text("id;points\nana;3,5\n")  # edited
-    assert grade_all(students=students).changes == []
+    assert grade_all(students=students).notices == []
+    (outputs / GRADES / ".last.json").write_text("damaged")
+    assert grade_all(students=students).notices == []
+
+
+def test_an_edited_question_and_another_reason_are_listed_for_the_same_student(
+    course, grade_all, outputs, place, tmp_path
+):
+    students, count = tmp_path / "list.csv", len(QUESTIONS)
+    students.write_text("id,accepted\nana,\neva,\n")
+    right = course.solve("ana", course.train("ana"))
+    folder = course.write(place / "ana", "ana", right | {"logit": "2,5"})
+    network = course.train("eva", lr=0.01)
+    course.write(place / "eva", "eva", course.solve("eva", network), network)
+    grade_all(students=students)
+    edit_last(outputs, "parameters", 0.5)
+    students.write_text("id,accepted\nana,\neva,yes\n")
+    change(folder, answers=right)
+    edited, other = grade_all(students=students, again=True).notices
+    assert edited == (
+        f"points changed for 2 students: ana {count - 1.5} -> {count - 1}, "
+        f"eva 3.5 -> 4; {IMPORT_AGAIN}"
+    )
+    assert f": ana {count - 1} -> {count}, eva 4 -> {count}; " in other
+
+
+def test_the_code_of_a_question_is_its_class_and_what_all_questions_use(tmp_path):
+    folder = shutil.copytree(Path(grading.__file__).parent, tmp_path / "teaching")
+    module, before = folder / "questions.py", grading.question_code(folder)
+    assert before == grading.QUESTION_CODE and [*before] == NAMES
+    text = module.read_text()
+
+    def edited(*change):
+        assert text.count(change[0]) == 1
+        module.write_text(text.replace(*change))
+        now = grading.question_code(folder)
+        return {name for name in NAMES if now[name] != before[name]}
+
+    flag = '    is_void = True\n    name = "logit"'
+    assert edited('    name = "logit"', flag) == {"logit"}
+    assert edited("        softmax?\n", "        softmax, for example?\n") == {"logit"}
+    assert edited("THOUSANDTH = 0.001", "THOUSANDTH = 0.002") == {*NAMES}
+    assert edited("REMOVED: tuple[str, ...] = ()", "REMOVED = ('old_one',)") == set()
+    assert edited("# The names of questions", "# Names of questions") == set()
 
 
 def test_a_student_whose_two_submissions_are_no_longer_graded_is_listed_once(
@@ -1254,7 +1336,7 @@ def test_a_student_whose_two_submissions_are_no_longer_graded_is_listed_once(
         course.write(place / name, name.split()[0], {"parameters": 7})
     grade_all()
     course.write(place / "ana second", "ana", {"parameters": 7})
-    (changed,) = (x for x in grade_all().changes if "since the previous" in x)
+    (changed,) = (x for x in grade_all().notices if "since the previous" in x)
     assert "the points of 1 student changed" in changed
     assert changed.endswith(f": ana 0 -> not graded; {IMPORT_AGAIN}")
 
@@ -1472,8 +1554,7 @@ def test_with_require_only_the_assigned_network_gets_points_for_its_weights(
         f"legitimate reason, so {read}"
     )
     assert grades.network_notices == [notice]
-    notice = notice.replace('"', "&#34;")
-    assert shown.count(f'<p><b>{notice} <a href="#networks">below</a>.</b></p>') == 1
+    assert without_bold(shown).count(f"<p>{notice} below.</p>") == 1
     titles = re.findall("<h4>(.*?)</h4>", shown)
     assert titles == [
         "Different training runs: ask these students for the reason",
@@ -1498,8 +1579,7 @@ def test_with_require_only_the_assigned_network_gets_points_for_its_weights(
     ]
     assert grades.network_notices == notices
     for notice in notices:
-        notice = notice.replace('"', "&#34;")
-        assert shown.count(f'<p><b>{notice} <a href="#networks">below</a>.</b>') == 1
+        assert without_bold(shown).count(f"<p>{notice} below.</p>") == 1
     assert shown.count('<h3 id="networks">Not the assigned network</h3>') == 1
     assert "Because of <code>require=any</code>, students also get points for" in shown
     assert "add <code>require=any</code>" not in shown
@@ -1646,7 +1726,9 @@ def test_another_version_of_pytorch_is_reported_as_a_possible_reason(
     shown, file = page(outputs), "the metadata of the file says PyTorch 2.0.1, but the"
     assert f"{installed}. In the metadata of the submitted networks: 2.0.1 (3)" in shown
     lines = {
-        x: line for line in shown.splitlines() for x in re.findall("<b>(.*?)<", line)
+        x: line
+        for line in shown.splitlines()
+        for x in re.findall("<li><b>(.*?)<", line)
     }
     for name, is_named, is_reason in (
         ("cem", True, True),
@@ -1686,13 +1768,18 @@ def test_points_that_require_changes_are_not_listed_as_changes_of_a_question(
     assert "gets no points" not in printed
     assert printed.endswith('section "Not the assigned network" in class.html')
     grades = grade_all(again=True)
-    assert grades.notices == ["points changed for 0 students"]
+    edited, other = grades.notices
+    assert edited == "points changed for 0 students"
+    assert "a reason other than the questions, such as an accepted" in other
+    assert f": eva {len(QUESTIONS)} -> 4; " in other
     assert grades.graded[0].grade.points == 4
-    (path,) = (outputs / "grades" / ".cache").glob("*.json")
-    stored = json.loads(path.read_text())
-    for answer in stored["answers"]:
-        answer["points"] /= 2  # as if all questions had been corrected
-    path.write_text(json.dumps(stored))
+
+    def halve(grade):  # as if all questions had been corrected
+        grade["code"] = {}
+        for answer in grade["answers"]:
+            answer["points"] /= 2
+
+    change_last(outputs, halve)
     notice = "points changed for 1 student: eva"
     assert grade_all(again=True).notices == [f"{notice} 2 -> 4; {IMPORT_AGAIN}"]
 
@@ -1819,9 +1906,11 @@ def test_grades_of_other_questions_are_counted_until_they_are_graded_again(
     assert grade_all().notices == []
     ana, ben, _ = sorted((outputs / "grades" / ".cache").glob("*.json"))
     for path, points in ((ana, 1), (ben, 0)):  # as if a question had been edited
-        stored = json.loads(path.read_text()) | {"questions": "others"}
+        stored = json.loads(path.read_text())
+        stored["code"]["parameters"] = "other code"
         stored["answers"][0]["points"] = points
         path.write_text(json.dumps(stored))
+    (outputs / GRADES / ".last.json").unlink()
     grades = grade_all()
     rows = table(outputs)
     mark = "graded before the questions changed"
@@ -1829,13 +1918,13 @@ def test_grades_of_other_questions_are_counted_until_they_are_graded_again(
     assert len(named) == 2 and {row["problem"] for row in rows.values()} == {"", mark}
     old = f"2 of 3 submissions were {mark} ({named[0]}, {named[1]}): add again=true"
     assert [line.startswith(old) for line in grades.notices] == [True]
-    assert old in page(outputs)
+    assert old in without_bold(page(outputs))
     cell = f'<td class="training">byte-identical; {mark}</td>'
     assert page(outputs).count(cell) == 2
     (notice,) = grade_all(again=True).notices
     changed = r"points changed for 1 student: \w+ 1 -> 0; if you already .* again"
     assert re.fullmatch(changed, notice)
-    assert notice.replace(">", "&gt;") in page(outputs)
+    assert notice in without_bold(page(outputs))
     assert grade_all().notices == [] and mark not in page(outputs)
 
 
@@ -1879,6 +1968,7 @@ def test_an_added_question_is_graded_and_changed_points_are_listed(
     stored = json.loads(path.read_text())
     del stored["answers"][0]  # as if there had been no such question
     path.write_text(json.dumps(stored))
+    change_last(outputs, lambda grade: grade["answers"].pop(0))
     grades, points = grade_all(), len(QUESTIONS)
     assert grades.entries[0].grade.points == points
     assert grades.notices == [
@@ -1898,11 +1988,11 @@ def test_after_a_removal_students_with_other_points_for_another_question_are_lis
         course.write(place / name, name, course.solve(name, network), network)
     grade_all()
     count = len(QUESTIONS)
-    for path in (outputs / "grades" / ".cache").glob("*.json"):
-        stored = json.loads(path.read_text())
-        old = {**stored["answers"][-1], "question": "old_one"}
-        stored["answers"].append(old)  # as if it had been removed since then
-        path.write_text(json.dumps(stored))
+
+    def add(grade):  # a question that is then removed
+        grade["answers"].append({**grade["answers"][-1], "question": "old_one"})
+
+    change_last(outputs, add)
     maximum = f"the maximum changed from {count + 1} to {count} points"
     kept, removed, changed = grade_all().notices
     assert kept.startswith(maximum)
@@ -1912,14 +2002,15 @@ def test_after_a_removal_students_with_other_points_for_another_question_are_lis
         f"ana {count + 1} -> {count}, ben {count + 1} -> {count}"
     )
     assert changed == "points of the other questions changed for 0 students"
-    (path, *_) = (outputs / "grades" / ".cache").glob("*.json")
-    stored = json.loads(path.read_text())
-    stored["answers"] += [{**stored["answers"][-1], "question": "old_one"}]
-    stored["answers"][0]["points"] = 0.5
-    path.write_text(json.dumps(stored))
-    kept, removed, changed = grade_all(require="any").notices
+    change_last(outputs, add)
+    edit_last(outputs, "parameters", 0.5, students=["ana"])
+    kept, removed, changed, other = grade_all(require="any").notices
+    assert "1 student changed for a reason other than the questions" in other
+    assert f": eva 4 -> {count}; " in other
     assert kept.startswith(maximum)
-    assert re.search(rf"of 1 student: \w+ {count + 0.5} -> {count - 0.5}$", removed)
+    assert removed.endswith(
+        f"of 2 students: ana {count + 0.5} -> {count - 0.5}, ben {count + 1} -> {count}"
+    )
     # Both numbers are without the removed question.
     text = rf"for 1 student: \w+ {count - 0.5} -> {count}; {re.escape(IMPORT_AGAIN)}"
     assert re.fullmatch(f"points of the other questions changed {text}", changed)
@@ -1931,12 +2022,17 @@ def test_a_removed_question_about_the_weights_had_no_points_for_another_network(
     network = course.train("eva", lr=0.01)
     course.write(place / "eva", "eva", course.solve("eva", network), network)
     grade_all()
-    (path,) = (outputs / "grades" / ".cache").glob("*.json")
-    stored = json.loads(path.read_text())
-    stored["answers"].append({**stored["answers"][-1], "question": "old_one"})
-    path.write_text(json.dumps(stored))
-    (entry,) = grade_all().graded
-    assert (entry.before.points, entry.grade.points) == (4, 4)
+
+    def add(grade):
+        grade["answers"].append({**grade["answers"][-1], "question": "old_one"})
+
+    text, count = "added and removed questions changed the points of", len(QUESTIONS)
+    change_last(outputs, add)
+    assert not any(text in line for line in grade_all().notices)
+    grade_all(require="any")
+    change_last(outputs, add)
+    (line,) = (x for x in grade_all(require="any").notices if text in x)
+    assert line == f"{text} 1 student: eva {count + 1} -> {count}"
 
 
 def test_upper_and_lower_case_of_the_course_code_make_no_difference(
@@ -1980,19 +2076,19 @@ def test_a_malformed_answer_gets_no_points(course, grade_all, outputs, place):
     whole = {question.name for question in QUESTIONS if question.form.whole}
     answers = course.solve("ana", course.train("ana"))
     answers |= {name: answers[name] + 0.5 for name in whole}
-    answers["loss_of_wrong_label"] = -0.5
+    answers["scaled_layer"] = -0.5
     course.write(place / "ana", "ana", answers)
     (entry,) = grade_all().graded
     assert entry.grade.points == len(QUESTIONS) - len(whole) - 1
     shown = page(outputs, "feedback/ana.html")
-    problem = "must be a number of at least 0, got -0.5"
+    problem = "must be a number from 0 to 100, got -0.5"
     assert problem in shown
     overview = page(outputs, "class.html").replace("<wbr>", "")
     assert f"<b>ana</b> ({len(whole) + 1})" in overview
-    names = [x for x in NAMES if x in whole or x == "loss_of_wrong_label"]
+    names = [x for x in NAMES if x in whole or x == "scaled_layer"]
     assert f"): {', '.join(names)}</p>" in overview
-    assert f"loss_of_wrong_label: {problem}, correct: " in overview  # in the table
-    assert f"<th>loss_of_wrong_label</th><td>{problem}</td>" in overview
+    assert f"scaled_layer: {problem}, correct: " in overview  # in the table
+    assert f"<th>scaled_layer</th><td>{problem}</td>" in overview
 
 
 def test_answers_for_another_course_are_a_problem_and_not_wrong(
@@ -2025,7 +2121,7 @@ def test_the_feedback_says_that_a_removed_question_is_no_longer_graded(
     answers = course.solve("ana", course.train("ana"))
     course.write(place / "ana", "ana", {**answers, "old_one": 3, "other": 4})
     (entry,) = grade_all().graded
-    assert (entry.grade.points, entry.malformed) == (len(QUESTIONS), 0)
+    assert (entry.grade.points, entry.malformed) == (len(QUESTIONS), [])
     shown = page(outputs, "feedback/ana.html")
     assert "<li>old_one is no longer graded</li>" in shown
     assert "<li>other is not the name of a question</li>" in shown
@@ -2088,7 +2184,11 @@ def test_feedback_says_why_an_answer_with_a_typical_mistake_gets_no_points(
     course.write(place / "ana", "ana", {**wrong, "weight_of_pixel": weight})
     grade_all()
     shown = page(outputs, "feedback/ana.html").replace("<wbr>", "")
-    assert shown.count(f"<dd>{NO_BIAS}</dd>") == 2 and shown.count("0.5 of 1<") == 2
+    mistake = "2 of your answers show the same mistake, which cost 1 point</b>"
+    assert shown.count(f"{mistake}: {NO_BIAS}") == 1 == shown.count(NO_BIAS)
+    reference = '<dd>The same mistake as in other answers: see <a href="#mistakes">'
+    raw = (outputs / GRADES / "feedback/ana.html").read_text()
+    assert raw.count(reference) == 2 and shown.count("0.5 of 1<") == 2
     reason = f"decimal places are enough for every question. {GUESS}</dd>"
     assert shown.count(reason) == 1 == shown.count(GUESS)
     place_of = {x: shown.index(f"<h3>{x}</h3>") for x in by_name}
@@ -2274,6 +2374,28 @@ def test_in_a_browser_the_table_has_names_and_is_sorted_with_the_keyboard(
         assert box["x"] + box["width"] <= shown["x"] + shown["width"]
     browser_page.set_viewport_size({"width": 1366, "height": 768})
     assert errors == []
+
+
+def test_the_lists_of_a_class_give_names_and_links_to_feedback_and_rows(
+    course, grade_all, outputs, place, tmp_path
+):
+    path = tmp_path / "list.csv"
+    path.write_text("id,name\na1,Ana <b>\nb2,Ben\nd4,Dora\n")
+    network = course.train("a1", lr=0.01)
+    course.write(place / "a1", "a1", {"logit": "2,5"}, network)
+    course.write(place / "b2", "b2", {}, network)
+    grade_all(students=path)
+    shown = (outputs / GRADES / "class.html").read_text()
+    look = shown.partition('<section id="look"')[2].partition("</section>")[0]
+    row = '<a class="row" href="#row-{}" title="row in the table"></a>'
+    ana = '<a href="feedback/a1.html"><b>a1</b></a> <span class="muted">(Ana &lt;b&gt;)'
+    ana += f"</span>{row.format('a1')}"
+    # In the first line, and in the lists of malformed answers and of other networks.
+    assert f"is not the assigned one ({ana}, " in look
+    assert f"{ana} (1): logit" in look and f"<li>{ana}: no points for 12" in look
+    assert f'<b>d4</b> <span class="muted">(Dora)</span>{row.format("d4")}' in look
+    assert len(re.findall(">a1<|>b2<|>d4<", look)) == look.count('class="row"')
+    assert [shown.count(f'<tr id="row-{x}">') for x in ("a1", "b2", "d4")] == [1, 1, 1]
 
 
 def test_in_a_browser_hostile_texts_are_text(

@@ -24,10 +24,10 @@ TWICE = "2 submissions have the ID a1: only one can be graded, so delete the oth
 
 
 def graded(place, student, training=Training.SAME):
-    grade = SubmissionGrade(training, 0.0, 0.0, 0.0, 0.9, 0.9, (), "")
+    grade = SubmissionGrade(training, 0.0, 0.0, 0.0, 0.9, 0.9, (), {})
     given = Answers(student, "course", {})
     others = dict.fromkeys(("torch", "questions", "sha256"), "")
-    others |= {"is_as_written": True, "grade": grade, "before": None}
+    others |= {"is_as_written": True, "grade": grade}
     return Graded(place, student, {}, {}, answers=given, **others)
 
 
