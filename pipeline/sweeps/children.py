@@ -191,10 +191,11 @@ class ChildWriter:
 def _log_best(
     run: "MlflowRun", run_id: str, shown: Sequence[Epoch], model: ModelData
 ) -> None:
-    """Log the images of the weights and the model of the best child."""
+    """Log images of the weights and the model of the best child, and a link to it."""
     child = run.reopen_child(run_id)
     log_epochs(child, metrics=[], shown=shown)  # the child has the metrics
     log_model(child, model)
+    run.add_links({"best": child.link("best network")})
 
 
 def _log_damage(run: "MlflowRun", run_id: str, error: str) -> None:

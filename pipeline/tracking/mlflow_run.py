@@ -232,8 +232,8 @@ class MlflowRun(RunInfo):
         tags: Tags = self.client.get_run(self.run_id).data.tags
         return tags
 
-    def link(self, text: str, page: str) -> str:
-        """Return a Markdown link to a page of the run.
+    def link(self, text: str, page: str = "") -> str:
+        """Return a Markdown link to the run or to a page of the run.
 
         `page` is "model-metrics", or "artifacts/" and the name of an artifact.
         """

@@ -67,7 +67,7 @@ def test_the_saved_view_has_the_columns_that_compare_networks(ui, page):
     boxes = [headings.filter(has_text=name).first.bounding_box() for name in expected]
     positions = [box["x"] for box in boxes]
     assert positions == sorted(positions) and positions[-1] < 1366
-    page.get_by_role("link", name="Show the runs").wait_for()
+    page.get_by_role("link", name="Show accuracy and settings").wait_for()
     page.get_by_text("You're viewing a shared view.").wait_for()  # see tracking/README
     assert not page.get_by_placeholder("Ask a question").count()  # the chat panel
     key = f"localStorage.getItem('{ui_server.ASSISTANT_KEY}')"

@@ -180,6 +180,8 @@ def test_run_folder_and_terminal_have_the_table_and_the_best_configuration(swept
     seeds = [run for run in runs[1] if run.data.params["hidden"] == best["hidden"]]
     accuracies = [run.data.metrics["val/accuracy"] for run in seeds]
     assert child.data.metrics["val/accuracy"] == max(accuracies)
+    link = f"[best network](#/experiments/1/runs/{child.info.run_id}?"
+    assert link in runs[0].data.tags["mlflow.note.content"]
     files = {f"sweep/sweep.{kind}" for kind in ("csv", "png")}
     assert sweep.workspace.artifacts(runs[0], "sweep") == files
     assert (sweep.folder / "sweep.png").read_bytes()[:4] == b"\x89PNG"

@@ -126,7 +126,7 @@ def experiment_tags(experiment_id: str) -> dict[str, str]:
     view = NEWEST_FIRST | _columns(COLUMNS)
     value = mlflow_internals.saved_view("Newest first", view)
     tags = {mlflow_internals.VIEW_TAG + VIEW: value}
-    link = f"**[Show the runs]({list_page(experiment_id, tags)}).**"
+    link = f"**[Show accuracy and settings]({list_page(experiment_id, tags)}).**"
     # The UI shows one line of the note. Its start page shows only the first words.
     hint = "If *GenAI* is selected on the left, select *Model training*."
     note = "Trained networks, newest first; click + to show the networks of a sweep."
