@@ -40,7 +40,7 @@ from pipeline.base.terminal import say
 class Level(IntEnum):
     """The order in which a thread acquires locks; most files are in outputs/."""
 
-    SWEEP = 1  # sweeps/.<id>.lock, while a sweep runs
+    SWEEP = 1  # sweeps/.<key>.lock, while a sweep runs
     STORE = 2  # .locks/store, while runs and checkpoints are created, checked, removed
     RUN = 3  # .locks/<run> of an open run, and checkpoints/<fingerprint>/<id>/lock
     FOLDER = 4  # .<stage>.lock, while the results of a stage are replaced or read

@@ -21,7 +21,8 @@ def margin(probabilities: Float[np.ndarray, "n 10"]) -> Float[np.ndarray, " n"]:
 
 def min_margin(network: Network, train: LabeledImages) -> float:
     """Return the margin below which a prediction is unsure, from training images."""
-    margins = margin(network.predict(train.sample().images)).astype(np.float64)
+    probabilities = network.logits(train.sample().images).softmax(dim=1)
+    margins = margin(np.asarray(probabilities)).astype(np.float64)
     # Rounded, because the last digits depend on the version of NumPy.
     quantile = float(np.quantile(margins, MIN_MARGIN_QUANTILE))
     return max(LOWEST_MIN_MARGIN, round(quantile, 4))

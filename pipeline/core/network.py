@@ -26,7 +26,6 @@ from torch.nn.utils import parameters_to_vector, vector_to_parameters
 from pipeline.core import CLASSES, PIXELS, SIDE, WHITE, UserError
 from pipeline.core.epoch import Snapshot
 from pipeline.core.metrics import predicted
-from pipeline.core.shapes import parameter_count
 
 BLOCK = 250  # images; see `blocks`
 GrayLevels = UInt8[np.ndarray, "n 28 28"] | UInt8[Tensor, "n 28 28"]
@@ -253,7 +252,7 @@ class Network(nn.Module):
     @property
     def parameter_count(self) -> int:
         """The number of weights and biases of all layers."""
-        return parameter_count(self.hidden)
+        return self.vector.numel()
 
 
 @cache

@@ -34,6 +34,9 @@ MLFLOW_COMMIT_TAG = "mlflow.source.git.commit"  # the commit, as MLflow records 
 PYTHON_TAG = "version.python"
 TORCH_TAG = "version.torch"
 COMMAND_TAG = "command"
+USER_TAG = "mlflow.user"
+SOURCE_NAME_TAG = "mlflow.source.name"
+SOURCE_TYPE_TAG = "mlflow.source.type"
 DVC_TAG = "dvc.experiment"  # the name of the DVC experiment
 # The tags of this project that not every start of a run sets.
 OPTIONAL_TAGS = (ERROR_TAG, DIFF_TAG, MLFLOW_COMMIT_TAG, DVC_TAG)

@@ -13,7 +13,13 @@ from typing import Any
 from pipeline.base.pareto_front import pareto_front
 from pipeline.base.text import counted, readable, short_name
 from pipeline.records.metric_names import VAL_ACCURACY
-from pipeline.sweeps.jobs import Job, Outcome, TrainedOutcome, failed_jobs
+from pipeline.sweeps.jobs import (
+    FailedOutcome,
+    Job,
+    Outcome,
+    TrainedOutcome,
+    failed_jobs,
+)
 
 
 @dataclass(frozen=True)
@@ -27,12 +33,12 @@ class Configuration:
     @cached_property
     def trained(self) -> list[TrainedOutcome]:
         """The outcomes with a network."""
-        return [outcome for outcome in self.outcomes if outcome.error is None]
+        return [each for each in self.outcomes if isinstance(each, TrainedOutcome)]
 
     @cached_property
-    def failed(self) -> list[Outcome]:
+    def failed(self) -> list[FailedOutcome]:
         """The outcomes without a network."""
-        return [outcome for outcome in self.outcomes if outcome.error]
+        return [each for each in self.outcomes if isinstance(each, FailedOutcome)]
 
     @property
     def seed_count(self) -> int:

@@ -10,7 +10,7 @@ from pipeline.sweeps.jobs import Job, OnResult
 from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.recorded import Processors, RecordedSweep, ReusableRuns
 from pipeline.sweeps.report_text import print_report
-from pipeline.sweeps.result import SweepResult, written_files
+from pipeline.sweeps.result import SweepResult, report_files
 from pipeline.tracking import RecordedRun, Tracker
 from pipeline.training.size import weight_history_bytes
 
@@ -80,7 +80,7 @@ class OpenSweep:
                 # The folder was empty. Files that another program has added since then
                 # are not replaced.
                 with atomic_folder(self.call_folder, replace=False) as new:
-                    for path in written_files(self.folder):
+                    for path in report_files(self.folder):
                         shutil.copy2(path, new)
                 result = replace(result, folder=self.call_folder)
         finally:

@@ -33,7 +33,7 @@ from pipeline.sweeps.configurations import (
 )
 from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.report_text import description_text
-from pipeline.sweeps.result import written_files
+from pipeline.sweeps.result import report_files
 from pipeline.tracking import OpenRun, end_transactions
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class Report:
         plan = self._plan
         configurations = group_by_configuration(plan.outcomes, plan.missing)
         write_files(self.folder, configurations, title=self._title)
-        written, text = written_files(self.folder), description_text(configurations)
+        written, text = report_files(self.folder), description_text(configurations)
         self._run.record(_log_report, written, text, compared)
 
     def finish(self) -> None:

@@ -19,7 +19,7 @@ from pipeline.base.text import (
 )
 from pipeline.sweeps.configurations import Configuration, why_no_best
 from pipeline.sweeps.jobs import MAX_REASONS, TrainedOutcome
-from pipeline.sweeps.result import SweepResult, written_files
+from pipeline.sweeps.result import SweepResult, report_files
 
 MAX_DESCRIPTION = 7300  # characters; MLflow accepts 8,000, including the links
 MAX_ROWS = 20  # rows of the table in the terminal
@@ -40,9 +40,9 @@ def print_report(result: SweepResult, hint: str) -> None:
         say(wrap(f"{runs} were reused: again=true trains all of them again"))
     note = _meaning_of_deviations(configurations)
     say("\n".join(filter(None, [f"\n{wrap(summarize(configurations))}", note])) + "\n")
-    names = " and ".join(path.name for path in written_files(result.folder))
+    names = " and ".join(path.name for path in report_files(result.folder))
     say(f"files  {displayed(result.folder)}/{names}\n{hint}", end="")
-    trained = [outcome for outcome in outcomes if outcome.error is None]
+    trained = [each for each in outcomes if isinstance(each, TrainedOutcome)]
     if best := result.best:
         say(_next_step(best, name="the best network"))
     elif trained:

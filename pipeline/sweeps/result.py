@@ -120,7 +120,7 @@ class SweepResult:
         return load_trained_network(best.network_path)
 
 
-def written_files(folder: Path) -> list[Path]:
+def report_files(folder: Path) -> list[Path]:
     """Return the files of the report in the folder of a sweep, the plot first."""
     paths = folder / PLOT_FILE, folder / TABLE_FILE
     return [path for path in paths if path.exists()]

@@ -31,7 +31,7 @@ from pipeline.sweeps.naming import sweep_key, sweep_name
 from pipeline.sweeps.open_sweep import OpenSweep
 from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.recorded import RecordedSweep, ReusableRuns
-from pipeline.sweeps.result import SweepResult, written_files
+from pipeline.sweeps.result import SweepResult, report_files
 from pipeline.tracking import (
     RecordedRun,
     Tracker,
@@ -156,7 +156,7 @@ def _show_finished(sweep: OpenSweep, run: RecordedRun) -> SweepResult:
     say("this sweep is finished: again=true trains it again")
     folder, outcomes, tracker = sweep.folder, sweep.plan.outcomes, sweep.tracker
     copied = tracker.copy(run.run_id)
-    if len(written_files(folder)) < 2:
+    if len(report_files(folder)) < 2:
         from pipeline.sweeps.report import write_files  # imports Matplotlib
 
         write_files(folder, group_by_configuration(outcomes), title=run.name)

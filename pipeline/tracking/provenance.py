@@ -31,7 +31,10 @@ from pipeline.records.tags import (
     PROCESSOR_TAG,
     PROJECT_TAG,
     PYTHON_TAG,
+    SOURCE_NAME_TAG,
+    SOURCE_TYPE_TAG,
     TORCH_TAG,
+    USER_TAG,
 )
 
 PROJECT = "digit-pipeline"  # as in pyproject.toml
@@ -43,7 +46,7 @@ MAX_DIFF = 1_000_000  # characters
 UNKNOWN_DIFF = "(unknown: git cannot read the changes)\n"
 LEFT_OUT = "(left out, because git cannot add it: {})\n"
 # The tags of this module. A config group may have the name "git" or "version".
-PROVENANCE_TAGS = (COMMAND_TAG, DVC_TAG, HOST_TAG, PROCESSOR_TAG, "mlflow.user")
+PROVENANCE_TAGS = (COMMAND_TAG, DVC_TAG, HOST_TAG, PROCESSOR_TAG, USER_TAG)
 PROVENANCE_PREFIXES = ("git.", "version.", "mlflow.source.")
 
 
@@ -65,9 +68,9 @@ def tags(code: CodeState) -> dict[str, str]:
         HOST_TAG: platform.node(),
         PROCESSOR_TAG: processor(),
         COMMAND_TAG: _command_line(sys.orig_argv[1:]),
-        "mlflow.source.name": _command_line(sys.orig_argv[1:3]),
-        "mlflow.source.type": "LOCAL",
-        "mlflow.user": _user(),
+        SOURCE_NAME_TAG: _command_line(sys.orig_argv[1:3]),
+        SOURCE_TYPE_TAG: "LOCAL",
+        USER_TAG: _user(),
         **code.tags,
     }
 

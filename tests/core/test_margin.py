@@ -28,3 +28,5 @@ def test_min_margin_is_a_quantile_between_the_two_nearest_margins(count):
     quantile = np.interp(0.03 * (len(sample) - 1), range(len(sample)), margins)
     expected = max(0.2, quantile)
     assert min_margin(network, train) == pytest.approx(expected, abs=6e-5)
+    as_float = LabeledImages(images.astype(np.float32), train.labels)
+    assert min_margin(network, as_float) == min_margin(network, train)

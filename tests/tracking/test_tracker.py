@@ -13,7 +13,7 @@ from pipeline.base import locking
 from pipeline.records.tags import PROJECT_TAG
 from pipeline.tracking import new_tracker, provenance
 from pipeline.tracking.mlflow_run import MlflowRun
-from pipeline.tracking.open_run import ThisProcess
+from pipeline.tracking.open_run import OpenRun, ThisProcess, UnrecordedRun
 from pipeline.tracking.store.locks import run_lock_file, store_lock
 
 
@@ -78,6 +78,15 @@ def test_a_run_that_cannot_be_opened_has_failed(store, tracker, only_run):
     error = opened.data.tags["error"]
     assert "tab" in error and "mlflow.db cannot be written: " in error
     assert not run_lock_file(store, opened.info.run_id).exists()
+
+
+def test_a_run_that_is_not_recorded_replaces_all_that_needs_a_recorder():
+    kept = {"copied", "failure", "fail"}  # these need no recorder
+    names = {name for name in vars(OpenRun) if not name.startswith("_")}
+    assert names - kept <= {*vars(UnrecordedRun)}
+    run = UnrecordedRun()
+    run.record(lambda recorded: pytest.fail("no data is recorded"))
+    assert run.copied is run.failure is run.run_id is None
 
 
 def test_an_error_of_a_call_in_this_process_is_raised_by_its_future():

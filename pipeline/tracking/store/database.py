@@ -41,7 +41,7 @@ PARAMS = """
     SELECT run_uuid, key, value FROM params
     WHERE run_uuid IN (SELECT value FROM json_each(?))
 """
-LIKE_NAMED = f"""
+SAME_START = f"""
     SELECT name FROM runs
     WHERE experiment_id = ? AND substr(name, 1, length(?)) = ? AND {ACTIVE}
 """
@@ -199,7 +199,7 @@ def new_name(store: Path, name: str, experiment_id: str) -> str:
     "hidden=20 seed=1 #2". Processes that start at the same time can get equal names.
     """
     with open_database(store) as connection:
-        rows = connection.execute(LIKE_NAMED, (experiment_id, name, name)).fetchall()
+        rows = connection.execute(SAME_START, (experiment_id, name, name)).fetchall()
     taken = {taken for (taken,) in rows}
     numbered = (f"{name} #{number}" for number in count(2))
     return name if name not in taken else next(n for n in numbered if n not in taken)
