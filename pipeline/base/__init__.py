@@ -1,4 +1,6 @@
-"""Tools for all packages. These modules import only one another and `core`.
+"""Tools for all packages.
+
+These modules import only one another, and the errors that `pipeline` defines.
 
 to print, show progress     terminal, progress
 to format text              text, tables, templates (Jinja)

@@ -1,6 +1,7 @@
 """What runs record, and the names that settings accept: the vocabulary of all packages.
 
-These modules import only one another, `base` and `core`.
+These modules import only one another, `base`, `core`, and the errors that `pipeline`
+defines.
 
 what determines results     software, fingerprint
 names of what runs record   tags, params, metric_names

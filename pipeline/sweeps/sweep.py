@@ -38,11 +38,8 @@ from pipeline.tracking import (
     announce_kept_name,
     recorded_params,
 )
-from pipeline.training.size import weight_history_bytes
+from pipeline.training.size import HISTORIES_OF_WORKER, weight_history_bytes
 
-# Copies of the weight history in memory: three in the worker and two in the main
-# process; measured.
-HISTORIES_OF_WORKER = 5
 UNTRACKED = (
     "With tracking=none, no results are recorded: if this sweep is "
     "interrupted, the same command{} starts from the beginning."

@@ -168,8 +168,8 @@ class CheckpointKey:
         """The content of the file with the context."""
         return files.as_json(dict(sorted(self.context.items()))).encode()
 
-    def killed(self) -> list[Path]:
-        """Return the folders of killed training runs, the most epochs first.
+    def unfinished(self) -> list[Path]:
+        """Return the folders of training runs that ended early, the most epochs first.
 
         The caller holds the lock of the store, because this function takes the locks of
         the checkpoints for a moment.
@@ -188,28 +188,28 @@ class CheckpointKey:
         if not self.parent.exists():
             return 0
         with store_lock(self.store):
-            return sum(map(_epochs_size, self.killed()[:1]))
+            return sum(map(_epochs_size, self.unfinished()[:1]))
 
 
 @contextmanager
 def open_checkpoint(
     key: CheckpointKey, state: TrainingState, *, resume: bool
 ) -> Iterator[Checkpoint]:
-    """Lock the checkpoint of a killed or a new training run in a block.
+    """Lock the checkpoint of an unfinished or a new training run in a block.
 
     Concurrent training runs have separate folders, checkpoints/<fingerprint>/<id> in
     the folder of the store. The folder is removed when the block ends without an error.
 
-    Of the killed training runs with this key, the run with the most epochs is resumed,
-    which changes `state`. Without `resume`, the checkpoints of all these runs are
-    removed.
+    Of the unfinished training runs with this key, the one with the most epochs is
+    resumed, which changes `state`. Without `resume`, the checkpoints of all these runs
+    are removed.
     """
     with store_lock(key.store):
         _remove_incomplete(key.parent)
-        killed = key.killed()
-        while killed and not resume:
-            _remove(killed.pop())
-        folder = killed[0] if killed else key.parent / uuid4().hex
+        unfinished = key.unfinished()
+        while unfinished and not resume:
+            _remove(unfinished.pop())
+        folder = unfinished[0] if unfinished else key.parent / uuid4().hex
         lock = locking.claim(folder / LOCK_FILE)
     try:
         files.write_atomic(folder / CONTEXT_FILE, key.content)

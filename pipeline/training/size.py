@@ -11,9 +11,10 @@ from pipeline.base.resources import (
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.shapes import parameter_count
 
-# Copies of the weight history in memory, while a training run writes its files;
-# measured.
+# Copies of the weight history in memory, measured: while a single training run writes
+# its files; and in a sweep for each worker, with two copies in the main process.
 HISTORIES_OF_RUN = 4
+HISTORIES_OF_WORKER = 5
 
 
 def check_machine(

@@ -22,7 +22,10 @@ def write_training_run(
 ) -> None:
     """Write all files to an existing folder; `read_training_run` is the inverse.
 
-    Equal training runs write equal files, except for run.json (ID and times).
+    Equal training runs write equal files, except for run.json (ID and times). `train`
+    writes to the folder of its results and copies the files to the artifacts of its run
+    with `log_files`. A sweep, whose training runs have no such folder, writes directly
+    to the artifacts of a child.
     """
     metadata, epochs = training.metadata, training.epochs
     storage.save_network(folder / paths.MODEL_FILE, training.network, metadata)

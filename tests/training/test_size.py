@@ -11,9 +11,8 @@ from pipeline import UserError
 from pipeline.base import resources
 from pipeline.base.paths import ROOT
 from pipeline.core.hyperparameters import Hyperparameters
-from pipeline.sweeps import sweep
 from pipeline.training import size
-from pipeline.training.size import HISTORIES_OF_RUN
+from pipeline.training.size import HISTORIES_OF_RUN, HISTORIES_OF_WORKER
 from pipeline.training.size import weight_history_bytes as history_bytes
 
 LARGEST = {"hidden": 10_000, "epochs": 10_000, "dataset": "digits"}
@@ -137,5 +136,4 @@ def test_the_memory_of_a_sweep_counts_the_copies_of_the_worker_and_of_its_caller
     )
     before, after = (1024 * int(line) for line in done.split())
     copies = (after - before) / (history_bytes(runs[1]) - history_bytes(runs[0]))
-    expected = sweep.HISTORIES_OF_WORKER
-    assert expected - 0.7 < copies < expected + 0.3
+    assert HISTORIES_OF_WORKER - 0.7 < copies < HISTORIES_OF_WORKER + 0.3
