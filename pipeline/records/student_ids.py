@@ -32,8 +32,8 @@ def student_id(text: str) -> str:
     """
     if not ID.match(name := normalize(text)):
         raise ValueError(
-            f"must be 1 to {MAX_ID} letters, digits and . @ + - _, and begin with a "
-            "letter, a digit or _"
+            f"must have 1 to {MAX_ID} characters (letters, digits and . @ + - _) and "
+            "begin with a letter, a digit or _"
         )
     return name
 

@@ -51,22 +51,22 @@ class QuestionValues:
     image: int  # the test image
     label: int  # its label
     wrong_label: int  # another class
-    neuron: int  # of layer 1
+    neuron: int  # the index of a neuron in layer 1
     digit: int  # a class, whose neuron of layer 2 has the same index
     row: int  # the row of a pixel
     column: int  # the column of the same pixel; not equal to the row
     gray_levels: int  # the number of gray levels that are added to a pixel
-    shift: float  # by how much a bias of layer 2 grows
-    # By which the parameters of layer 2 are multiplied; small, because a network that
-    # is almost certain of an image would remain so.
+    shift: float  # the number that is added to a bias of layer 2
+    # The parameters of layer 2 are multiplied by this factor. It is small, because a
+    # network that is almost certain of an image would remain so.
     factor: float
     classes: int  # the number of classes of a second network
-    neurons: int  # in layer 1 of that network
-    more_neurons: int  # in layer 1 of a third network
-    small_rows: int  # of smaller images
+    neurons: int  # the number of neurons in layer 1 of that network
+    more_neurons: int  # the number of neurons in layer 1 of a third network
+    small_rows: int  # the number of rows of smaller images
     small_columns: int
     bits: int  # the bit width of a weight
-    stored_neurons: int  # in layer 1 of the network with this bit width
+    stored_neurons: int  # neurons in layer 1 of the network with this bit width
 
     @classmethod
     def of(
@@ -154,8 +154,8 @@ class AnswerInputs:
     def mistaken(self) -> dict[str, "AnswerInputs"]:
         """The inputs that lead to the wrong answers of each typical mistake, by hint.
 
-        The correct answer for such inputs is the wrong answer to which the mistake
-        leads.
+        The code for the correct answer, applied to these inputs, gives the wrong answer
+        of a student who makes the mistake.
         """
         values, kernels = self.values, (self.kernel_1, self.kernel_2)
         one, two = (kernel.T.reshape(kernel.shape) for kernel in kernels)

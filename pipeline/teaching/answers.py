@@ -78,7 +78,7 @@ def read_answers(content: bytes) -> Answers:
     try:
         stored = json.loads(
             _text(content),
-            parse_int=float,  # of any length
+            parse_int=float,  # accepts any number of digits
             parse_float=_Decimal,
             object_pairs_hook=_unique,
         )

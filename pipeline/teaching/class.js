@@ -28,6 +28,6 @@ const sort = (column) => {
 };
 
 heads.forEach((head, column) => {
-  // The whole cell, of which the button is a part that the keyboard reaches.
+  // A click anywhere in the cell sorts. The button in it is for the keyboard.
   head.addEventListener("click", () => sort(column));
 });

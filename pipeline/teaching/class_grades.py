@@ -57,8 +57,8 @@ class ClassGrades(Roster):
     questions: Sequence[Question]  # the graded ones, in the order of `QUESTIONS`
     require: str  # the value of this setting
     solutions: bool  # whether the feedback contains the correct answers
-    folder: Path  # with the files
-    last: Mapping[str, SubmissionGrade]  # by ID, of the previous command
+    folder: Path  # the folder with the files
+    last: Mapping[str, SubmissionGrade]  # the grades of the previous command, by ID
     again: bool  # the value of this setting
 
     def __repr__(self) -> str:

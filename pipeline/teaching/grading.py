@@ -63,7 +63,7 @@ MIN_ACCURACY = 0.5
 # The maximum drop in accuracy of a network with nearly the assigned weights. With the
 # default settings, one epoch more or less changed the accuracy by at most 0.0054 (12
 # seeds), and instructions up to SSE4.2 by at most 0.0016 (18 seeds). Removing one
-# active neuron lowered it by at least 0.009; noise on all weights lowers it further.
+# active neuron lowered it by at least 0.009; noise on all weights lowers it even more.
 MAX_ACCURACY_DROP = 0.01
 ASSIGNED = "assigned"  # the setting `require`: the default; its other value is "any"
 # Why an answer with such a mistake gets no points; see `grade_answers`.
@@ -375,7 +375,7 @@ def read_stored(path: Path, read: Callable[[bytes], T]) -> T | None:
 
 
 def is_mostly_equal(found: Float[np.ndarray, " n"]) -> bool:
-    """Return whether the median difference of two networks is like rounding errors.
+    """Return whether the median difference is no larger than rounding errors can be.
 
     `compare` asks about the weights that differ: frozen weights are equal after each
     training run with the same seed. `copied_from` asks about all weights: a copy stays

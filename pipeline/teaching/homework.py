@@ -166,7 +166,8 @@ def _check_submission(folder: Path, assignment: Assignment, variant: Variant) ->
         wrap(
             f"{MODEL_FILE} contains the weights that homework wrote, and records the "
             f"assigned settings: {settings}. This command does not train the assigned "
-            "network, so it cannot find other differences.",
+            "network, so it cannot determine whether the weights are exactly the "
+            "assigned ones.",
             indent=0,
         )
     )

@@ -35,7 +35,7 @@ class NotebookQuestion:
     within: int = 0
     unit: str = ""
     form: str = "one number without commas, such as 15680"
-    pattern: str | None = None  # of text
+    pattern: str | None = None  # a regular expression for text
 
     def read(self, answer: object) -> Answer:
         """Return an answer as it is compared and recorded.

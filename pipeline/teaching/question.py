@@ -181,8 +181,8 @@ class Question(ABC):
     def _answers(self, inputs: AnswerInputs) -> list[Correct | Mistake]:
         """Return all correct answers and the typical mistakes.
 
-        The result of a mistake can be correct by chance. `solution` adds the answers to
-        which the mistakes in `AnswerInputs.mistaken` lead.
+        The result of a mistake can be correct by chance. `solution` adds the wrong
+        answers that result from the mistakes in `AnswerInputs.mistaken`.
         """
 
     def correct(self, inputs: AnswerInputs) -> list[float]:

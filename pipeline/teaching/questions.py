@@ -124,8 +124,8 @@ class Multiplications(Question):
     group = SIZES
     form = WHOLE
     template = """
-        Like yours, another network takes images of 28x28 pixels and has ten classes,
-        but it has {v.more_neurons} neurons in layer 1. How many multiplications does it
+        Another network also takes images of 28x28 pixels and has ten classes, but it
+        has {v.more_neurons} neurons in layer 1. How many multiplications does it
         need to classify one image? Count the products of a weight and a pixel, and of a
         weight and the output of a neuron.
     """
@@ -234,9 +234,9 @@ class UpperHalf(Question):
     group = NEURON
     tolerance = THOUSANDTH
     template = """
-        Of the 784 products in the sum of {v.neuron_1} for test image {v.image}, add up
-        only those of the upper half of the image (rows 0 to 13), without the bias. What
-        is the result?
+        The sum of {v.neuron_1} for test image {v.image} contains 784 products. Add up
+        only the products of the upper half of the image (rows 0 to 13), without the
+        bias. What is the result?
     """
 
     def _answers(self, inputs: AnswerInputs) -> list[Correct | Mistake]:
@@ -310,8 +310,9 @@ class LossOfWrongLabel(Question):
     group = PREDICTION
     tolerance = THOUSANDTH
     template = """
-        The label of test image {v.image} is {v.label}. Suppose somebody labels it as
-        {v.wrong_label} by mistake. What is its loss (cross-entropy) then, in nats?
+        The label of test image {v.image} is {v.label}. Suppose that somebody labels
+        the image as {v.wrong_label} by mistake. What is then the loss (cross-entropy)
+        of the image, in nats?
     """
 
     def _answers(self, inputs: AnswerInputs) -> list[Correct | Mistake]:

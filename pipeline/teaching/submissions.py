@@ -36,7 +36,7 @@ from pipeline.teaching.submitted_files import (
 )
 
 MAX_PROBLEM = 300  # characters
-ONE_COUNTS = "but only one can be graded"  # of several files with the same name
+ONE_COUNTS = "but only one can be graded"  # several files have the same name
 DAMAGED = f"{MODEL_FILE} is damaged: copy it again"
 DENIED = (
     "not the assigned network: no points for the answers that depend on the weights"

@@ -354,7 +354,10 @@ def test_the_check_shows_the_settings_in_the_file_of_the_network(workspace):
     assert {"dataset=digits", "hidden=5", "epochs=1", "seed=217407399"} < {
         *shown.split()
     }
-    assert "so it cannot find other differences." in words
+    assert (
+        "so it cannot determine whether the weights are exactly the assigned ones."
+        in words
+    )
 
 
 def test_the_check_names_answers_with_fewer_decimals_than_they_need(workspace):
@@ -571,5 +574,5 @@ def test_the_student_and_the_course_are_required():
     with pytest.raises(ConfigError) as error:
         homework(student="ana.ruiz")
     assert error.value.problems == ["course is missing: add course=<code>"]
-    with pytest.raises(ConfigError, match="student must be 1 to 64 letters"):
+    with pytest.raises(ConfigError, match="student must have 1 to 64 characters"):
         homework(student="../ana", course="a")

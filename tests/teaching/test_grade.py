@@ -422,7 +422,7 @@ def test_copies_are_listed_even_if_they_are_not_graded(
     assert len(grade_all().shared) == 1
     copy = '<b>?</b> <span class="muted">(Kim)</span>'
     assert copy in page(outputs)
-    (place / "ana").rename(place / "Eva")  # the ID says of neither whose it is
+    (place / "ana").rename(place / "Eva")  # the ID shows no owner
     course.write(place / "ben", "ben")
     copies = grade_all().attention()["identical"]
     assert copies == ["3 answers and the network of Eva and Kim"]
@@ -876,7 +876,7 @@ def test_no_submission_is_listed_as_misnamed_if_the_platform_uses_other_names(
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("id\nana\nb n\n", "line 3: ID must be 1 to 64 letters"),
+        ("id\nana\nb n\n", "line 3: ID must have 1 to 64 characters"),
         ("id\nana\nben\nANA\n", "contains the ID ana twice"),
         ("id,name\n\n", "contains no IDs in the column id$"),
         (b"ana\n\xff\n", "is not UTF-8"),
@@ -1495,7 +1495,7 @@ def test_names_identify_the_students_of_a_list_with_another_kind_of_id(
     assert text in page(outputs)
     assert (rows["Ben@x.edu"]["points"], rows["Ben@x.edu"]["problem"]) == ("0.0", "")
     assert rows["cem@x.edu"]["problem"] == "no submission"
-    # Both folders claim the ID ana, and the names cannot say whose it is.
+    # Both folders claim the ID ana, and the names do not show who owns it.
     problem = "submitted, but not graded: 2 submissions have the ID ana"
     for name in ("ana", "ana@x.edu", "kim@x.edu"):
         assert rows[name]["problem"].startswith(problem), name

@@ -136,7 +136,7 @@ def test_homework_needs_a_valid_id_and_a_course():
     for names, message in (
         (("ana", ""), "COURSE is empty"),
         (("", "course"), "STUDENT is empty"),
-        (("../a", "course"), "STUDENT must be 1 to 64"),
+        (("../a", "course"), "STUDENT must have 1 to 64"),
     ):
         with pytest.raises(ConfigError, match=message):
             Checker(*names)

@@ -121,7 +121,7 @@ class Student:
         return np.log(first / second)
 
     def loss_of_wrong_label(self, text):
-        image, label = find(IMAGE, text)[0], find(r"labels it as (\d)", text)[0]
+        image, label = find(IMAGE, text)[0], find(r"labels the image as (\d)", text)[0]
         return -np.log(self.probabilities(image)[label])
 
     def misclassified(self, text):
