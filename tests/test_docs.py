@@ -115,7 +115,7 @@ def test_the_numbers_in_the_help_are_those_of_the_documents(mnist):
         "train": f"The accuracy is {final:.1%} on the training images and "
         f"{accuracy:.1%} on the test images",
         "evaluate": f"classifies {accuracy:.1%} of these images correctly, with a loss "
-        f"of {loss:.3f}.",
+        f"of {loss:.4f}.",
         "predict": f"as {digit} with a probability of {probability}%.",
     }
     assert f" {accuracy:.2%} " in "".join(evaluate)  # the accuracy of the same network

@@ -390,6 +390,20 @@ def resized(open_page, html):
     return page
 
 
+@pytest.mark.parametrize("width", [390, 600, 768, 845, 1024, 1366])
+def test_the_image_precedes_layer_1_which_precedes_layer_2(resized, width):
+    resized.set_viewport_size({"width": width, "height": 768})
+    image, layer_1, layer_2 = (
+        resized.locator(part).bounding_box()
+        for part in ("#board", "#layer-1", "#layer-2")
+    )
+    for first, second in ((image, layer_1), (layer_1, layer_2)):
+        is_beside = first["x"] + first["width"] <= second["x"]
+        is_above = first["y"] + first["height"] <= second["y"]
+        assert is_beside or is_above
+        assert first["y"] - 10 <= second["y"]
+
+
 @pytest.mark.parametrize("size", [(1366, 768), (390, 844), (320, 640)])
 def test_a_click_on_a_neuron_shows_its_sum_in_view(resized, size):
     page, (width, height) = resized, size
