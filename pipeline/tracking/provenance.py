@@ -12,6 +12,7 @@ import os
 import platform
 import re
 import shlex
+import shutil
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,7 @@ from typing import NamedTuple
 
 from pipeline.base.git import git
 from pipeline.base.paths import ROOT
+from pipeline.base.terminal import warn
 from pipeline.records.software import check_code, processor, torch_version
 from pipeline.records.tags import (
     COMMAND_TAG,
@@ -43,6 +45,7 @@ PROJECT = "digit-pipeline"  # as in pyproject.toml
 SETTINGS, MODULES = ("conf",), ("pipeline", "pyproject.toml")
 NOTEBOOKS = ":(exclude)*.ipynb"  # a notebook changes when someone saves an answer
 MAX_DIFF = 1_000_000  # characters
+UNKNOWN_COMMIT = "unknown"
 UNKNOWN_DIFF = "(unknown: git cannot read the changes)\n"
 LEFT_OUT = "(left out, because git cannot add it: {})\n"
 # The tags of this module. A config group may have the name "git" or "version".
@@ -151,6 +154,8 @@ def _diff(names: Sequence[str]) -> str:
     # HEAD can be another commit, if a user commits while this process runs.
     if (commit := _commit()) is None:
         return ""
+    if commit == UNKNOWN_COMMIT:
+        return UNKNOWN_DIFF
     existing = [name for name in names if (ROOT / name).exists()]
     with tempfile.TemporaryDirectory() as folder:
         # New files are added to a temporary index; the user's index does not change.
@@ -205,20 +210,30 @@ def _commit_tags(diff: str) -> dict[str, str]:
     if commit is None:
         return {COMMIT_TAG: "none"}
     content = diff.encode(errors="surrogateescape")  # the file code.diff
-    return {
+    tags = {
         COMMIT_TAG: commit,
         DIFF_TAG: sha256(content).hexdigest() if content else "none",
-        MLFLOW_COMMIT_TAG: commit,
     }
+    return tags if commit == UNKNOWN_COMMIT else {**tags, MLFLOW_COMMIT_TAG: commit}
 
 
 @functools.cache
 def _commit() -> str | None:
-    """Return the commit; None if git does not track this package.
+    """Return the commit; None if git does not track this package, or is missing.
 
-    An installed package may be inside the repository of another project.
+    An installed package may be inside the repository of another project. The commit is
+    `UNKNOWN_COMMIT` if git refuses to read the repository, such as that of another user
+    in a container; a warning says so.
     """
     if git(ROOT, "ls-files", "--error-unmatch", "pipeline/__init__.py") is None:
-        return None
+        has_repository = (ROOT / ".git").exists() and shutil.which("git")
+        if not has_repository or git(ROOT, "rev-parse", "--git-dir") is not None:
+            return None
+        warn(
+            "git cannot read the repository of the code, so the commit and uncommitted "
+            "changes are not recorded; this command says why:",
+            remedy=shlex.join(["git", "-C", str(ROOT), "status"]),
+        )
+        return UNKNOWN_COMMIT
     commit = git(ROOT, "rev-parse", "HEAD")
     return commit.strip() if commit else None

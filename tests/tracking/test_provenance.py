@@ -129,6 +129,19 @@ def test_changes_that_git_cannot_read_are_recorded_as_unknown(repository):
     assert provenance.code_diff() == "(unknown: git cannot read the changes)\n"
 
 
+def test_a_repository_that_git_refuses_to_read_has_an_unknown_commit(
+    repository, monkeypatch, capfd
+):
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")  # as in a container
+    tags, diff = provenance.code_state()
+    assert diff == "(unknown: git cannot read the changes)\n"
+    assert tags["git.commit"] == "unknown" and tags["git.diff"] != "none"
+    assert "mlflow.source.git.commit" not in tags
+    message = capfd.readouterr().err
+    assert "warning: git cannot read the repository of the code" in message
+    assert f"git -C {repository} status" in message
+
+
 @pytest.mark.parametrize("failing", ["read-tree", "ls-files --others", "diff-index"])
 def test_changes_are_unknown_if_only_one_call_of_git_fails(
     repository, tmp_path, monkeypatch, failing
