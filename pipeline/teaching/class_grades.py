@@ -213,10 +213,10 @@ class ClassGrades(Roster):
         ]
 
     @property
-    def no_longer_graded(self) -> list[str]:
-        """The students whom only the previous command graded, if they submitted."""
+    def no_longer_graded(self) -> list[tuple[str, float, None]]:
+        """The students whom only the previous command graded, with its points."""
         found = dict.fromkeys(entry.student for entry in self.problems)
-        return [student for student in found if student in self.last]
+        return [(x, self.last[x].points, None) for x in found if x in self.last]
 
     def _is_failed(self, question: str) -> bool:
         """Return whether several students answered a question, all without points."""

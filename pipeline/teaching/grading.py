@@ -81,10 +81,13 @@ def question_code(folder: Path) -> dict[str, str]:
     """Return a hash for each question: of its class, and of the code for all."""
     (source,) = ImportedCode(folder / "questions.py").sources.values()
     text = source.decode().replace("\r\n", "\n")
-    own = {found[1]: found[0] for found in CLASS.finditer(text)}
-    shared = ImportedCode(*(folder / name for name in MODULES)).sha256
-    shared += code_sha256(CLASS.sub("", text.partition("\nQUESTIONS")[0]).encode())
     names = {question.name: type(question).__name__ for question in QUESTIONS}
+    own = {x[1]: x[0] for x in CLASS.finditer(text) if x[1] in names.values()}
+    rest = text.partition("\nQUESTIONS")[0]
+    for code in own.values():  # a class from which questions inherit remains
+        rest = rest.replace(code, "")
+    shared = ImportedCode(*(folder / name for name in MODULES)).sha256
+    shared += code_sha256(rest.encode())
     return {x: shared + code_sha256(own[names[x]].encode()) for x in names}
 
 

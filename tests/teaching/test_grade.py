@@ -1325,6 +1325,8 @@ def test_the_code_of_a_question_is_its_class_and_what_all_questions_use(tmp_path
     assert edited('    name = "logit"', flag) == {"logit"}
     assert edited("        softmax?\n", "        softmax, for example?\n") == {"logit"}
     assert edited("THOUSANDTH = 0.001", "THOUSANDTH = 0.002") == {*NAMES}
+    base = "class Base(Question):\n    points = 2\n\n\nclass Logit(Base):"
+    assert edited("class Logit(Question):", base) == {*NAMES}
     assert edited("REMOVED: tuple[str, ...] = ()", "REMOVED = ('old_one',)") == set()
     assert edited("# The names of questions", "# Names of questions") == set()
 
