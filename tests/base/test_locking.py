@@ -1,7 +1,9 @@
 import ast
 import fcntl
+import io
 import threading
 import time
+from contextlib import redirect_stderr
 
 import pytest
 
@@ -11,23 +13,23 @@ from pipeline.base.paths import PACKAGE
 
 
 @pytest.mark.parametrize("level", Level)
-def test_a_process_that_waits_for_a_lock_says_so(tmp_path, capfd, level):
+def test_a_process_that_waits_for_a_lock_says_so(tmp_path, level):
     entered = threading.Event()
+    printed = io.StringIO()  # `capfd` can lose text that is written while it reads
 
     def second():
         with locking.lock(tmp_path / "lock", level, waiting="waiting for the first"):
             entered.set()
 
-    with locking.lock(tmp_path / "lock", level, waiting=""):
-        thread = threading.Thread(target=second)
-        thread.start()
-        printed = ""
-        while not printed.endswith("\n"):  # the line end is a write of its own
-            printed += capfd.readouterr().err
-            time.sleep(0.01)
-        assert not entered.is_set()
-    thread.join(60)
-    assert entered.is_set() and printed == "waiting for the first\n"
+    with redirect_stderr(printed):
+        with locking.lock(tmp_path / "lock", level, waiting=""):
+            thread = threading.Thread(target=second)
+            thread.start()
+            while not printed.getvalue().endswith("\n"):  # the last of the writes
+                time.sleep(0.01)
+            assert not entered.is_set()
+        thread.join(60)
+    assert entered.is_set() and printed.getvalue() == "waiting for the first\n"
 
 
 @pytest.mark.parametrize("held", Level)

@@ -1,6 +1,7 @@
 """Servers with all kinds of faults, and how long a command waits for them."""
 
 import errno
+import io
 import json
 import os
 import signal
@@ -9,7 +10,7 @@ import tempfile
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import redirect_stderr, suppress
 from socketserver import ThreadingTCPServer
 
 import psutil
@@ -194,13 +195,14 @@ def test_results_before_an_error_are_copied(recorded, same_helper, capsys):
 
 
 def test_sync_says_that_it_waits_for_another_process_that_copies(
-    recorded, same_helper, monkeypatch, capfd
+    recorded, same_helper, monkeypatch
 ):
     monkeypatch.setenv("PIPELINE_OUTPUTS", str(recorded))
-    with ThreadPoolExecutor() as threads:
+    printed = io.StringIO()  # `capfd` can lose text that is written while it reads
+    with ThreadPoolExecutor() as threads, redirect_stderr(printed):
         with FileLock(recorded / ".server.lock"):  # as a copying process
             call = threads.submit(sync_module.sync, broken_server("refuses"), run=None)
-            while "waiting for another process that co" not in capfd.readouterr().err:
+            while "waiting for another process that co" not in printed.getvalue():
                 assert not call.done()
                 time.sleep(0.1)
         with pytest.raises(UserError, match="cannot be reached"):
