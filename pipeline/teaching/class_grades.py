@@ -1,7 +1,7 @@
 """The grades of a class, and the submissions that need attention."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -53,7 +53,9 @@ class ClassGrades(Roster):
     assigned: Mapping[str, Snapshot]  # the networks of students, by ID
     settings_notice: str  # from `other_settings_notice`; can be empty
     early_notices: Sequence[str]  # the notices that were printed before the grading
-    other_questions: int  # graded submissions whose questions.md has other questions
+    # The students whose questions.md has other questions, and who else has these
+    # questions; empty if this is not known.
+    other_questions: Mapping[str, str]
     questions: Sequence[Question]  # the graded ones, in the order of `QUESTIONS`
     require: str  # the value of this setting
     solutions: bool  # whether the feedback contains the correct answers
@@ -165,7 +167,7 @@ class ClassGrades(Roster):
 
     def lines(self, template: str) -> list[Markup]:
         """Return the lines of a template about this class, as HTML."""
-        text = fill_template(template, grades=self, max_names=MAX_NAMES, old=OLD)
+        text = fill_template(template, grades=self, old=OLD)
         return [Markup(line) for line in text.split("\n") if line.strip()]
 
     def who(self, student: str) -> Markup:
@@ -178,6 +180,10 @@ class ClassGrades(Roster):
             shown += Markup(' <span class="muted">({})</span>').format(name)
         row = Markup('<a class="row" href="#row-{}" title="row in the table"></a>')
         return shown + row.format(quote(student))
+
+    def first(self, students: Iterable[str]) -> Markup:
+        """Return the first students of a list that can be long, each as in `who`."""
+        return Markup(first_names([self.who(student) for student in students]))
 
     def name_of(self, student: str) -> str:
         """Return the name in the list, or ""."""
@@ -298,15 +304,46 @@ class ClassGrades(Roster):
     def wrong(self, question: str) -> list[list[tuple[str, GradedAnswer]]]:
         """Return the most frequent wrong answers to a question, in groups.
 
-        The answers in a group have the same typical mistake or the same wrong number.
+        The answers in a group have the same typical mistake, are correct for the same
+        other student, or are the same wrong number.
         """
         groups = defaultdict[object, list[tuple[str, GradedAnswer]]](list)
         for student, answer in self.answers(question):
             is_wrong = answer.answer is not None and answer.points < answer.possible
             if is_wrong and not answer.denied:
-                groups[answer.hint or answer.answer].append((student, answer))
-        listed = [same for same in groups.values() if same[0][1].hint or len(same) > 1]
+                cause = answer.hint or self.owner_of_answer(student, answer)
+                groups[cause or answer.answer].append((student, answer))
+        listed = [
+            same
+            for cause, same in groups.items()
+            if isinstance(cause, str) or len(same) > 1
+        ]
         return sorted(listed, key=len, reverse=True)[:MAX_WRONG]
+
+    def owner_of_answer(self, student: str, answer: GradedAnswer) -> str:
+        """Return a student in the same group of `shared` with this correct answer.
+
+        The answer is not missing. The result is empty if there is no such student.
+        """
+        (question,) = (x for x in self.questions if x.name == answer.question)
+        assert answer.answer is not None
+        owners = [
+            other
+            for other, its in self.answers(answer.question)
+            if other in self._sharing[student]
+            if question.is_one_of(answer.answer, [its.correct])
+        ]
+        return owners[0] if owners else ""
+
+    @cached_property
+    def _sharing(self) -> Mapping[str, set[str]]:
+        """The other students in the groups of `shared`, by ID."""
+        found = defaultdict[str, set[str]](set)
+        for _, same in self.shared:
+            ids = {entry.student for entry in same}
+            for student in ids:
+                found[student] |= ids - {student}
+        return found
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the rows of grades.csv, including students without a submission.

@@ -66,11 +66,16 @@ def _results(question: Question, grades: ClassGrades) -> dict[str, Any]:
 
     Answers that get no points because of the network are counted in the bars only.
     """
-    answers = [answer for _, answer in grades.answers(question.name)]
+    given = grades.answers(question.name)
+    answers = [answer for _, answer in given]
     bars = Counter((_kind(answer), answer.points) for answer in answers)
     counted = [answer for answer in answers if not answer.denied]
-    wrong = [x for x in counted if x.kind in ("part", "none")]
-    others = [x for x in wrong if x.hint is None]
+    others = [
+        x
+        for student, x in given
+        if x.kind in ("part", "none") and not (x.denied or x.hint)
+        if not grades.owner_of_answer(student, x)
+    ]
     possible = question.points * len(counted)
     return {
         "question": question,

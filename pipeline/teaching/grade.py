@@ -22,6 +22,7 @@ from pipeline.core.epoch import Snapshot
 from pipeline.execution.executor import Task, TaskResult
 from pipeline.execution.local import LocalExecutor
 from pipeline.records.fingerprint import fingerprint
+from pipeline.teaching.answer_inputs import QuestionValues
 from pipeline.teaching.assignment import Assignment
 from pipeline.teaching.class_grades import ClassGrades, first_names
 from pipeline.teaching.class_list import ListedStudent, read_students
@@ -114,11 +115,15 @@ def grade(cfg: GradeConfig, folder: Path | None) -> ClassGrades:
         with suppress(UserError):  # without a submission, there is no file
             file = _reference(student, assignment, dataset)
             assigned[student] = read_assigned(file).network
-    other_questions = sum(
-        bool(entry.other_questions(assignment.question_values(entry.student, dataset)))
+    values = {
+        student: assignment.question_values(student, dataset)
+        for student in sorted({*listed, *(entry.student for entry in readable)})
+    }
+    other_questions = {
+        entry.student: _owner_of_questions(entry, values)
         for entry in entries
-        if isinstance(entry, Graded)
-    )
+        if isinstance(entry, Graded) and entry.other_questions(values[entry.student])
+    }
     folder = ResultsFolder(f"grades/{assignment.folder_name}", folder).path
     grades = ClassGrades(
         entries=entries,
@@ -199,6 +204,17 @@ def _grade(
                 done.append(_finish(result, selected))
                 bar.advance(shown)
     return done
+
+
+def _owner_of_questions(entry: Graded, values: Mapping[str, QuestionValues]) -> str:
+    """Return another student whose questions are in questions.md, or "".
+
+    A few questions can be missing, because the instructor can have corrected their
+    texts.
+    """
+    missing = {x: len(entry.missing_questions(values[x])) for x in values}
+    student = min(missing, key=lambda x: missing[x])
+    return student if 2 * missing[student] < missing[entry.student] else ""
 
 
 def _reference(student: str, assignment: Assignment, dataset: Dataset) -> Path:

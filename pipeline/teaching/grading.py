@@ -179,7 +179,8 @@ class SubmissionGrade(Comparison):
         With `ASSIGNED`, answers that depend on the weights get no points if the network
         is not accepted. If the weights were edited, such answers get no points with
         either value, because no processor and no version of PyTorch leads to such a
-        network. Callers skip this method for networks that the instructor accepts.
+        network. Void questions are no exception. Callers skip this method for networks
+        that the instructor accepts.
         """
         is_other = require == ASSIGNED and not self.training.is_accepted
         if not is_other and self.training is not Training.EDITED:
@@ -187,8 +188,10 @@ class SubmissionGrade(Comparison):
         if not any(answer.needs_network for answer in self.answers):
             return self
         answers = tuple(
-            replace(answer, points=0.0, denied=True) if answer.needs_network else answer
-            for answer in self.answers
+            replace(x, points=0.0, denied=True, hint=None if x.hint == VOID else x.hint)
+            if x.needs_network
+            else x
+            for x in self.answers
         )
         return replace(self, answers=answers, denied=True)
 

@@ -31,7 +31,7 @@ ROUNDED = tuple(
         *(counted(places, "decimal place") for places in range(1, MAX_DECIMALS)),
     )
 )
-VOID = "All students get the points for this question."
+VOID = "This question is void: you get the points for any answer."
 # The share of the points for an answer with a mistake that can change many answers.
 PARTIAL = 0.5
 GROUPS: Final = (
@@ -77,7 +77,7 @@ class GradedAnswer:
     possible: float  # the points of a correct answer
     hint: str | None  # about the mistake; None if no typical mistake is recognized
     correct: float
-    needs_network: bool  # whether the points depend on the weights
+    needs_network: bool  # whether the correct answer depends on the weights
     denied: bool = False  # no points, because the network is not the assigned one
 
     @property
@@ -123,6 +123,7 @@ class Question(ABC):
         tolerance: The maximum absolute error of an answer. Unless the answer is a whole
             number, its relative error must also be at most `RELATIVE`.
         is_void: Whether all students get the points, because the question is faulty.
+            If it needs the network, the network must be accepted.
         template: The text in Markdown; `{v.image}` is `QuestionValues.image`.
     """
 
@@ -166,11 +167,8 @@ class Question(ABC):
 
     @property
     def needs_network(self) -> bool:
-        """Whether the points depend on the weights of the network.
-
-        If all students get the points, the points do not depend on the weights.
-        """
-        return self.group != GROUPS[0] and not self.is_void
+        """Whether the correct answer depends on the weights of the network."""
+        return self.group != GROUPS[0]
 
     @property
     def is_count(self) -> bool:
@@ -221,14 +219,14 @@ class Question(ABC):
         mistakes = [
             replace(each, value=float(each.value))
             for each in known
-            if isinstance(each, Mistake) and not self._is_one_of(each.value, correct)
+            if isinstance(each, Mistake) and not self.is_one_of(each.value, correct)
         ]
         return Solution(correct, mistakes)
 
     def mistakes(self, answer: float, inputs: AnswerInputs) -> list[Mistake]:
         """Return the typical mistakes that lead to a wrong answer."""
         found = self.solution(inputs).mistakes
-        return [each for each in found if self._is_one_of(answer, [each.value])]
+        return [each for each in found if self.is_one_of(answer, [each.value])]
 
     def rounded_mistakes(
         self, answer: float, inputs: AnswerInputs
@@ -255,7 +253,7 @@ class Question(ABC):
         mistake in `AnswerInputs.mistaken` to a count, if another answer supports it.
         """
         correct, points, hint = self.correct(inputs), 0.0, None
-        if answer is not None and self._is_one_of(answer, correct):
+        if answer is not None and self.is_one_of(answer, correct):
             points = self.points
         elif answer is not None:
             unsupported = inputs.mistaken if self.is_count else ()
@@ -280,7 +278,8 @@ class Question(ABC):
         can_be_chance = self.is_count or is_extreme
         return 0.0 if can_be_chance else PARTIAL * self.points
 
-    def _is_one_of(self, answer: Value, values: Sequence[Value]) -> bool:
+    def is_one_of(self, answer: Value, values: Sequence[Value]) -> bool:
+        """Return whether an answer is one of these values, within the tolerance."""
         return any(
             abs(answer - exact) <= self._tolerance(exact)
             for exact in map(float, values)

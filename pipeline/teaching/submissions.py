@@ -163,6 +163,13 @@ class Submission(Entry):
         named = TITLE.match(self.questions)
         if not self.questions or (named and named[1] != self.student):
             return []
+        return self.missing_questions(values)
+
+    def missing_questions(self, values: QuestionValues) -> list[str]:
+        """Return the names of the questions of a student that are not in questions.md.
+
+        The student is the one of `values`.
+        """
         questions = questions_for(values.variant)
         return [x.name for x in questions if x.text(values) not in self.questions]
 

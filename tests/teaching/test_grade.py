@@ -804,12 +804,20 @@ def test_a_void_question_is_marked_on_the_page_of_the_class(
         stored = json.loads(path.read_text())
         for answer in stored["answers"]:  # as the workers grade it then
             if answer["question"] == "logit":
-                answer |= {"points": 1.0, "needs_network": False}
+                answer |= {"points": 1.0, "hint": VOID}
         path.write_text(json.dumps(stored))
-    grades = grade_all()
+    # Eva's network is not the assigned one.
+    points = {x.student: x.grade.points for x in grade_all().graded}
+    assert points == {"ana": 1, "eva": 0}
+    feedback = {name: page(outputs, f"feedback/{name}.html") for name in points}
+    assert (VOID in feedback["ana"], VOID in feedback["eva"]) == (True, False)
+    section = page(outputs).partition("<h3>logit</h3>")[2].partition("</section>")[0]
+    text = "void: all students get the points, except those whose network gets none<"
+    assert text in section
+    grades = grade_all(require="any")
     assert {x.grade.points for x in grades.graded} == {1}
     section = page(outputs).partition("<h3>logit</h3>")[2].partition("</section>")[0]
-    assert "void: all students get the points" in section
+    assert "void: all students get the points<" in section
     assert "% of the points" not in section and "wrong" not in section
     assert 'class="bar"' not in section
     assert page(outputs).count("<span>logit (void)</span>") == 1
@@ -1550,13 +1558,17 @@ def test_with_require_only_the_assigned_network_gets_points_for_its_weights(
         assert f"<b>{name}</b>: no points for {count - sizes} questions: " in shown
     assert "Students get points for them only if their network is the ass" in shown
     read = 'read the section "Not the assigned network"'
-    notice = (
-        "3 students get no points for the questions about the weights, because the "
-        "network is not the assigned one (eva, dora, cem): there may be a "
-        f"legitimate reason, so {read}"
-    )
-    assert grades.network_notices == [notice]
-    assert without_bold(shown).count(f"<p>{notice} below.</p>") == 1
+    lost = "1 student gets no points for the questions about the weights, because"
+    edited = f"{lost} weights of the assigned network were edited (cem): {read}"
+    notices = [
+        f"{lost} the network is not the assigned one (eva): there may be a legitimate "
+        f"reason, so {read}",
+        f"{lost} the network is that of another student (dora): {read}",
+        edited,
+    ]
+    assert grades.network_notices == notices
+    for notice in notices:
+        assert without_bold(shown).count(f"<p>{notice} below.</p>") == 1
     titles = re.findall("<h4>(.*?)</h4>", shown)
     assert titles == [
         "Different training runs: ask these students for the reason",
@@ -1573,9 +1585,7 @@ def test_with_require_only_the_assigned_network_gets_points_for_its_weights(
         assert table(outputs)["cem"]["problem"].startswith("not the assigned network")
     shown = page(outputs)
     notices = [
-        "1 student gets no points for the questions about the weights, because the "
-        "network is not the assigned one (cem): there may be a legitimate reason, "
-        f"so {read}",
+        edited,
         "2 students get points for a different training run, because of require=any "
         f"(eva, dora): {read}",
     ]
@@ -1946,9 +1956,11 @@ def test_students_with_questions_of_another_version_are_counted(
     other = text.replace(size, "9x9")
     assert other != text
     (place / "cem" / "questions.md").write_bytes(other.encode())
-    text = "for 1 student, questions.md differs from the questions that were graded"
+    text = (
+        "for 1 student, questions.md differs from the questions that were graded (cem)"
+    )
     (notice,) = grade_all().notices
-    assert notice.startswith(text) and text in page(outputs)
+    assert notice.startswith(text) and text in without_bold(page(outputs))
     assert "if you corrected the text of a question, this is expected" in notice
     differs = "This text differs from the one in the <code>questions.md</code>"
     assert page(outputs, "feedback/cem.html").count(differs) == 1
@@ -1959,6 +1971,36 @@ def test_students_with_questions_of_another_version_are_counted(
         head = f"# Homework of `{student}`\n\n"
         (place / "cem" / "questions.md").write_bytes(head.encode() + other.encode())
         assert len(grade_all().notices) == lines
+    # Ben's questions, with Cem's ID, and with one text that was corrected later.
+    values = course.inputs("ben", course.train("ben")).values
+    texts = [question.text(values) for question in QUESTIONS]
+    copied = "\n\n".join(["# Homework of `cem`", "corrected", *texts[1:]])
+    (place / "cem" / "questions.md").write_text(copied)
+    grades = grade_all()
+    assert grades.notices == [
+        "the questions.md of cem has the questions of ben: ask both"
+    ]
+    assert f"{grades.notices[0]}." in without_bold(page(outputs))
+
+
+def test_a_wrong_answer_that_is_correct_for_a_student_with_the_same_network_is_named(
+    course, grade_all, outputs, place
+):
+    network = course.train("ana")
+    right = course.solve("ana", network)
+    (question,) = (x for x in QUESTIONS if x.name == "bytes_of_weights")
+    for name in ("cem", "dora", "eve"):  # it is no typical mistake of theirs
+        answer = question.grade(right[question.name], course.inputs(name, network))
+        assert (answer.points, answer.hint) == (0, None)
+    for name, answers in (("ana", right), ("cem", right), ("dora", right)):
+        course.write(place / name, name, answers, network)
+    course.write(place / "eve", "eve", {"bytes_of_weights": right["bytes_of_weights"]})
+    grade_all()
+    shown = page(outputs).partition("<h3>bytes_of_weights</h3>")[2]
+    shown = without_bold(shown.partition("</section>")[0])
+    assert f"2 {TIMES} The correct answer for ana." in " ".join(shown.split())
+    # Eve has her own network and shows no other sign of copying.
+    assert "1 wrong answer that matches no typical mistake." in shown
 
 
 def test_an_added_question_is_graded_and_changed_points_are_listed(
@@ -2393,7 +2435,7 @@ def test_the_lists_of_a_class_give_names_and_links_to_feedback_and_rows(
     ana = '<a href="feedback/a1.html"><b>a1</b></a> <span class="muted">(Ana &lt;b&gt;)'
     ana += f"</span>{row.format('a1')}"
     # In the first line, and in the lists of malformed answers and of other networks.
-    assert f"is not the assigned one ({ana}, " in look
+    assert f"is that of another student ({ana}, " in look
     assert f"{ana} (1): logit" in look and f"<li>{ana}: no points for 12" in look
     assert f'<b>d4</b> <span class="muted">(Dora)</span>{row.format("d4")}' in look
     assert len(re.findall(">a1<|>b2<|>d4<", look)) == look.count('class="row"')

@@ -533,11 +533,10 @@ def test_all_students_get_the_points_of_a_void_question(new_inputs, monkeypatch)
         graded = graded_by_name(answers, inputs)
         assert sum(answer.points for answer in graded.values()) == 1
         assert graded["logit"].points == 1
-        # The points therefore remain if the network is not the assigned one.
-        assert (
-            not graded["logit"].needs_network and graded["misclassified"].needs_network
-        )
-        assert graded["logit"].hint == "All students get the points for this question."
+        # The points are lost if the network is not accepted.
+        assert graded["logit"].needs_network and graded["misclassified"].needs_network
+        text = "This question is void: you get the points for any answer."
+        assert graded["logit"].hint == text
 
 
 def test_an_answer_with_one_digit_gets_points_only_with_one_of_as_many_decimals(
