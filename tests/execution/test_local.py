@@ -279,6 +279,11 @@ def test_what_needs_no_worker_is_yielded_before_the_next_task_is_taken(executor,
     assert sorted(yielded) == [*"abcde"]
 
 
+def test_what_needs_no_worker_is_yielded_even_if_it_is_falsy():
+    known = ["a", 0, None, "", "b"]
+    assert [*LocalExecutor(1).run(len, known)] == known
+
+
 def test_what_needs_no_worker_is_yielded_at_once_and_not_lost_by_a_stop(
     data, functions
 ):
