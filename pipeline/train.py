@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pipeline.training.result import TrainResult
 
 
-@documented(TrainKeywords)
+@documented(TrainConfig, TrainKeywords)
 def train(
     *,
     on_epoch: "Callable[[Epoch], object] | None" = None,
@@ -71,7 +71,7 @@ def train(
         return run_train(from_python(TrainConfig, settings, folder), on_epoch)
 
 
-@documented(SweepKeywords)
+@documented(TrainConfig, SweepKeywords)
 def sweep(
     *,
     experiment: str | Iterable[str] | None = None,

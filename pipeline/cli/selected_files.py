@@ -119,7 +119,7 @@ def _is_sweep(files: Sequence[File], schema: Schema, flags: Flags) -> bool:
     modes = [file.hydra["mode"] for file in files if "mode" in file.hydra]
     starts_sweep = modes[-1:] == ["MULTIRUN"]
     if flags.multirun and not schema.can_vary:
-        stages = " and ".join(each.command_name() for each in SCHEMAS if each.can_vary)
+        stages = " and ".join(each.stage for each in SCHEMAS if each.can_vary)
         raise ConfigError(f"only {stages} accept -m")
     if starts_sweep and not schema.has_recorded_sweeps:
         raise ConfigError(f"only {command_line('train')} accepts {SAVED_SWEEPS}")

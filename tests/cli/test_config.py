@@ -37,6 +37,7 @@ from pipeline.cli.keywords import (
 )
 from pipeline.cli.names import _unnamed_values
 from pipeline.cli.schema import (
+    SCHEMAS,
     EvaluateConfig,
     OnlySweeps,
     RejectedBySweeps,
@@ -48,7 +49,7 @@ from pipeline.cli.yaml_files import read
 from pipeline.train import sweep
 from pipeline.ui import ui
 
-STAGES = {stage: getattr(cli, f"{stage.title()}Config") for stage in __main__.STAGES}
+STAGES = {schema.stage: schema for schema in SCHEMAS}
 
 
 def test_the_defaults_are_valid_and_each_key_is_a_setting_of_a_stage():
@@ -341,7 +342,7 @@ def test_the_stages_are_listed_in_80_columns(words, capsys):
     __main__.main(words)
     lines = capsys.readouterr().out.splitlines()
     stages = [line.split()[2].partition(".")[2] for line in lines if "-m" in line]
-    assert stages == [*STAGES]
+    assert stages == [*STAGES] == [*__main__.STAGES]
     assert max(map(len, lines)) <= 80
 
 
