@@ -46,10 +46,10 @@ def parse(arguments: Sequence[str], schema: type[ConfigT]) -> Command[ConfigT]:
 
 
 def parse_keywords(
-    settings: Mapping[str, Any], schema: type[ConfigT], *, is_sweep: bool
+    settings: Mapping[str, Any], schema: type[ConfigT], *, is_multirun: bool
 ) -> Command[ConfigT]:
     """Validate the settings of a call from Python, like `parse`."""
-    flags = Flags(multirun=is_sweep, is_call=True)
+    flags = Flags(multirun=is_multirun, is_call=True)
     given = read_keywords(settings, schema, flags)
     return _make_command(given, schema, flags)
 
@@ -82,7 +82,7 @@ def _make_command(
     return Command(
         schema,
         [x for each in compositions for x in each.combinations],
-        is_sweep=any(each.is_sweep for each in compositions),
+        is_multirun=any(each.is_multirun for each in compositions),
         varied=[*groups, *_varied_keys(compositions)],
         intervals=compositions[0].intervals,
         prints_settings=flags.prints_settings,
@@ -92,7 +92,9 @@ def _make_command(
 def _without_files(given: Overrides, schema: type[ConfigT]) -> Composition:
     """Return the given settings with all other defaults, if files cannot be read."""
     others = {key: Setting(x, is_chosen=False) for key, x in defaults().items()}
-    return Composition(schema, {**others, **given.settings}, options={}, is_sweep=False)
+    return Composition(
+        schema, {**others, **given.settings}, options={}, is_multirun=False
+    )
 
 
 def _unknown_keys(compositions: Sequence[Composition], flags: Flags) -> Iterator[str]:
@@ -122,7 +124,7 @@ def _varied_keys(compositions: Sequence[Composition]) -> list[str]:
     schema = compositions[0].schema
     fixed = varied & ({*schema.model_fields} - {*schema.can_vary})
     reject(_lacks_one_value(key, combinations) for key in sorted(fixed))
-    if not varied and any(each.is_sweep for each in compositions):
+    if not varied and any(each.is_multirun for each in compositions):
         varied = {"seed"}
     return [key for key in schema.can_vary if key in varied]
 

@@ -39,7 +39,7 @@ class Composition:
     schema: Schema
     settings: Mapping[str, Setting]  # by key
     options: Mapping[str, str]  # by group
-    is_sweep: bool
+    is_multirun: bool
 
     @cached_property
     def paths(self) -> dict[str, Path]:

@@ -39,12 +39,12 @@ Text = Annotated[str, Field(min_length=1)]
 Name = Annotated[Text, AfterValidator(printable)]
 
 
-class OnlySweeps(str):
-    """Marks a setting that only a sweep uses."""
+class OnlyMultirun(str):
+    """Marks a setting that only a multirun uses: a command with -m or a saved sweep."""
 
 
-class RejectedBySweeps(str):
-    """Marks a setting that a sweep rejects, and says why."""
+class RejectedByMultirun(str):
+    """Marks a setting that a multirun rejects, and says why."""
 
 
 def contains(annotation: object, kind: type) -> bool:
@@ -60,20 +60,20 @@ class StageConfig(BaseModel):
     stage: ClassVar[str]  # the name, which is also the name of the module
     main_key: ClassVar[str]  # suggested for a value without a key
     can_vary: ClassVar[Sequence[str]] = ()  # the keys that a sweep, -m, can vary
-    # Whether -m and the function sweep() record a sweep. Files in conf/experiment/ can
-    # start such a sweep. If a job fails, the other jobs run.
+    # Whether a multirun is recorded as a sweep, which the function sweep() and files in
+    # conf/experiment/ can start too. If a job fails, the other jobs run.
     has_recorded_sweeps: ClassVar[bool] = False
     required: ClassVar[Mapping[str, str]] = {}  # an example of each key with no default
 
     @classmethod
     def marked(cls, mark: type[str]) -> dict[str, str]:
-        """Return the marks of a kind, such as `OnlySweeps`, by key."""
+        """Return the marks of a kind, such as `OnlyMultirun`, by key."""
         fields = cls.model_fields.items()
         return {k: x for k, f in fields for x in f.metadata if isinstance(x, mark)}
 
     @classmethod
     def has_several_results(cls, values: Mapping[str, Any]) -> bool:
-        """Return whether the keys of `OnlySweeps` also have an effect without -m."""
+        """Return whether the keys of `OnlyMultirun` also have an effect without -m."""
         return False
 
 
@@ -108,10 +108,10 @@ class CommonTrainConfig(RecordedConfig):
 
     run_name: Name | None
     experiment_name: Name | None
-    workers: Annotated[int | None, Field(ge=1), OnlySweeps()]
-    executor: Annotated[ExecutorName, OnlySweeps()]
-    again: Annotated[bool, OnlySweeps()]
-    trials: Annotated[int | None, Field(ge=1), OnlySweeps()]
+    workers: Annotated[int | None, Field(ge=1), OnlyMultirun()]
+    executor: Annotated[ExecutorName, OnlyMultirun()]
+    again: Annotated[bool, OnlyMultirun()]
+    trials: Annotated[int | None, Field(ge=1), OnlyMultirun()]
 
     def _experiment_name(self) -> str:
         return self.experiment_name or super()._experiment_name()
@@ -126,11 +126,11 @@ class TrainConfig(CommonTrainConfig, DataConfig, HyperparameterFields):
     seed: Seed
     resume: Annotated[
         bool,
-        RejectedBySweeps("has no effect in a sweep: use again=true to train again"),
+        RejectedByMultirun("has no effect in a sweep: use again=true to train again"),
     ]
     reproduce: Annotated[
         Text | None,
-        RejectedBySweeps("cannot be used in a sweep: leave out -m or experiment"),
+        RejectedByMultirun("cannot be used in a sweep: leave out -m or experiment"),
     ]
 
     @property
@@ -185,7 +185,7 @@ class ExportConfig(NetworkConfig, RecordedConfig):
     bits: Annotated[Literal[8, 4, 2, 1, "all"], BeforeValidator(_bit_width)]
     finetune: int | None = Field(ge=0, le=1000)
     sweep: Text | None
-    workers: Annotated[int | None, Field(ge=1), OnlySweeps()]
+    workers: Annotated[int | None, Field(ge=1), OnlyMultirun()]
 
     @classmethod
     def has_several_results(cls, values: Mapping[str, Any]) -> bool:

@@ -57,14 +57,14 @@ def compose_all(
     """
     for selected in _select_each({}, given.groups, flags):
         files = selected.files
-        is_sweep = _is_sweep(files, schema, flags)
-        saved = _saved_sweep(files, given, schema, flags, is_sweep=is_sweep)
+        is_multirun = _is_multirun(files, schema, flags)
+        saved = _saved_sweep(files, given, schema, flags, is_multirun=is_multirun)
         settings = {**saved.settings, **given.settings}
         complete = [selected]
         if saved.groups:
             complete = [*_select_each(selected.chosen, saved.groups, flags)]
         for each in complete:
-            yield _compose(each, settings, schema, is_sweep=is_sweep)
+            yield _compose(each, settings, schema, is_multirun=is_multirun)
 
 
 def _select_each(
@@ -91,7 +91,7 @@ def _compose(
     settings: Mapping[str, Setting],
     schema: Schema,
     *,
-    is_sweep: bool,
+    is_multirun: bool,
 ) -> Composition:
     """Return the values of the selected files, replaced by `settings`.
 
@@ -100,7 +100,7 @@ def _compose(
     replaced = {**_settings(selected), **settings}
     order = dict.fromkeys([*schema.can_vary, *replaced])
     ordered = {key: replaced[key] for key in order if key in replaced}
-    return Composition(schema, ordered, selected.options, is_sweep)
+    return Composition(schema, ordered, selected.options, is_multirun)
 
 
 def _settings(selected: SelectedFiles) -> dict[str, Setting]:
@@ -114,7 +114,7 @@ def _settings(selected: SelectedFiles) -> dict[str, Setting]:
     }
 
 
-def _is_sweep(files: Sequence[File], schema: Schema, flags: Flags) -> bool:
+def _is_multirun(files: Sequence[File], schema: Schema, flags: Flags) -> bool:
     """Return whether -m or a saved sweep starts a sweep, and check the stage."""
     modes = [file.hydra["mode"] for file in files if "mode" in file.hydra]
     starts_sweep = modes[-1:] == ["MULTIRUN"]
@@ -132,7 +132,7 @@ def _saved_sweep(
     schema: Schema,
     flags: Flags,
     *,
-    is_sweep: bool,
+    is_multirun: bool,
 ) -> Overrides:
     """Read the arguments of saved sweeps for the keys that are not in `given`.
 
@@ -145,7 +145,7 @@ def _saved_sweep(
     for key, (argument, path) in _saved_arguments(files).items():
         if key in given.settings or key in given.groups:
             continue
-        if is_sweep:
+        if is_multirun:
             read = read_arguments([argument], schema, flags, path)
             saved.settings.update(read.settings)
             saved.groups.update(read.groups)

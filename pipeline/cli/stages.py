@@ -137,7 +137,7 @@ def from_python(
     settings: Mapping[str, Any],
     folder: Folder = None,
     *,
-    is_sweep: bool = False,
+    is_multirun: bool = False,
 ) -> Command[ConfigT]:
     """Return the command for settings that were passed as keywords.
 
@@ -158,12 +158,12 @@ def from_python(
     command = None
     problems = list[str]()
     with collected(problems):
-        command = parse_keywords(settings, schema, is_sweep=is_sweep)
+        command = parse_keywords(settings, schema, is_multirun=is_multirun)
     with collected(problems):
         path = None if folder is None else check_folder(folder)
     reject(problems)
     assert command
-    if command.is_sweep and not is_sweep:
+    if command.is_multirun and not is_multirun:
         chosen = (f"{k}={x}" for k, x in settings.items() if k not in KEYS)
         starts = " ".join(chosen) or "conf/hydra.yaml"
         raise ConfigError(f"{starts} starts a sweep: call sweep()")
