@@ -19,6 +19,7 @@ from pipeline.cli.command import (
 from pipeline.cli.composition import (
     Composition,
     accepts_invalid_values,
+    all_combinations,
     invalid_values,
     varied_groups,
 )
@@ -78,10 +79,10 @@ def _make_command(
     if problems or (invalid and not accepts_invalid_values(compositions)):
         raise ConfigError(*problems, *invalid)
     # Saved sweeps add combinations, but their group is not a varied setting.
-    groups = [x for x in varied_groups(compositions) if x != SAVED_SWEEPS]
+    groups = [group for group in varied_groups(compositions) if group != SAVED_SWEEPS]
     return Command(
         schema,
-        [x for each in compositions for x in each.combinations],
+        all_combinations(compositions),
         is_multirun=any(each.is_multirun for each in compositions),
         varied=[*groups, *_varied_keys(compositions)],
         intervals=compositions[0].intervals,
@@ -115,10 +116,14 @@ def _varied_keys(compositions: Sequence[Composition]) -> list[str]:
     Raises:
         ConfigError: If a key varies that must have one value in a sweep.
     """
-    settings = (item for each in compositions for item in each.settings.items())
-    varied = {k for k, x in settings if isinstance(x.value, Several | Interval)}
-    combinations = [x for each in compositions for x in each.combinations]
-    first, *others = (each.values for each in combinations)
+    varied = {
+        key
+        for composition in compositions
+        for key, setting in composition.settings.items()
+        if isinstance(setting.value, Several | Interval)
+    }
+    combinations = all_combinations(compositions)
+    first, *others = (combination.values for combination in combinations)
     for other in others:
         varied |= {key for key, value in first.items() if other[key] != value}
     schema = compositions[0].schema

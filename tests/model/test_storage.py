@@ -162,7 +162,9 @@ def test_a_file_of_another_version_is_rejected_with_the_remedy(path, network, ve
         path.with_name("history.safetensors"): lambda: load_history_files(trained),
     }.items():
         file.write_bytes(save(content, {"about": f'{{{version}"seed": 1}}'}))
-        rule = "was written by a different version .* must be 1, got .*: create the file again"
+        rule = (
+            "was written by a different version .* must be 1, got .*: create the file"
+        )
         with pytest.raises(UserError, match=f"{file.name} {rule}"):
             read()
 
