@@ -24,8 +24,7 @@ defaults `default_values` reads. `reserved_names` checks the names of config gro
 `problems` formats messages.
 
 `stages` runs a stage or a sweep with the `Command`. `command` defines the types of
-these steps, and `keywords` the types of keyword arguments. `names` contains the names
-of runs.
+these steps, and `keywords` the types of keyword arguments.
 """
 
 from pipeline.cli.command import Combination, Command, Interval
@@ -44,7 +43,6 @@ from pipeline.cli.keywords import (
     TrainKeywords,
     UiKeywords,
 )
-from pipeline.cli.names import network_name, run_name, unusual_keys
 from pipeline.cli.schema import (
     CommonTrainConfig,
     DataConfig,

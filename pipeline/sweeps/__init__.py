@@ -25,7 +25,8 @@ configuration, and the best network (`load_best`) is its network.
 recorded, and starts the workers. `open_sweep` bundles all of these. `missing_jobs`
 opens the run of the sweep, and adds the outcomes of all missing jobs to the plan: the
 executor trains them, `children` writes to the store, `progress` prints, and `report`
-writes the table and the plot, with the text of `report_text`. `naming` creates the key
+writes the table and the plot, with the text of `report_text` and the networks of the
+`pareto_front`. `naming` creates the key
 and the name of the sweep. `networks` reads a finished sweep for `export`.
 
 This package runs in the main process. A worker gets only the data set and the

@@ -35,7 +35,6 @@ from pipeline.cli.keywords import (
     SweptT,
     SweptValues,
 )
-from pipeline.cli.names import _unnamed_values
 from pipeline.cli.schema import (
     SCHEMAS,
     EvaluateConfig,
@@ -47,6 +46,7 @@ from pipeline.cli.stages import from_python, help_text
 from pipeline.cli.validation import validate
 from pipeline.cli.yaml_files import read
 from pipeline.train import sweep
+from pipeline.training.run_names import _unnamed_values
 from pipeline.ui import ui
 
 STAGES = {schema.stage: schema for schema in SCHEMAS}

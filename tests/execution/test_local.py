@@ -15,6 +15,7 @@ import pytest
 
 from pipeline import UserError, datasets
 from pipeline.base import paths
+from pipeline.base.helper_process import HelperProcess
 from pipeline.cli import defaults
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.execution import local
@@ -25,7 +26,6 @@ from pipeline.execution.executor import (
     Task,
     TaskResult,
 )
-from pipeline.execution.helper_process import HelperProcess
 from pipeline.execution.local import KILLED, LocalExecutor
 from pipeline.records.software import OtherSoftware, Software
 from pipeline.training.unrecorded_training import train_unrecorded

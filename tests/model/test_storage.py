@@ -8,10 +8,11 @@ from safetensors.numpy import load_file, save
 
 from pipeline import UserError
 from pipeline.base.tensors import tensors_sha256
-from pipeline.cli import defaults, network_name
+from pipeline.cli import defaults
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.network import snapshot
 from pipeline.model import load_history_files, load_trained_network, storage
+from pipeline.training.run_names import network_name
 
 TRAINED = {**defaults(), "hidden": 7, "split": "holdout", "epochs": 2}
 HYPERPARAMETERS = Hyperparameters(**TRAINED)

@@ -15,7 +15,7 @@ import pytest
 
 from pipeline import PartlyFailed, UserError, train
 from pipeline.base.files import file_sha256
-from pipeline.cli import defaults, names
+from pipeline.cli import defaults
 from pipeline.execution import local
 from pipeline.execution.executor import Executor, TaskResult
 from pipeline.model import load_trained_network
@@ -24,6 +24,7 @@ from pipeline.sweeps import sweep as command
 from pipeline.sweeps.networks import read_networks
 from pipeline.sweeps.recorded import RecordedSweep
 from pipeline.tracking.provenance import code_state
+from pipeline.training import run_names
 
 LINE = 20  # pixels of a line of text in MLflow's UI
 SHORT = {"hidden": 5, "epochs": 1}
@@ -609,7 +610,7 @@ def test_a_finished_sweep_prints_its_table_and_trains_deleted_children_again(
 def test_a_sweep_does_not_depend_on_the_committed_defaults(sweep, monkeypatch):
     sweep.run("seed=1,2", "epochs=2")
     changed = {**defaults(), "dataset": "digits", "epochs": 2}
-    monkeypatch.setattr(names, "_unnamed_values", lambda: changed)
+    monkeypatch.setattr(run_names, "_unnamed_values", lambda: changed)
     printed, _ = sweep.run("seed=1,2", "epochs=2")  # their runs have new names
     assert "this sweep is finished" in printed
     assert sweep.statuses() == (["FINISHED"], ["FINISHED"] * 2)
