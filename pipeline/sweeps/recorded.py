@@ -8,7 +8,8 @@ this sweep records them.
 
 These are the questions about a recorded run. Each includes the previous question:
 
-- Has the run ended? `is_final`: it is FINISHED or FAILED.
+- Is it final? `is_final`: it is FINISHED or FAILED. A run that is KILLED has ended too,
+  but its process did not complete it.
 - Is it complete? `complete_runs`: it is FINISHED, its files exist, and those with its
   metrics can be read.
 - Is it the result of a job of this sweep? `RecordedSweep.complete`: the newest
@@ -65,7 +66,7 @@ class RecordedSweep:
 
     sweep_key: str  # see `sweep_key` in naming.py
     run: RecordedRun | None = None
-    children: Sequence[RecordedRun] = ()  # the children that ended, oldest first
+    children: Sequence[RecordedRun] = ()  # the final children, oldest first
     # The newest complete child of each job, by `Job.id`. A job can have several
     # children, because a job with a lost file is trained again.
     complete: Mapping[str | None, CompleteRun] = field(default_factory=dict)
