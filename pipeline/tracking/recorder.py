@@ -123,7 +123,11 @@ def find_or_create(
                 run_id = run_id if run_id in ids else next(iter(ids), None)
             if run_id is None:
                 assert weights_sha256  # a sweep has an ID
-                run_id = _create_for_network(client, experiment, weights_sha256)
+                start = _start_for_network(weights_sha256)
+                run = MlflowRun.of(client, _create(client, experiment, start))
+                run.log_diff(start.diff)
+                say(wrap(f"the store has no run of this network; created {run.label}"))
+                run_id = run.run_id
             recorded = client.get_run(run_id)
             # A run that was created for a network is closed before data is added, so
             # that a killed process leaves no open run.
@@ -133,21 +137,13 @@ def find_or_create(
         return MlflowRun.of(client, recorded)
 
 
-def _create_for_network(
-    client: "StoreClient", experiment: str, weights_sha256: str
-) -> str:
-    """Create a run for a network without a training run, print it, return its ID."""
-    from pipeline.tracking.mlflow_run import MlflowRun
-
+def _start_for_network(weights_sha256: str) -> RunStart:
+    """Return the name and the tags of a run for a network without a training run."""
     code = provenance.code_state()
     tags = {WEIGHTS_TAG: weights_sha256, KIND_TAG: Kind.EVALUATION}
     tags |= provenance.tags(code)
     name = f"network {short_id(weights_sha256)}"
-    start = RunStart(name, {}, tags, now(), code.diff)
-    run = MlflowRun.of(client, _create(client, experiment, start))
-    run.log_diff(start.diff)
-    say(wrap(f"the store has no run of this network; created {run.label}"))
-    return run.run_id
+    return RunStart(name, {}, tags, now(), code.diff)
 
 
 def _client(store: Path) -> "StoreClient":
