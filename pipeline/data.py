@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pipeline.datasets.prepare import PreparedData
 
 
-@documented(DataKeywords)
+@documented(DataConfig, DataKeywords)
 def data(
     *,
     quiet: bool = False,

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from pipeline.evaluation.evaluate import Evaluation
 
 
-@documented(EvaluateKeywords)
+@documented(EvaluateConfig, EvaluateKeywords)
 def evaluate(
     *,
     folder: str | os.PathLike[str] | None = None,

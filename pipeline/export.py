@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from pipeline.deploy.export import ExportResult
 
 
-@documented(ExportKeywords)
+@documented(ExportConfig, ExportKeywords)
 def export(
     *,
     folder: str | os.PathLike[str] | None = None,

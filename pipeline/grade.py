@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pipeline.teaching.class_grades import ClassGrades
 
 
-@documented(GradeKeywords, required=GradeConfig.required)
+@documented(GradeConfig, GradeKeywords)
 def grade(
     *,
     folder: str | os.PathLike[str] | None = None,

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pipeline.teaching.homework import Homework
 
 
-@documented(HomeworkKeywords, required=HomeworkConfig.required)
+@documented(HomeworkConfig, HomeworkKeywords)
 def homework(
     *,
     folder: str | os.PathLike[str] | None = None,

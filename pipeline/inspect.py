@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from pipeline.interpret.inspect import Inspection
 
 
-@documented(InspectKeywords)
+@documented(InspectConfig, InspectKeywords)
 def inspect(
     *,
     folder: str | os.PathLike[str] | None = None,

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from pipeline.evaluation.predict import PredictResult
 
 
-@documented(PredictKeywords)
+@documented(PredictConfig, PredictKeywords)
 def predict(
     *,
     folder: str | os.PathLike[str] | None = None,

@@ -22,7 +22,7 @@ from pipeline.cli import (
 )
 
 
-@documented(SyncKeywords, required=SyncConfig.required)
+@documented(SyncConfig, SyncKeywords)
 def sync(*, quiet: bool = False, **settings: Unpack[SyncKeywords]) -> dict[str, str]:
     """Copy recorded runs to an MLflow server, like `python -m pipeline.sync`.
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pipeline.training.result import TrainResult
 
 
-@documented(TrainKeywords)
+@documented(TrainConfig, TrainKeywords)
 def train(
     *,
     on_epoch: "Callable[[Epoch], object] | None" = None,
@@ -71,7 +71,7 @@ def train(
         return run_train(from_python(TrainConfig, settings, folder), on_epoch)
 
 
-@documented(SweepKeywords)
+@documented(TrainConfig, SweepKeywords)
 def sweep(
     *,
     experiment: str | Iterable[str] | None = None,
@@ -113,7 +113,7 @@ def sweep(
         _check_callback("on_result", on_result)
         saved_sweeps = {} if experiment is None else {"experiment": experiment}
         given = {**settings, **saved_sweeps}
-        command = from_python(TrainConfig, given, folder, is_sweep=True)
+        command = from_python(TrainConfig, given, folder, is_multirun=True)
         return run_sweep(command, on_result)
 
 
@@ -151,6 +151,6 @@ def run_sweep(
 
 if __name__ == "__main__":
     main(
-        lambda command: (run_sweep if command.is_sweep else run_train)(command),
+        lambda command: (run_sweep if command.is_multirun else run_train)(command),
         TrainConfig,
     )

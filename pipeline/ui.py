@@ -13,7 +13,7 @@ from typing import Unpack
 from pipeline.cli import Command, UiConfig, UiKeywords, documented, from_python, main
 
 
-@documented(UiKeywords)
+@documented(UiConfig, UiKeywords)
 def ui(**settings: Unpack[UiKeywords]) -> None:
     """Show the recorded runs, like `python -m pipeline.ui`.
 

@@ -236,4 +236,4 @@ def test_a_command_line_is_rejected_or_has_a_valid_job(words):
     command = read(parse, words, schema.TrainConfig)
     if command:
         assert isinstance(command.config, schema.TrainConfig)
-        assert command.is_sweep or not command.varied
+        assert command.is_multirun or not command.varied

@@ -38,6 +38,7 @@ def run_command(function: Callable[[], object], *, name: str) -> None:
     _set_up()
     statuses: list[int] = []
     atexit.register(_skip_finalization, statuses)
+    # The variable of Hydra, which people who know Hydra expect.
     print_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
     try:
         with output():

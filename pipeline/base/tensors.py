@@ -51,8 +51,8 @@ def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     if version != VERSION:
         raise UserError(
             f"{path} was written by a different version of this project: its format "
-            f"must be {VERSION}, got {shortened(repr(version))}: run "
-            "python -m pipeline.train again"
+            f"must be {VERSION}, got {shortened(repr(version))}: create "
+            "the file again"
         )
     return tensors, metadata
 

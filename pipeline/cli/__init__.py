@@ -1,28 +1,30 @@
 """The command line and the validated settings of a stage.
 
 This is the only package that uses Hydra; only `hydra_internals` uses undocumented parts
-of Hydra. `arguments` creates a `Command` from the arguments, in these steps:
+of Hydra. `arguments` takes the arguments to a `Command`, in these steps, shown for
+hidden in `train -m hidden=5,0`:
 
-1. `flags` reads the flags, which select folders; `reserved_names` checks the names of
-   config groups. `overrides` reads all other arguments, or the keywords of a call from
-   Python, as `Overrides`: settings and options of groups. `values` parses the text of a
-   setting, which has one value, several values for a sweep, or an interval for a
-   search.
-2. `selected_files` merges the files that Hydra selects, once for each combination of
-   options, and replaces values of files with given values. Each result is a
-   `Composition`. `hydra_files` asks Hydra for the files, and `yaml_files` reads each
-   file and rejects content that could run code.
-3. `rules` checks several settings of a composition together, if steps 1 and 2 had no
-   problem; otherwise, settings may be missing.
-4. `composition` lists each `Combination` of the values of a composition, and
-   `validation` checks it against the `schema` of the stage.
-5. If a step had a problem, a `ConfigError` with all problems is raised. A sweep may
-   keep combinations that break a bound; see `accepts_invalid_values` in
-   `composition`.
+step              result         with hidden
+`flags`           `Flags`        -m: a multirun, with the files in conf/
+`overrides`       `Overrides`    hidden=5,0 is a setting; `values` parses `Several` 5, 0
+`selected_files`  `Composition`  5,0 replaces hidden=20 in conf/config.yaml
+`composition`     `Combination`  hidden=5; the other, hidden=0, has an error
+`rules`           problems       hidden is combined with no setting that excludes it
+`arguments`       `Command`      both combinations, and hidden as varied key
+
+Each config group with several options multiplies the compositions. An interval for a
+search stays an `Interval`. `rules` needs all settings, so it is skipped if an argument
+or a file cannot be read. All problems are in one `ConfigError`; a sweep may keep
+combinations that break a bound (`accepts_invalid_values`).
+
+For `selected_files`, `hydra_files` asks Hydra which files are selected, and
+`yaml_files` reads each file and rejects content that could run code. For
+`composition`, `validation` checks values against the `schema` of the stage, whose
+defaults `default_values` reads. `reserved_names` checks the names of config groups, and
+`problems` formats messages.
 
 `stages` runs a stage or a sweep with the `Command`. `command` defines the types of
-these steps, and `keywords` the types of keyword arguments. `default_values` contains
-the defaults, and `names` the names of runs.
+these steps, and `keywords` the types of keyword arguments.
 """
 
 from pipeline.cli.command import Combination, Command, Interval
@@ -41,7 +43,6 @@ from pipeline.cli.keywords import (
     TrainKeywords,
     UiKeywords,
 )
-from pipeline.cli.names import network_name, run_name, unusual_keys
 from pipeline.cli.schema import (
     CommonTrainConfig,
     DataConfig,

@@ -19,6 +19,7 @@ from pipeline.cli.command import (
 from pipeline.cli.composition import (
     Composition,
     accepts_invalid_values,
+    all_combinations,
     invalid_values,
     varied_groups,
 )
@@ -46,10 +47,10 @@ def parse(arguments: Sequence[str], schema: type[ConfigT]) -> Command[ConfigT]:
 
 
 def parse_keywords(
-    settings: Mapping[str, Any], schema: type[ConfigT], *, is_sweep: bool
+    settings: Mapping[str, Any], schema: type[ConfigT], *, is_multirun: bool
 ) -> Command[ConfigT]:
     """Validate the settings of a call from Python, like `parse`."""
-    flags = Flags(multirun=is_sweep, is_call=True)
+    flags = Flags(multirun=is_multirun, is_call=True)
     given = read_keywords(settings, schema, flags)
     return _make_command(given, schema, flags)
 
@@ -78,11 +79,11 @@ def _make_command(
     if problems or (invalid and not accepts_invalid_values(compositions)):
         raise ConfigError(*problems, *invalid)
     # Saved sweeps add combinations, but their group is not a varied setting.
-    groups = [x for x in varied_groups(compositions) if x != SAVED_SWEEPS]
+    groups = [group for group in varied_groups(compositions) if group != SAVED_SWEEPS]
     return Command(
         schema,
-        [x for each in compositions for x in each.combinations],
-        is_sweep=any(each.is_sweep for each in compositions),
+        all_combinations(compositions),
+        is_multirun=any(each.is_multirun for each in compositions),
         varied=[*groups, *_varied_keys(compositions)],
         intervals=compositions[0].intervals,
         prints_settings=flags.prints_settings,
@@ -92,7 +93,9 @@ def _make_command(
 def _without_files(given: Overrides, schema: type[ConfigT]) -> Composition:
     """Return the given settings with all other defaults, if files cannot be read."""
     others = {key: Setting(x, is_chosen=False) for key, x in defaults().items()}
-    return Composition(schema, {**others, **given.settings}, options={}, is_sweep=False)
+    return Composition(
+        schema, {**others, **given.settings}, options={}, is_multirun=False
+    )
 
 
 def _unknown_keys(compositions: Sequence[Composition], flags: Flags) -> Iterator[str]:
@@ -113,16 +116,20 @@ def _varied_keys(compositions: Sequence[Composition]) -> list[str]:
     Raises:
         ConfigError: If a key varies that must have one value in a sweep.
     """
-    settings = (item for each in compositions for item in each.settings.items())
-    varied = {k for k, x in settings if isinstance(x.value, Several | Interval)}
-    combinations = [x for each in compositions for x in each.combinations]
-    first, *others = (each.values for each in combinations)
+    varied = {
+        key
+        for composition in compositions
+        for key, setting in composition.settings.items()
+        if isinstance(setting.value, Several | Interval)
+    }
+    combinations = all_combinations(compositions)
+    first, *others = (combination.values for combination in combinations)
     for other in others:
         varied |= {key for key, value in first.items() if other[key] != value}
     schema = compositions[0].schema
     fixed = varied & ({*schema.model_fields} - {*schema.can_vary})
     reject(_lacks_one_value(key, combinations) for key in sorted(fixed))
-    if not varied and any(each.is_sweep for each in compositions):
+    if not varied and any(each.is_multirun for each in compositions):
         varied = {"seed"}
     return [key for key in schema.can_vary if key in varied]
 

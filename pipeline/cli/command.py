@@ -78,7 +78,7 @@ class Command(Generic[ConfigT]):
 
     schema: type[ConfigT]
     combinations: Sequence[Combination]  # at least one is valid
-    is_sweep: bool  # possibly with a single combination
+    is_multirun: bool  # -m or a saved sweep; possibly with a single combination
     varied: Sequence[str]  # the groups and keys that a sweep varies, at least one key
     intervals: Mapping[str, Interval]  # by key
     prints_settings: bool  # --cfg job: print `config` instead of running the stage

@@ -39,7 +39,7 @@ class Composition:
     schema: Schema
     settings: Mapping[str, Setting]  # by key
     options: Mapping[str, str]  # by group
-    is_sweep: bool
+    is_multirun: bool
 
     @cached_property
     def paths(self) -> dict[str, Path]:
@@ -49,8 +49,8 @@ class Composition:
     @cached_property
     def intervals(self) -> dict[str, Interval]:
         """The intervals of the keys that a search varies."""
-        values = ((key, each.value) for key, each in self.settings.items())
-        return {key: x for key, x in values if isinstance(x, Interval)}
+        values = {key: setting.value for key, setting in self.settings.items()}
+        return {key: x for key, x in values.items() if isinstance(x, Interval)}
 
     @cached_property
     def first(self) -> Combination:
@@ -60,7 +60,7 @@ class Composition:
     @property
     def number(self) -> int:
         """The number of combinations; for a search, multiplied by its trials."""
-        number = math.prod(len(each.listed()) for each in self.settings.values())
+        number = math.prod(len(setting.listed()) for setting in self.settings.values())
         trials = self.settings.get("trials", Setting(None)).value
         return number * trials if self.intervals and type(trials) is int else number
 
@@ -96,7 +96,7 @@ class Composition:
 
     def _checked(self) -> Iterator[Combination]:
         """Yield each combination, with the lower bound of each interval."""
-        values = [each.listed() for each in self.settings.values()]
+        values = [setting.listed() for setting in self.settings.values()]
         for row in itertools.product(*values):
             yield self._check(dict(zip(self.settings, row, strict=True)))
 
@@ -146,6 +146,11 @@ def _explain(error: OmegaConfBaseException) -> str:
     return text.replace("Recursive interpolation detected", "it refers to itself")
 
 
+def all_combinations(compositions: Sequence[Composition]) -> list[Combination]:
+    """Return the combinations of all compositions."""
+    return list(itertools.chain.from_iterable(x.combinations for x in compositions))
+
+
 def varied_groups(compositions: Sequence[Composition]) -> dict[str, list[str]]:
     """Return the options of each group that has several; one can be `NO_OPTION`."""
     groups = dict.fromkeys(group for each in compositions for group in each.options)
@@ -163,7 +168,7 @@ def invalid_values(compositions: Sequence[Composition]) -> list[str]:
     """
     if _are_too_many(compositions):
         return [_too_many(compositions)]
-    errors = (x.error for each in compositions for x in each.combinations)
+    errors = [combination.error for combination in all_combinations(compositions)]
     problems = [problem for error in errors if error for problem in error.problems]
     return problems + [x for each in compositions for x in each.interval_problems()]
 
@@ -180,7 +185,7 @@ def accepts_invalid_values(compositions: Sequence[Composition]) -> bool:
     records_sweeps = compositions[0].schema.has_recorded_sweeps
     if is_search or not records_sweeps or _are_too_many(compositions):
         return False
-    errors = [x.error for each in compositions for x in each.combinations]
+    errors = [combination.error for combination in all_combinations(compositions)]
     return not all(errors) and not any(isinstance(x, WrongType) for x in errors)
 
 

@@ -11,7 +11,7 @@ from pipeline.cli.composition import Composition, varied_groups
 from pipeline.cli.default_values import defaults
 from pipeline.cli.flags import Flags
 from pipeline.cli.problems import as_text, located
-from pipeline.cli.schema import OnlySweeps, RejectedBySweeps, Schema
+from pipeline.cli.schema import OnlyMultirun, RejectedByMultirun, Schema
 from pipeline.cli.validation import valid_values
 from pipeline.records.params import TRAINING_KEYS
 
@@ -34,9 +34,9 @@ def broken_rules(compositions: Sequence[Composition], flags: Flags) -> Iterator[
         yield from _conflicts(values, each)
         yield from _without_effect(values, changed, each, flags)
         yield from _unrecorded_by_dvc(values, changed)
-        if not each.is_sweep:
+        if not each.is_multirun:
             yield from _several_values(values, each, flags)
-    yield from _rules_of_sweep(compositions, flags)
+    yield from _rules_of_multirun(compositions, flags)
 
 
 def _changed_settings(
@@ -127,22 +127,22 @@ def _ineffective_keys(
     if values.get("reproduce"):
         why = "cannot be combined with reproduce, which uses the value of the run"
         found |= dict.fromkeys(TRAINING_KEYS, why)
-    if composition.is_sweep:
-        return found | _rejected_by_sweeps(composition.schema, flags)
+    if composition.is_multirun:
+        return found | _rejected_by_multirun(composition.schema, flags)
     if composition.schema.has_several_results(values):
         return found
-    return found | _keys_of_sweeps(composition, flags)
+    return found | _keys_of_multirun(composition, flags)
 
 
-def _rejected_by_sweeps(schema: Schema, flags: Flags) -> dict[str, str]:
+def _rejected_by_multirun(schema: Schema, flags: Flags) -> dict[str, str]:
     """Return the keys that a sweep rejects, and why."""
-    found = schema.marked(RejectedBySweeps)
+    found = schema.marked(RejectedByMultirun)
     if flags.is_call:
         found["reproduce"] = "cannot be used in a sweep: call train()"
     return found
 
 
-def _keys_of_sweeps(composition: Composition, flags: Flags) -> dict[str, str]:
+def _keys_of_multirun(composition: Composition, flags: Flags) -> dict[str, str]:
     """Return the keys that only a sweep can have, and how to start a sweep."""
     schema = composition.schema
     remedy = "add -m"
@@ -151,7 +151,7 @@ def _keys_of_sweeps(composition: Composition, flags: Flags) -> dict[str, str]:
         remedy = "call sweep()" if schema.has_recorded_sweeps else "leave it out"
         example = "with an interval such as hidden='interval(4,128)'"
     found = dict.fromkeys(
-        schema.marked(OnlySweeps), f"is a setting of sweeps: {remedy}"
+        schema.marked(OnlyMultirun), f"is a setting of sweeps: {remedy}"
     )
     if "trials" in found:
         found["trials"] = f"is a setting of searches: {remedy} {example}"
@@ -212,17 +212,19 @@ def _has_several(name: str, values: list[Any], schema: Schema, flags: Flags) -> 
     return f"{rule}: {remedy}"
 
 
-def _rules_of_sweep(compositions: Sequence[Composition], flags: Flags) -> Iterator[str]:
+def _rules_of_multirun(
+    compositions: Sequence[Composition], flags: Flags
+) -> Iterator[str]:
     """Yield a problem unless all compositions are grids, or there is one search.
 
     A search cannot be combined with a grid or another search. It does not suggest
     seeds: it would report the mean of networks that differ only in their seed.
     """
-    if not all(each.is_sweep for each in compositions):
+    if not all(each.is_multirun for each in compositions):
         for group, options in varied_groups(compositions).items():
             yield _has_several(group, options, compositions[0].schema, flags)
-    sweeps = [each for each in compositions if each.is_sweep]
-    for each in sweeps:
+    multiruns = [each for each in compositions if each.is_multirun]
+    for each in multiruns:
         trials = each.settings.get("trials", Setting(None))
         if interval := each.intervals.get("seed"):
             example = "seed=[1, 2, 3]" if flags.is_call else "seed=1,2,3"

@@ -39,12 +39,12 @@ Text = Annotated[str, Field(min_length=1)]
 Name = Annotated[Text, AfterValidator(printable)]
 
 
-class OnlySweeps(str):
-    """Marks a setting that only a sweep uses."""
+class OnlyMultirun(str):
+    """Marks a setting that only a multirun uses: a command with -m or a saved sweep."""
 
 
-class RejectedBySweeps(str):
-    """Marks a setting that a sweep rejects, and says why."""
+class RejectedByMultirun(str):
+    """Marks a setting that a multirun rejects, and says why."""
 
 
 def contains(annotation: object, kind: type) -> bool:
@@ -57,33 +57,30 @@ class StageConfig(BaseModel):
     """The settings of a stage: a subset of the keys of conf/config.yaml."""
 
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
+    stage: ClassVar[str]  # the name, which is also the name of the module
     main_key: ClassVar[str]  # suggested for a value without a key
     can_vary: ClassVar[Sequence[str]] = ()  # the keys that a sweep, -m, can vary
-    # Whether -m and the function sweep() record a sweep. Files in conf/experiment/ can
-    # start such a sweep. If a job fails, the other jobs run.
+    # Whether a multirun is recorded as a sweep, which the function sweep() and files in
+    # conf/experiment/ can start too. If a job fails, the other jobs run.
     has_recorded_sweeps: ClassVar[bool] = False
     required: ClassVar[Mapping[str, str]] = {}  # an example of each key with no default
 
     @classmethod
-    def command_name(cls) -> str:
-        """Return the name of the module that runs the stage, such as train."""
-        return cls.__name__.removesuffix("Config").lower()
-
-    @classmethod
     def marked(cls, mark: type[str]) -> dict[str, str]:
-        """Return the marks of a kind, such as `OnlySweeps`, by key."""
+        """Return the marks of a kind, such as `OnlyMultirun`, by key."""
         fields = cls.model_fields.items()
         return {k: x for k, f in fields for x in f.metadata if isinstance(x, mark)}
 
     @classmethod
     def has_several_results(cls, values: Mapping[str, Any]) -> bool:
-        """Return whether the keys of `OnlySweeps` also have an effect without -m."""
+        """Return whether the keys of `OnlyMultirun` also have an effect without -m."""
         return False
 
 
 class DataConfig(StageConfig):
     """Settings of the data stage."""
 
+    stage = "data"
     main_key = "dataset"
     dataset: DatasetName
 
@@ -111,10 +108,10 @@ class CommonTrainConfig(RecordedConfig):
 
     run_name: Name | None
     experiment_name: Name | None
-    workers: Annotated[int | None, Field(ge=1), OnlySweeps()]
-    executor: Annotated[ExecutorName, OnlySweeps()]
-    again: Annotated[bool, OnlySweeps()]
-    trials: Annotated[int | None, Field(ge=1), OnlySweeps()]
+    workers: Annotated[int | None, Field(ge=1), OnlyMultirun()]
+    executor: Annotated[ExecutorName, OnlyMultirun()]
+    again: Annotated[bool, OnlyMultirun()]
+    trials: Annotated[int | None, Field(ge=1), OnlyMultirun()]
 
     def _experiment_name(self) -> str:
         return self.experiment_name or super()._experiment_name()
@@ -123,16 +120,17 @@ class CommonTrainConfig(RecordedConfig):
 class TrainConfig(CommonTrainConfig, DataConfig, HyperparameterFields):
     """Settings of the train stage."""
 
+    stage = "train"
     can_vary = TRAINING_KEYS
     has_recorded_sweeps = True
     seed: Seed
     resume: Annotated[
         bool,
-        RejectedBySweeps("has no effect in a sweep: use again=true to train again"),
+        RejectedByMultirun("has no effect in a sweep: use again=true to train again"),
     ]
     reproduce: Annotated[
         Text | None,
-        RejectedBySweeps("cannot be used in a sweep: leave out -m or experiment"),
+        RejectedByMultirun("cannot be used in a sweep: leave out -m or experiment"),
     ]
 
     @property
@@ -151,6 +149,7 @@ class NetworkConfig(StageConfig):
 class EvaluateConfig(NetworkConfig, RecordedConfig):
     """Settings of the evaluate stage."""
 
+    stage = "evaluate"
     main_key = "sets"
     sets: list[DatasetName] | None
     prepare: bool | None
@@ -159,6 +158,7 @@ class EvaluateConfig(NetworkConfig, RecordedConfig):
 class PredictConfig(NetworkConfig):
     """Settings of the predict stage."""
 
+    stage = "predict"
     main_key = "images"
     images: int | Text
 
@@ -166,6 +166,7 @@ class PredictConfig(NetworkConfig):
 class InspectConfig(NetworkConfig, RecordedConfig):
     """Settings of the inspect stage."""
 
+    stage = "inspect"
     main_key = "neuron"
     neuron: Text | None
     image: int | Text | None
@@ -178,12 +179,13 @@ class InspectConfig(NetworkConfig, RecordedConfig):
 class ExportConfig(NetworkConfig, RecordedConfig):
     """Settings of the export stage."""
 
+    stage = "export"
     main_key = "bits"
     can_vary = ("bits",)
     bits: Annotated[Literal[8, 4, 2, 1, "all"], BeforeValidator(_bit_width)]
     finetune: int | None = Field(ge=0, le=1000)
     sweep: Text | None
-    workers: Annotated[int | None, Field(ge=1), OnlySweeps()]
+    workers: Annotated[int | None, Field(ge=1), OnlyMultirun()]
 
     @classmethod
     def has_several_results(cls, values: Mapping[str, Any]) -> bool:
@@ -204,6 +206,7 @@ class CourseConfig(DataConfig, HyperparameterFields):
 class HomeworkConfig(CourseConfig):
     """Settings of the homework stage."""
 
+    stage = "homework"
     main_key = "student"
     required = {"student": "student=<id>", "course": "course=<code>"}
     student: Annotated[str, AfterValidator(student_id)] | None
@@ -213,6 +216,7 @@ class HomeworkConfig(CourseConfig):
 class GradeConfig(CourseConfig):
     """Settings of the grade stage."""
 
+    stage = "grade"
     main_key = "submissions"
     required = {"submissions": "submissions=<folder>", "course": "course=<code>"}
     submissions: Text | None
@@ -227,6 +231,7 @@ class GradeConfig(CourseConfig):
 class SyncConfig(StageConfig):
     """Settings of the sync stage."""
 
+    stage = "sync"
     main_key = "server"
     required = {"server": "server=http://... or set MLFLOW_TRACKING_URI=http://..."}
     server: Server
@@ -236,6 +241,7 @@ class SyncConfig(StageConfig):
 class UiConfig(StageConfig):
     """Settings of the ui stage."""
 
+    stage = "ui"
     main_key = "run"
     run: Text | None
     browser: bool
@@ -252,8 +258,8 @@ SCHEMAS: tuple[Schema, ...] = (
     PredictConfig,
     InspectConfig,
     ExportConfig,
-    SyncConfig,
     UiConfig,
+    SyncConfig,
     HomeworkConfig,
     GradeConfig,
 )

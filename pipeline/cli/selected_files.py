@@ -7,7 +7,6 @@ import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
@@ -24,14 +23,6 @@ from pipeline.cli.overrides import read_arguments
 from pipeline.cli.problems import as_text, reject
 from pipeline.cli.schema import KEYS, SCHEMAS, Schema
 from pipeline.cli.validation import explain_unknown_key
-
-
-class SelectedFiles(NamedTuple):
-    """The files that Hydra selects with one option of each group."""
-
-    chosen: Mapping[str, str]  # the override of each group, such as team=a, or ""
-    files: Sequence[File]  # later files take precedence
-    options: Mapping[str, str]  # by group; `files` can choose options too
 
 
 def compose_all(
@@ -55,71 +46,57 @@ def compose_all(
     Raises:
         ConfigError: If a file cannot be read, or contains more than settings.
     """
-    for selected in _select_each({}, given.groups, flags):
-        files = selected.files
-        is_sweep = _is_sweep(files, schema, flags)
-        saved = _saved_sweep(files, given, schema, flags, is_sweep=is_sweep)
-        settings = {**saved.settings, **given.settings}
-        complete = [selected]
-        if saved.groups:
-            complete = [*_select_each(selected.chosen, saved.groups, flags)]
-        for each in complete:
-            yield _compose(each, settings, schema, is_sweep=is_sweep)
+    for overrides in _choices(given.groups):
+        files, options = _select(overrides, flags)
+        is_multirun = _is_multirun(files, schema, flags)
+        saved = _saved_sweep(files, given, schema, flags, is_multirun=is_multirun)
+        for added in _choices(saved.groups):
+            chosen = {**overrides, **added}
+            if added:
+                files, options = _select(chosen, flags)
+            settings = {**_settings(files, chosen), **saved.settings, **given.settings}
+            # The keys that a sweep can vary are first, as in the names of runs.
+            order = dict.fromkeys([*schema.can_vary, *settings])
+            ordered = {key: settings[key] for key in order if key in settings}
+            yield Composition(schema, ordered, options, is_multirun)
 
 
-def _select_each(
-    chosen: Mapping[str, str], groups: Mapping[str, Sequence[str]], flags: Flags
-) -> Iterator[SelectedFiles]:
-    """Select the files for each combination of the overrides in `groups`.
-
-    The overrides in `chosen` are the same for all combinations.
-    """
+def _choices(groups: Mapping[str, Sequence[str]]) -> Iterator[dict[str, str]]:
+    """Yield each combination of one override for each group; without groups, {}."""
     for overrides in itertools.product(*groups.values()):
-        yield _select({**chosen, **dict(zip(groups, overrides, strict=True))}, flags)
+        yield dict(zip(groups, overrides, strict=True))
 
 
-def _select(chosen: Mapping[str, str], flags: Flags) -> SelectedFiles:
+def _select(
+    chosen: Mapping[str, str], flags: Flags
+) -> tuple[list[File], dict[str, str]]:
+    """Return the files that Hydra selects, in its order, and the option of each group.
+
+    The files can select options too. An override can be ""; see `Overrides`.
+    """
     overrides = [*filter(None, chosen.values())]
     try:
-        return SelectedFiles(chosen, *ordered_files(overrides, flags))
+        return ordered_files(overrides, flags)
     except (HydraException, OmegaConfBaseException, ValueError, TypeError) as error:
         raise ConfigError(_explain(error, overrides, flags)) from None
 
 
-def _compose(
-    selected: SelectedFiles,
-    settings: Mapping[str, Setting],
-    schema: Schema,
-    *,
-    is_sweep: bool,
-) -> Composition:
-    """Return the values of the selected files, replaced by `settings`.
-
-    The keys that a sweep can vary are first, as in the names of runs.
-    """
-    replaced = {**_settings(selected), **settings}
-    order = dict.fromkeys([*schema.can_vary, *replaced])
-    ordered = {key: replaced[key] for key in order if key in replaced}
-    return Composition(schema, ordered, selected.options, is_sweep)
-
-
-def _settings(selected: SelectedFiles) -> dict[str, Setting]:
+def _settings(files: Sequence[File], chosen: Mapping[str, str]) -> dict[str, Setting]:
     """Return the value of each key in the last file that has the key."""
-    chosen = selected.chosen.items()
-    groups = {key.partition("@")[0] for key, override in chosen if override}
+    groups = {group.partition("@")[0] for group, x in chosen.items() if x}
     return {
         key: Setting(value, file.path, is_chosen=file.group in groups)
-        for file in selected.files
+        for file in files
         for key, value in file.values.items()
     }
 
 
-def _is_sweep(files: Sequence[File], schema: Schema, flags: Flags) -> bool:
+def _is_multirun(files: Sequence[File], schema: Schema, flags: Flags) -> bool:
     """Return whether -m or a saved sweep starts a sweep, and check the stage."""
     modes = [file.hydra["mode"] for file in files if "mode" in file.hydra]
     starts_sweep = modes[-1:] == ["MULTIRUN"]
     if flags.multirun and not schema.can_vary:
-        stages = " and ".join(each.command_name() for each in SCHEMAS if each.can_vary)
+        stages = " and ".join(each.stage for each in SCHEMAS if each.can_vary)
         raise ConfigError(f"only {stages} accept -m")
     if starts_sweep and not schema.has_recorded_sweeps:
         raise ConfigError(f"only {command_line('train')} accepts {SAVED_SWEEPS}")
@@ -132,7 +109,7 @@ def _saved_sweep(
     schema: Schema,
     flags: Flags,
     *,
-    is_sweep: bool,
+    is_multirun: bool,
 ) -> Overrides:
     """Read the arguments of saved sweeps for the keys that are not in `given`.
 
@@ -145,7 +122,7 @@ def _saved_sweep(
     for key, (argument, path) in _saved_arguments(files).items():
         if key in given.settings or key in given.groups:
             continue
-        if is_sweep:
+        if is_multirun:
             read = read_arguments([argument], schema, flags, path)
             saved.settings.update(read.settings)
             saved.groups.update(read.groups)

@@ -7,7 +7,7 @@ package. For calls from Python, settings are keywords, and `help` shows them.
 import os
 import re
 import sys
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from inspect import cleandoc
@@ -34,7 +34,7 @@ FOR_STAGES = re.compile(r"(\w+) \(([a-z, ]+)\)(: .*)")
 
 
 def main(function: Callable[[Command[ConfigT]], object], schema: type[ConfigT]) -> None:
-    """Run the function of a stage; the name of `schema` determines the command."""
+    """Run the function of a stage; `schema` contains the name of the command."""
     doc = sys.modules[function.__module__].__doc__ or ""
 
     def run() -> None:
@@ -53,7 +53,7 @@ def main(function: Callable[[Command[ConfigT]], object], schema: type[ConfigT]) 
         else:
             function(command)
 
-    run_command(run, name=command_line(schema.command_name()))
+    run_command(run, name=command_line(schema.stage))
 
 
 def _print_settings(command: Command[ConfigT]) -> None:
@@ -74,8 +74,7 @@ def help_text(doc: str, schema: Schema, flags: Flags) -> str:
         UserError: If conf/config.yaml cannot be read.
     """
     texts = Path(__file__).parent
-    stage_name = schema.command_name()
-    name = command_line(stage_name)
+    name = command_line(schema.stage)
     template = (texts / "help.txt").read_text("utf-8")
     sweeps = (texts / "help_sweeps.txt").read_text("utf-8").format(name=name)
     paragraphs = [
@@ -90,19 +89,17 @@ def help_text(doc: str, schema: Schema, flags: Flags) -> str:
     return template.format(
         name=name,
         doc="\n\n".join(paragraphs),
-        settings=settings_help(stage_name, schema.model_fields, schema.required),
+        settings=settings_help(schema, schema.model_fields),
         groups="\n".join([title, *groups, "", ""]) if groups else "",
         sweeps=sweeps if schema.has_recorded_sweeps else "",
     )
 
 
-def settings_help(
-    stage_name: str, keys: Iterable[str], required: Container[str]
-) -> str:
+def settings_help(schema: Schema, keys: Iterable[str]) -> str:
     """Return lines with settings, and their defaults and comments in conf/config.yaml.
 
-    The comments of the keys in `required` begin with "required". The parts of comments
-    that are about other stages are left out.
+    The comments of required keys begin with "required". The parts of comments that are
+    about other stages are left out.
 
     Raises:
         UserError: If conf/config.yaml cannot be read.
@@ -112,8 +109,8 @@ def settings_help(
     line = re.compile(r"^(\w+): *(.*?) +# (.*)$", re.MULTILINE)
     comments = dict[str, str]()
     for key, value, comment in line.findall(read_utf8(displayed(path))):
-        text = _of_stage(comment, stage_name)
-        if key in keys and key in required:
+        text = _of_stage(comment, schema.stage)
+        if key in keys and key in schema.required:
             what, _, _ = text.partition("; null: ")
             comments[key] = f"{REQUIRED.get(key, 'required')}: {what}"
         elif key in keys:
@@ -140,7 +137,7 @@ def from_python(
     settings: Mapping[str, Any],
     folder: Folder = None,
     *,
-    is_sweep: bool = False,
+    is_multirun: bool = False,
 ) -> Command[ConfigT]:
     """Return the command for settings that were passed as keywords.
 
@@ -161,24 +158,22 @@ def from_python(
     command = None
     problems = list[str]()
     with collected(problems):
-        command = parse_keywords(settings, schema, is_sweep=is_sweep)
+        command = parse_keywords(settings, schema, is_multirun=is_multirun)
     with collected(problems):
         path = None if folder is None else check_folder(folder)
     reject(problems)
     assert command
-    if command.is_sweep and not is_sweep:
+    if command.is_multirun and not is_multirun:
         chosen = (f"{k}={x}" for k, x in settings.items() if k not in KEYS)
         starts = " ".join(chosen) or "conf/hydra.yaml"
         raise ConfigError(f"{starts} starts a sweep: call sweep()")
     return replace(command, folder=path)
 
 
-def documented(
-    settings: type, *, required: Container[str] = ()
-) -> Callable[[Function], Function]:
-    """Return a decorator that adds the keywords in `settings` to a docstring.
+def documented(schema: Schema, keywords: type) -> Callable[[Function], Function]:
+    """Return a decorator that adds the settings among `keywords` to a docstring.
 
-    The keys in `required` are marked as required. Only `help()` shows the docstring, so
+    Only `help()` shows the docstring, so
     the decorator does nothing in a command.
     """
 
@@ -186,8 +181,7 @@ def documented(
         if function.__module__ != "__main__" and function.__doc__:
             title = "Settings, with their defaults in conf/config.yaml (null is None):"
             with suppress(UserError):  # a call reports the error
-                stage_name = function.__module__.rpartition(".")[2]
-                listed = settings_help(stage_name, settings.__annotations__, required)
+                listed = settings_help(schema, keywords.__annotations__)
                 doc = cleandoc(function.__doc__)
                 function.__doc__ = f"{doc}\n\n{title}\n{listed}\n"
         return function

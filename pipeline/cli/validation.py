@@ -150,9 +150,7 @@ def explain_unknown_key(
     matches = difflib.get_close_matches(key, names, 1, similarity)
     if matches:
         return located(f"`{key}` is not a setting: did you mean {matches[0]}?", path)
-    stages = [x.command_name() for x in SCHEMAS if key in x.model_fields]
+    stages = [x.stage for x in SCHEMAS if key in x.model_fields]
     what = f"a setting of {alternatives(stages)}, not" if stages else "not a setting"
     settings = ", ".join(each for each in defaults() if each in schema.model_fields)
-    return located(
-        f"`{key}` is {what} of {schema.command_name()}: choose from {settings}", path
-    )
+    return located(f"`{key}` is {what} of {schema.stage}: choose from {settings}", path)

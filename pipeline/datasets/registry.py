@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.base.source_code import ImportedCode
+from pipeline.base.text import command_line
 from pipeline.core import CLASSES
 from pipeline.core.dataset import LabeledImages
 from pipeline.datasets import scikit_learn, upright
@@ -131,7 +132,8 @@ def spec(name: str) -> DatasetSpec:
 
 def preparing_command(name: str) -> str:
     """Return the command that prepares a data set, or imports it from <folder>."""
-    return f"python -m pipeline.data dataset={name if name in REGISTRY else '<folder>'}"
+    # The placeholder has no quotes, which `command_line` would add.
+    return f"{command_line('data')} dataset={name if name in REGISTRY else '<folder>'}"
 
 
 def how_to_import(path: Path, origin: Mapping[str, str]) -> str:
@@ -141,7 +143,7 @@ def how_to_import(path: Path, origin: Mapping[str, str]) -> str:
     """
     problem = "has different images" if path.exists() else "is missing"
     return (
-        f"{path} {problem}: run python -m pipeline.data dataset=<folder> with a "
+        f"{path} {problem}: run {preparing_command(path.stem)} with a "
         "folder that contains these files (SHA-256 hash and name):"
         + "".join(f"\n  {sha256}  {name}" for name, sha256 in origin.items())
     )

@@ -11,7 +11,7 @@ from pipeline.base.progress import busy, progress
 from pipeline.base.results_folder import ResultsFolder
 from pipeline.base.terminal import say
 from pipeline.base.text import command_line, neuron_name, next_steps, wrap
-from pipeline.cli import ExportConfig, expected_params, network_name
+from pipeline.cli import ExportConfig, expected_params
 from pipeline.core.dataset import Dataset
 from pipeline.deploy import ExportedNetwork, ExportsByJob
 from pipeline.integers import BIT_WIDTHS, bit_folder
@@ -20,6 +20,7 @@ from pipeline.interpret.page import PAGE_FILE, record_page
 from pipeline.model import load_training_data, select_network
 from pipeline.sweeps.networks import SweptNetwork, read_networks
 from pipeline.tracking import OpenRun
+from pipeline.training.run_names import network_name
 
 if TYPE_CHECKING:
     from pipeline.tracking.mlflow_run import MlflowRun

@@ -11,11 +11,11 @@ from typing import Any
 from PIL.Image import Image
 
 from pipeline.base import csv_files
-from pipeline.base.pareto_front import pareto_front
 from pipeline.base.tables import table
 from pipeline.base.text import counted
 from pipeline.deploy.jobs import ExportJob, ExportsByJob
 from pipeline.integers import ExportReport
+from pipeline.sweeps.pareto_front import pareto_front
 
 MARGIN = 0.01  # how much accuracy may be lost for a smaller network
 SIZES_TABLE, SIZES_PLOT = "sizes.csv", "sizes.png"

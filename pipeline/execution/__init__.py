@@ -5,10 +5,9 @@
 `ray_connection`. `Executor.run` takes a `Task` when a worker is free, and yields its
 `TaskResult`. It also yields each `LostAttempt`, whose task is repeated.
 
-`helper_process` starts a second process for any purpose; each local worker is one.
-`interrupt` handles Ctrl-C.
+Each local worker is a `HelperProcess` (`base.helper_process`). `interrupt` handles
+Ctrl-C.
 
-All modules run in the main process. Only the functions at the end of three modules run
-elsewhere: in each helper process (`helper_process`), in the workers (`local`), and on
-the nodes (`cluster`).
+All modules run in the main process. Only the functions at the end of two modules run
+elsewhere: in the workers (`local`), and on the nodes (`cluster`).
 """

@@ -5,6 +5,7 @@ Executors run any function of a data set: sweeps and `grade` train networks, and
 `export` converts networks.
 """
 
+import itertools
 from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -75,19 +76,19 @@ class _Attempts(Generic[Known]):
         self._waiting = deque[_Attempt]()  # the repetitions
         self.running: dict[Any, _Attempt] = {}  # attempts by the handle of the call
 
-    def next(self, workers: int) -> _Attempt | Known | None:
-        """Return the attempt to start now; None if no attempt can be started.
+    def next(self, workers: int) -> list[_Attempt | Known]:
+        """Return the attempt to start now in a list; [] if no attempt can be started.
 
-        If the next of the `tasks` is not a task, it is returned.
+        If the next of the `tasks` is not a task, the list contains it as it is.
         """
         attempts = *self._waiting, *self.running.values()
         is_alone = self._repeat_alone and any(each.is_repetition for each in attempts)
         if len(self.running) >= (1 if is_alone else workers):
-            return None
+            return []
         if self._waiting:
-            return self._waiting.popleft()
-        task = next(self._tasks, None)
-        return _Attempt(task) if isinstance(task, Task) else task
+            return [self._waiting.popleft()]
+        found = itertools.islice(self._tasks, 1)
+        return [_Attempt(x) if isinstance(x, Task) else x for x in found]
 
     def start(self, call: Any, attempt: _Attempt) -> None:  # noqa: ANN401
         """Add an attempt that was started, with the handle of its call."""
@@ -218,7 +219,8 @@ class Executor(AbstractContextManager["Executor"]):
         no result can be recorded.
         """
         try:
-            while not self._is_stopped and (item := attempts.next(self.workers)):
+            while not self._is_stopped and (found := attempts.next(self.workers)):
+                (item,) = found
                 if not isinstance(item, _Attempt):
                     return [item], None
                 attempts.start(self._start(function, item.task), item)

@@ -12,6 +12,7 @@ from typing import Any
 from joblib import cpu_count
 
 from pipeline import UserError
+from pipeline.base.helper_process import HelperKilled, HelperProcess
 from pipeline.base.resources import check_memory, free_memory
 from pipeline.base.terminal import is_quiet
 from pipeline.base.text import format_bytes
@@ -23,7 +24,6 @@ from pipeline.execution.executor import (
     TaskResult,
     failure,
 )
-from pipeline.execution.helper_process import HelperKilled, HelperProcess
 from pipeline.records.software import Software, processor
 
 # Memory for PyTorch and MNIST, with a shuffled copy of the images; measured: 0.55 GB.

@@ -28,7 +28,7 @@ from pipeline.base.text import (
     printable,
     wrap,
 )
-from pipeline.cli import InspectConfig, defaults, expected_params, network_name
+from pipeline.cli import InspectConfig, defaults, expected_params
 from pipeline.core.dataset import Dataset
 from pipeline.evaluation import (
     classify,
@@ -50,6 +50,7 @@ from pipeline.model import (
     locked_network,
     select_network,
 )
+from pipeline.training.run_names import network_name
 
 if TYPE_CHECKING:
     from pipeline.tracking.mlflow_run import MlflowRun

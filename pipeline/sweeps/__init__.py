@@ -8,7 +8,7 @@ type             created in             what it is
 `ReusableRuns`   sweep                  the results of other runs
 `Plan`           sweep                  the jobs and their outcomes
 `Search`         sweep                  a `Plan` whose jobs Optuna suggests
-`OpenSweep`      sweep                  the arguments of the call, and all of these
+`RunningSweep`   sweep                  the arguments of the call, and all of these
 `Task`           missing_jobs           a call that trains a job in a worker
 `TaskResult`     executor               a training run, or an error
 `LostAttempt`    executor               an attempt whose worker was lost
@@ -22,11 +22,12 @@ seeds. The best training run (`SweepResult.best`) is the most accurate one of th
 configuration, and the best network (`load_best`) is its network.
 
 `sweep` is the command. It finds out which jobs the sweep has and which of them are
-recorded, and starts the workers. `open_sweep` bundles all of these. `missing_jobs`
+recorded, and starts the workers. `running_sweep` bundles all of these. `missing_jobs`
 opens the run of the sweep, and adds the outcomes of all missing jobs to the plan: the
 executor trains them, `children` writes to the store, `progress` prints, and `report`
-writes the table and the plot, with the text of `report_text`. `naming` creates the key
-and the name of the sweep. `networks` reads a finished sweep for `export`.
+writes the table and the plot, with the text of `report_text` and the networks of the
+`pareto_front`. `naming` creates the key and the name of the sweep. `networks` reads a
+finished sweep for `export`.
 
 This package runs in the main process. A worker gets only the data set and the
 hyperparameters of a task. The workers start before this process has imported PyTorch

@@ -20,7 +20,7 @@ from pipeline.records.tags import (
     Kind,
 )
 from pipeline.sweeps.jobs import FailedOutcome, Job, Outcome, TrainedOutcome
-from pipeline.sweeps.open_sweep import OpenSweep
+from pipeline.sweeps.running_sweep import RunningSweep
 from pipeline.tracking import (
     ModelData,
     OpenRun,
@@ -59,7 +59,7 @@ class ChildWriter:
     """Writes the children of a sweep's run."""
 
     run: OpenRun
-    sweep: OpenSweep
+    sweep: RunningSweep
 
     def record(self, result: TaskResult) -> Outcome:
         """Record the result of a task: a `TrainingRun`, or an error."""

@@ -10,7 +10,6 @@ from functools import cached_property
 from statistics import fmean, stdev
 from typing import Any
 
-from pipeline.base.pareto_front import pareto_front
 from pipeline.base.text import counted, readable, short_name
 from pipeline.records.metric_names import VAL_ACCURACY
 from pipeline.sweeps.jobs import (
@@ -20,6 +19,7 @@ from pipeline.sweeps.jobs import (
     TrainedOutcome,
     failed_jobs,
 )
+from pipeline.sweeps.pareto_front import pareto_front
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,13 @@ from typing import Any, ClassVar
 
 from pipeline.base import files
 from pipeline.base.text import short_name, short_repr
-from pipeline.cli import run_name
 from pipeline.core.dataset import DataFile
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.shapes import parameter_count
 from pipeline.records.fingerprint import fingerprint
 from pipeline.records.metric_names import VAL_ACCURACY
 from pipeline.records.params import TRAINING_KEYS, params_of
+from pipeline.training.run_names import run_name
 
 MAX_REASONS = 3  # different errors in a message, and in a row of the table
 

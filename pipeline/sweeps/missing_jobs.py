@@ -20,16 +20,16 @@ from pipeline.execution.interrupt import delayed_interrupt
 from pipeline.records.tags import KIND_TAG, SWEEP_TAG, SWEPT_TAG, Kind
 from pipeline.sweeps.children import ChildWriter, ReusedRun
 from pipeline.sweeps.jobs import all_options
-from pipeline.sweeps.open_sweep import OpenSweep
 from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.progress import show_progress
 from pipeline.sweeps.recorded import Processors, RecordedSweep
 from pipeline.sweeps.report import Report
 from pipeline.sweeps.result import SweepResult, failure_message
+from pipeline.sweeps.running_sweep import RunningSweep
 from pipeline.training.unrecorded_training import train_unrecorded
 
 
-def train_missing(sweep: OpenSweep, executor: Executor) -> SweepResult:
+def train_missing(sweep: RunningSweep, executor: Executor) -> SweepResult:
     """Train and record all missing jobs, then record and print the report.
 
     Raises:
@@ -51,6 +51,7 @@ def train_missing(sweep: OpenSweep, executor: Executor) -> SweepResult:
         with report.written_on_error():
             _train(sweep, executor, writer, report)
         result, failure = _finish(sweep, writer, report)
+        _print_traceback(result)
         if failure:
             run.fail(failure)
     result = replace(result, copied=run.copied)
@@ -82,7 +83,7 @@ def _common_params(plan: Plan) -> Mapping[str, Any]:
 
 
 def _train(
-    sweep: OpenSweep, executor: Executor, writer: ChildWriter, report: Report
+    sweep: RunningSweep, executor: Executor, writer: ChildWriter, report: Report
 ) -> None:
     """Train the missing jobs, or reuse runs of the store, and record each outcome."""
     plan, to_train = sweep.plan, len(sweep.to_train(executor.processors))
@@ -92,7 +93,7 @@ def _train(
         show_progress(plan, to_train=to_train, workers=executor.workers) as progress,
         delayed_interrupt(stopping, executor.stop) as interrupt,
     ):
-        tasks = _tasks(writer, executor.processors)
+        tasks = _tasks(sweep, writer, executor.processors)
         for result in executor.run(train_unrecorded, tasks):
             match result:
                 case TaskResult():
@@ -113,7 +114,7 @@ def _train(
 
 
 def _tasks(
-    writer: ChildWriter, processors: Processors
+    sweep: RunningSweep, writer: ChildWriter, processors: Processors
 ) -> Iterator[Task | TaskResult | ReusedRun]:
     """Yield a task for each job that must be trained, and the results of other jobs.
 
@@ -121,7 +122,7 @@ def _tasks(
     search suggests the next job then, which depends on all outcomes that were added
     before.
     """
-    plan, reusable = writer.sweep.plan, writer.sweep.reusable
+    plan, reusable = sweep.plan, sweep.reusable
     for job in plan.jobs:
         if job.error:
             yield TaskResult(job, error=job.error)
@@ -131,7 +132,7 @@ def _tasks(
         yield reused or Task(job, job.data_file, arguments)
 
 
-def _print_extent(sweep: OpenSweep, to_train: int, *, workers: int) -> None:
+def _print_extent(sweep: RunningSweep, to_train: int, *, workers: int) -> None:
     """Print how many jobs are trained, if any, and the disk space that they need."""
     if not to_train:
         return
@@ -146,11 +147,9 @@ def _print_extent(sweep: OpenSweep, to_train: int, *, workers: int) -> None:
 
 
 def _finish(
-    sweep: OpenSweep, writer: ChildWriter, report: Report
+    sweep: RunningSweep, writer: ChildWriter, report: Report
 ) -> tuple[SweepResult, str | None]:
     """Record the report and the best network of a sweep, and print the report.
-
-    The first traceback is printed. Only an error in the program has a traceback.
 
     Returns:
         The result, and why the sweep failed; None if it succeeded.
@@ -168,7 +167,11 @@ def _finish(
         failures.append(str(error))
     finally:
         result = sweep.copy_and_print(result, run.viewing_hint())
-    tracebacks = (each.traceback for each in outcomes if each.traceback)
+    return result, "\n".join(filter(None, failures)) or None
+
+
+def _print_traceback(result: SweepResult) -> None:
+    """Print the first traceback, if any; only an error in the program has one."""
+    tracebacks = (each.traceback for each in result.outcomes if each.traceback)
     if first := next(tracebacks, None):
         say(first, file=sys.stderr)
-    return result, "\n".join(filter(None, failures)) or None

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 
 from pipeline.base import files
 from pipeline.base.text import short_name
-from pipeline.cli import Interval, unusual_keys
+from pipeline.cli import Interval
 from pipeline.sweeps.jobs import Job, all_options
+from pipeline.training.run_names import unusual_keys
 
 MAX_NAMED = 8  # values of a key in the name of a sweep
 

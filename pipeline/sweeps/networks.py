@@ -9,7 +9,7 @@ from pipeline.model import NetworkFile, load_recorded_network
 from pipeline.records.params import TRAINING_KEYS
 from pipeline.records.tags import SWEPT_TAG
 from pipeline.sweeps.configurations import sort_key
-from pipeline.sweeps.recorded import find_sweep
+from pipeline.sweeps.recorded import RecordedSweep
 from pipeline.tracking import RecordedRun, recorded_params
 
 
@@ -38,7 +38,9 @@ def read_networks(
         UserError: If there is no such sweep, if a file is damaged, or if the networks
             were trained on different data sets, without common test images.
     """
-    sweep, children = find_sweep(text, store=store, server=server)
+    recorded = RecordedSweep.find(text, store=store, server=server)
+    sweep, children = recorded.run, [x.run for x in recorded.complete.values()]
+    assert sweep
     params = recorded_params(store, children)
     varied = sweep.tags.get(SWEPT_TAG, "").split(",")
     keys = [key for key in TRAINING_KEYS if key in varied]

@@ -8,10 +8,12 @@ this sweep records them.
 
 These are the questions about a recorded run. Each includes the previous question:
 
-- Has the run ended? `is_final`: it is FINISHED or FAILED.
+- Is it final? `is_final`: it is FINISHED or FAILED. A run that is KILLED has ended too,
+  but its process did not complete it.
 - Is it complete? `complete_runs`: it is FINISHED, its files exist, and those with its
   metrics can be read.
-- Is it the result of a job of this sweep? `newest_complete`: the newest complete child.
+- Is it the result of a job of this sweep? `RecordedSweep.complete`: the newest
+  complete child.
 - Can it be read? `read_training_run`: no file is damaged. Only `children` asks this, to
   reuse a run or to record the best network, because reading the weights takes time.
 
@@ -64,8 +66,9 @@ class RecordedSweep:
 
     sweep_key: str  # see `sweep_key` in naming.py
     run: RecordedRun | None = None
-    children: Sequence[RecordedRun] = ()  # the children that ended, oldest first
-    # The `newest_complete` child of each job, by `Job.id`.
+    children: Sequence[RecordedRun] = ()  # the final children, oldest first
+    # The newest complete child of each job, by `Job.id`. A job can have several
+    # children, because a job with a lost file is trained again.
     complete: Mapping[str | None, CompleteRun] = field(default_factory=dict)
 
     @classmethod
@@ -77,9 +80,48 @@ class RecordedSweep:
         run = _first_sweep(tracker.tagged_runs(SWEEP_TAG, [sweep_key]))
         if run is None or (again and run.status == Status.FINISHED):
             return cls(sweep_key)
-        children = children_of(tracker.store, run.run_id)
-        ended = [child for child in children if child.is_final]
-        return cls(sweep_key, run, ended, newest_complete(ended))
+        return cls._of(sweep_key, run, tracker.store)
+
+    @classmethod
+    def find(
+        cls, text: str, *, store: Path, server: str | None = None
+    ) -> "RecordedSweep":
+        """Find a recorded sweep with a trained run of each job that finished.
+
+        `text` selects the run of the sweep; see `find_run`. It can also be the key of
+        the sweep, which is the name of its folder.
+
+        Raises:
+            UserError: If there is not exactly one such run, if the run is not a sweep
+                or has no finished training run, or if files of a training run are lost.
+        """
+        keyed = _first_sweep(tagged_runs(store, SWEEP_TAG, [text]))
+        run = keyed or find_run(text, store=store, server=server)
+        if parent := run.tags.get(PARENT_TAG):
+            raise UserError(
+                f"run {run.label} is part of a sweep: "
+                f"enter the ID of the sweep's run, {parent}"
+            )
+        if run.tags.get(KIND_TAG) != Kind.SWEEP:
+            raise UserError(
+                f"run {run.label} is not a sweep: "
+                "enter the ID of a sweep's run, which train -m printed"
+            )
+        sweep = cls._of(run.tags[SWEEP_TAG], run, store)
+        finished = (x for x in sweep.children if x.status == Status.FINISHED)
+        lost = [x.run_id for x in finished if job_id(x) not in sweep.complete]
+        remedy = "run the sweep again"
+        if lost:
+            raise UserError(f"files of runs {', '.join(lost)} are lost: {remedy}")
+        if not sweep.complete:
+            raise UserError(f"run {run.label} has no finished training run: {remedy}")
+        return sweep
+
+    @classmethod
+    def _of(cls, sweep_key: str, run: RecordedRun, store: Path) -> "RecordedSweep":
+        children = [x for x in children_of(store, run.run_id) if x.is_final]
+        complete = {job_id(each.run): each for each in complete_runs(children)}
+        return cls(sweep_key, run, children, complete)
 
     @property
     def is_finished(self) -> bool:
@@ -139,56 +181,9 @@ class ReusableRuns:
         return [run for run in found if run.tags.get(PROCESSOR_TAG) in processors]
 
 
-def find_sweep(
-    text: str, *, store: Path, server: str | None = None
-) -> tuple[RecordedRun, list[RecordedRun]]:
-    """Find a recorded sweep, and the newest trained run of each job.
-
-    `text` selects the run of the sweep; see `find_run`. It can also be the key of the
-    sweep, which is the name of its folder.
-
-    Raises:
-        UserError: If there is not exactly one such run, if the run is not a sweep or
-            has no finished training run, or if files of a training run are lost.
-    """
-    keyed = _first_sweep(tagged_runs(store, SWEEP_TAG, [text]))
-    sweep = keyed or find_run(text, store=store, server=server)
-    if parent := sweep.tags.get(PARENT_TAG):
-        raise UserError(
-            f"run {sweep.label} is part of a sweep: "
-            f"enter the ID of the sweep's run, {parent}"
-        )
-    if sweep.tags.get(KIND_TAG) != Kind.SWEEP:
-        raise UserError(
-            f"run {sweep.label} is not a sweep: "
-            "enter the ID of a sweep's run, which train -m printed"
-        )
-    children = children_of(store, sweep.run_id)
-    complete = newest_complete(children)
-    finished = [child for child in children if child.status == Status.FINISHED]
-    lost = [x.run_id for x in finished if job_id(x) not in complete]
-    remedy = "run the sweep again"
-    if lost:
-        raise UserError(f"files of runs {', '.join(lost)} are lost: {remedy}")
-    if not complete:
-        raise UserError(f"run {sweep.label} has no finished training run: {remedy}")
-    return sweep, [each.run for each in complete.values()]
-
-
 def _first_sweep(runs: Iterable[RecordedRun]) -> RecordedRun | None:
     """Return the first run that is a sweep, not a child of a sweep."""
     return next((run for run in runs if run.tags.get(KIND_TAG) == Kind.SWEEP), None)
-
-
-def newest_complete(
-    children: Iterable[RecordedRun],
-) -> dict[str | None, CompleteRun]:
-    """Return the result of each job of a sweep: the newest of its `complete_runs`.
-
-    `children` must be in the order of their start. A job can have several children,
-    because a job with a lost file is trained again.
-    """
-    return {job_id(each.run): each for each in complete_runs(children)}
 
 
 def job_id(child: RecordedRun) -> str | None:

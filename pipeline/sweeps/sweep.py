@@ -28,10 +28,10 @@ from pipeline.sweeps.configurations import group_by_configuration
 from pipeline.sweeps.jobs import Job, OnResult
 from pipeline.sweeps.listing import list_jobs
 from pipeline.sweeps.naming import sweep_key, sweep_name
-from pipeline.sweeps.open_sweep import OpenSweep
 from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.recorded import RecordedSweep, ReusableRuns
 from pipeline.sweeps.result import SweepResult, report_files
+from pipeline.sweeps.running_sweep import RunningSweep
 from pipeline.tracking import (
     RecordedRun,
     Tracker,
@@ -74,7 +74,7 @@ def train_sweep(
 @contextmanager
 def _open_sweep(
     command: Command[TrainConfig], on_result: OnResult
-) -> Iterator[OpenSweep]:
+) -> Iterator[RunningSweep]:
     """Find out which jobs a sweep has, and which earlier processes have trained.
 
     In the block, no other process runs the same sweep.
@@ -98,7 +98,7 @@ def _open_sweep(
         announce_kept_name(name, cfg.run_name)
         if not tracker.is_recorded:
             folder = command.folder or folder  # contains the networks
-        sweep = OpenSweep(
+        sweep = RunningSweep(
             cfg,
             tracker,
             on_result,
@@ -145,7 +145,7 @@ def _plan(
     return plan
 
 
-def _show_finished(sweep: OpenSweep, run: RecordedRun) -> SweepResult:
+def _show_finished(sweep: RunningSweep, run: RecordedRun) -> SweepResult:
     """Print the report of a sweep that is finished, and complete its copy.
 
     The table and the plot are written again if they are missing.
@@ -161,7 +161,7 @@ def _show_finished(sweep: OpenSweep, run: RecordedRun) -> SweepResult:
     return sweep.copy_and_print(result, run.viewing_hint())
 
 
-def _start_workers(sweep: OpenSweep) -> SweepResult:
+def _start_workers(sweep: RunningSweep) -> SweepResult:
     """Find runs to reuse, start the workers, and train the missing jobs."""
     place = sweep.tracker.store if sweep.tracker.is_recorded else sweep.folder
     check_space(sweep.disk_space, place, what="the sweep")
@@ -173,7 +173,7 @@ def _start_workers(sweep: OpenSweep) -> SweepResult:
         return train_missing(sweep, executor)
 
 
-def _new_executor(sweep: OpenSweep) -> Executor:
+def _new_executor(sweep: RunningSweep) -> Executor:
     """Return the executor for the jobs that need a worker, because they reuse no run.
 
     Runs on a processor that is not known yet are not reused here.

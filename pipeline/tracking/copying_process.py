@@ -11,10 +11,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from pipeline import UserError
+from pipeline.base.helper_process import Channel, HelperKilled, HelperProcess
 from pipeline.base.progress import busy
 from pipeline.base.terminal import say, warn
 from pipeline.base.text import command_line, printable
-from pipeline.execution.helper_process import Channel, HelperKilled, HelperProcess
 from pipeline.tracking.copies.copier import COPYING_PROCESS, copy_with_children
 from pipeline.tracking.store.mlflow_calls import import_mlflow
 

@@ -14,8 +14,8 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
+from pipeline.base.helper_process import HelperKilled, HelperProcess
 from pipeline.base.terminal import print_error
-from pipeline.execution.helper_process import HelperKilled, HelperProcess
 from pipeline.records.tags import Status
 from pipeline.tracking import recorder
 from pipeline.tracking.run_data import RunStart

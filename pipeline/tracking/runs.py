@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pipeline import UserError
 from pipeline.base.paths import METRICS_FILE, MODEL_FILE, NETWORK_PATH
+from pipeline.base.text import command_line
 from pipeline.records.metric_names import VAL_ACCURACY
 from pipeline.records.run_files import read_metrics
 from pipeline.records.tags import COPY_TAG, KIND_TAG, Kind
@@ -57,7 +58,7 @@ def _why_missing(text: str, server: str | None, store: Path) -> str:
         )
     unknown = (
         f"{database_path(store)} has no run {text!r}: enter the ID that "
-        "python -m pipeline.train printed, a prefix of this ID, or the run's name"
+        f"{command_line('train')} printed, a prefix of this ID, or the run's name"
     )
     return _on_server(text, server, store) or unknown
 
@@ -119,7 +120,7 @@ def find_training_run(
         if run.tags.get(KIND_TAG) == Kind.SWEEP:
             reason = (
                 "is a sweep: enter the ID or the name of one of its child runs, which "
-                "python -m pipeline.ui shows"
+                f"{command_line('ui')} shows"
             )
         raise UserError(f"run {run.label} {reason}")
     return run

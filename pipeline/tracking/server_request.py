@@ -13,7 +13,7 @@ import re
 from contextlib import closing, suppress
 
 from pipeline import UserError
-from pipeline.execution.helper_process import HelperProcess
+from pipeline.base.helper_process import HelperProcess
 from pipeline.tracking.store.mlflow_calls import import_mlflow
 
 ASKING_PROCESS = "the process that asks the server"  # the name in messages

@@ -10,11 +10,11 @@ from contextlib import closing
 from pathlib import Path
 
 from pipeline import PartlyFailed, UserError
+from pipeline.base.helper_process import HelperProcess
 from pipeline.base.paths import store_dir
 from pipeline.base.progress import progress
 from pipeline.base.terminal import say
 from pipeline.base.text import wrap
-from pipeline.execution.helper_process import HelperProcess
 from pipeline.tracking.copies.copier import (
     COPYING_PROCESS,
     CopyStatus,

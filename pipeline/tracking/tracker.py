@@ -55,8 +55,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.base.helper_process import HelperProcess
 from pipeline.base.terminal import is_quiet
-from pipeline.execution.helper_process import HelperProcess
 from pipeline.records.tags import Status
 from pipeline.tracking import provenance, recorder
 from pipeline.tracking.copying_process import CopyingProcess

@@ -17,5 +17,5 @@ The workers of a sweep, the homework and the grader call `train_unrecorded`. The
 is a `TrainingRun` (`training_run`), which `training_files` writes and reads. `log`
 records a training run, `printing` prints it, and `checkpoints` saves it after each
 epoch. `size` estimates its memory and disk space, and `program` exports its network.
-`result` is what a caller from Python gets.
+`run_names` names training runs. `result` is what a caller from Python gets.
 """

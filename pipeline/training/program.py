@@ -18,9 +18,9 @@ from torch.export import ExportedProgram
 
 from pipeline import UserError
 from pipeline.base.error_messages import AGAIN
+from pipeline.base.helper_process import HelperProcess
 from pipeline.core import PIXELS, SIDE
 from pipeline.core.network import Network, network_from
-from pipeline.execution.helper_process import HelperProcess
 
 _lock = threading.Lock()
 _exporter: HelperProcess | None = None

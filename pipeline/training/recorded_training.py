@@ -15,7 +15,7 @@ from pipeline.base.progress import busy
 from pipeline.base.results_folder import ResultsFolder
 from pipeline.base.terminal import say
 from pipeline.base.text import wrap
-from pipeline.cli import TrainConfig, run_name
+from pipeline.cli import TrainConfig
 from pipeline.core.dataset import Dataset
 from pipeline.core.epoch import Epoch
 from pipeline.core.loop import TrainingState, fit
@@ -38,6 +38,7 @@ from pipeline.training.log import (
 from pipeline.training.printing import epoch_table, print_summary
 from pipeline.training.program import start_exporter
 from pipeline.training.result import TrainResult
+from pipeline.training.run_names import run_name
 from pipeline.training.size import check_machine
 from pipeline.training.training_files import write_training_run
 from pipeline.training.training_run import TrainingRun

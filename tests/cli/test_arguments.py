@@ -320,7 +320,7 @@ def test_a_valid_value_is_accepted(command):
     assert (
         getattr(parsed.config, argument.strip("+").partition("=")[0]) == VALID[command]
     )
-    assert not (parsed.is_sweep or parsed.varied)
+    assert not (parsed.is_multirun or parsed.varied)
 
 
 def test_the_last_one_of_repeated_settings_counts_as_in_hydra():
@@ -386,7 +386,7 @@ def test_the_flag_for_sweeps_may_be_anywhere():
 
 def test_a_sweep_with_one_combination_varies_only_the_seed():
     command = read("-m", "hidden=7")
-    assert command.is_sweep and command.varied == ["seed"]
+    assert command.is_multirun and command.varied == ["seed"]
     assert [job.varied_values for job in jobs_of(command)] == [{"seed": 1}]
 
 
@@ -423,14 +423,14 @@ def test_a_value_of_a_sweep_with_another_type_is_rejected(value):
     assert problem.startswith("hidden must be an integer, got ")
     settings = {"hidden": [5, value], "seed": range(1, 3)}
     with pytest.raises(ConfigError) as error:
-        from_python(cli.TrainConfig, settings, is_sweep=True)
+        from_python(cli.TrainConfig, settings, is_multirun=True)
     assert str(error.value) == problem
 
 
 @pytest.mark.parametrize("value", [3, None, b"x", {1}])
 def test_an_option_of_a_sweep_with_another_type_is_rejected(value):
     with pytest.raises(ConfigError, match="split must"):
-        from_python(cli.TrainConfig, {"split": ["exercise", value]}, is_sweep=True)
+        from_python(cli.TrainConfig, {"split": ["exercise", value]}, is_multirun=True)
 
 
 def test_problems_are_in_the_order_of_the_settings_in_each_process():
@@ -445,7 +445,7 @@ def test_problems_are_in_the_order_of_the_settings_in_each_process():
 @pytest.mark.parametrize("text", ["split=exercise,holdout", "dataset=mnist,digits"])
 def test_text_from_python_has_the_values_that_it_has_on_the_command_line(text):
     settings = dict([text.split("=")])
-    command = from_python(cli.TrainConfig, settings, is_sweep=True)
+    command = from_python(cli.TrainConfig, settings, is_multirun=True)
     assert jobs_of(command) == jobs("-m", text)
     with pytest.raises(ConfigError, match=f"{text} has several values: call sweep"):
         from_python(cli.TrainConfig, settings)
@@ -455,16 +455,16 @@ def test_a_search_over_the_seed_is_rejected_with_a_remedy_for_python():
     given = {"seed": "interval(1,50)", "hidden": "interval(4,8)", "trials": 4}
     remedy = r"seed=\[1, 2, 3\] trains each trial with these seeds$"
     with pytest.raises(ConfigError, match=rf"^seed must not have .*: {remedy}"):
-        from_python(cli.TrainConfig, given, is_sweep=True)
+        from_python(cli.TrainConfig, given, is_multirun=True)
 
 
 def test_text_in_a_list_from_python_is_parsed_as_a_single_value():
     settings = {"lr": ["1e-2", 0.1], "hidden": "4,5"}
-    swept = jobs_of(from_python(cli.TrainConfig, settings, is_sweep=True))
+    swept = jobs_of(from_python(cli.TrainConfig, settings, is_multirun=True))
     pairs = [(job.values["hidden"], job.values["lr"]) for job in swept]
     assert pairs == [*itertools.product([4, 5], [0.01, 0.1])]
     with pytest.raises(ConfigError, match="lr has a list with several values in '1,2'"):
-        from_python(cli.TrainConfig, {"lr": ["1,2"]}, is_sweep=True)
+        from_python(cli.TrainConfig, {"lr": ["1,2"]}, is_multirun=True)
 
 
 @pytest.mark.parametrize(

@@ -35,20 +35,21 @@ from pipeline.cli.keywords import (
     SweptT,
     SweptValues,
 )
-from pipeline.cli.names import _unnamed_values
 from pipeline.cli.schema import (
+    SCHEMAS,
     EvaluateConfig,
-    OnlySweeps,
-    RejectedBySweeps,
+    OnlyMultirun,
+    RejectedByMultirun,
     TrainConfig,
 )
 from pipeline.cli.stages import from_python, help_text
 from pipeline.cli.validation import validate
 from pipeline.cli.yaml_files import read
 from pipeline.train import sweep
+from pipeline.training.run_names import _unnamed_values
 from pipeline.ui import ui
 
-STAGES = {stage: getattr(cli, f"{stage.title()}Config") for stage in __main__.STAGES}
+STAGES = {schema.stage: schema for schema in SCHEMAS}
 
 
 def test_the_defaults_are_valid_and_each_key_is_a_setting_of_a_stage():
@@ -209,7 +210,7 @@ def test_only_a_sweep_accepts_several_values_of_hyperparameters():
 def test_the_keywords_of_a_call_have_the_names_and_the_types_of_the_schema():
     for stage, schema in STAGES.items():
         keywords = getattr(cli, f"{stage.title()}Keywords")
-        only_commands = schema.marked(OnlySweeps) if stage == "train" else ()
+        only_commands = schema.marked(OnlyMultirun) if stage == "train" else ()
         keys = {*schema.model_fields} - {*only_commands}
         assert {*keywords.__annotations__} == keys
         types, accepted = types_of(schema, keys), types_of(keywords, keys)
@@ -223,7 +224,8 @@ def test_the_keywords_of_a_call_have_the_names_and_the_types_of_the_schema():
 
 
 def test_the_keywords_of_a_sweep_accept_one_value_several_or_text():
-    keys = {*cli.TrainConfig.model_fields} - {*cli.TrainConfig.marked(RejectedBySweeps)}
+    rejected = {*cli.TrainConfig.marked(RejectedByMultirun)}
+    keys = {*cli.TrainConfig.model_fields} - rejected
     assert {*cli.SweepKeywords.__annotations__} == keys
     swept = {*get_args(SweptValues)}
     types = types_of(cli.TrainConfig, keys)
@@ -240,7 +242,7 @@ def test_the_keywords_of_a_sweep_accept_one_value_several_or_text():
 def test_a_call_of_sweep_that_reproduces_a_run_gets_a_remedy_for_calls():
     rule = r"^reproduce cannot be used in a sweep: call train\(\)$"
     with pytest.raises(ConfigError, match=rule):
-        from_python(TrainConfig, {"reproduce": "a"}, is_sweep=True)
+        from_python(TrainConfig, {"reproduce": "a"}, is_multirun=True)
 
 
 def test_a_call_reports_the_problems_of_its_settings_and_of_its_folder(tmp_path):
@@ -260,7 +262,7 @@ class Five:
 
 def test_a_keyword_can_be_a_number_of_any_type_and_becomes_an_int_or_a_float():
     values = {"hidden": Five(), "lr": [Decimal("-1"), Fraction(1, 2), Decimal("0.1")]}
-    command = from_python(TrainConfig, values, is_sweep=True)
+    command = from_python(TrainConfig, values, is_multirun=True)
     assert [each.values["lr"] for each in command.combinations] == [-1.0, 0.5, 0.1]
     assert {type(each.values["lr"]) for each in command.combinations} == {float}
     assert [bool(each.error) for each in command.combinations] == [True, False, False]
@@ -277,13 +279,13 @@ def test_a_keyword_can_be_an_array_without_axes_but_not_one_with_two(array):
     assert from_python(TrainConfig, {"hidden": array(5)}).config.hidden == 5
     assert from_python(TrainConfig, {"lr": array(0.5)}).config.lr == 0.5
     command = from_python(
-        TrainConfig, {"hidden": array(5), "seed": array([1])}, is_sweep=True
+        TrainConfig, {"hidden": array(5), "seed": array([1])}, is_multirun=True
     )
     assert (command.config.hidden, command.config.seed) == (5, 1)
     with pytest.raises(ConfigError, match=r"hidden=.* is a list: call sweep"):
         from_python(TrainConfig, {"hidden": array([[5, 6]])})
     with pytest.raises(ConfigError, match="hidden must be an integer, got"):
-        from_python(TrainConfig, {"hidden": array([[5, 6]])}, is_sweep=True)
+        from_python(TrainConfig, {"hidden": array([[5, 6]])}, is_multirun=True)
     with pytest.raises(ConfigError, match=r"workers must be an integer, got \[1, "):
         from_python(TrainConfig, {"workers": array([1, 2])})
 
@@ -341,7 +343,7 @@ def test_the_stages_are_listed_in_80_columns(words, capsys):
     __main__.main(words)
     lines = capsys.readouterr().out.splitlines()
     stages = [line.split()[2].partition(".")[2] for line in lines if "-m" in line]
-    assert stages == [*STAGES]
+    assert stages == [*STAGES] == [*__main__.STAGES]
     assert max(map(len, lines)) <= 80
 
 

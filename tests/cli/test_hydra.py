@@ -236,10 +236,10 @@ def test_null_selects_no_option_of_a_group_and_glob_all_that_match(conf):
 def test_a_group_has_the_same_options_in_python(conf):
     assert from_python(cli.TrainConfig, {"team": "small"}).config.hidden == 10
     settings = {"team": ["small", "wide", None], "server": None, "epochs": 3}
-    swept = jobs_of(from_python(cli.TrainConfig, settings, is_sweep=True))
+    swept = jobs_of(from_python(cli.TrainConfig, settings, is_multirun=True))
     assert [job.values["hidden"] for job in swept] == [10, 100, 20]
     saved = jobs_of(
-        from_python(cli.TrainConfig, {"experiment": "hidden_sizes"}, is_sweep=True)
+        from_python(cli.TrainConfig, {"experiment": "hidden_sizes"}, is_multirun=True)
     )
     assert saved == jobs_of(read("experiment=hidden_sizes"))
     for settings, message in {

@@ -15,12 +15,12 @@ import pytest
 
 from pipeline import UserError
 from pipeline.base import paths
-from pipeline.execution.helper_process import HelperKilled, HelperProcess
+from pipeline.base.helper_process import HelperKilled, HelperProcess
 
 # It has no `__main__` guard: the helper process must not run it again.
 SCRIPT = """
 import functions_of_workers as functions
-from pipeline.execution.helper_process import HelperProcess
+from pipeline.base.helper_process import HelperProcess
 helper = HelperProcess("the other process")
 print(helper.submit(functions.call, 1).result(), flush=True)
 {statement}

@@ -15,6 +15,7 @@ import pytest
 
 from pipeline import UserError, datasets
 from pipeline.base import paths
+from pipeline.base.helper_process import HelperProcess
 from pipeline.cli import defaults
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.execution import local
@@ -25,7 +26,6 @@ from pipeline.execution.executor import (
     Task,
     TaskResult,
 )
-from pipeline.execution.helper_process import HelperProcess
 from pipeline.execution.local import KILLED, LocalExecutor
 from pipeline.records.software import OtherSoftware, Software
 from pipeline.training.unrecorded_training import train_unrecorded
@@ -277,6 +277,11 @@ def test_what_needs_no_worker_is_yielded_before_the_next_task_is_taken(executor,
         assert (result.error == "known") == (result.job in "bcd")
         yielded.append(result.job)
     assert sorted(yielded) == [*"abcde"]
+
+
+def test_what_needs_no_worker_is_yielded_even_if_it_is_falsy():
+    known = ["a", 0, None, "", "b"]
+    assert [*LocalExecutor(1).run(len, known)] == known
 
 
 def test_what_needs_no_worker_is_yielded_at_once_and_not_lost_by_a_stop(

@@ -8,10 +8,11 @@ from safetensors.numpy import load_file, save
 
 from pipeline import UserError
 from pipeline.base.tensors import tensors_sha256
-from pipeline.cli import defaults, network_name
+from pipeline.cli import defaults
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.network import snapshot
 from pipeline.model import load_history_files, load_trained_network, storage
+from pipeline.training.run_names import network_name
 
 TRAINED = {**defaults(), "hidden": 7, "split": "holdout", "epochs": 2}
 HYPERPARAMETERS = Hyperparameters(**TRAINED)
@@ -162,7 +163,9 @@ def test_a_file_of_another_version_is_rejected_with_the_remedy(path, network, ve
         path.with_name("history.safetensors"): lambda: load_history_files(trained),
     }.items():
         file.write_bytes(save(content, {"about": f'{{{version}"seed": 1}}'}))
-        rule = "was written by a different version .* must be 1, got .*train"
+        rule = (
+            "was written by a different version .* must be 1, got .*: create the file"
+        )
         with pytest.raises(UserError, match=f"{file.name} {rule}"):
             read()
 

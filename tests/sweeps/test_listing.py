@@ -78,7 +78,7 @@ def test_the_jobs_of_a_sweep_over_a_folder_contain_no_path(
     settings = {"dataset": [idx_folder, copy], "seed": seeds}
     prepare = partial(datasets.prepare, folder=project.outputs / "data")
     with project.captured():
-        command = from_python(TrainConfig, settings, is_sweep=True)
+        command = from_python(TrainConfig, settings, is_multirun=True)
         swept = list_jobs(command, lambda name: prepare(name).file)
     assert [bool(job.error) for job in swept] == [seed < 0 for seed in seeds]
     assert swept[0].data_file.path.stem == swept[0].values["dataset"]
@@ -91,7 +91,7 @@ def test_the_jobs_of_a_sweep_over_a_folder_contain_no_path(
 
 def test_an_invalid_job_has_values_and_an_error():
     command = from_python(
-        TrainConfig, {"hidden": [0, 5], "run_name": "mine"}, is_sweep=True
+        TrainConfig, {"hidden": [0, 5], "run_name": "mine"}, is_multirun=True
     )
     invalid, valid = list_jobs(command, unread)
     assert invalid.error.startswith("hidden must") and not valid.error

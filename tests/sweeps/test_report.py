@@ -252,7 +252,7 @@ def test_equal_validation_images_have_a_best_network_whatever_they_are_called(
         command = parse(["-m", "hidden=5,6", dataset], TrainConfig)
     else:
         command = from_python(
-            TrainConfig, {"hidden": [5, 6], "dataset": names}, is_sweep=True
+            TrainConfig, {"hidden": [5, 6], "dataset": names}, is_multirun=True
         )
     with project.captured():
         jobs = list_jobs(command, prepare_in(project))

@@ -166,7 +166,7 @@ def test_a_search_over_an_interval_with_many_numbers_has_all_its_trials(low):
 def test_a_search_with_an_invalid_combination_is_rejected():
     given = {"hidden": "interval(4,64)", "seed": [1, -1], "trials": 5}
     with pytest.raises(ConfigError, match=r"^seed must be at least"):
-        from_python(TrainConfig, given, is_sweep=True)
+        from_python(TrainConfig, given, is_multirun=True)
 
 
 def test_a_search_records_a_child_for_each_combination_and_grows(sweep):

@@ -15,15 +15,16 @@ import pytest
 
 from pipeline import PartlyFailed, UserError, train
 from pipeline.base.files import file_sha256
-from pipeline.cli import defaults, names
+from pipeline.cli import defaults
 from pipeline.execution import local
 from pipeline.execution.executor import Executor, TaskResult
 from pipeline.model import load_trained_network
 from pipeline.model.storage import save_network
 from pipeline.sweeps import sweep as command
 from pipeline.sweeps.networks import read_networks
-from pipeline.sweeps.recorded import find_sweep
+from pipeline.sweeps.recorded import RecordedSweep
 from pipeline.tracking.provenance import code_state
+from pipeline.training import run_names
 
 LINE = 20  # pixels of a line of text in MLflow's UI
 SHORT = {"hidden": 5, "epochs": 1}
@@ -455,17 +456,18 @@ def test_a_finished_sweep_trains_a_lost_network_again(sweep, tmp_path):
     network.rename(tmp_path / network.name)
     store = sweep.workspace.outputs
     with pytest.raises(UserError, match=f"of runs {child.info.run_id} are lost: run"):
-        find_sweep(parent.info.run_id, store=store)
+        RecordedSweep.find(parent.info.run_id, store=store)
     printed, error = sweep.run("seed=1,2")
     assert printed.count("val/accuracy") == 1 and "(2 of 2)" in printed and not error
-    _, trained = find_sweep(parent.info.run_id, store=store)
-    assert len(trained) == 2 and child.info.run_id not in {x.run_id for x in trained}
+    trained = RecordedSweep.find(parent.info.run_id, store=store)
+    trained_ids = {each.run.run_id for each in trained.complete.values()}
+    assert len(trained_ids) == 2 and child.info.run_id not in trained_ids
     shutil.copy(tmp_path / network.name, network)  # as from a backup
-    _, found = find_sweep(parent.info.run_id, store=store)
-    assert {x.run_id for x in found} == {x.run_id for x in trained}
-    assert len(found) == 2
-    run, found = find_sweep(sweep.folder.name, store=store)
-    assert run.run_id == parent.info.run_id and len(found) == 2
+    found = RecordedSweep.find(parent.info.run_id, store=store)
+    assert {each.run.run_id for each in found.complete.values()} == trained_ids
+    assert len(found.complete) == 2
+    found = RecordedSweep.find(sweep.folder.name, store=store)
+    assert found.run.run_id == parent.info.run_id and len(found.complete) == 2
 
 
 def test_each_training_run_of_a_sweep_has_the_patch_with_which_it_was_trained(
@@ -582,8 +584,8 @@ def test_a_finished_sweep_prints_its_table_and_trains_deleted_children_again(
     client.create_run("1", tags=tags)  # a user's run, which stays open
     tags |= {"version.digit-pipeline": "1"}  # as a run of this project has
     client.set_terminated(client.create_run("1", tags=tags).info.run_id)
-    _, trained = find_sweep(parent.info.run_id, store=sweep.workspace.outputs)
-    assert len(trained) == 2
+    trained = RecordedSweep.find(parent.info.run_id, store=sweep.workspace.outputs)
+    assert len(trained.complete) == 2
     shutil.rmtree(sweep.folder)
     assert sweep.run("seed=1,2")[0].endswith(table)
     assert {path.name for path in sweep.folder.iterdir()} == {"sweep.csv", "sweep.png"}
@@ -608,7 +610,7 @@ def test_a_finished_sweep_prints_its_table_and_trains_deleted_children_again(
 def test_a_sweep_does_not_depend_on_the_committed_defaults(sweep, monkeypatch):
     sweep.run("seed=1,2", "epochs=2")
     changed = {**defaults(), "dataset": "digits", "epochs": 2}
-    monkeypatch.setattr(names, "_unnamed_values", lambda: changed)
+    monkeypatch.setattr(run_names, "_unnamed_values", lambda: changed)
     printed, _ = sweep.run("seed=1,2", "epochs=2")  # their runs have new names
     assert "this sweep is finished" in printed
     assert sweep.statuses() == (["FINISHED"], ["FINISHED"] * 2)

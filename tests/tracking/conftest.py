@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 
 from pipeline import tracking
+from pipeline.base.helper_process import HelperProcess
 from pipeline.core.epoch import now
-from pipeline.execution.helper_process import HelperProcess
 from pipeline.model import storage
 from pipeline.tracking import (
     OpenRun,

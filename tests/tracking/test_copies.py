@@ -21,7 +21,7 @@ from pipeline import PartlyFailed, UserError
 from pipeline.base import locking
 from pipeline.model import load_trained_network, select_network
 from pipeline.sweeps.networks import read_networks
-from pipeline.sweeps.recorded import find_sweep
+from pipeline.sweeps.recorded import RecordedSweep
 from pipeline.sync import sync
 from pipeline.tracking import (
     RunStart,
@@ -596,7 +596,8 @@ def test_a_run_that_is_only_on_a_server_has_its_own_message(store, server, monke
     remote = MlflowClient(server.url).create_run("0").info.run_id
     with pytest.raises(UserError, match="has no run"):
         find_run(remote, store=store)
-    for find in (find_run, find_training_run, find_sweep, read_networks):
+    finding = (find_run, find_training_run, RecordedSweep.find, read_networks)
+    for find in finding:
         with pytest.raises(UserError, match=f"run {remote} is only on {server.url}"):
             find(remote, store=store, server=server.url)
     with pytest.raises(UserError, match=f"run {remote} is only on {server.url}"):

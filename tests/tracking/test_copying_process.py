@@ -18,7 +18,7 @@ import pytest
 from filelock import FileLock
 
 from pipeline import UserError
-from pipeline.execution.helper_process import Channel, HelperKilled
+from pipeline.base.helper_process import Channel, HelperKilled
 from pipeline.sync import sync
 from pipeline.tracking import Tracker, copying_process, new_tracker, tagged_runs
 from pipeline.tracking import sync as sync_module

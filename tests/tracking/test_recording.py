@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import UserError, tracking
-from pipeline.execution.helper_process import HelperKilled, HelperProcess
+from pipeline.base.helper_process import HelperKilled, HelperProcess
 from pipeline.tracking import StepMetrics, Tracker, provenance, recorder
 from pipeline.tracking import tracker as tracker_module
 from pipeline.tracking.open_run import RECORDING_PROCESS

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.base.paths import NETWORK_PATH
-from pipeline.base.text import wrap
+from pipeline.base.text import command_line, wrap
 from pipeline.records.tags import OPEN, PARENT_TAG, SWEEP_TAG, Status
 from pipeline.tracking.store.location import database_path, path_from_uri
 from pipeline.tracking.store.sqlite import artifact_roots, open_database, relocated
@@ -79,7 +79,7 @@ class RunInfo:
     def viewing_hint(self) -> str:
         """Return lines with the run, and the command that shows it."""
         run = wrap(self.label, indent=7, start="run    ")
-        return f"{run}\nview   python -m pipeline.ui\n"
+        return f"{run}\nview   {command_line('ui')}\n"
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pipeline import UserError
 from pipeline.base.terminal import say
+from pipeline.base.text import command_line
 from pipeline.tracking.store.location import (
     artifact_root,
     database_path,
@@ -61,7 +62,7 @@ def open_database(store: Path, action: str = "read") -> Iterator[sqlite3.Connect
     if not database.exists():
         raise UserError(
             f"{database} is missing, because no run has been recorded yet: "
-            "run python -m pipeline.train"
+            f"run {command_line('train')}"
         )
     try:
         with closing(sqlite3.connect(database, timeout=LOCKED_SECONDS)) as connection:

@@ -1,4 +1,4 @@
-"""An open sweep: the arguments of its call, its plan, and earlier results."""
+"""A running sweep: the arguments of its call, its plan, and earlier results."""
 
 import shutil
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ BEST_BYTES = 5_000_000  # images and program of the best network, table and plot
 
 
 @dataclass(frozen=True)
-class OpenSweep:
+class RunningSweep:
     """A sweep that this process finishes.
 
     `cfg`, `tracker` and the folders are made before the first call to `on_result`,

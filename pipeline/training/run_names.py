@@ -13,7 +13,7 @@ from pipeline import ConfigError
 from pipeline.base.git import git
 from pipeline.base.paths import installed, project_dir
 from pipeline.base.text import printable, short_id
-from pipeline.cli.default_values import defaults
+from pipeline.cli import defaults
 from pipeline.records.params import TRAINING_KEYS
 
 

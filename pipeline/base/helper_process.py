@@ -162,7 +162,7 @@ class HelperProcess:
         self._folder = tempfile.mkdtemp(prefix="pipeline-")
         descriptors = [other_end.fileno() for _, other_end in pipes]
         output = subprocess.DEVNULL if quiet else None
-        module = [sys.executable, "-P", "-m", "pipeline.execution.helper_process"]
+        module = [sys.executable, "-P", "-m", "pipeline.base.helper_process"]
         arguments = [self._folder, str(niceness), *map(str, descriptors)]
         try:
             self._process = subprocess.Popen(
