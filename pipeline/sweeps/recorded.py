@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeline import UserError
-from pipeline.base.paths import METRICS_FILE, RUN_FILE, TRAINING_FILES
+from pipeline.records.file_names import METRICS_FILE, RUN_FILE, TRAINING_FILES
 from pipeline.records.run_files import read_metrics, read_run_file
 from pipeline.records.tags import (
     FINGERPRINT_TAG,

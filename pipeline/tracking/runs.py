@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from pipeline import UserError
-from pipeline.base.paths import METRICS_FILE, MODEL_FILE, NETWORK_PATH
+from pipeline.records.file_names import METRICS_FILE, MODEL_FILE, NETWORK_PATH
 from pipeline.records.metric_names import VAL_ACCURACY
 from pipeline.records.run_files import read_metrics
 from pipeline.records.tags import COPY_TAG, KIND_TAG, Kind

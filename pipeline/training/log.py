@@ -19,7 +19,11 @@ from jaxtyping import Float
 
 from pipeline import datasets
 from pipeline.base import files
-from pipeline.base.paths import (
+from pipeline.base.text import command_line, short_id
+from pipeline.core.dataset import DataFile
+from pipeline.core.epoch import Epoch
+from pipeline.plots import weight_images
+from pipeline.records.file_names import (
     CODE_FILE,
     DATA_FOLDER,
     DIFF_FILE,
@@ -28,10 +32,6 @@ from pipeline.base.paths import (
     SETTINGS_FILE,
     TRAINING_FOLDER,
 )
-from pipeline.base.text import command_line, short_id
-from pipeline.core.dataset import DataFile
-from pipeline.core.epoch import Epoch
-from pipeline.plots import weight_images
 from pipeline.records.metric_names import SECONDS, ordered
 from pipeline.records.params import params_of
 from pipeline.records.software import CORE

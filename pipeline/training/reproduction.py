@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import ConfigError, PartlyFailed, UserError, datasets
-from pipeline.base.paths import CODE_FILE, DATA_FOLDER
 from pipeline.base.progress import busy
 from pipeline.base.terminal import say
 from pipeline.base.text import command_line, next_steps, short_id
@@ -20,6 +19,7 @@ from pipeline.cli import TrainConfig, validate
 from pipeline.core.dataset import Dataset
 from pipeline.model import Metadata
 from pipeline.records.dataset_names import data_path
+from pipeline.records.file_names import CODE_FILE, DATA_FOLDER
 from pipeline.records.metric_names import FINAL_ACCURACY, VAL_ACCURACY
 from pipeline.records.software import CORE
 from pipeline.records.tags import (
