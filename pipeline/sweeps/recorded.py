@@ -15,6 +15,9 @@ These are the questions about a recorded run. Each includes the previous questio
 - Can it be read? `read_training_run`: no file is damaged. Only `children` asks this, to
   reuse a run or to record the best network, because reading the weights takes time.
 
+Whether a run has a network is another question: `find_training_run` accepts any status,
+so that a user can look at a network whose run failed or was killed.
+
 A sweep is finished (`is_finished`) if its last process recorded outcomes of all jobs
 and none had failed. Jobs can be missing again later, if files were lost.
 """

@@ -10,10 +10,12 @@ from datetime import datetime
 from pathlib import Path
 
 from pipeline import UserError
+from pipeline.base.terminal import say
+from pipeline.base.text import wrap
 from pipeline.records.file_names import METRICS_FILE, MODEL_FILE, NETWORK_PATH
 from pipeline.records.metric_names import VAL_ACCURACY
 from pipeline.records.run_files import read_metrics
-from pipeline.records.tags import COPY_TAG, KIND_TAG, Kind
+from pipeline.records.tags import COPY_TAG, ERROR_TAG, KIND_TAG, Kind, Status
 from pipeline.records.urls import server_url
 from pipeline.tracking.server_request import tags_on
 from pipeline.tracking.store.database import RecordedRun, named_runs
@@ -108,7 +110,10 @@ def _result(run: RecordedRun) -> str:
 def find_training_run(
     text: str, *, store: Path, server: str | None = None
 ) -> RecordedRun:
-    """Find a recorded training run; see `find_run`.
+    """Find a recorded training run that has a network, whatever its status.
+
+    A user can look at a network of a killed or failed run. If the run failed, a line
+    says why. See `find_run`.
 
     Raises:
         UserError: If there is not exactly one such run, or if the run has no network.
@@ -122,4 +127,6 @@ def find_training_run(
                 "python -m pipeline.ui shows"
             )
         raise UserError(f"run {run.label} {reason}")
+    if run.status == Status.FAILED:
+        say(wrap(f"run {run.label} is {run.status}: {run.tags.get(ERROR_TAG, '')}"))
     return run
