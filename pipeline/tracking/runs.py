@@ -21,7 +21,7 @@ from pipeline.tracking.server_request import tags_on
 from pipeline.tracking.store.database import RecordedRun, named_runs
 from pipeline.tracking.store.location import database_path, mlflow_command
 
-MAX_LISTED = 10  # runs in a message about several runs
+MAX_LISTED_RUNS = 10  # runs in a message about several runs
 
 
 def find_run(text: str, *, store: Path, server: str | None = None) -> RecordedRun:
@@ -90,11 +90,11 @@ def _on_server(text: str, server: str | None, store: Path) -> str:
 def _ambiguous(text: str, runs: list[RecordedRun]) -> str:
     """Return a message with a line for each run: ID, start, accuracy and name."""
     lines = [f"{text!r} matches several runs: enter the ID of one"]
-    for run in runs[:MAX_LISTED]:
+    for run in runs[:MAX_LISTED_RUNS]:
         start = datetime.fromtimestamp(run.start / 1000).strftime("%Y-%m-%d %H:%M")
         lines.append(f"{run.run_id}  {start}  {_result(run):>8}  {run.name}")
-    if len(runs) > MAX_LISTED:
-        lines.append(f"and {len(runs) - MAX_LISTED:,} more")
+    if len(runs) > MAX_LISTED_RUNS:
+        lines.append(f"and {len(runs) - MAX_LISTED_RUNS:,} more")
     return "\n  ".join(lines)
 
 
