@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline.core import UserError as UserError  # `as` exports the name
 
-MAX_LISTED = 20  # problems in a message
+MAX_PROBLEMS = 20  # problems in a message
 
 
 class ConfigError(UserError):
@@ -20,9 +20,9 @@ class ConfigError(UserError):
 
     def __str__(self) -> str:
         """Return a message with a line for each of the first problems."""
-        more = len(self.problems) - MAX_LISTED
+        more = len(self.problems) - MAX_PROBLEMS
         rest = [f"and {more:,} more"] if more > 0 else []
-        return "\n".join([*self.problems[:MAX_LISTED], *rest])
+        return "\n".join([*self.problems[:MAX_PROBLEMS], *rest])
 
 
 class PartlyFailed(UserError):

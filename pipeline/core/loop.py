@@ -44,6 +44,10 @@ class TrainingState:
         optimizer = new_optimizer(network.vector, hyperparameters)
         return cls(network, optimizer, generator)
 
+    def epoch_0(self) -> Epoch:
+        """Return the network before training as an epoch, without metrics."""
+        return Epoch(snapshot(self.network), 0, {}, 0.0, now())
+
     def __reduce__(self) -> NoReturn:
         """Reject `copy` and `pickle`.
 
@@ -164,7 +168,7 @@ def train_network(
     """
     split = dataset.training_split(hyperparameters)
     state = TrainingState.initial(hyperparameters)
-    yield Epoch(snapshot(state.network), 0, {}, 0.0, now())
+    yield state.epoch_0()
     numbers = range(1, hyperparameters.epochs + 1)
     yield from fit(state, split, hyperparameters, epochs=numbers)
 

@@ -13,9 +13,9 @@ from pipeline.core.dataset import Dataset
 from pipeline.core.hyperparameters import SplitName
 from pipeline.datasets.components import ClassComponents, read_components
 from pipeline.datasets.data_files import read_manifest
-from pipeline.datasets.prepare import data_path, find_complete, prepare
+from pipeline.datasets.prepare import find_complete, name_of, prepare
 from pipeline.datasets.registry import how_to_import
-from pipeline.records.dataset_names import is_name, unknown_data_set
+from pipeline.records.dataset_names import data_path, is_name, unknown_data_set
 
 
 def load(
@@ -45,7 +45,7 @@ def load(
     stored = _file_with(sha256, folder, name=name) if sha256 else None
     name = stored.stem if stored else name
     if origin and not stored:
-        raise UserError(how_to_import(folder / f"{name}.safetensors", origin))
+        raise UserError(how_to_import(data_path(name, folder=folder), origin))
     if sha256 and not is_name(name):
         raise UserError(unknown_data_set(name))
     dataset = _read(name, folder)
@@ -64,7 +64,7 @@ def _read(name: str, folder: Path) -> Dataset:
 
     Reading the file also checks its hash, so that a file that is intact is hashed once.
     """
-    if found := find_complete(data_path(name, folder=folder)):
+    if found := find_complete(data_path(name_of(name), folder=folder)):
         with suppress(OSError, UserError):  # missing or damaged
             return found.file.read()
     return prepare(name, folder=folder).file.read()
@@ -112,7 +112,7 @@ def has_images_of(name: str, dataset: Dataset) -> bool:
     Raises:
         UserError: If the folder does not exist.
     """
-    path = data_path(name, folder=dataset.file.path.parent)
+    path = data_path(name_of(name), folder=dataset.file.path.parent)
     return name == dataset.name or _is_file_of(path, dataset.file.sha256)
 
 
@@ -121,10 +121,9 @@ def _file_with(sha256: str, folder: Path, *, name: str | None = None) -> Path | 
 
     The result is None if `folder` contains no such file.
     """
-    named = [folder / f"{name}.json"] if name else []
-    for summary_path in [*named, *sorted(folder.glob("*.json"))]:
-        path = summary_path.with_suffix(".safetensors")
-        if _is_file_of(path, sha256) and path.exists() and is_name(path.stem):
+    named = [data_path(name, folder=folder)] if name else []
+    for path in [*named, *sorted(folder.glob(data_path("*", folder=folder).name))]:
+        if is_name(path.stem) and _is_file_of(path, sha256) and path.exists():
             return path
     return None
 

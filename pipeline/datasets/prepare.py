@@ -33,7 +33,7 @@ from pipeline.datasets.data_files import (
 from pipeline.datasets.download import set_damaged_aside
 from pipeline.datasets.registry import how_to_import, preparing_command, spec
 from pipeline.datasets.statistics import class_means, summarize
-from pipeline.records.dataset_names import is_name, unknown_data_set
+from pipeline.records.dataset_names import data_path, is_name, unknown_data_set
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def prepare(dataset: str, *, folder: Path) -> PreparedData:
             this user cannot write to the folder.
     """
     origin = _origin(dataset)
-    path = _path(dataset, origin, folder)
+    path = data_path(_name(dataset, origin), folder=folder)
     # This check needs no lock, so that the folder can belong to another user.
     if (found := find_complete(path)) and _is_intact(found.file):
         return found
@@ -172,20 +172,16 @@ def _read_source(
     raise UserError(unknown_data_set(dataset))
 
 
-def data_path(dataset: str, *, folder: Path) -> Path:
-    """Return the path of the file of a data set.
+def name_of(dataset: str) -> str:
+    """Return the name of a data set that is given by its name or as a folder.
 
-    The file may be missing. For a folder with IDX files, the path stays the same if the
-    folder is copied or moved. A folder without IDX files also has a path.
-
-    Args:
-        dataset: The name of a data set, or a folder.
-        folder: The folder of all data sets.
+    For a folder with IDX files, the name stays the same if the folder is copied or
+    moved. A folder without IDX files also has a name.
 
     Raises:
         UserError: If the folder does not exist or cannot be read.
     """
-    return _path(dataset, _origin(dataset), folder)
+    return _name(dataset, _origin(dataset))
 
 
 def _origin(dataset: str) -> dict[str, str]:
@@ -199,16 +195,12 @@ def _origin(dataset: str) -> dict[str, str]:
         return {path.name: files.file_sha256(path) for path in sorted(paths)}
 
 
-def _path(dataset: str, origin: Mapping[str, str], folder: Path) -> Path:
-    """Return the path of the file of a data set, whose stem is its name.
-
-    For a folder, the name consists of the folder's name and a hash of its content.
-    """
-    name = dataset
-    if not is_name(dataset):
-        readable = as_file_name(Path(dataset).resolve().name)
-        name = f"{readable}-{files.json_sha256(origin)[:8]}"
-    return folder / f"{name}.safetensors"
+def _name(dataset: str, origin: Mapping[str, str]) -> str:
+    """Return the name of a data set; for a folder, its name and a content hash."""
+    if is_name(dataset):
+        return dataset
+    readable = as_file_name(Path(dataset).resolve().name)
+    return f"{readable}-{files.json_sha256(origin)[:8]}"
 
 
 def _write_images(path: Path, train: LabeledImages, test: LabeledImages) -> DataFile:

@@ -9,7 +9,6 @@ from PIL import Image
 
 from pipeline import plots
 from pipeline.base import csv_files, files
-from pipeline.base.paths import METRICS_FILE
 from pipeline.base.text import counted, printable, shortened
 from pipeline.core import SIDE
 from pipeline.evaluation import scores
@@ -17,6 +16,7 @@ from pipeline.evaluation.predictions import Predictions
 from pipeline.evaluation.scores import confusion_matrix
 from pipeline.evaluation.sentences import with_other_classes
 from pipeline.plots.evaluation import evaluation_scores
+from pipeline.records.file_names import METRICS_FILE
 
 MAX_PLOTTED_WRONG = 24  # images in the plot
 MAX_NAME_CHARACTERS = 16  # characters of a name; longer names would overlap

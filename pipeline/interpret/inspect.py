@@ -9,14 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline import UserError, interpret, tracking
-from pipeline.base.paths import (
-    WEIGHT_HISTORY_FILE,
-    data_dir,
-    displayed,
-    results_dir,
-    store_dir,
-    user_path,
-)
+from pipeline.base.paths import data_dir, displayed, results_dir, store_dir, user_path
 from pipeline.base.progress import busy
 from pipeline.base.results_folder import ResultsFolder
 from pipeline.base.terminal import say
@@ -50,6 +43,7 @@ from pipeline.model import (
     locked_network,
     select_network,
 )
+from pipeline.records.file_names import WEIGHT_HISTORY_FILE
 from pipeline.training.run_names import network_name
 
 if TYPE_CHECKING:

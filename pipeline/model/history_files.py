@@ -6,9 +6,9 @@ and returns each `Epoch`.
 
 from dataclasses import dataclass
 
-from pipeline.base.paths import HISTORY_FILE, WEIGHT_HISTORY_FILE
 from pipeline.model.storage import WeightHistory, load_weight_history
 from pipeline.model.trained_network import NetworkFile
+from pipeline.records.file_names import HISTORY_FILE, WEIGHT_HISTORY_FILE
 from pipeline.records.run_files import History, belongs_elsewhere, read_history
 
 

@@ -12,7 +12,7 @@ from typing import Any, Required, TypedDict, Unpack
 
 from pipeline import UserError, datasets
 from pipeline.base import files
-from pipeline.base.paths import NETWORK_PATH, results_dir, user_path
+from pipeline.base.paths import results_dir, user_path
 from pipeline.base.text import command_line
 from pipeline.core.dataset import Dataset
 from pipeline.model.ood import Detector, MissingDetector, OodDetector
@@ -22,6 +22,7 @@ from pipeline.model.trained_network import (
     load_recorded_network,
     load_trained_network,
 )
+from pipeline.records.file_names import NETWORK_PATH
 from pipeline.records.params import differing_params
 from pipeline.tracking import find_training_run
 

@@ -13,7 +13,6 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from pipeline import UserError, datasets
-from pipeline.base.paths import RUN_FILE
 from pipeline.base.tensors import tensors_sha256
 from pipeline.base.text import short_repr
 from pipeline.core import PIXELS
@@ -21,6 +20,7 @@ from pipeline.core.dataset import Dataset
 from pipeline.core.hyperparameters import SplitName
 from pipeline.core.network import Dense, Network, snapshot
 from pipeline.model.storage import Metadata, load_network
+from pipeline.records.file_names import RUN_FILE
 from pipeline.records.run_files import RESTORE, read_run_file
 from pipeline.records.tags import WEIGHTS_TAG
 from pipeline.tracking import RecordedRun

@@ -1,4 +1,4 @@
-"""The names of data sets, and the rule for the setting `dataset`.
+"""The names and files of data sets, and the rule for the setting `dataset`.
 
 This module is not in `datasets`, so that an invalid setting is rejected without the
 slow import of that package.
@@ -27,6 +27,11 @@ def is_name(value: str) -> bool:
     return value in NAMES or bool(IMPORTED.fullmatch(value))
 
 
+def data_path(name: str, *, folder: Path) -> Path:
+    """Return the path of the file of a data set; the file may be missing."""
+    return folder / f"{name}.safetensors"
+
+
 def name_or_folder(value: str, *, folder: Path) -> str:
     """Return the name of a data set, or the absolute path of a folder to import.
 
@@ -38,8 +43,8 @@ def name_or_folder(value: str, *, folder: Path) -> str:
         ValueError: If the text is not in `NAMES`, the name of a data set that was
             imported to `folder`, or a folder.
     """
-    is_imported = is_name(value) and os.path.isfile(folder / f"{value}.json")
-    if value in NAMES or is_imported:
+    summary = data_path(value, folder=folder).with_suffix(".json")
+    if value in NAMES or (is_name(value) and os.path.isfile(summary)):
         return value
     try:
         images = user_path(value, key="dataset")

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+# `core.loop.fit` combines these names from parts, and imports no other package.
 VAL_LOSS = "val/loss"
 VAL_ACCURACY = "val/accuracy"
 TRAIN_LOSS = "train/loss"  # measured while the weights change

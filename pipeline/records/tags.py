@@ -38,6 +38,9 @@ USER_TAG = "mlflow.user"
 SOURCE_NAME_TAG = "mlflow.source.name"
 SOURCE_TYPE_TAG = "mlflow.source.type"
 DVC_TAG = "dvc.experiment"  # the name of the DVC experiment
+# The tags of `tracking.provenance`. A config group may be named "git" or "version".
+PROVENANCE_TAGS = (COMMAND_TAG, DVC_TAG, HOST_TAG, PROCESSOR_TAG, USER_TAG)
+PROVENANCE_PREFIXES = ("git.", "version.", "mlflow.source.")
 # The tags of this project that not every start of a run sets.
 OPTIONAL_TAGS = (ERROR_TAG, DIFF_TAG, MLFLOW_COMMIT_TAG, DVC_TAG)
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline import UserError
-from pipeline.base.paths import ERROR_FILE, NETWORK_PATH
 from pipeline.base.terminal import say
 from pipeline.base.text import folder_name, wrap
 from pipeline.core.epoch import Epoch, now
 from pipeline.execution.executor import TaskResult
+from pipeline.records.file_names import ERROR_FILE, NETWORK_PATH
 from pipeline.records.tags import (
     HOST_TAG,
     KIND_TAG,

@@ -17,6 +17,9 @@ These are the questions about a recorded run. Each includes the previous questio
 - Can it be read? `read_training_run`: no file is damaged. Only `children` asks this, to
   reuse a run or to record the best network, because reading the weights takes time.
 
+Whether a run has a network is another question: `find_training_run` accepts any status,
+so that a user can look at a network whose run failed or was killed.
+
 A sweep is finished (`is_finished`) if its last process recorded outcomes of all jobs
 and none had failed. Jobs can be missing again later, if files were lost.
 """
@@ -27,7 +30,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeline import UserError
-from pipeline.base.paths import METRICS_FILE, RUN_FILE, TRAINING_FILES
+from pipeline.records.file_names import METRICS_FILE, RUN_FILE, TRAINING_FILES
 from pipeline.records.run_files import read_metrics, read_run_file
 from pipeline.records.tags import (
     FINGERPRINT_TAG,

@@ -14,7 +14,6 @@ from PIL.Image import Image
 
 from pipeline import UserError
 from pipeline.base import csv_files, files
-from pipeline.base.paths import PLOT_FILE, REPORT_FOLDER, TABLE_FILE
 from pipeline.base.terminal import print_error
 from pipeline.base.text import short_name
 from pipeline.plots.accuracy import (
@@ -23,6 +22,7 @@ from pipeline.plots.accuracy import (
     accuracy_plot,
     accuracy_scatter,
 )
+from pipeline.records.file_names import PLOT_FILE, REPORT_FOLDER, TABLE_FILE
 from pipeline.records.metric_names import VAL_ACCURACY
 from pipeline.sweeps.configurations import (
     Configuration,

@@ -6,7 +6,7 @@ The text is computed only from the outcomes, which `configurations.py` groups an
 import itertools
 from collections.abc import Sequence
 
-from pipeline.base.paths import TABLE_FILE, displayed
+from pipeline.base.paths import displayed
 from pipeline.base.tables import table
 from pipeline.base.terminal import say
 from pipeline.base.text import (
@@ -17,6 +17,7 @@ from pipeline.base.text import (
     short_id,
     wrap,
 )
+from pipeline.records.file_names import TABLE_FILE
 from pipeline.sweeps.configurations import Configuration, why_no_best
 from pipeline.sweeps.jobs import MAX_REASONS, TrainedOutcome
 from pipeline.sweeps.result import SweepResult, report_files

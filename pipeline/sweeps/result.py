@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline import UserError
-from pipeline.base.paths import PLOT_FILE, TABLE_FILE
 from pipeline.base.text import counted, short_repr
+from pipeline.records.file_names import PLOT_FILE, TABLE_FILE
 from pipeline.records.metric_names import EPOCH_METRICS
 from pipeline.records.tags import Status
 from pipeline.sweeps.configurations import (

@@ -12,12 +12,7 @@ from pipeline.sweeps.recorded import Processors, RecordedSweep, ReusableRuns
 from pipeline.sweeps.report_text import print_report
 from pipeline.sweeps.result import SweepResult, report_files
 from pipeline.tracking import RecordedRun, Tracker
-from pipeline.training.size import weight_history_bytes
-
-# Files and database rows of a child run without its weights. Measured with 20 epochs:
-# 144,000 bytes.
-RUN_BYTES = 150_000
-BEST_BYTES = 5_000_000  # images and program of the best network, table and plot
+from pipeline.training.size import model_bytes, run_bytes
 
 
 @dataclass(frozen=True)
@@ -91,9 +86,6 @@ class RunningSweep:
     def disk_space(self) -> int:
         """The size in bytes of the results of all jobs that are not recorded yet."""
         diff = self.tracker.read_code().diff.encode(errors="surrogateescape")
-        others = RUN_BYTES + len(diff)
-        sizes = [
-            weight_history_bytes(job.hyperparameters) + 4 * job.parameter_count + others
-            for job in self.plan.remaining
-        ]
-        return sum(sizes) + (BEST_BYTES if sizes else 0)
+        jobs = [job.hyperparameters for job in self.plan.remaining]
+        best = max(map(model_bytes, jobs), default=0)  # of the largest network
+        return sum(map(run_bytes, jobs)) + len(diff) * len(jobs) + best

@@ -23,7 +23,7 @@ from pipeline.core.dataset import DataFile
 from pipeline.execution.executor import Executor
 from pipeline.execution.local import LocalExecutor
 from pipeline.execution.workers import executor_type
-from pipeline.records.dataset_names import is_name
+from pipeline.records.dataset_names import data_path, is_name
 from pipeline.sweeps.configurations import group_by_configuration
 from pipeline.sweeps.jobs import Job, OnResult
 from pipeline.sweeps.listing import list_jobs
@@ -120,7 +120,7 @@ def _data_file(dataset: str, folder: Path, executor: str) -> DataFile:
     An executor that cannot start is rejected before a data set is fetched. If there is
     a data file, jobs may have been trained earlier, and may need no executor.
     """
-    if is_name(dataset) and not (folder / f"{dataset}.safetensors").exists():
+    if is_name(dataset) and not data_path(dataset, folder=folder).exists():
         executor_type(executor).check_environment()
     return datasets.prepare(dataset, folder=folder).file
 

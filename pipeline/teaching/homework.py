@@ -12,7 +12,7 @@ from typing import Any
 
 from pipeline import UserError, datasets
 from pipeline.base.files import atomic_folder, write_atomic
-from pipeline.base.paths import MODEL_FILE, data_dir, displayed, results_dir
+from pipeline.base.paths import data_dir, displayed, results_dir
 from pipeline.base.progress import progress
 from pipeline.base.results_folder import ResultsFolder
 from pipeline.base.tables import table
@@ -21,6 +21,7 @@ from pipeline.base.text import command_line, counted, next_steps, printable, wra
 from pipeline.cli import HomeworkConfig, defaults
 from pipeline.core.dataset import Dataset
 from pipeline.model import load_network, save_network
+from pipeline.records.file_names import MODEL_FILE
 from pipeline.records.params import differing_params
 from pipeline.teaching.answers import FILE as ANSWERS_FILE
 from pipeline.teaching.answers import Answers, new_answers, read_answers

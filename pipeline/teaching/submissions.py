@@ -13,12 +13,12 @@ from typing import Any
 
 from pipeline import UserError
 from pipeline.base.files import list_folder
-from pipeline.base.paths import MODEL_FILE
 from pipeline.base.tensors import NOT_READABLE, tensors_sha256
 from pipeline.base.text import counted, distinct_file_name, printable
 from pipeline.core.epoch import Snapshot
 from pipeline.core.network import snapshot
 from pipeline.model import load_network
+from pipeline.records.file_names import MODEL_FILE
 from pipeline.records.student_ids import student_id
 from pipeline.teaching import answers
 from pipeline.teaching.answer_inputs import QuestionValues

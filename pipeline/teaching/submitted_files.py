@@ -22,8 +22,8 @@ from pathlib import Path, PurePath, PureWindowsPath
 from typing import IO
 
 from pipeline import UserError
-from pipeline.base.paths import MODEL_FILE
 from pipeline.model.storage import MAX_NETWORK_BYTES
+from pipeline.records.file_names import MODEL_FILE
 from pipeline.teaching import answers
 
 QUESTIONS_FILE = "questions.md"

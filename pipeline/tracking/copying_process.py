@@ -75,10 +75,10 @@ class CopyingProcess:
             self._ended.wait(FIRST_SECONDS)
             with suppress(HelperKilled):  # `finish` reports it
                 while not self._ended.is_set():
-                    now = time.time()
+                    now = time.monotonic()
                     call = self._copy(opened, now + WAIT_SECONDS, is_open=True)
                     call.exception()
-                    self._ended.wait(now + COPY_SECONDS - time.time())
+                    self._ended.wait(now + COPY_SECONDS - time.monotonic())
 
         if self._channel:
             threading.Thread(target=repeat, daemon=True).start()
@@ -101,7 +101,7 @@ class CopyingProcess:
                 self._start()
             with busy(f"copying the run to {self._server}"):
                 # The process responds in time, even if the process waits for a lock.
-                deadline = time.time() + FINISH_SECONDS - ANSWER_SECONDS
+                deadline = time.monotonic() + FINISH_SECONDS - ANSWER_SECONDS
                 call = self._copy(run_id, deadline, is_open=False)
                 wait([call], FINISH_SECONDS)
             if call.done():

@@ -21,9 +21,9 @@ from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_IMAGES
 from PIL import Image
 
 from pipeline.base import files
-from pipeline.base.paths import DIFF_FILE
 from pipeline.core import SIDE
 from pipeline.core.epoch import now
+from pipeline.records.file_names import DIFF_FILE
 from pipeline.records.tags import ERROR_TAG, Status
 from pipeline.tracking import description
 from pipeline.tracking.logged_model import record_model

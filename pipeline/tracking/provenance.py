@@ -32,6 +32,8 @@ from pipeline.records.tags import (
     MLFLOW_COMMIT_TAG,
     PROCESSOR_TAG,
     PROJECT_TAG,
+    PROVENANCE_PREFIXES,
+    PROVENANCE_TAGS,
     PYTHON_TAG,
     SOURCE_NAME_TAG,
     SOURCE_TYPE_TAG,
@@ -48,9 +50,6 @@ MAX_DIFF = 1_000_000  # characters
 UNKNOWN_COMMIT = "unknown"
 UNKNOWN_DIFF = "(unknown: git cannot read the changes)\n"
 LEFT_OUT = "(left out, because git cannot add it: {})\n"
-# The tags of this module. A config group may have the name "git" or "version".
-PROVENANCE_TAGS = (COMMAND_TAG, DVC_TAG, HOST_TAG, PROCESSOR_TAG, USER_TAG)
-PROVENANCE_PREFIXES = ("git.", "version.", "mlflow.source.")
 
 
 class CodeState(NamedTuple):

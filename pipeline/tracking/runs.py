@@ -10,17 +10,18 @@ from datetime import datetime
 from pathlib import Path
 
 from pipeline import UserError
-from pipeline.base.paths import METRICS_FILE, MODEL_FILE, NETWORK_PATH
-from pipeline.base.text import command_line
+from pipeline.base.terminal import say
+from pipeline.base.text import command_line, wrap
+from pipeline.records.file_names import METRICS_FILE, MODEL_FILE, NETWORK_PATH
 from pipeline.records.metric_names import VAL_ACCURACY
 from pipeline.records.run_files import read_metrics
-from pipeline.records.tags import COPY_TAG, KIND_TAG, Kind
+from pipeline.records.tags import COPY_TAG, ERROR_TAG, KIND_TAG, Kind, Status
 from pipeline.records.urls import server_url
 from pipeline.tracking.server_request import tags_on
 from pipeline.tracking.store.database import RecordedRun, named_runs
 from pipeline.tracking.store.location import database_path, mlflow_command
 
-MAX_LISTED = 10  # runs in a message about several runs
+MAX_LISTED_RUNS = 10  # runs in a message about several runs
 
 
 def find_run(text: str, *, store: Path, server: str | None = None) -> RecordedRun:
@@ -89,11 +90,11 @@ def _on_server(text: str, server: str | None, store: Path) -> str:
 def _ambiguous(text: str, runs: list[RecordedRun]) -> str:
     """Return a message with a line for each run: ID, start, accuracy and name."""
     lines = [f"{text!r} matches several runs: enter the ID of one"]
-    for run in runs[:MAX_LISTED]:
+    for run in runs[:MAX_LISTED_RUNS]:
         start = datetime.fromtimestamp(run.start / 1000).strftime("%Y-%m-%d %H:%M")
         lines.append(f"{run.run_id}  {start}  {_result(run):>8}  {run.name}")
-    if len(runs) > MAX_LISTED:
-        lines.append(f"and {len(runs) - MAX_LISTED:,} more")
+    if len(runs) > MAX_LISTED_RUNS:
+        lines.append(f"and {len(runs) - MAX_LISTED_RUNS:,} more")
     return "\n  ".join(lines)
 
 
@@ -109,7 +110,10 @@ def _result(run: RecordedRun) -> str:
 def find_training_run(
     text: str, *, store: Path, server: str | None = None
 ) -> RecordedRun:
-    """Find a recorded training run; see `find_run`.
+    """Find a recorded training run that has a network, whatever its status.
+
+    A user can look at a network of a killed or failed run. If the run failed, a line
+    says why. See `find_run`.
 
     Raises:
         UserError: If there is not exactly one such run, or if the run has no network.
@@ -123,4 +127,6 @@ def find_training_run(
                 f"{command_line('ui')} shows"
             )
         raise UserError(f"run {run.label} {reason}")
+    if run.status == Status.FAILED:
+        say(wrap(f"run {run.label} is {run.status}: {run.tags.get(ERROR_TAG, '')}"))
     return run

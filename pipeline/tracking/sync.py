@@ -23,7 +23,7 @@ from pipeline.tracking.copies.copier import (
     mark_killed_runs,
     runs_in_order,
 )
-from pipeline.tracking.runs import MAX_LISTED, find_run
+from pipeline.tracking.runs import MAX_LISTED_RUNS, find_run
 from pipeline.tracking.store.database import RecordedRun, runs_to_copy
 from pipeline.tracking.store.locks import store_lock, wait_for_copies
 from pipeline.tracking.store.mlflow_calls import import_mlflow
@@ -106,8 +106,8 @@ def _report(
     }
     numbers = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
     yield f"{experiment}: {numbers}"
-    for recorded in without[:MAX_LISTED]:
+    for recorded in without[:MAX_LISTED_RUNS]:
         text = f"{recorded.label}: {done[recorded.run_id].reason}"
         yield wrap(text, indent=4, start="  ")
-    if len(without) > MAX_LISTED:
-        yield f"  and {len(without) - MAX_LISTED:,} more"
+    if len(without) > MAX_LISTED_RUNS:
+        yield f"  and {len(without) - MAX_LISTED_RUNS:,} more"

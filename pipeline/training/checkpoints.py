@@ -27,9 +27,8 @@ from safetensors import numpy as safetensors
 from pipeline import UserError
 from pipeline.base import files, locking
 from pipeline.base.tensors import UNREADABLE
-from pipeline.core.epoch import Epoch, now
+from pipeline.core.epoch import Epoch
 from pipeline.core.loop import TrainingState
-from pipeline.core.network import snapshot
 from pipeline.tracking import store_lock
 
 REMOVED = ".removed-"  # the start of the name of a folder that is being removed
@@ -64,7 +63,7 @@ class Checkpoint:
         """
         checkpoint = cls(folder, state)
         if not checkpoint._state_file.exists():
-            checkpoint.save(Epoch(snapshot(state.network), 0, {}, 0.0, now()))
+            checkpoint.save(state.epoch_0())
             return checkpoint
         try:
             checkpoint._resume()

@@ -19,7 +19,11 @@ from jaxtyping import Float
 
 from pipeline import datasets
 from pipeline.base import files
-from pipeline.base.paths import (
+from pipeline.base.text import command_line, short_id
+from pipeline.core.dataset import DataFile
+from pipeline.core.epoch import Epoch
+from pipeline.plots import weight_images
+from pipeline.records.file_names import (
     CODE_FILE,
     DATA_FOLDER,
     DIFF_FILE,
@@ -28,10 +32,6 @@ from pipeline.base.paths import (
     SETTINGS_FILE,
     TRAINING_FOLDER,
 )
-from pipeline.base.text import command_line, short_id
-from pipeline.core.dataset import DataFile
-from pipeline.core.epoch import Epoch
-from pipeline.plots import weight_images
 from pipeline.records.metric_names import SECONDS, ordered
 from pipeline.records.params import params_of
 from pipeline.records.software import CORE
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from pipeline.tracking.mlflow_run import MlflowRun
     from pipeline.training.training_run import TrainingRun
 
-MAX_IMAGES = 10  # epochs with images and statistics of the weights, besides epoch 0
+MAX_SHOWN_EPOCHS = 10  # with images and statistics of the weights, besides epoch 0
 FINAL_STEP = 0  # MLflow draws a single value as a labeled bar if its step is 0
 
 
@@ -172,7 +172,7 @@ def shown_epochs(epochs: Iterable[Epoch], total: int) -> list[Epoch]:
 
     `total` is the planned number of epochs, or the number in a finished training run.
     """
-    interval = math.ceil(total / MAX_IMAGES)
+    interval = math.ceil(total / MAX_SHOWN_EPOCHS)
     return [
         epoch
         for epoch in epochs

@@ -10,7 +10,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 
 from pipeline.base.error_messages import RESUME
-from pipeline.base.paths import MODEL_FILE, TRAINING_FOLDER, displayed
+from pipeline.base.paths import displayed
 from pipeline.base.progress import busy
 from pipeline.base.results_folder import ResultsFolder
 from pipeline.base.terminal import say
@@ -21,6 +21,7 @@ from pipeline.core.epoch import Epoch
 from pipeline.core.loop import TrainingState, fit
 from pipeline.execution.interrupt import Interrupt, delayed_interrupt
 from pipeline.model.trained_network import describe_layers
+from pipeline.records.file_names import MODEL_FILE, TRAINING_FOLDER
 from pipeline.records.fingerprint import fingerprint
 from pipeline.records.software import processor
 from pipeline.records.tags import CHECKPOINT_TAG, REPRODUCES_TAG

@@ -12,13 +12,14 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import ConfigError, PartlyFailed, UserError, datasets
-from pipeline.base.paths import CODE_FILE, DATA_FOLDER
 from pipeline.base.progress import busy
 from pipeline.base.terminal import say
 from pipeline.base.text import command_line, next_steps, short_id
 from pipeline.cli import TrainConfig, validate
 from pipeline.core.dataset import Dataset
 from pipeline.model import Metadata
+from pipeline.records.dataset_names import data_path
+from pipeline.records.file_names import CODE_FILE, DATA_FOLDER
 from pipeline.records.metric_names import FINAL_ACCURACY, VAL_ACCURACY
 from pipeline.records.software import CORE
 from pipeline.records.tags import (
@@ -93,7 +94,7 @@ def load_data(run: RecordedRun, metadata: Metadata, folder: Path) -> Dataset:
         UserError: If the recorded summary is damaged; and see `datasets.load`.
     """
     # Next to this path, the run has the summary, but not the images.
-    path = run.artifacts / DATA_FOLDER / f"{metadata.dataset}.safetensors"
+    path = data_path(metadata.dataset, folder=run.artifacts / DATA_FOLDER)
     manifest = datasets.read_manifest(path)
     summary = datasets.companion_files(path).summary
     if manifest is None and summary.exists():

@@ -3,12 +3,13 @@
 from pathlib import Path
 
 from pipeline import datasets
-from pipeline.base.paths import MODEL_FILE, TRAINING_FOLDER, data_dir, displayed
+from pipeline.base.paths import data_dir, displayed
 from pipeline.base.results_folder import ResultsFolder
 from pipeline.base.terminal import say
 from pipeline.base.text import command_line, next_steps
 from pipeline.cli import Command, TrainConfig
 from pipeline.core.threads import one_thread
+from pipeline.records.file_names import MODEL_FILE, TRAINING_FOLDER
 from pipeline.tracking import Tracker
 from pipeline.training.recorded_training import OnEpoch, TrainCall, train_recorded
 from pipeline.training.reproduction import read_original, reproduce

@@ -6,11 +6,10 @@
 from pathlib import Path
 
 from pipeline import UserError
-from pipeline.base import paths
 from pipeline.base.csv_files import to_rows
 from pipeline.core.epoch import Epoch
 from pipeline.model import load_history_files, load_recorded_network, storage
-from pipeline.records import run_files
+from pipeline.records import file_names, run_files
 from pipeline.records.metric_names import EPOCH_METRICS, FINAL_TRAIN
 from pipeline.records.run_files import RESTORE, belongs_elsewhere
 from pipeline.tracking import RecordedRun
@@ -28,18 +27,18 @@ def write_training_run(
     to the artifacts of a child.
     """
     metadata, epochs = training.metadata, training.epochs
-    storage.save_network(folder / paths.MODEL_FILE, training.network, metadata)
+    storage.save_network(folder / file_names.MODEL_FILE, training.network, metadata)
     tensors = [epoch.tensors for epoch in epochs]
-    path = folder / paths.WEIGHT_HISTORY_FILE
+    path = folder / file_names.WEIGHT_HISTORY_FILE
     storage.save_weight_history(path, tensors)
-    run_files.write_history(folder / paths.HISTORY_FILE, training.history)
-    run_files.write_metrics(folder / paths.METRICS_FILE, training.metrics)
+    run_files.write_history(folder / file_names.HISTORY_FILE, training.history)
+    run_files.write_metrics(folder / file_names.METRICS_FILE, training.metrics)
     run_file = run_files.RunFile(
         run_id,
         seconds=[epoch.seconds for epoch in epochs[1:]],
         times=[epoch.time for epoch in epochs],
     )
-    run_files.write_run_file(folder / paths.RUN_FILE, run_file)
+    run_files.write_run_file(folder / file_names.RUN_FILE, run_file)
 
 
 def read_training_run(run: RecordedRun) -> TrainingRun:
@@ -50,7 +49,7 @@ def read_training_run(run: RecordedRun) -> TrainingRun:
             `load_recorded_network` checks that the network belongs to the run.
     """
     folder = run.network_path.parent
-    files = [folder / name for name in paths.TRAINING_FILES]
+    files = [folder / name for name in file_names.TRAINING_FILES]
     if missing := [path.name for path in files if not path.is_file()]:
         raise UserError(
             f"{folder} must contain all files of a training run, "
@@ -66,16 +65,16 @@ def read_training_run(run: RecordedRun) -> TrainingRun:
         )
     assert weights is not None and history is not None  # their files exist
     if lost := [name for name in EPOCH_METRICS if name not in history]:
-        path = folder / paths.HISTORY_FILE
+        path = folder / file_names.HISTORY_FILE
         raise UserError(f"{path} must have a column {lost[0]}: {RESTORE}")
     metrics = [{}, *to_rows(history)]  # epoch 0 has neither metrics nor seconds
-    scores = run_files.read_metrics(folder / paths.METRICS_FILE)
+    scores = run_files.read_metrics(folder / file_names.METRICS_FILE)
     if not scores.items() >= metrics[-1].items():
-        raise belongs_elsewhere(folder / paths.METRICS_FILE)
-    run_file = run_files.read_run_file(folder / paths.RUN_FILE)
+        raise belongs_elsewhere(folder / file_names.METRICS_FILE)
+    run_file = run_files.read_run_file(folder / file_names.RUN_FILE)
     seconds = [0.0, *run_file.seconds]
     if len(seconds) != len(metrics):
-        raise belongs_elsewhere(folder / paths.RUN_FILE)
+        raise belongs_elsewhere(folder / file_names.RUN_FILE)
     return TrainingRun(
         metadata,
         epochs=[

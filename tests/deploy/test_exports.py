@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from pipeline import UserError, tracking
-from pipeline.base.paths import MODEL_FILE
 from pipeline.deploy import export_jobs
 from pipeline.deploy.jobs import run_job
 from pipeline.interpret.page import PAGE_FILE
 from pipeline.model.storage import load_network, save_network
+from pipeline.records.file_names import MODEL_FILE
 from pipeline.sweeps.networks import SweptNetwork, read_networks
 
 SETTINGS = ("hidden=3,20", "seed=1,2", "dataset=digits", "epochs=10", "lr=0.01")

@@ -22,12 +22,12 @@ import pytest
 import yaml
 
 import pipeline.execution
-from pipeline.base.paths import MODEL_FILE
 from pipeline.base.tensors import tensors_sha256
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.loop import train_network
 from pipeline.core.network import snapshot
 from pipeline.model import load_network
+from pipeline.records.file_names import MODEL_FILE
 
 pytest.importorskip("ray", reason="Ray is missing: pip install -e '.[ray]'")
 pytestmark = pytest.mark.fault

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pipeline import UserError
-from pipeline.base.paths import MODEL_FILE, store_dir
+from pipeline.base.paths import store_dir
 from pipeline.core.network import Dense
 from pipeline.model import (
     load_detector,
@@ -15,6 +15,7 @@ from pipeline.model import (
     locked_network,
     select_network,
 )
+from pipeline.records.file_names import MODEL_FILE
 from pipeline.train import sweep
 
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from pipeline import UserError, datasets
-from pipeline.base.paths import HISTORY_FILE, WEIGHT_HISTORY_FILE
 from pipeline.integers.integers_file import load_integers
 from pipeline.model import load_trained_network, save_network
+from pipeline.records.file_names import HISTORY_FILE, WEIGHT_HISTORY_FILE
 
 SOURCES = {"digits.c", "digits.h", "example.c", "selftest.c", "selftest.h"}
 NETWORKS = {"integers.safetensors", "network.onnx"}

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from pipeline import datasets
-from pipeline.base.paths import MODEL_FILE
 from pipeline.core.dataset import Dataset
 from pipeline.core.network import network_from
 from pipeline.model import save_network
+from pipeline.records.file_names import MODEL_FILE
 from pipeline.teaching.answer_inputs import AnswerInputs
 from pipeline.teaching.answers import FILE
 from pipeline.teaching.assignment import Assignment

@@ -16,9 +16,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors import numpy as safetensors
 
-from pipeline.base.paths import MODEL_FILE
 from pipeline.base.tensors import read_tensors, write_tensors
 from pipeline.model.storage import MAX_NETWORK_BYTES
+from pipeline.records.file_names import MODEL_FILE
 from pipeline.teaching.answers import FILE
 from pipeline.teaching.assignment import Assignment
 from pipeline.teaching.submissions import (

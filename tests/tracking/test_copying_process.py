@@ -2,6 +2,7 @@
 
 import errno
 import io
+import itertools
 import json
 import os
 import signal
@@ -149,6 +150,30 @@ def test_a_timeout_of_a_disk_is_not_blamed_on_the_server(
     assert "incomplete: TimeoutError: " in message and "took more" not in message
     with pytest.raises(OSError, match="timed out: 'a file'"):
         sync_module.sync(url, run=None)
+
+
+def test_a_clock_that_is_set_back_delays_no_copy(recorded, lasting_helper, monkeypatch):
+    copies = []
+
+    def submit(channel, function, *arguments, **options):
+        copies.append(function)
+        call = Future()
+        call.set_result("")
+        return call
+
+    monkeypatch.setattr(Channel, "submit", submit)
+    monkeypatch.setattr(copying_process, "FIRST_SECONDS", 0)
+    monkeypatch.setattr(copying_process, "COPY_SECONDS", 0.1)
+    hours = itertools.count(400_000, -1)
+    monkeypatch.setattr(time, "time", lambda: 3600.0 * next(hours))
+    url, channel = broken_server("refuses"), lasting_helper.channels[0]
+    copy = copying_process.CopyingProcess(recorded, url, channel)
+    copy.follow(lambda: "0" * 32)
+    end = time.monotonic() + 10
+    while len(copies) < 2 and time.monotonic() < end:
+        time.sleep(0.01)
+    copy.close()
+    assert copies[:2] == [copy_with_children] * 2
 
 
 def test_no_process_is_started_for_a_closed_copy(recorded):

@@ -315,6 +315,21 @@ def test_a_run_without_a_network_is_rejected_with_the_reason(
         tracking.find_training_run(run.run_id, store=store)
 
 
+def test_a_network_of_a_failed_run_is_found_with_the_reason_of_the_failure(
+    store, start_run, capsys
+):
+    with start_run(store) as run:
+        run.log_text("train/model.safetensors", "")
+    tracking.find_training_run(run.run_id, store=store)
+    assert "FAILED" not in capsys.readouterr().out
+    run.client.set_tag(run.run_id, "error", "its history is damaged")
+    run.client.set_terminated(run.run_id, "FAILED")
+    found = tracking.find_training_run(run.run_id, store=store)
+    assert found.run_id == run.run_id
+    printed = " ".join(capsys.readouterr().out.split())
+    assert printed.endswith(f"({run.run_id}) is FAILED: its history is damaged")
+
+
 def test_a_run_without_tags_is_read_with_none(store, client):
     run = client.create_run("1")
     for key in client.get_run(run.info.run_id).data.tags:

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 from pipeline import UserError
-from pipeline.base.paths import MODEL_FILE, TRAINING_FILES, TRAINING_FOLDER
 from pipeline.cli import defaults
 from pipeline.core.dataset import DataFile, Dataset
 from pipeline.core.hyperparameters import Hyperparameters
@@ -16,6 +15,7 @@ from pipeline.model import (
     save_network,
     storage,
 )
+from pipeline.records.file_names import MODEL_FILE, TRAINING_FILES, TRAINING_FOLDER
 from pipeline.records.tags import Status
 from pipeline.sweeps.recorded import complete_runs
 from pipeline.tracking import RecordedRun

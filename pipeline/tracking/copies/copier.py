@@ -70,12 +70,13 @@ def copy_with_children(
 
     Raises:
         UserError: If not all runs were copied, or if another process holds the lock of
-            the copies until `deadline`, in seconds since 1970. The message says why.
+            the copies until `deadline`. The message says why. All processes of a
+            machine share the clock of the deadline, `time.monotonic`.
     """
     done: dict[str, CopyStatus] = {}
     with output(quiet=True):  # the process of a training run has its own channel
         for recorded in runs_in_order(store, run_id):
-            seconds = max(0.0, deadline - time.time())
+            seconds = max(0.0, deadline - time.monotonic())
             is_now_open = is_open and recorded.run_id == run_id
             if status := copy_run(
                 store, server, recorded, seconds=seconds, is_open=is_now_open

@@ -17,8 +17,8 @@ from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.base.paths import NETWORK_PATH
 from pipeline.base.text import command_line, wrap
+from pipeline.records.file_names import NETWORK_PATH
 from pipeline.records.tags import OPEN, PARENT_TAG, SWEEP_TAG, Status
 from pipeline.tracking.store.location import database_path, path_from_uri
 from pipeline.tracking.store.sqlite import artifact_roots, open_database, relocated
