@@ -49,6 +49,16 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
+def percent(fraction: float, decimals: int = 0) -> str:
+    """Format a fraction; only exact values become 0% or 100%."""
+    step = 10.0**-decimals
+    if 0 < 100 * fraction <= step / 2:
+        return f"<{step:.{decimals}f}%"
+    if 100 - step / 2 <= 100 * fraction < 100:
+        return f">{100 - step:.{decimals}f}%"
+    return f"{fraction:z.{decimals}%}"
+
+
 def shortened(text: str, length: int = WIDTH) -> str:
     """Return at most `length` (at least 2) characters, without the middle part.
 

@@ -94,6 +94,9 @@ def _check_key(
         remedy = f"did you mean {meant}={shown}?"
         if meant in given.settings:  # homework student=a b
             remedy = "quote a value that contains spaces"
+        last = next(reversed(given.settings), "")
+        if last and given.settings[last].value == "":  # hidden= 40
+            remedy = f"remove the space after {last}="
         raise ConfigError(f"{shown!r} {FORM}: {remedy}")
     if not is_setting:
         raise ConfigError(explain_unknown_key(key, schema, flags.groups))

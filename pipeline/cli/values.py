@@ -90,6 +90,12 @@ def parse_options(argument: str, names: Sequence[str]) -> list[str]:
 
 
 def _parse_list(key: str, text: str) -> list[str] | None:
+    if (text[:1] == "[") != (text[-1:] == "]"):
+        missing = "]" if text[:1] == "[" else "["
+        raise ConfigError(
+            f"{shortened(f'{key}={text}')} has no {missing}: "
+            f'write "{key}=[a,b]" or {key}=a,b'
+        )
     inner = text[1:-1] if text[:1] + text[-1:] == "[]" else text
     items = _split_text(inner)
     if len(items) > 1 and "" in items:  # a list such as mnist,

@@ -12,6 +12,7 @@ from pipeline.base.terminal import say
 from pipeline.base.text import (
     command_line,
     counted,
+    neuron_name,
     next_steps,
     printable,
     shortened,
@@ -102,7 +103,7 @@ def predict(
     say(wrap(trained_on, indent=7, start="model  "))
     say(f"plot   {', '.join([str(displayed(own.path / plotted[0])), *plotted[1:]])}")
     say(f"files  {displayed(own.path)}")
-    say(_next_step(cfg, is_file=source.has_files))
+    say(_next_step(cfg, predictions))
     result = PredictResult(predictions, own.path)
     if problems := preprocessed.source.problems:
         message = "\n  ".join(["not all images were classified", *problems])
@@ -136,13 +137,23 @@ def _say_advice(predictions: Predictions) -> None:
         say("\n".join(wrap(text, indent=0) for text in dict.fromkeys(found)) + "\n")
 
 
-def _next_step(cfg: PredictConfig, *, is_file: bool) -> str:
-    """Suggest a user's own image or, after such an image, an evaluation."""
-    if is_file:
-        command = command_line("evaluate", run=cfg.run, model=cfg.model)
-        return next_steps({command: "evaluates the network"})
-    command = command_line("predict", "images=photo.jpg", run=cfg.run, model=cfg.model)
-    return next_steps({command: "classifies your own image"})
+def _next_step(cfg: PredictConfig, predictions: Predictions) -> str:
+    """Suggest a user's own image or, after such an image, how it was classified."""
+
+    def command(stage: str, *settings: str) -> str:
+        return command_line(stage, *settings, run=cfg.run, model=cfg.model)
+
+    source = predictions.source
+    if not source.has_files:
+        own_image = command("predict", "images=photo.jpg")
+        return next_steps({own_image: "classifies your own image"})
+    steps = {command("evaluate"): "evaluates the network"}
+    if len(predictions) == 1 and str(cfg.images).endswith(source.files[0]):
+        neuron = neuron_name(2, int(predictions.classes[0]))
+        name = predictions.spec.class_names[predictions.classes[0]]
+        inspect = command("inspect", f"neuron={neuron}", f"image={cfg.images}")
+        steps = {inspect: f"shows how {neuron} computed the logit of {name}", **steps}
+    return next_steps(steps)
 
 
 def _write(predictions: Predictions, folder: Path) -> None:

@@ -14,7 +14,7 @@ from pipeline.core import SIDE
 from pipeline.evaluation import scores
 from pipeline.evaluation.predictions import Predictions
 from pipeline.evaluation.scores import confusion_matrix
-from pipeline.evaluation.sentences import with_other_classes
+from pipeline.evaluation.sentences import confidence_text, with_other_classes
 from pipeline.plots.evaluation import evaluation_scores
 from pipeline.records.file_names import METRICS_FILE
 
@@ -71,6 +71,8 @@ def plot_wrong_predictions(result: Predictions) -> Image.Image:
     if count > MAX_PLOTTED_WRONG:
         title += "; these are the most confident wrong predictions"
     title += with_other_classes(result)
+    if result.source.kind == "raw":
+        title += f" (images {result.preprocessed.how})"
     return plots.image_grid(
         wrong_predictions(result), title=title, columns=6, side=5 * SIDE
     )
@@ -82,13 +84,13 @@ def wrong_predictions(result: Predictions) -> list[plots.Captioned]:
     rows = np.flatnonzero(~result.is_correct)
     order = np.argsort(-result.confidence[rows], kind="stable")
     images = []
-    for row in rows[order][:MAX_PLOTTED_WRONG]:
+    for row in rows[order][:MAX_PLOTTED_WRONG].tolist():
         name = result.spec.class_names[classes[row]]
         label = result.label_names[labels[row]]
         file = f"image {row}"
         if result.source.has_files:
             file = shortened(printable(result.source.files[row]), MAX_NAME_CHARACTERS)
-        confidence = f"confidence: {result.confidence[row]:.1%}"
+        confidence = f"confidence: {confidence_text(result, row)}"
         caption = f"predicted: {name}\n{confidence}\nlabel: {label}\n{file}"
         images.append((caption, result.preprocessed.images[row]))
     return images

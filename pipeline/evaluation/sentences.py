@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool
 
-from pipeline.base.text import counted, printable
+from pipeline.base.text import counted, percent, printable
 from pipeline.core import CLASSES
 from pipeline.evaluation.predictions import Predictions
 from pipeline.evaluation.scores import confusion_matrix, per_class
@@ -20,7 +20,7 @@ def describe_prediction(predictions: Predictions, row: int) -> str:
     The text begins with a small letter, because it follows the name of the image.
     """
     names, predicted = predictions.spec.class_names, predictions.classes[row]
-    confidence = f"{predictions.confidence[row]:.1%}"
+    confidence = confidence_text(predictions, row)
     text = f"the network predicts {names[predicted]} ({confidence})"
     label = predictions.source.labels[row]
     if label is not None:
@@ -30,6 +30,14 @@ def describe_prediction(predictions: Predictions, row: int) -> str:
         return f"{text}."
     doubt = predictions.doubt(row)
     return f"{text}. The prediction is marked unsure because {doubt}."
+
+
+def confidence_text(predictions: Predictions, row: int) -> str:
+    """Return the confidence of a prediction in percent, which is never 100%.
+
+    A confidence of 1.0 is below 1, but was rounded to 32 bits.
+    """
+    return percent(min(float(predictions.confidence[row]), 1 - 1e-9), 1)
 
 
 def describe_result(result: Predictions) -> list[str]:

@@ -6,18 +6,13 @@ import numpy as np
 from scipy.special import softmax
 
 from pipeline.base.tables import table
-from pipeline.base.text import counted, neuron_name
+from pipeline.base.text import counted, neuron_name, percent
 from pipeline.core import CLASSES, PIXELS, WHITE
 from pipeline.interpret.analysis import MAX_SHOWN_NEURONS, ModelAnalysis
 from pipeline.interpret.rounding import rounded
 from pipeline.interpret.templates import render_text
 
-
-def percent(fraction: float) -> str:
-    """Format a fraction; only exact values become 0% or 100%."""
-    if 0 < fraction <= 0.005:
-        return "<1%"
-    return ">99%" if 0.995 <= fraction < 1 else f"{fraction:z.0%}"
+FEW_IMAGES = 0.01  # of the training images: a small number is worth mentioning
 
 
 def render_tutorial(analysis: ModelAnalysis) -> str:
@@ -32,7 +27,8 @@ def render_tutorial(analysis: ModelAnalysis) -> str:
         [neuron_name(1, int(j)) for j in np.flatnonzero(rates == rate)]
         for rate in (0, 1)
     )
-    pixels = analysis.frozen_others.any(axis=1)
+    others = analysis.frozen_others
+    pixels = others[:, rates > 0].any(axis=1)
     return render_text(
         "tutorial.txt",
         analysis=analysis,
@@ -51,7 +47,10 @@ def render_tutorial(analysis: ModelAnalysis) -> str:
         always_active=always_active,
         max_neurons=MAX_SHOWN_NEURONS,
         responses=_responses(analysis),
+        others=int(others.sum()),
+        others_of_dead=int(others[:, rates == 0].sum()),
         most_images=int(analysis.images_with_ink[pixels].max(initial=0)),
+        few_images=FEW_IMAGES * len(analysis.split.train),
     )
 
 

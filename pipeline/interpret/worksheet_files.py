@@ -79,9 +79,9 @@ def term_images(neuron: NeuronSum, always_zero: Bool[np.ndarray, "784"]) -> Imag
         ("x pixels, 0 (black) to 1 (white)", levels.reshape(SIDE, SIDE)),
         (f"= products, {product_range}", diverging_colors(terms, scale=scales[1])),
     ]
-    y, c = rounded(neuron.total), rounded(neuron.bias)
+    y, c, relu = map(rounded, (neuron.total, neuron.bias, neuron.relu))
     title = (
         f"{neuron.name}: sum of the products {y - c:+}, bias C {c:+}, sum y {y:+}, "
-        f"after ReLU {rounded(neuron.relu):+}"
+        f"after ReLU {f'{relu:+}' if relu else 0}"
     )
     return ImageRow(images, title)

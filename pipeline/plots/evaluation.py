@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float, Int
 from matplotlib.axes import Axes
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 from PIL import Image
 
 from pipeline.plots.common import FROZEN, INK, MUTED, NEGATIVE, PAPER, POSITIVE
@@ -18,6 +18,7 @@ from pipeline.plots.figures import (
     to_image,
 )
 
+LOGARITHMIC = 100  # images of the largest bin; fewer need no logarithmic scale
 FEW = 10  # images; with fewer images, an accuracy is uncertain
 
 
@@ -100,9 +101,14 @@ def draw_reliability_diagram(
     # adjacent bins could overlap.
     middles = (np.ceil(confidence / bin_width) - 0.5) * bin_width
     below.bar(middles, counts, width=0.8 * bin_width, color=POSITIVE)
-    below.set(ylabel="images\n(logarithmic scale)", xlabel="confidence", yscale="log")
-    below.set_ylim(0.5, 3 * max(1.0, float(counts.max())))
-    below.set_yticks([10**k for k in range(0, 7, 2) if 10**k <= below.get_ylim()[1]])
+    below.set(ylabel="images", xlabel="confidence")
+    if counts.max() >= LOGARITHMIC:
+        below.set(ylabel="images\n(logarithmic scale)", yscale="log")
+        below.set_ylim(0.5, 3 * float(counts.max()))
+        top = below.get_ylim()[1]
+        below.set_yticks([10**k for k in range(0, 7, 2) if 10**k <= top])
+    else:
+        below.yaxis.set_major_locator(MaxNLocator(3, integer=True))
     below.yaxis.set_major_formatter("{x:,.0f}")
     below.xaxis.set_major_formatter(PercentFormatter(1))
     for each in (axes, below):

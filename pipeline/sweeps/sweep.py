@@ -44,6 +44,10 @@ UNTRACKED = (
     "With tracking=none, no results are recorded: if this sweep is "
     "interrupted, the same command{} starts from the beginning."
 )
+ONE_JOB = (
+    "No setting has several values, so this sweep trains one network. For three "
+    "networks, use for example seed=1,2,3."
+)
 
 
 def train_sweep(
@@ -95,6 +99,8 @@ def _open_sweep(
         if recorded.run:
             name = recorded.run.name
         say(wrap(f"sweep {name}"), flush=True)
+        if len(jobs) == 1 and not command.intervals:
+            say(wrap(ONE_JOB, indent=0), flush=True)
         announce_kept_name(name, cfg.run_name)
         if not tracker.is_recorded:
             folder = command.folder or folder  # contains the networks

@@ -105,6 +105,8 @@ INVALID = {
     "train -m dataset=mnist,": "dataset has an invalid value 'mnist,' (the default is",
     "evaluate sets=mnist,": "sets has an invalid value 'mnist,' (the default is",
     "evaluate sets=[mnist,,digits]": "sets has an invalid value '[mnist,,digits]' (",
+    "evaluate sets=[mnist,digits": 'no ]: write "sets=[a,b]" or sets=a,b',
+    "evaluate sets=mnist,digits]": 'no [: write "sets=[a,b]" or sets=a,b',
     "train -m split=choice()": "split has an invalid value 'choice()'",
     "train -m lr=interval(2,1) trials=4": "lr must be interval(low,high) with low < h",
     "train -m seed=tag(log,interval(0,9)) trials=4": "low > 0 for tag(log,...), got",
@@ -206,6 +208,11 @@ def test_each_part_of_a_setting_with_spaces_is_rejected():
     assert sign.endswith("leave out spaces, as in hidden=20")
     assert value.endswith("did you mean hidden=3?")
     assert len(problems("-m", "hidden=5,", "10")) == 2
+    for key, value in (("hidden", "40"), ("lr", "0.1"), ("dataset", "mnist")):
+        assert any(
+            line.endswith(f"remove the space after {key}=")
+            for line in problems(f"{key}=", value)
+        )
 
 
 def test_a_search_without_multirun_gets_only_remedies_that_work():

@@ -79,6 +79,12 @@ def test_the_worst_classes_confusions_and_wrong_predictions_are_described():
     stored = replace(preprocessed, source=replace(source, images=images))
     caption, _ = wrong_predictions(replace(result, preprocessed=stored))[0]
     assert caption == f"{bag}image 4"
+    # No probability is 1: a confidence of 1.0 is rounded to 32 bits.
+    for logit in (12.0, 40.0):
+        sure = replace(result, logits=logits.index_fill(0, torch.tensor(4), 0))
+        sure.logits[4, 8] = logit
+        assert "confidence: >99.9%\n" in wrong_predictions(sure)[0][0]
+        assert "bag (>99.9%), but" in describe_prediction(sure, 4)
     right = replace(result, logits=torch.eye(10)[labels.tolist()])
     assert len(describe_result(right)) == 2
     assert with_other_classes(right).startswith(" (other classes: correct means ")
@@ -86,6 +92,9 @@ def test_the_worst_classes_confusions_and_wrong_predictions_are_described():
     assert not with_other_classes(digits)
     titles = plot_wrong_predictions(digits), plot_wrong_predictions(right)
     assert titles[0] != titles[1]  # one has the remark
+    own = replace(preprocessed, source=replace(source, kind="own"))
+    unchanged = replace(digits, preprocessed=own)
+    assert titles[0] != plot_wrong_predictions(unchanged)  # one says how
     assert all(image.height < 50 for image in titles)  # only a title
 
 

@@ -390,6 +390,34 @@ def resized(open_page, html):
     return page
 
 
+UNCOVERED = """() => {
+    $("connections").style.pointerEvents = "auto"; // elementFromPoint finds lines
+    const texts = document.querySelectorAll(".network :is(h3, .aside, .legend, .name)");
+    const seen = [...texts].filter((text) => text.checkVisibility()).map((text) => {
+        text.scrollIntoView({ block: "center" });
+        const box = text.getBoundingClientRect();
+        const x = box.x + box.width / 2, y = box.y + box.height / 2;
+        const top = document.elementFromPoint(x, y);
+        const { backgroundColor } = getComputedStyle(text);
+        return text.contains(top) && !/transparent|, 0\\)$/.test(backgroundColor);
+    });
+    $("connections").style.pointerEvents = "";
+    return seen;
+}"""
+
+
+def test_the_lines_spare_the_text_on_a_phone(resized):
+    resized.set_viewport_size({"width": 390, "height": 844})
+    box = resized.locator("#show-connections")
+    box.check()
+    resized.locator("#neurons .tile > button:first-child").first.click()
+    resized.locator("#connections path").first.wait_for(state="attached")
+    seen = resized.evaluate(UNCOVERED)
+    box.uncheck()
+    resized.locator("#close").click()
+    assert len(seen) > 10 and all(seen)
+
+
 @pytest.mark.parametrize("width", [390, 600, 768, 845, 1024, 1366])
 def test_the_image_precedes_layer_1_which_precedes_layer_2(resized, width):
     resized.set_viewport_size({"width": width, "height": 768})

@@ -56,7 +56,7 @@ def test_the_tutorial_goes_from_the_parameters_to_the_neurons_by_ablation_cost(
     ("weights", "count", "text"),
     [
         ([], "0 weights", "bit for bit. Dead neurons, which output"),
-        ([(300, 4)], "1 weight", "is above 0 in at most {} training images. For these"),
+        ([(35, 4)], "1 weight", "is above 0 in at most {} training images. For these"),
         (
             [(300, 4), (300, 5)],
             "2 weights",
@@ -72,7 +72,42 @@ def test_the_frozen_weights_are_counted_and_explained(
         frozen[pixel, neuron] = True
     words = " ".join(render_tutorial(changed(analysis, frozen=frozen)).split())
     assert f"1,340 weights of these pixels and {count} of other pixels keep" in words
-    assert text.format(f"{analysis.images_with_ink[300]:,}") in words
+    assert text.format(f"{analysis.images_with_ink[35]:,}") in words
+
+
+def test_frozen_weights_without_always_zero_pixels_or_of_dead_neurons_are_explained(
+    analysis, changed
+):
+    def section(frozen, **fields):
+        histories = changed(analysis, frozen=frozen, **fields)
+        words = " ".join(render_tutorial(histories).split())
+        return re.search("FROZEN WEIGHTS (.*) Dead neurons, which", words)[1]
+
+    images = np.maximum(analysis.images_with_ink, 1)
+    none, rates = np.zeros((784, 20), bool), analysis.activation_rates.copy()
+    bright, dead = none.copy(), none.copy()
+    bright[300, 4] = dead[300, 5] = dead[301, 5] = True
+    rates[5] = 0
+    all_used = {"images_with_ink": images, "activation_rates": rates}
+    all_used["always_zero"] = np.zeros(784, bool)
+    text = section(none, **all_used)
+    assert text.endswith(
+        "Each pixel is above 0 in some of the 60,000 training images, so training can "
+        "change every weight. In the weight history, 0 weights keep their initial "
+        "values, bit for bit."
+    )
+    text = section(dead, **all_used)
+    assert text.endswith(
+        "2 weights keep their initial values, bit for bit. All of these weights belong "
+        "to dead neurons: while a neuron outputs 0, the gradients of its weights are 0."
+    )
+    text = section(dead | bright, **all_used)
+    assert "2 of these weights belong to dead neurons" in text
+    assert "For the images in which the pixel of a remaining weight is above" in text
+    assert "in at most" not in text  # a large number explains nothing
+    frozen = bright | np.tile(analysis.always_zero[:, None], 20)
+    text = section(frozen)
+    assert "the pixel of such a weight is above 0" in text
 
 
 def test_a_neuron_that_no_training_image_activates_is_dead(analysis, changed):

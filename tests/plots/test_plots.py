@@ -186,6 +186,14 @@ def test_a_reliability_diagram_has_the_accuracy_above_the_confidence():
     assert lower.get_ylabel() == "images\n(logarithmic scale)"
 
 
+def test_the_bars_of_a_small_set_have_a_linear_scale_with_several_ticks():
+    bins = np.array([[4, 0.3, 0.5], [26, 0.9, 0.7]])
+    upper, lower = new_figure(500, 500).subplots(2)
+    draw_reliability_diagram(upper, lower, bins, bin_width=0.1)
+    assert (lower.get_yscale(), lower.get_ylabel()) == ("linear", "images")
+    assert sum(0 <= tick <= 26 for tick in lower.get_yticks()) >= 3
+
+
 def test_the_bars_of_two_bins_do_not_overlap_when_their_mean_confidence_is_close():
     bins = np.array([[4, 0.59, 0.6], [5, 0.61, 0.4]])
     upper, lower = new_figure(500, 500).subplots(2)

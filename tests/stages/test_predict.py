@@ -79,6 +79,22 @@ def test_wrong_and_then_unsure_predictions_of_many_images_are_plotted(workspace)
     assert [path.name for path in folder.glob("*.png")] == ["preprocessing.png"]
 
 
+def test_after_an_own_image_the_sum_of_its_class_is_suggested(
+    workspace, tmp_path, draw
+):
+    draw(0, tmp_path / "7.png")
+    printed = predict(workspace, tmp_path / "7.png")[1]
+    step = f"next python -m pipeline.inspect neuron=N28 image={tmp_path / '7.png'}"
+    assert f"{step} shows how N28 computed the logit of 7 python -m" in printed
+    text = workspace.call("inspect", neuron="N28", image=str(tmp_path / "7.png"))
+    assert "N28: neuron 8 of layer 2, for digit 7" in text
+    draw(1, tmp_path / "2.png")
+    assert "neuron=" not in predict(workspace, tmp_path)[1]  # several images
+    assert (
+        "next python -m pipeline.predict images=photo.jpg" in (predict(workspace, 0)[1])
+    )
+
+
 def test_unreadable_images_are_reported_and_the_others_are_classified(
     workspace, tmp_path, draw
 ):

@@ -235,6 +235,12 @@ def test_a_repeated_sweep_continues_its_run_and_repeats_no_training_run(
     assert {run.info.run_id for run in children} == {run.info.run_id for run in runs[1]}
 
 
+def test_a_sweep_of_one_combination_says_that_nothing_varies(sweep):
+    note = "No setting has several values, so this sweep trains one network."
+    assert note in sweep.run("hidden=5")[0]
+    assert note not in sweep.run("hidden=5,6")[0]
+
+
 def test_equal_training_runs_of_other_sweeps_and_single_runs_are_reused(sweep):
     sweep.workspace.call("train", hidden=5, epochs=1, dataset="digits", seed=1)
     single = (sweep.workspace.outputs / "train/model.safetensors").read_bytes()

@@ -22,10 +22,11 @@ COLUMNS = {  # the columns of the saved view
     "runDateAndNestInfo": 140,
     **ACCURACY,
     "params.`hidden`": 70,
+    "params.`epochs`": 65,
     "params.`seed`": 60,
     "params.`lr`": 60,
     "params.`dataset`": 110,
-    f"tags.`{SWEPT_TAG}`": 110,
+    f"tags.`{SWEPT_TAG}`": 90,
     **DURATION,
 }
 PARAM_WIDTH = 90  # pixels of a column with a varied setting
