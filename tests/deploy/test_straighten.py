@@ -53,7 +53,7 @@ def folder(quantized, tmp_path):
 
 @pytest.mark.parametrize(
     ("compiler", "options"),
-    zip(COMPILERS, (["-O2"], SANITIZERS), strict=True),
+    [*zip(COMPILERS, (["-O2"], SANITIZERS), strict=True)],
     ids=["gcc, O2", "clang, sanitizers"],
 )
 def test_the_c_function_makes_the_same_images(compiler, options, images, folder):
