@@ -110,7 +110,7 @@ class RecordedSweep:
                 f"run {run.label} is not a sweep: "
                 "enter the ID of a sweep's run, which train -m printed"
             )
-        sweep = cls._of(run.tags[SWEEP_TAG], run, store)
+        sweep = cls._of(run.tags.get(SWEEP_TAG, ""), run, store)
         finished = (x for x in sweep.children if x.status == Status.FINISHED)
         lost = [x.run_id for x in finished if job_id(x) not in sweep.complete]
         remedy = "run the sweep again"
