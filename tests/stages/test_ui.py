@@ -75,6 +75,15 @@ def test_the_saved_view_has_the_columns_that_compare_networks(ui, page):
     assert page.evaluate(key) == "true"
 
 
+def test_the_charts_of_the_runs_compare_training_and_validation(ui, page):
+    page.goto(ui.address)
+    page.get_by_role("button", name="Newest first").wait_for()
+    page.locator("label:has([name=runs-view-mode])").nth(1).click()
+    page.get_by_text("Learning curves (2)").wait_for()
+    for name in ("loss", "accuracy"):
+        page.get_by_text(f"train/{name} vs val/{name}").wait_for()
+
+
 def test_learning_curves_are_first_then_weights_then_the_results_of_other_stages(
     ui, page, recorded
 ):

@@ -96,6 +96,7 @@ def test_the_ui_contains_the_names_on_which_the_saved_view_and_the_pages_rely():
         *("selectedColumns", "columnOrder", "columnWidths"),
         *[name for name in pages.COLUMNS if name.isalpha()],
         *re.findall(r'"(\w+)": ', charts),
-        *('TAGS:"tags"', "SHOW_ALL", "TABLE", "SCATTER", "PARALLEL", "Model training"),
+        *("SHOW_ALL", "TABLE", "SCATTER", "PARALLEL", "LINE", "selectedMetricKeys"),
+        *('TAGS:"tags"', "Model training"),
     ):
         assert name in code, name

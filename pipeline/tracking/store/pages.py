@@ -8,7 +8,12 @@ import re
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
-from pipeline.records.metric_names import VAL_ACCURACY
+from pipeline.records.metric_names import (
+    TRAIN_ACCURACY,
+    TRAIN_LOSS,
+    VAL_ACCURACY,
+    VAL_LOSS,
+)
 from pipeline.records.tags import NOTE_TAG, PARENT_TAG, SWEPT_TAG
 from pipeline.tracking.store import mlflow_internals
 
@@ -75,33 +80,21 @@ def children_tag(run_id: str, params: Sequence[str]) -> tuple[str, str]:
     """
     varied = {f"params.`{key}`": PARAM_WIDTH for key in params}
     accuracy = VAL_ACCURACY
-    chart = {"metricSectionId": "accuracy", "runsCountToCompare": 100}
     axes = {"selectedParams": [*params], "selectedMetrics": [accuracy]}
+    charts: list[dict[str, object]] = [
+        {
+            "type": "SCATTER",
+            "xaxis": {"key": params[0], "type": "PARAM"},
+            "yaxis": {"key": accuracy, "type": "METRIC"},
+        },
+        {"type": "PARALLEL", "showAllRuns": True, **axes},
+    ]
     view = {
         "searchFilter": f"tags.`{PARENT_TAG}` = '{run_id}'",
         **BEST_FIRST,
         **_columns({**NAME, **varied, **ACCURACY, **DURATION}),
         "runsHiddenMode": "SHOW_ALL",
-        "isAccordionReordered": True,  # without this, the section would not be first
-        "compareRunSections": [
-            {
-                "uuid": "accuracy",
-                "name": "Validation accuracy",
-                "display": True,
-                "columns": 2,
-                "cardHeight": 440,
-            }
-        ],
-        "compareRunCharts": [
-            {
-                "uuid": "scatter",
-                "type": "SCATTER",
-                **chart,
-                "xaxis": {"key": params[0], "type": "PARAM"},
-                "yaxis": {"key": accuracy, "type": "METRIC"},
-            },
-            {**chart, "uuid": "all", "type": "PARALLEL", "showAllRuns": True, **axes},
-        ],
+        **_charts("Validation accuracy", charts, runs=100),
     }
     return mlflow_internals.VIEW_TAG + run_id, json.dumps(view)
 
@@ -117,19 +110,49 @@ def _columns(widths: Mapping[str, int]) -> dict[str, object]:
     }
 
 
+def _charts(
+    title: str, charts: Sequence[Mapping[str, object]], *, runs: int
+) -> dict[str, object]:
+    """Return the part of a view with charts of at most `runs` runs, in a section."""
+    section = {"name": title, "display": True, "columns": 2, "cardHeight": 440}
+    common = {"metricSectionId": "charts", "runsCountToCompare": runs}
+    return {
+        "isAccordionReordered": True,  # without this, the section would not be first
+        "compareRunSections": [{"uuid": "charts", **section}],
+        "compareRunCharts": [
+            {"uuid": f"chart{number}", **common, **chart}
+            for number, chart in enumerate(charts)
+        ],
+    }
+
+
 def move_links(text: str, before: str, after: str) -> str:
     """Return Markdown with links to another experiment."""
     return text.replace(f"#/experiments/{before}/", f"#/experiments/{after}/")
 
 
 def experiment_tags(experiment_id: str) -> dict[str, str]:
-    """Return the tags of an experiment: the note, and the saved view of the runs."""
-    view = NEWEST_FIRST | _columns(COLUMNS)
+    """Return the tags of an experiment: the note, and the saved view of the runs.
+
+    The charts of the view are the learning curves of the newest runs.
+    """
+    line = {"type": "LINE", "lineSmoothness": 0}
+    charts = [
+        {**line, "metricKey": each[0], "selectedMetricKeys": each}
+        for each in ([TRAIN_LOSS, VAL_LOSS], [TRAIN_ACCURACY, VAL_ACCURACY])
+    ]
+    view = {
+        **NEWEST_FIRST,
+        **_columns(COLUMNS),
+        **_charts("Learning curves", charts, runs=10),
+    }
     value = mlflow_internals.saved_view("Newest first", view)
     tags = {mlflow_internals.VIEW_TAG + VIEW: value}
     link = f"**[Show accuracy and settings]({list_page(experiment_id, tags)}).**"
     # The UI shows one line of the note. Its start page shows only the first words.
-    hint = "If *GenAI* is selected on the left, select *Model training*."
-    note = "Trained networks, newest first; click + to show the networks of a sweep."
-    note += f" {link} {hint}"
+    note = (
+        "Trained networks. Click + for those of a sweep, and the chart icon for "
+        f"learning curves. {link} If *GenAI* is selected on the left, select *Model "
+        "training*."
+    )
     return {**tags, NOTE_TAG: note}
