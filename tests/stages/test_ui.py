@@ -79,7 +79,6 @@ def test_the_charts_of_the_runs_compare_training_and_validation(ui, page):
     page.goto(ui.address)
     page.get_by_role("button", name="Newest first").wait_for()
     page.locator("label:has([name=runs-view-mode])").nth(1).click()
-    page.get_by_text("Learning curves (2)").wait_for()
     for name in ("loss", "accuracy"):
         page.get_by_text(f"train/{name} vs val/{name}").wait_for()
 
