@@ -108,7 +108,7 @@ class Channel:
                     continue
                 try:
                     result, error = self._response(request)
-                # The caller gets it: a result that cannot be unpickled, for example.
+                # The future raises it, for example if the result cannot be unpickled.
                 except Exception as failed:  # noqa: BLE001
                     failed.add_note(_traceback(failed))
                     result, error = None, failed

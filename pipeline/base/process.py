@@ -78,7 +78,7 @@ def limit_garbage_collection() -> None:
     """Collect garbage rarely, because imports create half a million lasting objects.
 
     With Python's default thresholds, collections took a fifth of the time of a command.
-    With a first threshold of 100,000, they still took a tenth of that.
+    With a first threshold of 100,000, they took a tenth of this time.
     """
     gc.set_threshold(1_000_000, 20, 100)
 

@@ -59,6 +59,14 @@ def percent(fraction: float, decimals: int = 0) -> str:
     return f"{fraction:z.{decimals}%}"
 
 
+def probability_text(probability: float, decimals: int = 1) -> str:
+    """Format a probability that a softmax computed, which is never 0% or 100%.
+
+    A probability of 0 or 1 was rounded to 32 bits.
+    """
+    return percent(min(max(probability, 1e-9), 1 - 1e-9), decimals)
+
+
 def shortened(text: str, length: int = WIDTH) -> str:
     """Return at most `length` (at least 2) characters, without the middle part.
 

@@ -1,8 +1,8 @@
 """The command line and the validated settings of a stage.
 
 This is the only package that uses Hydra; only `hydra_internals` uses undocumented parts
-of Hydra. `arguments` takes the arguments to a `Command`, in these steps, shown for
-hidden in `train -m hidden=5,0`:
+of Hydra. `arguments` turns the arguments into a `Command` in these steps. The last
+column shows `hidden` in `train -m hidden=5,0`:
 
 step              result         with hidden
 `flags`           `Flags`        -m: a multirun, with the files in conf/

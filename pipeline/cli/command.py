@@ -82,8 +82,8 @@ class Command(Generic[ConfigT]):
     varied: Sequence[str]  # the groups and keys that a sweep varies, at least one key
     intervals: Mapping[str, Interval]  # by key
     prints_settings: bool  # --cfg job: print `config` instead of running the stage
-    # Gets the results of a call from Python, and was empty. The folder is not a
-    # setting, so `config` does not contain it.
+    # The folder for the results of a call from Python, which was new or empty when the
+    # call began. It is not a setting, so `config` does not contain it.
     folder: Path | None = None
 
     @cached_property

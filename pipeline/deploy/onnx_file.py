@@ -82,7 +82,9 @@ def _difference(
         # The softmax of the file's logits, so that their errors are not counted twice.
         ("probabilities", probabilities, softmax(logits, axis=1), TOLERANCE),
     ):
-        wrong = np.argwhere(~(np.abs(actual - wanted) <= limit))  # nan is wrong too
+        wrong = np.argwhere(
+            ~(np.abs(actual - wanted) <= limit)
+        )  # NaN counts as a difference
         if len(wrong):
             row, column = wrong[0].tolist()
             values = f"{actual[row, column]:.6g}, not {wanted[row, column]:.6g}"

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from pipeline.base.csv_files import to_rows
-from pipeline.base.text import short_repr
+from pipeline.base.text import probability_text, short_repr
 from pipeline.core.metrics import predicted
 from pipeline.datasets import DatasetSpec
 from pipeline.images import ImageSet, PreprocessedImages
@@ -105,7 +105,7 @@ class Predictions:
             noun=self.spec.noun,
             images=images_of(names[first]),
             name=names[second],
-            percent=f"{self.probabilities[row, second]:.1%}",
+            percent=probability_text(float(self.probabilities[row, second])),
         )
 
     def records(self) -> list[dict[str, Any]]:

@@ -9,12 +9,12 @@ from PIL import Image
 
 from pipeline import plots
 from pipeline.base import csv_files, files
-from pipeline.base.text import counted, printable, shortened
+from pipeline.base.text import counted, printable, probability_text, shortened
 from pipeline.core import SIDE
 from pipeline.evaluation import scores
 from pipeline.evaluation.predictions import Predictions
 from pipeline.evaluation.scores import confusion_matrix
-from pipeline.evaluation.sentences import confidence_text, with_other_classes
+from pipeline.evaluation.sentences import with_other_classes
 from pipeline.plots.evaluation import evaluation_scores
 from pipeline.records.file_names import METRICS_FILE
 
@@ -90,7 +90,7 @@ def wrong_predictions(result: Predictions) -> list[plots.Captioned]:
         file = f"image {row}"
         if result.source.has_files:
             file = shortened(printable(result.source.files[row]), MAX_NAME_CHARACTERS)
-        confidence = f"confidence: {confidence_text(result, row)}"
-        caption = f"predicted: {name}\n{confidence}\nlabel: {label}\n{file}"
+        confidence = probability_text(float(result.confidence[row]))
+        caption = f"predicted: {name}\nconfidence: {confidence}\nlabel: {label}\n{file}"
         images.append((caption, result.preprocessed.images[row]))
     return images

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool
 
-from pipeline.base.text import counted, percent, printable
+from pipeline.base.text import counted, printable, probability_text
 from pipeline.core import CLASSES
 from pipeline.evaluation.predictions import Predictions
 from pipeline.evaluation.scores import confusion_matrix, per_class
@@ -20,7 +20,7 @@ def describe_prediction(predictions: Predictions, row: int) -> str:
     The text begins with a small letter, because it follows the name of the image.
     """
     names, predicted = predictions.spec.class_names, predictions.classes[row]
-    confidence = confidence_text(predictions, row)
+    confidence = probability_text(float(predictions.confidence[row]))
     text = f"the network predicts {names[predicted]} ({confidence})"
     label = predictions.source.labels[row]
     if label is not None:
@@ -30,14 +30,6 @@ def describe_prediction(predictions: Predictions, row: int) -> str:
         return f"{text}."
     doubt = predictions.doubt(row)
     return f"{text}. The prediction is marked unsure because {doubt}."
-
-
-def confidence_text(predictions: Predictions, row: int) -> str:
-    """Return the confidence of a prediction in percent, which is never 100%.
-
-    A confidence of 1.0 is below 1, but was rounded to 32 bits.
-    """
-    return percent(min(float(predictions.confidence[row]), 1 - 1e-9), 1)
 
 
 def describe_result(result: Predictions) -> list[str]:
@@ -111,7 +103,7 @@ def probability_bars(probabilities: Sequence[float], labels: Sequence[str]) -> s
     """Return a line with a bar for the probability of each class, in [0, 1]."""
     width = max(map(len, labels))
     lines = [
-        f"  {label:<{width}}  {probability:8.3%}  {'█' * round(40 * probability)}"
-        for label, probability in zip(labels, probabilities, strict=True)
+        f"  {label:<{width}}  {probability_text(x, 3):>8}  {'█' * round(40 * x)}"
+        for label, x in zip(labels, probabilities, strict=True)
     ]
     return "\n".join(line.rstrip() for line in lines)

@@ -59,7 +59,7 @@ class _Attempt:
     task: Task
     failures: int = 0  # earlier failed attempts that count toward `MAX_TRIES`
     is_repetition: bool = False
-    counts: bool = True  # whether it counts if it fails
+    counts: bool = True  # whether a failure counts toward `MAX_TRIES`
 
 
 class _Attempts(Generic[Known]):

@@ -47,7 +47,7 @@ class LocalExecutor(Executor):
         self._software = Software.here()
         self._module = module
         self._processes: list[HelperProcess | None] = [None] * workers
-        self._calls: list[Future[Any] | None] = [None] * workers  # last call of each
+        self._calls: list[Future[Any] | None] = [None] * workers  # the last of each
 
     @classmethod
     def create(

@@ -5,9 +5,9 @@ hand; STROKE_WIDTHS take MNIST's strokes into account. `python
 tests/benchmarks/images.py` measures the accuracy with these constants on images of many
 kinds, and the README shows the results.
 
-A comment says what a lower or a higher value would change, where the code makes
-this clear, and for which images the constant was introduced. Names in quotes, such as
-"faint pencil", are kinds of images in this benchmark. Other names are tests in
+Comments say for which images a constant was introduced and, if this follows from the
+code, what a lower or a higher value would change. Names in quotes, such as "faint
+pencil", are kinds of images in this benchmark. Other names are tests in
 `tests/images/`.
 """
 

@@ -190,5 +190,5 @@ def images_of(class_name: str) -> str:
 
 
 def one_image(class_name: str) -> str:
-    """Return a phrase for an image of a class: a 7, or sneaker."""
+    """Return a phrase for an image of a class, such as `a 7` or `sneaker`."""
     return f"a {class_name}" if len(class_name) == 1 else class_name

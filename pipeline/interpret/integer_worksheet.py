@@ -50,7 +50,7 @@ def integer_steps(neuron: NeuronSum, integers: IntegerSum) -> list[str]:
         f"scale  {integers.scale}; scale/255 = {unit}",
         f"       {comparison}",
         f"ReLU   max(0, {total:,}) = {positive:,}",
-        f"shift  n = {n}, r = {half:,}: {moved}",
+        f"shift  n = {n}, half = {half:,}: {moved}",
         f"clamp  min(255, {shifted:,}) = {h}: h of {neuron.name}",
         f"value  {h} · 2^{n} · {unit} = {output:,}; max(0, y) = {relu:,}",
         f"       {_subtraction(output, relu)}",

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageDraw
 
+from pipeline.base.text import probability_text
 from pipeline.plots.common import INK, LINE, MUTED, PAPER, POSITIVE, font
 
 GAP = 10  # pixels between images
@@ -158,7 +159,7 @@ def _bars(probabilities: Mapping[str, float], width: int, height: int) -> Image.
     image = Image.new("RGB", (width, height), PAPER)
     draw, small = ImageDraw.Draw(image), font(BAR)
     left = GAP + round(max(small.getlength(name) for name in probabilities)) + 8
-    right = width - GAP - round(small.getlength("100.0%")) - 8
+    right = width - GAP - round(small.getlength(">99.9%")) - 8
     for index, (name, probability) in enumerate(probabilities.items()):
         y = index * (BAR + 1)
         middle = y + BAR // 2
@@ -167,7 +168,7 @@ def _bars(probabilities: Mapping[str, float], width: int, height: int) -> Image.
         draw.rectangle((left, y, right, y + BAR - 2), LINE)
         if end > left:
             draw.rectangle((left, y, end, y + BAR - 2), POSITIVE)
-        value = f"{probability:.1%}"
+        value = probability_text(probability)
         draw.text((width - GAP, middle), value, MUTED, small, anchor="rm")
     return image
 

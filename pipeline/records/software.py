@@ -91,8 +91,8 @@ def processor() -> str:
 
     The last bits of the weights depend on all three. The name alone does not
     distinguish the processors of virtual machines. On ARM, Linux gives only numbers,
-    and no name. Equal texts mean equal bits only as far as the products show: they have
-    the shapes of training, but other operations could differ.
+    and no name. The hash covers only matrix products with the shapes of training.
+    Processors with equal texts could therefore still differ in other operations.
     """
     import torch  # takes a second
 

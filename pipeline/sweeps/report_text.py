@@ -38,7 +38,8 @@ def print_report(result: SweepResult, hint: str) -> None:
         say(f"... and {hidden:,} more in {TABLE_FILE}")
     if reused := sum(outcome.reused for outcome in outcomes):
         runs = f"{reused:,} of {len(outcomes):,} training runs"
-        say(wrap(f"{runs} were reused: again=true trains all of them again"))
+        verb = "was" if reused == 1 else "were"
+        say(wrap(f"{runs} {verb} reused: again=true trains all of them again"))
     note = _meaning_of_deviations(configurations)
     say("\n".join(filter(None, [f"\n{wrap(summarize(configurations))}", note])) + "\n")
     names = " and ".join(path.name for path in report_files(result.folder))

@@ -132,7 +132,7 @@ class Search(Plan):
         return {k: _round(exact.params[k], x) for k, x in self._intervals.items()}
 
     def _untried(self) -> dict[str, Any]:
-        """Return values that no trial has, even if random numbers rarely meet them."""
+        """Return values that no trial has, even if sampling rarely finds them."""
         possible = itertools.product(*self._values)
         untried = next(each for each in possible if each not in self._suggestions)
         return dict(zip(self._intervals, untried, strict=True))

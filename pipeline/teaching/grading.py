@@ -70,7 +70,8 @@ ASSIGNED = "assigned"  # the setting `require`: the default; its other value is 
 GUESS = "This number could also be a guess, so it gets no points."
 ALONE = (
     "None of your other answers shows this mistake with the same number of decimal "
-    "places. Your answer may therefore have a different cause, so it gets no points."
+    "places. Your answer may therefore be the result of a different mistake. It gets "
+    "no points."
 )
 # The code that grades: a class in questions.py, the rest of this file, and these.
 CLASS = re.compile(r"^class (\w+).*\n(?:[ \t].*\n|\n)*", re.MULTILINE)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pipeline.base.progress import new_console, progress_bar
 from pipeline.base.tables import table
 from pipeline.base.terminal import say
-from pipeline.base.text import wrap
+from pipeline.base.text import probability_text, wrap
 from pipeline.core.dataset import LabeledImages
 from pipeline.core.epoch import Epoch
 from pipeline.records.metric_names import (
@@ -67,8 +67,9 @@ def print_summary(training: TrainingRun, images: LabeledImages) -> None:
     (predicted,) = training.network.classify(first)
     kind = "test" if training.trained.split == "exercise" else "validation"
     names = training.trained.spec.class_names
+    probability = probability_text(float(probabilities[predicted]))
     text = (
         f"{kind} image 0 is classified as {names[predicted]} with a probability of "
-        f"{probabilities[predicted]:.1%}; its label is {names[label]}"
+        f"{probability}; its label is {names[label]}"
     )
     say(wrap(text))

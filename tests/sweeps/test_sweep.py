@@ -366,7 +366,7 @@ def test_a_sweep_is_continued_with_the_same_images_under_another_name(
     (parent,), _ = sweep.runs()
     assert parent.info.status == "FAILED"
     printed, error = sweep.run("seed=1,2", f"dataset={tmp_path / 'a copy'}")
-    assert "1 of 2 training runs were reused" in printed and not error
+    assert "1 of 2 training runs was reused" in printed and not error
     (copy,) = (run for run in sweep.runs()[1] if "reused_from" in run.data.tags)
     assert copy.data.params["dataset"].startswith("a_copy-")
     path = sweep.workspace.artifact(copy, "train/model.safetensors")
@@ -436,7 +436,7 @@ def test_a_damaged_network_that_another_sweep_finds_is_trained_again_in_both(swe
     path.write_text("epoch\n")
     assert "this sweep is finished" in sweep.run("seed=1,2")[0]  # reads no file
     printed, error = sweep.run("seed=1,2,3")
-    assert "1 of 3 training runs were reused" in printed and not error
+    assert "1 of 3 training runs was reused" in printed and not error
     line = f"run {damaged.info.run_id} cannot be read ({path} "
     assert " ".join(printed.split()).count(line) == 1
     damaged = sweep.workspace.client.get_run(damaged.info.run_id)
@@ -450,7 +450,7 @@ def test_a_damaged_network_that_another_sweep_finds_is_trained_again_in_both(swe
     sweep.workspace.artifact(single, "train/history.csv").write_text("epoch\n")
     printed, error = sweep.run("hidden=5", "seed=1")
     found = f"run {single.info.run_id} cannot be read"
-    assert "were reused" not in printed and printed.count(found) == 1 and not error
+    assert "reused: again" not in printed and printed.count(found) == 1 and not error
     single = sweep.workspace.client.get_run(single.info.run_id)
     assert single.info.status == "FINISHED"
 

@@ -35,7 +35,7 @@ def open_new(store, *, seed=1, fingerprint="one", context=CONTEXT, resume=True):
 
 @contextlib.contextmanager
 def killed(store, state):
-    """Open a checkpoint, and leave it as a process does that is killed."""
+    """Open a checkpoint, and leave it as a killed process does."""
     key = CheckpointKey(store, "one", CONTEXT)
     with (
         pytest.raises(KeyboardInterrupt),

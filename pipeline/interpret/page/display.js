@@ -69,6 +69,9 @@ export function number(value, decimals = DECIMALS) {
   return (shown < 0 ? MINUS : "") + formats[decimals].format(Math.abs(shown));
 }
 export const percent = (share, decimals = 1) => `${number(100 * share, decimals)}%`;
+// A probability of a softmax, which is never 0% or 100%; as `probability_text` in Python.
+export const probabilityText = (share) => share >= 0.9995 ? ">99.9%"
+  : share <= 0.0005 ? "<0.1%" : percent(share);
 export const integer = (value) => number(value, 0);
 export const plural = (count, noun) =>
   `${integer(count)} ${noun}${count === 1 ? "" : "s"}`;

@@ -2,7 +2,8 @@
 // layer 2.
 
 import {
-  $, colors, diverging, element, neuronName, paintPixels, percent, plural,
+  $, colors, diverging, element, neuronName, paintPixels, plural,
+  probabilityText,
 } from "display.js";
 import {
   change, classTitle, isFrozen, model, network, quantity, select, state,
@@ -89,7 +90,7 @@ export const neurons = {
     });
     bars.forEach(({ bar, share, button }, label) => {
       bar.style.width = `${100 * probabilities[label]}%`;
-      share.textContent = percent(probabilities[label]);
+      share.textContent = probabilityText(probabilities[label]);
       button.ariaLabel =
         `${neuronName(2, label)}, ${classTitle(label)}: ${share.textContent}`;
       button.setAttribute("aria-current", layer === 2 && selected === label);

@@ -3,7 +3,7 @@
 
 import {
   $, announce, capitalized, element, fillIn, integer, neuronName, number, percent,
-  plural, sum,
+  plural, probabilityText, sum,
 } from "display.js";
 import { isDot } from "drawing.js";
 import { change, className, classTitle, model, network, state } from "model.js";
@@ -13,8 +13,8 @@ import { change, className, classTitle, model, network, state } from "model.js";
 // reason.
 export function conclusion(result) {
   const { probabilities, first, second } = result, { image, finding } = state.shown;
-  const share = percent(probabilities[second]);
-  const next = share === "0.0%" ? "."
+  const share = probabilityText(probabilities[second]);
+  const next = share === "<0.1%" ? "."
     : `. The second most probable class is ${className(second)} (${share}).`;
   const allOn = model.trained.classify(image);
   const reason = finding || (model.detector?.reason(image, allOn, result) ?? null);
@@ -33,7 +33,7 @@ export function conclusion(result) {
 // The text of a reason in unsure.py, with additional information of the page.
 function inWords(reason, images, second, probability) {
   const text = fillIn(model.texts[reason], { noun: model.noun, images,
-    name: className(second), percent: percent(probability) });
+    name: className(second), percent: probabilityText(probability) });
   if (reason === "several objects") return `${text} in the drawing`;
   return reason !== "small margin" ? text
     : `${text}: the difference is below ${number(100 * model.detector.min_margin, 1)} ` +
@@ -44,7 +44,7 @@ function inWords(reason, images, second, probability) {
 function otherPrediction(next, { first, probabilities }) {
   const without = state.off.size ? "with all neurons on, " : "";
   return { text: `${next} ${capitalized(without + model.trained.title)} predicts ` +
-    `${className(first)} (${percent(probabilities[first])}).` };
+    `${className(first)} (${probabilityText(probabilities[first])}).` };
 }
 
 export const prediction = {
@@ -52,7 +52,7 @@ export const prediction = {
     if (!(changed.network || changed.image || changed.off)) return;
     const { probabilities, first } = result, { text, isUnsure } = conclusion(result);
     const sentence = [network().says, element("strong", {}, className(first)),
-      ` (${percent(probabilities[first])})`,
+      ` (${probabilityText(probabilities[first])})`,
       element("span", { class: isUnsure ? "unsure" : "" }, text)];
     const { image, finding, strokes } = state.shown;
     $("prediction").replaceChildren(...(finding === "blank"

@@ -2,7 +2,8 @@
 // the network of a bit width on the bit-width page.
 
 import {
-  $, element, fillTemplate, integer, number, percent, plural, positionOn, ranked,
+  $, element, fillTemplate, integer, number, percent, plural, positionOn,
+  probabilityText, ranked,
 } from "display.js";
 import { change, className, isShort, model, network, state } from "model.js";
 
@@ -64,7 +65,7 @@ export const bitWidths = {
     $("bit-widths").querySelectorAll("label").forEach((label, index) => {
       const [input, , prediction] = label.children;
       const { probabilities, first } = results[index], name = className(first);
-      const share = percent(probabilities[first]);
+      const share = probabilityText(probabilities[first]);
       input.checked = index === state.networkIndex;
       prediction.replaceChildren(element("strong", {}, name),
         isShort(first) ? ` ${share}` : "");

@@ -4,8 +4,8 @@
 // points at the panel, next to the panel. Otherwise, it is at the lower edge.
 
 import {
-  $, BIAS, MINUS, element, fillIn, neuronName, number, onEnter, percent, plural, ranked,
-  rounded, rowAndColumn, significant,
+  $, BIAS, MINUS, element, fillIn, neuronName, number, onEnter, plural,
+  probabilityText, ranked, rounded, rowAndColumn, significant,
 } from "display.js";
 import { useTestImage } from "input_image.js";
 import {
@@ -275,7 +275,7 @@ function softmaxStep(predicted) {
     values: () => {
       const { logits, probabilities, first, second } = currentResult();
       const ahead = rounded(logits[first] - logits[second], 2); // as it is displayed
-      return { title: classTitle(predicted), share: percent(probabilities[predicted]),
+      return { title: classTitle(predicted), share: probabilityText(probabilities[predicted]),
         first: className(first), second: className(second), ahead,
         ratio: significant(Math.exp(ahead), 2) };
     } };
