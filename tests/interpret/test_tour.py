@@ -188,7 +188,7 @@ def test_the_softmax_step_is_about_the_selected_class_and_points_at_it(tour):
         row = tour.inner_text("#softmax tr.total >> nth=0").split("\t")
         label = int(row[0].removeprefix("N2")) - 1
         share = tour.evaluate(
-            "(label) => percent(currentResult().probabilities[label])", label
+            "(label) => probabilityText(currentResult().probabilities[label])", label
         )
         assert f"digit {label} gets {share}." in tour.inner_text("#tour-text")
     # When the user closes the panel too, the card points at something displayed.

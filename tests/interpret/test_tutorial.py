@@ -107,7 +107,7 @@ def test_frozen_weights_without_always_zero_pixels_or_of_dead_neurons_are_explai
     assert "in at most" not in text  # a large number explains nothing
     frozen = bright | np.tile(analysis.always_zero[:, None], 20)
     text = section(frozen)
-    assert "the pixel of such a weight is above 0" in text
+    assert "the pixel of one of these other weights is above 0" in text
 
 
 def test_a_neuron_that_no_training_image_activates_is_dead(analysis, changed):
