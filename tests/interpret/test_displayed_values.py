@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
+from pipeline.base.text import probability_text
 from pipeline.core.network import snapshot
 from pipeline.images import unsure
 from pipeline.interpret import neuron_sums
@@ -91,7 +92,7 @@ def test_the_page_says_which_neurons_are_active_and_what_is_predicted(page, sums
     active = sum(output > 0 for output in outputs)
     assert page.inner_text("#active") == f"{active} of 20 neurons active"
     shares = softmax([p.total for p in sums.values() if p.layer == 2])
-    percents = [f"{100 * share:.1f}%" for share in shares]
+    percents = [probability_text(share) for share in shares]
     assert page.locator("#outputs .share").all_inner_texts() == percents
     assert f" 7 ({percents[7]})." in page.inner_text("#prediction")
     assert page.inner_text("#source") == "test image 0: a 7"
@@ -115,7 +116,7 @@ def test_the_page_gives_the_reason_of_an_unsure_prediction(
         expected = unsure.TEXTS[reason].format(
             images=unsure.images_of(str(first)),
             name=second,
-            percent=f"{100 * softmax(scores)[second]:.1f}%",
+            percent=probability_text(softmax(scores)[second]),
         )
         assert expected in text and ("unsure" in text) == bool(expected)
     assert {*reasons} == {"", "small margin", "unfamiliar"}
