@@ -128,7 +128,7 @@ class Checker:
         cells may never show it.
         """
         if self.variant:
-            say("In homework, this result is not shown.")
+            say("Homework does not show this result.")
         elif name not in self._told:
             say("Answer the question above first. Then run this cell again.")
         return name in self._told
