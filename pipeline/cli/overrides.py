@@ -97,6 +97,8 @@ def _check_key(
         last = next(reversed(given.settings), "")
         if last and given.settings[last].value == "":  # hidden= 40
             remedy = f"remove the space after {last}="
+        elif shown.endswith("]"):  # evaluate sets=[mnist, digits]
+            remedy = "remove the spaces in the list"
         raise ConfigError(f"{shown!r} {FORM}: {remedy}")
     if not is_setting:
         raise ConfigError(explain_unknown_key(key, schema, flags.groups))

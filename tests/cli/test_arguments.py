@@ -213,6 +213,9 @@ def test_each_part_of_a_setting_with_spaces_is_rejected():
             line.endswith(f"remove the space after {key}=")
             for line in problems(f"{key}=", value)
         )
+    with pytest.raises(ConfigError) as error:
+        parse(["sets=[mnist,", "digits]"], cli.EvaluateConfig)
+    assert error.value.problems[1].endswith("remove the spaces in the list")
 
 
 def test_a_search_without_multirun_gets_only_remedies_that_work():
