@@ -130,6 +130,20 @@ def drawings(count, *, seed):
         yield digit, kind, varied(digit, kind, generator)
 
 
+def test_the_preprocessed_image_is_beside_a_drawing_and_not_below_its_text(page):
+    is_on_top = page.evaluate(
+        """() => {
+          const strokes = [[[0.5, 0.2], [0.5, 0.8]]];
+          change({ shown: { ...preprocessDrawing(strokes), strokes, index: null } });
+          const image = $("preprocessed-image");
+          image.scrollIntoView({ block: "center" });
+          const { x, y, width, height } = image.getBoundingClientRect();
+          return document.elementFromPoint(x + width / 2, y + height / 2) === image;
+        }"""
+    )
+    assert is_on_top
+
+
 def draw(page, strokes):
     """Return the results of the page and of `predict` for a drawing."""
     result = page.evaluate(DRAW, [np.asarray(stroke).tolist() for stroke in strokes])
