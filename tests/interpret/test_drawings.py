@@ -130,7 +130,7 @@ def drawings(count, *, seed):
         yield digit, kind, varied(digit, kind, generator)
 
 
-def test_the_preprocessed_image_is_beside_a_drawing_and_not_below_its_text(page):
+def test_the_text_next_to_the_preprocessed_image_does_not_cover_it(page):
     is_on_top = page.evaluate(
         """() => {
           const strokes = [[[0.5, 0.2], [0.5, 0.8]]];
